@@ -1,0 +1,1 @@
+"""THE BOX: asks, shows, proves, manages."""

@@ -1,0 +1,54 @@
+"""All settings of the box: the sections of the three packages in one `prathu.toml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from captive_portal.settings import PortalSettings, Radius, SignIn
+from collector import settings as collector_settings
+from collector.errors import SettingsError
+from collector.settings import CollectorSettings, Section
+
+
+class Admin(Section):
+    """The admin pages."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8444, ge=0, le=65535)
+    query_seconds: float = Field(default=30, gt=0)
+    """A question that takes longer is stopped."""
+    query_memory_mb: int = Field(default=256, ge=64)
+    """Memory that one question may use."""
+
+
+class BoxSettings(CollectorSettings):
+    """Everything that `prathu.toml` may say."""
+
+    sign_in: SignIn = SignIn()
+    radius: Radius = Radius()
+    database: str = ""
+    admin: Admin = Admin()
+
+    @property
+    def portal(self) -> PortalSettings:
+        """The portal's sections alone."""
+        return PortalSettings(sign_in=self.sign_in, radius=self.radius, database=self.database)
+
+
+def load(home: Path) -> BoxSettings:
+    """Return the settings of a home, every key checked.
+
+    Raises:
+        SettingsError: naming the first wrong setting and the nearest right name.
+    """
+    settings = collector_settings.parse(collector_settings.read(home), BoxSettings)
+    collector_settings.check_sites(settings)
+    known = {site.id for site in settings.sites}
+    for client in settings.radius.clients:
+        if client.site not in known:
+            raise SettingsError(
+                f"radius.clients: {client.network} is of unknown site {client.site!r}"
+            )
+    return settings

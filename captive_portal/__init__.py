@@ -1,0 +1,1 @@
+"""WHO it was: people, their sign-ins, their sessions."""

@@ -1,0 +1,1 @@
+"""RADIUS, as the access points and routers speak it."""

@@ -1,0 +1,1 @@
+"""The session state machine. Pure: events in, session records out."""

@@ -1,0 +1,58 @@
+"""The portal's settings, a sentence each. They are sections of the one `prathu.toml`."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A part of the settings: immutable, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _network(value: str) -> str:
+    return str(ipaddress.ip_network(value, strict=False))
+
+
+class SignIn(Section):
+    """The sign-in page."""
+
+    host: str = "0.0.0.0"  # noqa: S104  # people's devices reach it from the LAN
+    port: int = Field(default=8080, ge=0, le=65535)
+    session_hours: float = Field(default=12, gt=0, le=24 * 31)
+    """A session ends so long after sign-in, whatever else happens."""
+    tries_per_minute: int = Field(default=10, ge=1)
+    """Failed sign-ins from one address before it has to wait."""
+
+
+class RadiusClient(Section):
+    """A NAS: an access point or a router that reports sessions."""
+
+    network: Annotated[str, AfterValidator(_network)]
+    secret_file: str
+    """Path of the shared secret, under the home."""
+    site: str
+    require_message_authenticator: bool = False
+
+
+class Radius(Section):
+    """The RADIUS side."""
+
+    host: str = "0.0.0.0"  # noqa: S104  # NASes reach it from the LAN
+    accounting_port: int = Field(default=1813, ge=0, le=65535)
+    clients: tuple[RadiusClient, ...] = ()
+    lost_stop_s: int = Field(default=1800, ge=60)
+    """A session without interim update for so long is presumed ended at the time last seen."""
+
+
+class PortalSettings(Section):
+    """The sections that are the portal's."""
+
+    sign_in: SignIn = SignIn()
+    radius: Radius = Radius()
+    database: str = ""
+    """An SQLAlchemy URL; empty means SQLite in the home."""

@@ -1,0 +1,1 @@
+"""WHAT passed: from packets to sealed, searchable records."""

@@ -1,0 +1,1 @@
+"""Addresses and times to sessions and persons. Pure."""

@@ -1,0 +1,1 @@
+"""Bytes to columns. Pure: no sockets, clocks, threads or files."""

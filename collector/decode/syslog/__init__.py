@@ -1,0 +1,1 @@
+"""Syslog messages to columns, one module a format."""

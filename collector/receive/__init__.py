@@ -1,0 +1,1 @@
+"""Bytes off sockets into the spool. Urgent; parses nothing."""

@@ -1,0 +1,233 @@
+"""What travels between the stages, and between the portal and the collector.
+
+Single things (a frame, a session event) are frozen dataclasses. Bulk rows are never Python
+objects: they travel as Arrow columns in `Rows`. Times are int nanoseconds since
+1970-01-01T00:00:00Z where they come from the kernel, aware UTC datetimes elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+Clock = Callable[[], int]
+"""Returns the time now, in nanoseconds since the epoch. Given to whoever needs a time."""
+
+
+class FrameKind(IntEnum):
+    """What a frame's payload is. The numbers are on disk: never change one."""
+
+    FLOW = 1
+    """A NetFlow or IPFIX datagram, as received."""
+    SYSLOG = 2
+    """One syslog message without its framing, as received."""
+    SESSION = 3
+    """A `SessionEvent` as JSON."""
+    AUDIT = 4
+    """An `AuditEvent` as JSON."""
+    COVERAGE = 5
+    """A `CoverageEvent` as JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One thing received, as it lies in the spool."""
+
+    kind: FrameKind
+    site: str
+    received_ns: int
+    """When the box received it (the kernel's time stamp for datagrams)."""
+    wire_ns: int
+    """When it was on the wire: the same, but for captures taken in by `prathu ingest`."""
+    address: str = ""
+    """The sender's address in canonical text; empty for what the box itself says."""
+    port: int = 0
+    local_port: int = 0
+    label: str = ""
+    """Empty, or the file it was taken from (`prathu ingest`)."""
+    transport: str = "udp"
+    """`udp`, `tcp` or `local`."""
+    payload: bytes = b""
+    number: int = -1
+    """Position in the spool, given by the spool; -1 before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Rows of one log and one site, as columns.
+
+    `columns` has any of the log's columns (`store/schema.py` fills the rest with nulls), all of one
+    length and of the Arrow types given there. `frame` (int64) is the position in the spool of the
+    frame that released each row; it ascends.
+    """
+
+    log: str
+    site: str
+    columns: dict[str, pa.Array[Any]]
+    frame: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+class _Event:
+    """JSON in and out for the event records below; unknown members are refused."""
+
+    def to_json(self) -> bytes:
+        """Return the record as UTF-8 JSON, members in order, empty ones left out."""
+        record: dict[str, Any] = {}
+        for f in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            value = getattr(self, f.name)
+            if value is not None and value not in ("", ()):
+                record[f.name] = _plain(value)
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """Return the record in `text`.
+
+        Raises:
+            ValueError: not JSON, a member missing, unknown or of the wrong type.
+        """
+        try:
+            record = json.loads(text)
+            return cls(**{name: _READ.get(name, _same)(value) for name, value in record.items()})
+        except (TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"not a {cls.__name__}: {error}") from error
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _same(value: Any) -> Any:  # noqa: ANN401  # JSON values are of any type
+    return value
+
+
+def _time(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without offset: {value}")
+    return moment.astimezone(UTC)
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "time": _time,
+    "start": _time,
+    "end": _time,
+    "expires": _time,
+    "event_id": UUID,
+    "session": UUID,
+    "person": UUID,
+    "addresses": tuple,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEvent(_Event):
+    """One event of one session: the portal's or a NAS's word on who holds an address.
+
+    The binding of `addresses` to `person` begins at `start` and ends with an event `stop`, or at
+    `expires` when none comes.
+    """
+
+    event_id: UUID
+    """Made from what was received, so that a repeat is stored once."""
+    session: UUID
+    event: str
+    """`start`, `update`, `stop` or `reject`."""
+    time: datetime
+    """When it happened, by the clock of whoever reports it."""
+    site: str
+    method: str
+    """How the person was known: `portal`, `accounting`, `802.1X`, `import`."""
+    person: UUID | None = None
+    start: datetime | None = None
+    """Begin of the session, told with every event so that a stop alone is enough."""
+    expires: datetime | None = None
+    addresses: tuple[str, ...] = ()
+    """All addresses of the session as of now, in canonical text."""
+    mac: str = ""
+    """Lower case with colons."""
+    nas: str = ""
+    nas_port: str = ""
+    ssid: str = ""
+    called_station: str = ""
+    calling_station: str = ""
+    acct_session_id: str = ""
+    cause: str = ""
+    bytes_in: int | None = None
+    """From the user, as RADIUS counts Input."""
+    bytes_out: int | None = None
+    packets_in: int | None = None
+    packets_out: int | None = None
+    duration_s: int | None = None
+    account: str = ""
+    full_name: str = ""
+    proofing: str = ""
+    """How the identity was proofed, for instance `school register`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent(_Event):
+    """One act of a person on the box."""
+
+    event_id: UUID
+    time: datetime
+    site: str
+    actor: str
+    """Opaque id of the staff account, or `local:<unix user>` on the command line."""
+    act: str
+    """A word: `search`, `who`, `sign-in`, `sign-out`, `setting`, `seal`, `verify`, `people`."""
+    log: str = ""
+    question: str = ""
+    """The question as typed."""
+    sentence: str = ""
+    """The question as a sentence in Thai and English."""
+    target: str = ""
+    address: str = ""
+    """Where the person sat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageEvent(_Event):
+    """What the box did not see, or may not have seen."""
+
+    time: datetime
+    site: str
+    kind: str
+    """A word: `sequence-gap`, `kernel-drop`, `unknown-template`, `restart`, `disk-full`, …"""
+    end: datetime | None = None
+    source: str = ""
+    """The exporter or sender it is about; empty for the box itself."""
+    lost: int | None = None
+    unit: str = ""
+    """What `lost` counts: `records`, `datagrams`, `frames`, `sets`, `messages`."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """A person's session held an address of a site during [start_us, end_us), in µs UTC."""
+
+    site: str
+    address: str
+    start_us: int
+    end_us: int
+    person: str
+    session: str
+    method: str
+    learnt_frame: int = field(default=-1)
+    """Position in the spool of the event that told of it."""

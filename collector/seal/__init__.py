@@ -1,0 +1,1 @@
+"""Rows to evidence: canonical bytes, trees, the signed ledger."""

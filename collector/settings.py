@@ -1,0 +1,226 @@
+"""The collector's settings, a sentence each.
+
+They are sections of the one `prathu.toml` in the home. Unknown keys are errors that name the
+nearest right one. Secrets are paths to files.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from collector.errors import SettingsError
+
+SETTINGS_FILE = "prathu.toml"
+DROP_INS = "prathu.d"
+
+
+class Section(BaseModel):
+    """A part of the settings: immutable, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _site_id(value: str) -> str:
+    if not re.fullmatch(r"(?!schema$)[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?", value):
+        raise ValueError("a site id is a lower-case DNS name such as school-a.example.ac.th")
+    return value
+
+
+def _network(value: str) -> str:
+    return str(ipaddress.ip_network(value, strict=False))
+
+
+def _host_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    ipaddress.ip_address(host.strip("[]"))
+    if not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"wanted ADDRESS:PORT, for instance 0.0.0.0:2055, not {value}")
+    return value
+
+
+SiteId = Annotated[str, AfterValidator(_site_id)]
+Network = Annotated[str, AfterValidator(_network)]
+HostPort = Annotated[str, AfterValidator(_host_port)]
+
+
+class Site(Section):
+    """One school or office, whose private addresses mean something only inside it."""
+
+    id: SiteId
+    """Names the ledger: for ever."""
+    name: str = ""
+    networks: tuple[Network, ...] = (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "fc00::/7",
+    )
+    """Inside addresses."""
+
+
+class Exporter(Section):
+    """Who may send flows and syslog."""
+
+    address: Network
+    """An address or a network; the longest match wins."""
+    site: SiteId
+    port: int | None = Field(default=None, ge=1, le=65535)
+    """A port of ours that is opened for this exporter, where two sites have the same address."""
+
+
+class Listen(Section):
+    """Where the collector listens, ADDRESS:PORT each."""
+
+    flows: tuple[HostPort, ...] = ("0.0.0.0:2055", "0.0.0.0:4739")
+    syslog_udp: tuple[HostPort, ...] = ("0.0.0.0:5514",)
+    syslog_tcp: tuple[HostPort, ...] = ("0.0.0.0:5514",)
+    receive_buffer: int = Field(default=32 << 20, ge=1 << 16)
+    """Bytes of kernel buffer asked for, for each UDP socket."""
+
+
+class SpoolSettings(Section):
+    """What lies between receiving and sealing."""
+
+    file_bytes: int = Field(default=64 << 20, ge=1 << 16)
+    """A spool file is closed past this size."""
+    mark_bytes: int = Field(default=2 << 30, ge=1 << 20)
+    """Past this size all segments are closed early."""
+    least_free_bytes: int = Field(default=512 << 20, ge=0)
+    """With less free disk than this, frames are refused aloud."""
+    commit_ms: int = Field(default=200, ge=1, le=5000)
+    commit_bytes: int = Field(default=1 << 20, ge=1)
+
+
+class SealSettings(Section):
+    """How often and how large segments are."""
+
+    interval_s: int = Field(default=3600, ge=60, le=86400)
+    rows: int = Field(default=1 << 19, ge=16, le=1 << 24)
+    """A segment with so many rows is full and ends its interval."""
+    part_s: float = Field(default=2.0, gt=0, le=60)
+    """Open parts are written so often: what was received so long ago can be searched."""
+    part_grace_s: float = Field(default=60.0, ge=0)
+    """Files of parts stay so long after their segment is published, for running questions."""
+
+
+class CollectorSettings(Section):
+    """The sections that are the collector's."""
+
+    sites: tuple[Site, ...] = Field(min_length=1)
+    exporters: tuple[Exporter, ...] = ()
+    listen: Listen = Listen()
+    spool: SpoolSettings = SpoolSettings()
+    seal: SealSettings = SealSettings()
+
+
+_Model = TypeVar("_Model", bound=Section)
+
+
+def read(home: Path) -> dict[str, Any]:
+    """Return the merged TOML of a home: `prathu.toml`, then `prathu.d/*.toml` by name.
+
+    Raises:
+        SettingsError: no home here, or not TOML.
+    """
+    main = home / SETTINGS_FILE
+    if not main.is_file():
+        raise SettingsError(f"no {SETTINGS_FILE} in {home}", hint="make a home with: prathu init")
+    merged: dict[str, Any] = {}
+    for path in (main, *sorted((home / DROP_INS).glob("*.toml"))):
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"{path}: {error}", hint="mend the line, then: prathu check"
+            ) from error
+        _merge(merged, document)
+    return merged
+
+
+def parse(document: dict[str, Any], model: type[_Model], *, only_known: bool = False) -> _Model:
+    """Return `document` as `model`, whose fields are the sections.
+
+    Args:
+        document: What `read` returned.
+        model: The sections wanted.
+        only_known: Leave out sections that belong to another package instead of refusing them.
+
+    Raises:
+        SettingsError: naming the first wrong setting and the nearest right name.
+    """
+    if only_known:
+        document = {k: v for k, v in document.items() if k in model.model_fields}
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise SettingsError(_first_fault(error, model), hint="prathu check tries again") from error
+
+
+def load(home: Path) -> CollectorSettings:
+    """Return the collector's sections of the settings in `home`."""
+    settings = parse(read(home), CollectorSettings, only_known=True)
+    check_sites(settings)
+    return settings
+
+
+def check_sites(settings: CollectorSettings) -> None:
+    """Refuse site ids that are double, and exporters of a site that is not there.
+
+    Raises:
+        SettingsError: naming the id and the nearest right one.
+    """
+    known = {site.id for site in settings.sites}
+    if len(known) != len(settings.sites):
+        raise SettingsError("two sites have the same id", hint="ids are for ever: give one another")
+    for exporter in settings.exporters:
+        if exporter.site not in known:
+            near = _nearest(exporter.site, known)
+            raise SettingsError(f"exporters: {exporter.address} is of site {exporter.site!r}{near}")
+
+
+def _merge(into: dict[str, Any], document: dict[str, Any]) -> None:
+    """Later tables add to earlier ones, lists are joined, values are replaced."""
+    for key, value in document.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        elif isinstance(value, list) and isinstance(into.get(key), list):
+            into[key] = [*into[key], *value]
+        else:
+            into[key] = value
+
+
+def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:
+    fault = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        names = _names_beside(model, fault["loc"])
+        return f"settings: {place} is unknown{_nearest(str(fault['loc'][-1]), names)}"
+    return f"settings: {place}: {fault['msg']}, got {fault.get('input')!r}"
+
+
+def _names_beside(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[str]:
+    """Return the field names of the table that `loc` ends in."""
+    for part in loc[:-1]:
+        if isinstance(part, str) and part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            inner = [a for a in (annotation, *getattr(annotation, "__args__", ())) if _is_model(a)]
+            if inner:
+                model = inner[0]
+    return set(model.model_fields)
+
+
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _nearest(name: str, names: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(names))}"

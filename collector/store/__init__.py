@@ -1,0 +1,1 @@
+"""Columns to Parquet files, and the catalogue that finds them."""

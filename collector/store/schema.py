@@ -1,0 +1,259 @@
+"""The schema of every log, and its one Arrow form.
+
+A schema document (RFC 8785 JSON, `prathu-row/1`) names the columns of a log in order, `core` first,
+then `detail` (what may have to be withheld while the rest is shown). Its hash stands in every
+segment manifest, so a change of any kind is a new version; old versions stay for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from collector.errors import StoreError
+from collector.records import Rows
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+"""Arrow type of `str`, `ip`, `mac` and `uuid` in memory; in the file it reads back as text."""
+
+ARROW: Mapping[str, pa.DataType] = {
+    "u8": pa.int32(),
+    "u16": pa.int32(),
+    "u32": pa.int64(),
+    "u64": pa.int64(),
+    "i64": pa.int64(),
+    "bool": pa.bool_(),
+    "time": pa.timestamp("us", tz="UTC"),
+    "ip": TEXT,
+    "mac": TEXT,
+    "uuid": TEXT,
+    "str": TEXT,
+    "bytes": pa.binary(),
+}
+
+
+@dataclass(frozen=True)
+class LogSchema:
+    """One version of one log's columns."""
+
+    log: str
+    version: int
+    subject: str | None
+    core: tuple[tuple[str, str], ...]
+    detail: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The schema document of `evidence.md` section 2."""
+        return {
+            "format": "prathu-row/1",
+            "log": self.log,
+            "version": self.version,
+            "subject": self.subject,
+            "core": [list(column) for column in self.core],
+            "detail": [list(column) for column in self.detail],
+        }
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Column name to type name, in file order."""
+        return dict(self.core + self.detail)
+
+    @cached_property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema of a table of this log, in memory."""
+        return pa.schema([(name, ARROW[kind]) for name, kind in self.columns.items()])
+
+    def table(self, rows: Rows) -> pa.Table:
+        """Return `rows` as a table with every column of the log, missing ones null.
+
+        Raises:
+            StoreError: a column that the log does not have, or one of another type.
+        """
+        unknown = rows.columns.keys() - self.columns.keys()
+        if unknown:
+            raise StoreError(f"the log {self.log} has no column {', '.join(sorted(unknown))}")
+        arrays = []
+        for field in self.arrow:
+            array = rows.columns.get(field.name)
+            if array is None:
+                array = pa.nulls(len(rows), field.type)
+            elif array.type != field.type:
+                raise StoreError(f"{self.log}.{field.name} is {array.type}, not {field.type}")
+            arrays.append(array)
+        return pa.Table.from_arrays(arrays, schema=self.arrow)
+
+
+_COMMON = (("time", "time"), ("received", "time"), ("source", "str"), ("site", "str"))
+
+FLOWS = LogSchema(
+    log="flows",
+    version=1,
+    subject="person",
+    core=(
+        *_COMMON,
+        ("observation_domain", "u32"),
+        ("time_end", "time"),
+        ("exporter_start", "time"),
+        ("exporter_end", "time"),
+        ("exporter_sent", "time"),
+        ("clock", "str"),
+        ("src_ip", "ip"),
+        ("src_port", "u16"),
+        ("dst_ip", "ip"),
+        ("dst_port", "u16"),
+        ("protocol", "u8"),
+        ("packets", "u64"),
+        ("bytes", "u64"),
+        ("packets_reverse", "u64"),
+        ("bytes_reverse", "u64"),
+        ("tcp_flags", "u16"),
+        ("tos", "u8"),
+        ("icmp_type_code", "u16"),
+        ("in_if", "u32"),
+        ("out_if", "u32"),
+        ("direction", "u8"),
+        ("vlan", "u16"),
+        ("src_mac", "mac"),
+        ("dst_mac", "mac"),
+        ("next_hop", "ip"),
+        ("src_as", "u32"),
+        ("dst_as", "u32"),
+        ("nat_src_ip", "ip"),
+        ("nat_src_port", "u16"),
+        ("nat_dst_ip", "ip"),
+        ("nat_dst_port", "u16"),
+        ("nat_key", "i64"),
+        ("nat_event", "u8"),
+        ("app", "str"),
+        ("end_reason", "u8"),
+        ("sampling_rate", "u32"),
+        ("sampling_origin", "str"),
+        ("person", "str"),
+        ("session", "uuid"),
+        ("method", "str"),
+        ("via", "str"),
+        ("certainty", "str"),
+    ),
+    detail=(
+        ("host", "str"),
+        ("peer_person", "str"),
+        ("peer_session", "uuid"),
+        ("peer_method", "str"),
+        ("peer_via", "str"),
+        ("peer_certainty", "str"),
+        ("candidates", "str"),
+        ("extra", "str"),
+    ),
+)
+"""One flow. `time` is its corrected start, `clock` the verdict on the exporter's clock (`ok`,
+`skewed`, `implausible`, `none`). `nat_key` is the public IPv4 address of the inside end << 16 | its
+public port. `person` is at the inside end (the initiator when both ends are inside), known by the
+address in the column that `via` names; `certainty` is `sure`, `ambiguous` (no person then,
+`candidates` as JSON) or `unknown`."""
+
+SESSIONS = LogSchema(
+    log="sessions",
+    version=1,
+    subject="person",
+    core=(
+        *_COMMON,
+        ("event_id", "uuid"),
+        ("session", "uuid"),
+        ("event", "str"),
+        ("method", "str"),
+        ("person", "str"),
+        ("start", "time"),
+        ("expires", "time"),
+        ("ip", "ip"),
+        ("addresses", "str"),
+        ("mac", "mac"),
+        ("nas", "str"),
+        ("nas_port", "str"),
+        ("ssid", "str"),
+        ("called_station", "str"),
+        ("calling_station", "str"),
+        ("acct_session_id", "str"),
+        ("cause", "str"),
+        ("bytes_in", "u64"),
+        ("bytes_out", "u64"),
+        ("packets_in", "u64"),
+        ("packets_out", "u64"),
+        ("duration_s", "u32"),
+    ),
+    detail=(("account", "str"), ("full_name", "str"), ("proofing", "str")),
+)
+"""One event of a session. `ip` is the first address, `addresses` all of them as JSON."""
+
+EVENTS = LogSchema(
+    log="events",
+    version=1,
+    subject=None,
+    core=(
+        *_COMMON,
+        ("transport", "str"),
+        ("format", "str"),
+        ("facility", "u8"),
+        ("severity", "u8"),
+        ("sender_time", "time"),
+        ("clock", "str"),
+        ("hostname", "str"),
+        ("app_name", "str"),
+        ("proc_id", "str"),
+        ("msg_id", "str"),
+        ("fault", "str"),
+    ),
+    detail=(
+        ("structured_data", "str"),
+        ("message", "str"),
+        ("raw", "str"),
+        ("raw_bytes", "bytes"),
+    ),
+)
+"""One syslog message. `raw` is the line untouched; `raw_bytes` instead where it is not UTF-8.
+`format` is `rfc5424`, `rfc3164` or `raw`; `fault` says why a line could not be read further."""
+
+COVERAGE = LogSchema(
+    log="coverage",
+    version=1,
+    subject=None,
+    core=(
+        *_COMMON,
+        ("kind", "str"),
+        ("time_end", "time"),
+        ("lost", "u64"),
+        ("unit", "str"),
+        ("note", "str"),
+    ),
+    detail=(),
+)
+"""What the box did not see: during [time, time_end] from `source`, `lost` of `unit`."""
+
+AUDIT = LogSchema(
+    log="audit",
+    version=1,
+    subject="actor",
+    core=(
+        *_COMMON,
+        ("event_id", "uuid"),
+        ("actor", "str"),
+        ("act", "str"),
+        ("log", "str"),
+    ),
+    detail=(
+        ("question", "str"),
+        ("sentence", "str"),
+        ("target", "str"),
+        ("address", "str"),
+    ),
+)
+"""One act of a person on the box."""
+
+LOGS: Mapping[str, LogSchema] = {
+    schema.log: schema for schema in (AUDIT, COVERAGE, EVENTS, FLOWS, SESSIONS)
+}
+"""The newest schema of every log that exists so far, by name."""
