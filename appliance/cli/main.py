@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -36,6 +37,13 @@ def options(
 ) -> None:
     """Keep what was said before the verb."""
     ctx.obj = context.Context(home=home, as_json=as_json, quiet=quiet, debug=debug)
+
+
+VERBS: tuple[ModuleType, ...] = ()
+"""The modules that bring the verbs, in the order of `prathu --help`."""
+
+for verb in VERBS:
+    verb.register(app)
 
 
 def run(arguments: list[str] | None = None) -> None:
