@@ -101,9 +101,35 @@ class _Event:
         """
         try:
             record = json.loads(text)
-            return cls(**{name: _READ.get(name, _same)(value) for name, value in record.items()})
+            event = cls(**{name: _READ.get(name, _same)(value) for name, value in record.items()})
         except (TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not a {cls.__name__}: {error}") from error
+        for f in fields(event):  # type: ignore[arg-type]  # every subclass is a dataclass
+            _check(f.name, str(f.type), getattr(event, f.name))
+        return event
+
+
+_KINDS: Mapping[str, type] = {
+    "str": str,
+    "int": int,
+    "UUID": UUID,
+    "datetime": datetime,
+    "tuple[str, ...]": tuple,
+}
+
+
+def _check(name: str, annotation: str, value: object) -> None:
+    """Refuse a value that is not of the annotated kind, or that no log could hold."""
+    kind, _, optional = annotation.partition(" | ")
+    if value is None and optional:
+        return
+    if not isinstance(value, _KINDS[kind]) or isinstance(value, bool):
+        raise ValueError(f"{name} is not a {kind}")
+    for text in value if isinstance(value, tuple) else (value,):
+        if isinstance(value, tuple | str):
+            str.encode(text)  # a lone surrogate cannot be stored
+    if isinstance(value, datetime) and not 1900 <= value.year < 2400:
+        raise ValueError(f"{name} is in the year {value.year}")
 
 
 def _plain(value: object) -> object:

@@ -1,0 +1,145 @@
+"""Events of the box itself (sessions, audit, coverage) from frames to columns.
+
+They come from the portal, the pages and the stages as JSON records, some a second, so building
+columns from lists is cheap enough here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+
+from collector.records import AuditEvent, CoverageEvent, Frame, FrameKind, Rows, SessionEvent
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_TIME = pa.timestamp("us", tz="UTC")
+Released = tuple[int, int, CoverageEvent]
+"""Position of the frame that revealed a coverage event, its receipt in µs, and the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEvents:
+    """What the box's own frames said, by kind; each with its position and receipt in µs."""
+
+    sessions: list[tuple[int, int, SessionEvent]]
+    audits: list[tuple[int, int, AuditEvent]]
+    coverage: list[Released]
+    malformed: int
+
+
+def read(frames: Sequence[Frame]) -> OwnEvents:
+    """Return the records in `frames`; what is not a record is counted, never raised."""
+    found = OwnEvents([], [], [], 0)
+    malformed = 0
+    for frame in frames:
+        place = (frame.number, frame.received_ns // 1000)
+        try:
+            if frame.kind is FrameKind.SESSION:
+                found.sessions.append((*place, SessionEvent.from_json(frame.payload)))
+            elif frame.kind is FrameKind.AUDIT:
+                found.audits.append((*place, AuditEvent.from_json(frame.payload)))
+            else:
+                found.coverage.append((*place, CoverageEvent.from_json(frame.payload)))
+        except ValueError:
+            malformed += 1
+    return OwnEvents(found.sessions, found.audits, found.coverage, malformed)
+
+
+def session_rows(site: str, events: Sequence[tuple[int, int, SessionEvent]]) -> Rows:
+    """Return rows of the log `sessions`."""
+    told = [event for _, _, event in events]
+    columns: dict[str, pa.Array[Any]] = {
+        **_common(site, events, ["portal" if not e.nas else e.nas for e in told]),
+        "ip": _text(e.addresses[0] if e.addresses else None for e in told),
+        "addresses": _text(json.dumps(e.addresses) if len(e.addresses) > 1 else None for e in told),
+        "start": _times(e.start for e in told),
+        "expires": _times(e.expires for e in told),
+    }
+    for name in ("event_id", "session", "person"):
+        columns[name] = _text(_id(getattr(e, name)) for e in told)
+    for name in _SESSION_TEXTS:
+        columns[name] = _text(getattr(e, name) or None for e in told)
+    for name in ("bytes_in", "bytes_out", "packets_in", "packets_out", "duration_s"):
+        columns[name] = pa.array([_counter(getattr(e, name)) for e in told], pa.int64())
+    return _rows("sessions", site, events, columns)
+
+
+def audit_rows(site: str, events: Sequence[tuple[int, int, AuditEvent]]) -> Rows:
+    """Return rows of the log `audit`."""
+    told = [event for _, _, event in events]
+    columns = _common(site, events, ["box"] * len(told))
+    columns["event_id"] = _text(_id(e.event_id) for e in told)
+    for name in ("actor", "act", "log", "question", "sentence", "target", "address"):
+        columns[name] = _text(getattr(e, name) or None for e in told)
+    return _rows("audit", site, events, columns)
+
+
+def coverage_rows(site: str, events: Sequence[Released]) -> Rows:
+    """Return rows of the log `coverage`."""
+    told = [event for _, _, event in events]
+    columns = _common(site, events, [e.source or "box" for e in told])
+    columns["kind"] = _text(e.kind for e in told)
+    columns["time_end"] = _times(e.end for e in told)
+    columns["lost"] = pa.array([_counter(e.lost) for e in told], pa.int64())
+    columns["unit"] = _text(e.unit or None for e in told)
+    columns["note"] = _text(e.note or None for e in told)
+    return _rows("coverage", site, events, columns)
+
+
+_SESSION_TEXTS = (
+    "event",
+    "method",
+    "mac",
+    "nas",
+    "nas_port",
+    "ssid",
+    "called_station",
+    "calling_station",
+    "acct_session_id",
+    "cause",
+    "account",
+    "full_name",
+    "proofing",
+)
+
+
+def _rows(
+    log: str, site: str, events: Sequence[tuple[int, int, Any]], columns: dict[str, pa.Array[Any]]
+) -> Rows:
+    frames = np.array([number for number, _, _ in events], dtype=np.int64)
+    return Rows(log=log, site=site, columns=columns, frame=frames)
+
+
+def _common(
+    site: str, events: Sequence[tuple[int, int, Any]], sources: list[str]
+) -> dict[str, pa.Array[Any]]:
+    return {
+        "time": _times(event.time for _, _, event in events),
+        "received": pa.array([received for _, received, _ in events], pa.int64()).cast(_TIME),
+        "source": _text(sources),
+        "site": _text([site] * len(events)),
+    }
+
+
+def _text(values: Iterable[str | None]) -> pa.Array[Any]:
+    return pa.array(list(values), pa.string()).dictionary_encode().cast(_TEXT)
+
+
+def _times(values: Iterable[datetime | None]) -> pa.Array[Any]:
+    return pa.array(list(values), _TIME)
+
+
+def _id(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _counter(value: int | None) -> int | None:
+    """Return a counter that fits 63 bits; a larger one is a sender's fault and says nothing."""
+    return value if value is not None and 0 <= value < 1 << 63 else None
