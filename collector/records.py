@@ -124,7 +124,7 @@ def _check(name: str, annotation: str, value: object) -> None:
     if value is None and optional:
         return
     if not isinstance(value, _KINDS[kind]) or isinstance(value, bool):
-        raise ValueError(f"{name} is not a {kind}")
+        raise ValueError(f"{name} is not a {kind}")  # noqa: TRY004  # one error for all faults
     for text in value if isinstance(value, tuple) else (value,):
         if isinstance(value, tuple | str):
             str.encode(text)  # a lone surrogate cannot be stored

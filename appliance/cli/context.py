@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from collector.records import Clock
+
+wall_clock: Clock = time.time_ns  # noqa: TID251  # here, at the root, the clock is given
 DEFAULT_HOME = Path("/var/lib/prathu")
 
 

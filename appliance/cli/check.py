@@ -1,0 +1,49 @@
+"""`prathu check`: the settings test."""
+
+from __future__ import annotations
+
+import typer
+
+from appliance import settings as box_settings
+from appliance.cli.context import Context, wall_clock
+from appliance.settings import BoxSettings
+from collector.__main__ import boot_id
+from collector.errors import SettingsError
+from collector.pipeline import Pipeline
+from collector.receive.receiver import Receiver
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(check)
+
+
+def check(ctx: typer.Context) -> None:
+    """Build every part from the settings and stop: nothing is opened or changed."""
+    context: Context = ctx.obj
+    settings = box_settings.load(context.home)
+    _check_secrets(context, settings)
+    Receiver(context.home, settings, clock=wall_clock)
+    Pipeline(context.home, settings, clock=wall_clock, boot_id=boot_id())
+    context.show(
+        {
+            "settings": "good",
+            "sites": ", ".join(site.id for site in settings.sites),
+            "exporters": len(settings.exporters),
+            "radius_clients": len(settings.radius.clients),
+        }
+    )
+
+
+def _check_secrets(context: Context, settings: BoxSettings) -> None:
+    for client in settings.radius.clients:
+        path = context.home / client.secret_file
+        try:
+            length = len(path.read_bytes().strip())
+        except OSError as error:
+            raise SettingsError(
+                f"radius.clients: {client.network}: {path}: {error.strerror}",
+                hint="write the NAS's shared secret there",
+            ) from error
+        if not length:
+            raise SettingsError(f"radius.clients: {client.network}: {path} is empty")

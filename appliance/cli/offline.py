@@ -1,0 +1,44 @@
+"""What a verb does itself when the box does not run: the same code under the same locks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.cli.context import wall_clock
+from appliance.settings import BoxSettings
+from collector.__main__ import READ_BYTES, boot_id
+from collector.pipeline import Pipeline
+from collector.spool import SpoolReader, first_position
+
+Fed = Callable[[int], None]
+
+
+def seal_spool(home: Path, settings: BoxSettings, fed: Fed = lambda _: None) -> None:
+    """Take everything durable in the spool through the pipeline and seal it.
+
+    Args:
+        home: A home whose sealing process does not run.
+        settings: Its settings.
+        fed: Told after each step how many frames went through.
+
+    Raises:
+        Busy: the sealing process runs after all.
+    """
+    pipeline = Pipeline(home, settings, clock=wall_clock, boot_id=boot_id())
+    pipeline.start(first_position(home / "spool"))
+    reader = SpoolReader(home / "spool", pipeline.position)
+    while frames := reader.read(READ_BYTES):
+        pipeline.feed(frames)
+        pipeline.tick(idle=False)
+        fed(len(frames))
+    pipeline.stop()
+
+
+def running(home: Path, name: str) -> bool:
+    """Return whether the process `name` of this home says that it is ready."""
+    try:
+        pid = int((home / "run" / f"{name}.pid").read_text())
+    except (OSError, ValueError):
+        return False
+    return Path(f"/proc/{pid}").exists()

@@ -1,0 +1,124 @@
+"""Builds and runs the collector's two processes, `receive` and `seal`.
+
+Parts are built in the order of their dependencies, started in that order, and stopped in reverse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from collector import settings as settings_file
+from collector.control import ControlServer
+from collector.errors import CollectorError
+from collector.pipeline import Pipeline
+from collector.receive.receiver import Receiver
+from collector.records import Clock
+from collector.settings import CollectorSettings
+from collector.spool import SpoolReader, first_position
+
+READ_BYTES = 8 << 20
+IDLE_S = 0.05
+REQUEST_S = 600.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+Ready = Callable[[], None]
+
+
+def receive(
+    home: Path, settings: CollectorSettings, stop: threading.Event, *, clock: Clock, ready: Ready
+) -> None:
+    """Take bytes off sockets into the spool until `stop` is set."""
+    with Receiver(home, settings, clock=clock) as receiver:
+        ready()
+        receiver.wait(stop)
+
+
+def seal(
+    home: Path, settings: CollectorSettings, stop: threading.Event, *, clock: Clock, ready: Ready
+) -> None:
+    """Turn the spool into sealed segments until `stop` is set; then seal what is left."""
+    pipeline = Pipeline(home, settings, clock=clock, boot_id=boot_id())
+    pipeline.start(first_position(home / "spool"))
+    reader = SpoolReader(home / "spool", pipeline.position)
+    requests = _Requests()
+    with ControlServer(home / "run" / "seal.sock", requests.handlers(pipeline)):
+        ready()
+        while not stop.is_set():
+            frames = reader.read(READ_BYTES)
+            pipeline.feed(frames)
+            requests.serve(caught_up=not frames)
+            pipeline.tick(idle=not frames)
+            if not frames:
+                stop.wait(IDLE_S)
+        while frames := reader.read(READ_BYTES):
+            pipeline.feed(frames)
+    pipeline.stop()
+
+
+class _Requests:
+    """What the control socket asks for, done by the main loop once it has caught up."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[tuple[Callable[[], None], Future[None]]] = queue.Queue()
+
+    def handlers(self, pipeline: Pipeline) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+        """Return what the socket answers to."""
+        return {
+            "status": lambda _: pipeline.status(),
+            "seal": lambda _: self._ask(pipeline.seal_now),
+            "flush": lambda _: self._ask(pipeline.flush),
+        }
+
+    def serve(self, *, caught_up: bool) -> None:
+        """Do what was asked, when every frame that was durable then has been fed."""
+        while caught_up and not self._waiting.empty():
+            act, done = self._waiting.get()
+            try:
+                act()
+            except BaseException as error:
+                done.set_exception(error)
+                raise
+            done.set_result(None)
+
+    def _ask(self, act: Callable[[], None]) -> dict[str, Any]:
+        done: Future[None] = Future()
+        self._waiting.put((act, done))
+        done.result(timeout=REQUEST_S)
+        return {}
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot, a lower-case UUID."""
+    return BOOT_ID.read_text().strip()
+
+
+def main() -> None:
+    """Run one process in the foreground: `python -m collector receive|seal --home DIR`."""
+    parser = argparse.ArgumentParser(prog="python -m collector")
+    parser.add_argument("process", choices=["receive", "seal"])
+    parser.add_argument("--home", type=Path, default=Path("/var/lib/prathu"))
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    process = receive if arguments.process == "receive" else seal
+    try:
+        settings = settings_file.load(arguments.home)
+        process(arguments.home, settings, stop, clock=time.time_ns, ready=lambda: None)
+    except (CollectorError, OSError) as error:
+        sys.exit(f"prathu-{arguments.process}: {error}")
+
+
+if __name__ == "__main__":
+    main()

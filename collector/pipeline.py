@@ -1,0 +1,351 @@
+"""The way of the data after the spool: decode, attribute, store, seal.
+
+The one module that names all the stages. `Pipeline.feed` takes frames in the order of the spool and
+turns them into rows; an interval of a log ends on the full hour, when its segment is full, or when
+asked. Nothing here depends on how frames were batched: a restart runs the same frames through the
+same code, skips the rows that are sealed already, and makes the same segments of the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from collector import durable
+from collector.attribute.attribute import attribute
+from collector.attribute.timeline import Timeline
+from collector.decode import own_events
+from collector.decode.flows import FlowDecoder
+from collector.decode.syslog import messages
+from collector.records import Clock, Frame, FrameKind, Rows, SessionEvent
+from collector.seal.sealer import Sealer
+from collector.sealing import SealWorker
+from collector.settings import CollectorSettings, Site
+from collector.spool import release
+from collector.store import segments, snapshots
+from collector.store.catalog import Catalog
+from collector.store.open_log import OpenLog, room
+from collector.store.schema import LOGS
+
+_log = logging.getLogger(__name__)
+_OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE)
+SEEN_EVENTS = 20_000
+"""Ids of the newest events of each site that are remembered, to store a repeat once."""
+LATE_CUT_US = 1_000_000
+"""The clock must be so far past an interval's end before an idle spool ends it."""
+
+
+class _SiteLine:
+    """Everything that turns the frames of one site into rows, and its open logs."""
+
+    def __init__(self, site: Site, logs: dict[str, OpenLog]) -> None:
+        self.site = site
+        self.logs = logs
+        self.decoder = FlowDecoder(site.id)
+        self.timeline = Timeline()
+        self.seen: OrderedDict[str, None] = OrderedDict()
+        self.sealed_until_us = 0
+        """Greatest event time of flows that got their last attribution."""
+        self.lock = threading.Lock()
+        """Held while the timeline is read or changed: the sealing thread reads it too."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all state that a restart needs to go on from here."""
+        return {
+            "decoder": self.decoder.snapshot(),
+            "timeline": self.timeline.snapshot(),
+            "seen": list(self.seen),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `snapshot` returned."""
+        self.decoder.restore(state["decoder"])
+        self.timeline = Timeline.restore(state["timeline"])
+        self.seen = OrderedDict.fromkeys(state["seen"])
+
+    def fresh(self, event_id: object) -> bool:
+        """Return whether this event was not seen before, and remember it."""
+        key = str(event_id)
+        if key in self.seen:
+            return False
+        self.seen[key] = None
+        if len(self.seen) > SEEN_EVENTS:
+            self.seen.popitem(last=False)
+        return True
+
+
+class Pipeline:
+    """Frames in, sealed segments out. One thread feeds it; a second one seals."""
+
+    def __init__(
+        self, home: Path, settings: CollectorSettings, *, clock: Clock, boot_id: str
+    ) -> None:
+        self._home = home
+        self._settings = settings
+        self._clock = clock
+        self._boot_id = boot_id
+        self._lines: dict[str, _SiteLine] = {}
+        self._sealed: dict[tuple[str, str], int] = {}
+        self._flushed = self._cut_at = time.monotonic()
+        self._lock = durable.Lock(home / "run" / "seal.lock")
+        self.position = 0
+        """The next frame wanted."""
+        self.counts = {"frames": 0, "rows": 0, "skipped": 0, "malformed": 0, "repeated": 0}
+
+    def start(self, head: int) -> None:
+        """Take the lock, recover the ledgers, and stand where the spool must be read from.
+
+        Args:
+            head: First position that the spool can still give, for a home without snapshots.
+        """
+        self._lock.acquire()
+        self._catalog = Catalog.open(self._home / "catalog.sqlite", write=True)
+        self._catalog.reconcile(self._home)
+        sealers = {site.id: self._open_site(site, head) for site in self._settings.sites}
+        self._worker = SealWorker(
+            self._home,
+            sealers,
+            catalog=self._catalog,
+            finish=self._finish,
+            sealed=self._note_sealed,
+        )
+        self._restore(head)
+        self._end_us = self._next_end(self._now_us())
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Seal everything fed so far and let go of the home."""
+        self.seal_now()
+        self._worker.stop()
+        durable.replace(self._home / "state" / "stopped", self._boot_id.encode())
+        self._catalog.close()
+        self._lock.release()
+
+    def feed(self, frames: Sequence[Frame]) -> None:
+        """Process frames in the order of the spool, ending intervals where their time is up."""
+        self._worker.check()
+        while frames:
+            until = self._end_us * 1000
+            count = next((i for i, f in enumerate(frames) if f.received_ns >= until), len(frames))
+            if count:
+                self._take(frames[:count])
+                self.position = frames[count - 1].number + 1
+            if count < len(frames):
+                self._cut_all(self._end_us)
+            frames = frames[count:]
+
+    def tick(self, *, idle: bool) -> None:
+        """Do what is due by time: parts, the end of an interval, files past their grace."""
+        self._worker.check()
+        now, due = self._now_us(), time.monotonic()
+        if idle and (now >= self._end_us + LATE_CUT_US or self._overdue(due)):
+            self._cut_all(min(now, self._end_us))
+        if due - self._flushed >= self._settings.seal.part_s:
+            self.flush()
+
+    def flush(self) -> None:
+        """Make every row fed so far searchable."""
+        for line in self._lines.values():
+            for log in line.logs.values():
+                log.flush(self.position)
+        self._flushed = time.monotonic()
+        for path in self._catalog.expired(self._now_us(), self._settings.seal.part_grace_s):
+            (self._home / path).unlink(missing_ok=True)
+            self._catalog.drop(path)
+
+    def seal_now(self) -> None:
+        """Close all intervals and wait until they are sealed."""
+        self._cut_all(min(self._now_us(), self._end_us))
+        self._worker.drain()
+
+    def status(self) -> dict[str, Any]:
+        """Return what `prathu status` shows of this process."""
+        return {
+            "position": self.position,
+            "waiting_batches": self._worker.waiting(),
+            "open_rows": sum(log.rows for x in self._lines.values() for log in x.logs.values()),
+            "interval_end_us": self._end_us,
+            "sites": {
+                name: {"exporters": line.decoder.status()} for name, line in self._lines.items()
+            },
+            **self.counts,
+        }
+
+    # Start
+
+    def _open_site(self, site: Site, head: int) -> Sealer:
+        sealer = Sealer(
+            self._home,
+            site.id,
+            logs=[(name, self._settings.seal.interval_s) for name in sorted(LOGS)],
+            clock=self._clock,
+            boot_id=self._boot_id,
+            write_segment=_write_segment,
+            read_segment=_read_segment,
+        )
+        sealer.start(cause=self._gap_cause(), spool=head)
+        logs = {}
+        for name, schema in LOGS.items():
+            place = sealer.position(name)
+            self._sealed[site.id, name] = place.spool_to
+            logs[name] = OpenLog(
+                site.id,
+                schema,
+                home=self._home,
+                catalog=self._catalog,
+                start_us=place.start_us,
+                spool_from=place.spool_to,
+            )
+        line = _SiteLine(site, logs)
+        line.sealed_until_us = self._catalog.newest_event(site.id, "flows")
+        self._lines[site.id] = line
+        return sealer
+
+    def _gap_cause(self) -> str:
+        stopped = self._home / "state" / "stopped"
+        if stopped.exists():
+            return "stopped"
+        return "unknown"
+
+    def _restore(self, head: int) -> None:
+        """Stand at the newest snapshot that no unsealed row lies below."""
+        (self._home / "state" / "stopped").unlink(missing_ok=True)
+        found = snapshots.newest(self._home / "state", min(self._sealed.values()))
+        if found is None:
+            self.position = head
+            return
+        self.position, sites = found
+        for name, state in sites.items():
+            if name in self._lines:
+                self._lines[name].restore(state)
+
+    # Rows
+
+    def _take(self, frames: Sequence[Frame]) -> None:
+        self.counts["frames"] += len(frames)
+        by_site: dict[str, list[Frame]] = {}
+        for frame in frames:
+            by_site.setdefault(frame.site, []).append(frame)
+        for site, group in by_site.items():
+            line = self._lines.get(site)
+            if line is None:
+                self.counts["malformed"] += len(group)
+                _log.warning("%d frames are of the unknown site %s", len(group), site)
+                continue
+            self._take_own(line, [f for f in group if f.kind in _OWN])
+            self._take_flows(line, [f for f in group if f.kind is FrameKind.FLOW])
+            syslog = [f for f in group if f.kind is FrameKind.SYSLOG]
+            if syslog:
+                self._add(line, messages.decode(syslog))
+
+    def _take_own(self, line: _SiteLine, frames: Sequence[Frame]) -> None:
+        if not frames:
+            return
+        found = own_events.read(frames)
+        self.counts["malformed"] += found.malformed
+        sessions = [told for told in found.sessions if line.fresh(told[2].event_id)]
+        audits = [told for told in found.audits if line.fresh(told[2].event_id)]
+        told_again = len(found.sessions) + len(found.audits) - len(sessions) - len(audits)
+        self.counts["repeated"] += told_again
+        if sessions:
+            self._learn(line, sessions)
+            self._add(line, own_events.session_rows(line.site.id, sessions))
+        if audits:
+            self._add(line, own_events.audit_rows(line.site.id, audits))
+        if found.coverage:
+            self._add(line, own_events.coverage_rows(line.site.id, found.coverage))
+
+    def _learn(self, line: _SiteLine, sessions: Sequence[tuple[int, int, SessionEvent]]) -> None:
+        """Put session events on the timeline; keep those that reach into sealed time."""
+        with line.lock:
+            changed = [b for number, _, event in sessions for b in line.timeline.add(event, number)]
+            late = [b for b in changed if b.start_us < line.sealed_until_us]
+        self._catalog.add_late_bindings(late)
+        self._catalog.add_persons(line.site.id, [event for _, _, event in sessions])
+
+    def _take_flows(self, line: _SiteLine, frames: Sequence[Frame]) -> None:
+        if not frames:
+            return
+        decoded = line.decoder.decode(frames)
+        if decoded.coverage:
+            self._add(line, own_events.coverage_rows(line.site.id, decoded.coverage))
+        if decoded.flows is not None:
+            self._add(line, decoded.flows)
+
+    def _add(self, line: _SiteLine, rows: Rows) -> None:
+        """Put rows into their open log, ending the interval whenever a segment is full."""
+        log, frames = line.logs[rows.log], rows.frame
+        table = LOGS[rows.log].table(rows)
+        first = int(np.searchsorted(frames, log.spool_from))
+        self.counts["rows"] += len(frames) - first
+        self.counts["skipped"] += first
+        table, frames = table.slice(first), frames[first:]
+        if rows.log == "flows" and len(frames):
+            with line.lock:
+                table = attribute(table, line.timeline, line.site.networks)
+        while len(frames):
+            fit = room(frames, self._settings.seal.rows - log.rows)
+            if not fit and not log.rows:
+                fit = int(np.searchsorted(frames, frames[0], side="right"))
+            log.add(table.slice(0, fit))
+            table, frames = table.slice(fit), frames[fit:]
+            if len(frames):
+                end_us = min(table["received"][0].value, self._end_us)
+                self._worker.put([log.cut(end_us, int(frames[0]))])
+
+    # Ends of intervals
+
+    def _cut_all(self, end_us: int) -> None:
+        """End the interval of every log here, after keeping the state that is true here."""
+        snapshots.write(
+            self._home / "state",
+            self.position,
+            {name: line.snapshot() for name, line in self._lines.items()},
+        )
+        for line in self._lines.values():
+            self._worker.put([log.cut(end_us, self.position) for log in line.logs.values()])
+        self._end_us = self._next_end(max(end_us, self._now_us()))
+        self._cut_at = self._flushed = time.monotonic()
+
+    def _next_end(self, now_us: int) -> int:
+        """Return the next full interval of the clock, never past the end of the UTC year."""
+        step = self._settings.seal.interval_s * 1_000_000
+        year = datetime.fromtimestamp(now_us // 1_000_000, UTC).year
+        year_end = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+        return min((now_us // step + 1) * step, year_end)
+
+    def _overdue(self, due: float) -> bool:
+        """Return whether an interval lasts too long by the clock that nobody can set."""
+        return due - self._cut_at > self._settings.seal.interval_s + 60
+
+    def _finish(self, site: str, table: pa.Table, event_max_us: int) -> pa.Table:
+        line = self._lines[site]
+        with line.lock:
+            line.sealed_until_us = max(line.sealed_until_us, event_max_us)
+            return attribute(table, line.timeline, line.site.networks)
+
+    def _note_sealed(self, site: str, positions: Mapping[str, int]) -> None:
+        """Let go of what no restart needs once a batch is published."""
+        for log, position in positions.items():
+            self._sealed[site, log] = position
+        lowest = min(self._sealed.values())
+        snapshots.forget(self._home / "state", lowest)
+        found = snapshots.newest(self._home / "state", lowest)
+        if found is not None:
+            release(self._home / "spool", found[0])
+
+    def _now_us(self) -> int:
+        return self._clock() // 1000
+
+
+def _write_segment(table: pa.Table, path: Path) -> None:
+    segments.write(table, path, LOGS[_log_of(path)])

@@ -1,0 +1,148 @@
+"""The thread that seals closed intervals, so that decoding goes on meanwhile.
+
+One worker serves all sites, in order. For a batch of closed intervals of one site it reads their
+parts, attributes the flows once more (a session reported late still reaches them), hands them to
+the site's sealer, and then swaps parts for segments in the catalogue. Whatever fails here ends the
+process; the next start seals the same rows from the spool.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from collector.seal.sealer import Interval, Sealed, Sealer
+from collector.store import parts, rollup
+from collector.store.catalog import Catalog, FileEntry
+from collector.store.open_log import Closed
+
+_log = logging.getLogger(__name__)
+WAITING = 4
+"""So many batches may wait for the worker; then decoding waits, and the spool grows, visibly."""
+
+
+class Finisher(Protocol):
+    """Gives flows their last attribution, and remembers how far sealed time reaches."""
+
+    def __call__(self, site: str, table: pa.Table, event_max_us: int) -> pa.Table:
+        """Return `table`, whose greatest event time is given, with its persons."""
+        ...
+
+
+class SealWorker:
+    """Seals batches of closed intervals in the order they were put."""
+
+    def __init__(
+        self,
+        home: Path,
+        sealers: Mapping[str, Sealer],
+        *,
+        catalog: Catalog,
+        finish: Finisher,
+        sealed: Callable[[str, Mapping[str, int]], None],
+    ) -> None:
+        self._home = home
+        self._sealers = sealers
+        self._catalog = catalog
+        self._finish = finish
+        self._sealed = sealed
+        self._queue: queue.Queue[Sequence[Closed] | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._run, name="seal", daemon=True)
+        self._failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin to seal."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Seal what was put, then end."""
+        self._put(None)
+        self._thread.join()
+        self.check()
+
+    def put(self, batch: Sequence[Closed]) -> None:
+        """Seal `batch`, intervals of one site, as one commit; waits while too many wait."""
+        self._put(batch)
+
+    def drain(self) -> None:
+        """Wait until everything put so far is sealed."""
+        while self._queue.unfinished_tasks and self._failure is None:
+            threading.Event().wait(0.01)
+        self.check()
+
+    def check(self) -> None:
+        """Raise what ended the worker, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def waiting(self) -> int:
+        """Return how many batches wait."""
+        return self._queue.unfinished_tasks
+
+    def _put(self, batch: Sequence[Closed] | None) -> None:
+        while True:
+            self.check()
+            try:
+                return self._queue.put(batch, timeout=0.5)
+            except queue.Full:
+                continue
+
+    def _run(self) -> None:
+        try:
+            while (batch := self._queue.get()) is not None:
+                self._seal(batch)
+                self._queue.task_done()
+        except BaseException as error:  # noqa: BLE001  # kept, and raised in the main loop
+            _log.exception("sealing failed")
+            self._failure = error
+
+    def _seal(self, batch: Sequence[Closed]) -> None:
+        site = batch[0].site
+        sealed = self._sealers[site].seal([self._interval(closed) for closed in batch])
+        for closed, result in zip(batch, sealed, strict=True):
+            self._publish(closed, result)
+        self._sealed(site, {closed.schema.log: closed.spool_to for closed in batch})
+
+    def _interval(self, closed: Closed) -> Interval:
+        table = None
+        if closed.rows:
+            table = parts.read([self._home / part.path for part in closed.parts], closed.schema)
+            if closed.schema.log == "flows":
+                table = self._finish(closed.site, table, max(p.event_max for p in closed.parts))
+        return Interval(
+            log=closed.schema.log,
+            end_us=closed.end_us,
+            spool_from=closed.spool_from,
+            spool_to=closed.spool_to,
+            table=table,
+            schema=closed.schema.document,
+        )
+
+    def _publish(self, closed: Closed, result: Sealed) -> None:
+        if result.path is None:
+            return
+        old = [part.path for part in closed.parts]
+        entry = FileEntry(
+            path=result.path,
+            kind="segment",
+            site=closed.site,
+            log=closed.schema.log,
+            seq=result.seq,
+            schema_version=closed.schema.version,
+            spool_from=closed.spool_from,
+            spool_to=closed.spool_to,
+            rows=closed.rows,
+            event_min=min(part.event_min for part in closed.parts),
+            event_max=max(part.event_max for part in closed.parts),
+            received_min=min(part.received_min for part in closed.parts),
+            received_max=max(part.received_max for part in closed.parts),
+            size=(self._home / result.path).stat().st_size,
+        )
+        self._catalog.publish(entry, replaces=old)
+        rollup.make(self._home, entry)
