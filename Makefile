@@ -59,6 +59,11 @@ lock: ## choose versions anew: requirements/*.in to *.txt, with hashes
 	@packaging/setup/setup test
 	@packaging/setup/lock
 
+.PHONY: config
+config: ## write config/prathu.toml anew from the settings
+	@packaging/setup/setup test
+	$(BIN)/python -m tests.defaults
+
 .PHONY: deb
 deb: ## the Debian package (not yet)
 	@echo "make deb: there is no Debian package yet; until then: make run" >&2; exit 3

@@ -16,7 +16,9 @@ class Admin(Section):
     """The admin pages."""
 
     host: str = "127.0.0.1"
+    """The address they listen on; loopback means this machine only."""
     port: int = Field(default=8444, ge=0, le=65535)
+    """0 takes any free port."""
     query_seconds: float = Field(default=30, gt=0)
     """A question that takes longer is stopped."""
     query_memory_mb: int = Field(default=256, ge=64)
@@ -29,6 +31,7 @@ class BoxSettings(CollectorSettings):
     sign_in: SignIn = SignIn()
     radius: Radius = Radius()
     database: str = ""
+    """An SQLAlchemy URL; empty means SQLite in the home."""
     admin: Admin = Admin()
 
     @property

@@ -22,7 +22,9 @@ class SignIn(Section):
     """The sign-in page."""
 
     host: str = "0.0.0.0"  # noqa: S104  # people's devices reach it from the LAN
+    """The address it listens on."""
     port: int = Field(default=8080, ge=0, le=65535)
+    """0 takes any free port."""
     session_hours: float = Field(default=12, gt=0, le=24 * 31)
     """A session ends so long after sign-in, whatever else happens."""
     tries_per_minute: int = Field(default=10, ge=1)
@@ -33,17 +35,22 @@ class RadiusClient(Section):
     """A NAS: an access point or a router that reports sessions."""
 
     network: Annotated[str, AfterValidator(_network)]
+    """The address, or the network, that it speaks from."""
     secret_file: str
     """Path of the shared secret, under the home."""
     site: str
+    """The site whose sessions it reports."""
     require_message_authenticator: bool = False
+    """Refuse packets of it that carry no Message-Authenticator (RFC 2869)."""
 
 
 class Radius(Section):
     """The RADIUS side."""
 
     host: str = "0.0.0.0"  # noqa: S104  # NASes reach it from the LAN
+    """The address it listens on."""
     accounting_port: int = Field(default=1813, ge=0, le=65535)
+    """Accounting requests (RFC 2866); 0 takes any free port."""
     clients: tuple[RadiusClient, ...] = ()
     lost_stop_s: int = Field(default=1800, ge=60)
     """A session without interim update for so long is presumed ended at the time last seen."""

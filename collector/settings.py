@@ -56,6 +56,7 @@ class Site(Section):
     id: SiteId
     """Names the ledger: for ever."""
     name: str = ""
+    """What people call it, on pages and in answers."""
     networks: tuple[Network, ...] = (
         "10.0.0.0/8",
         "172.16.0.0/12",
@@ -72,6 +73,7 @@ class Exporter(Section):
     address: Network
     """An address or a network; the longest match wins."""
     site: SiteId
+    """The site that what it sends belongs to."""
     port: int | None = Field(default=None, ge=1, le=65535)
     """A port of ours that is opened for this exporter, where two sites have the same address."""
 
@@ -80,8 +82,11 @@ class Listen(Section):
     """Where the collector listens, ADDRESS:PORT each."""
 
     flows: tuple[HostPort, ...] = ("0.0.0.0:2055", "0.0.0.0:4739")
+    """NetFlow v5, v9 and IPFIX over UDP, told apart by what arrives."""
     syslog_udp: tuple[HostPort, ...] = ("0.0.0.0:5514",)
+    """Syslog, one message a datagram."""
     syslog_tcp: tuple[HostPort, ...] = ("0.0.0.0:5514",)
+    """Syslog with octet counting or one message a line (RFC 6587)."""
     receive_buffer: int = Field(default=32 << 20, ge=1 << 16)
     """Bytes of kernel buffer asked for, for each UDP socket."""
 
@@ -96,13 +101,16 @@ class SpoolSettings(Section):
     least_free_bytes: int = Field(default=512 << 20, ge=0)
     """With less free disk than this, frames are refused aloud."""
     commit_ms: int = Field(default=200, ge=1, le=5000)
+    """What was received waits at most so long to be made durable."""
     commit_bytes: int = Field(default=1 << 20, ge=1)
+    """So many bytes waiting are made durable at once."""
 
 
 class SealSettings(Section):
     """How often and how large segments are."""
 
     interval_s: int = Field(default=3600, ge=60, le=86400)
+    """A segment holds what was received in so long, from a full multiple of it on."""
     rows: int = Field(default=1 << 19, ge=16, le=1 << 24)
     """A segment with so many rows is full and ends its interval."""
     part_s: float = Field(default=2.0, gt=0, le=60)
