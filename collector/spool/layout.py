@@ -1,0 +1,218 @@
+"""How the spool lies on the disk: file header, frame, marker; and the folder as a whole.
+
+All integers are little-endian. A frame is: mark, size of the rest, checksum of the rest, then the
+rest: fixed fields, site, address, label, payload. The numbers of kinds and transports are for ever.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from zlib import crc32
+
+from collector import durable
+from collector.errors import SpoolError, StoreError
+from collector.records import Frame, FrameKind
+
+MAX_PAYLOAD = 1 << 20
+MARK_SIZE = 4
+
+_TRANSPORTS = ("udp", "tcp", "local", "tls")  # only ever add
+_KINDS = {int(kind): kind for kind in FrameKind}
+_MAGIC = b"PRSPOOL1"
+_FILE = struct.Struct("<8sQQ4sI")
+"""Magic, number of the first frame, number at which the file before ends, mark, checksum."""
+_SIZES = struct.Struct("<II")
+"""Size of the rest, checksum of the rest (begun with the size)."""
+_FIXED = struct.Struct("<QQqqHHBBBBH")
+"""Number, durable before, received, wire, port, local port, kind, transport, sizes of names."""
+_BOOT_MARKER = struct.Struct("<Q8s")
+"""The file `durable`: first number not yet durable, and the boot in which that was written."""
+_NEVER = bytes(8)
+
+FILE_HEADER = _FILE.size
+MAX_FRAME = MARK_SIZE + _SIZES.size + _FIXED.size + 255 + 255 + 65535 + MAX_PAYLOAD
+
+
+def encode(frame: Frame, number: int, durable_before: int) -> bytes:
+    """Return a frame as it is written, without the mark that goes before it.
+
+    Raises:
+        SpoolError: something in it is too long, out of range or unknown.
+    """
+    if len(frame.payload) > MAX_PAYLOAD:
+        raise SpoolError(f"a frame of {len(frame.payload)} bytes; at most {MAX_PAYLOAD}")
+    sizes, names = _names(frame.site, frame.address, frame.label)
+    try:
+        fixed = _FIXED.pack(
+            number,
+            durable_before,
+            frame.received_ns,
+            frame.wire_ns,
+            frame.port,
+            frame.local_port,
+            frame.kind,
+            _TRANSPORTS.index(frame.transport),
+            *sizes,
+        )
+    except (struct.error, ValueError) as error:
+        raise SpoolError(f"a frame from {frame.address!r} that cannot be: {error}") from error
+    size = len(fixed) + len(names) + len(frame.payload)
+    checksum = crc32(frame.payload, crc32(names, crc32(fixed, size)))
+    return b"".join((_SIZES.pack(size, checksum), fixed, names, frame.payload))
+
+
+def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
+    """Return the frame at `at`, how far the spool was durable before it, and where it ends.
+
+    None where there is no whole, right frame.
+    """
+    body = at + MARK_SIZE + _SIZES.size
+    if body + _FIXED.size > len(data) or data[at : at + MARK_SIZE] != mark:
+        return None
+    size, checksum = _SIZES.unpack_from(data, at + MARK_SIZE)
+    end = body + size
+    if not _FIXED.size <= size <= MAX_FRAME or end > len(data):
+        return None
+    if crc32(memoryview(data)[body:end], size) != checksum:
+        return None
+    (number, before, received, wire, port, local_port, kind, transport, *sizes) = (
+        _FIXED.unpack_from(data, body)
+    )
+    names_at = body + _FIXED.size
+    payload_at = names_at + sum(sizes)
+    site, address, label = _split(data[names_at:payload_at], *sizes)
+    frame = Frame(
+        kind=_KINDS[kind],
+        site=site,
+        received_ns=received,
+        wire_ns=wire,
+        address=address,
+        port=port,
+        local_port=local_port,
+        label=label,
+        transport=_TRANSPORTS[transport],
+        payload=data[payload_at:end],
+        number=number,
+    )
+    return frame, before, end
+
+
+def pack_header(first: int, ends_before: int, mark: bytes) -> bytes:
+    """Return the header of a file whose frames begin at `first`."""
+    header = _FILE.pack(_MAGIC, first, ends_before, mark, 0)[:-4]
+    return header + crc32(header).to_bytes(4, "little")
+
+
+def read_header(data: bytes, path: Path) -> tuple[int, int, bytes]:
+    """Return a file's first number, the number at which the file before ends, and its mark.
+
+    Raises:
+        SpoolError: not a header, or that of another file.
+    """
+    if len(data) == _FILE.size:
+        magic, first, ends_before, mark, checksum = _FILE.unpack(data)
+        if (magic, checksum, path) == (_MAGIC, crc32(data[:-4]), path.with_name(name(first))):
+            return first, ends_before, mark
+    raise SpoolError(
+        f"damage in {path} at offset 0: not the header of a spool file",
+        hint="keep a copy of the spool and see the disk; nothing was cut",
+    )
+
+
+def name(first: int) -> str:
+    """Return the name of the file whose first frame is `first`."""
+    return f"{first:020d}.spool"
+
+
+def files(folder: Path) -> dict[int, Path]:
+    """Return the spool's files by the number of their first frame."""
+    return {int(p.stem): p for p in folder.glob("*.spool") if p.stem.isdecimal()}
+
+
+def pack_marker(head: int) -> bytes:
+    """Return what the file `durable` holds when all below `head` is durable."""
+    return _BOOT_MARKER.pack(head, _boot())
+
+
+def read_marker(folder: Path) -> tuple[int, bool]:
+    """Return the first number not yet durable, and whether that is exact.
+
+    The marker is not synced: from before a power cut it may be stale, from this boot it is exact.
+    """
+    try:
+        data = (folder / "durable").read_bytes()
+    except FileNotFoundError:
+        return 0, False
+    if len(data) != _BOOT_MARKER.size:
+        return 0, False
+    head, boot = _BOOT_MARKER.unpack(data)
+    return head, boot == _boot() != _NEVER
+
+
+def durable_number(folder: Path) -> int:
+    """Return the first number that is not yet durable, as last told by the writer."""
+    return read_marker(folder)[0]
+
+
+def size_bytes(folder: Path) -> int:
+    """Return how much the spool's files hold."""
+    total = 0
+    for path in files(folder).values():
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:
+            continue  # released meanwhile
+    return total
+
+
+def release(folder: Path, below: int) -> int:
+    """Take away the files whose frames are all below `below`, but never the newest.
+
+    Returns:
+        How many files went.
+
+    Raises:
+        SpoolError: a file could not be taken away.
+    """
+    here = files(folder)
+    done = [first for first, after in pairwise(sorted(here)) if after <= below]
+    try:
+        for first in done:  # oldest first: a crash between leaves no hole
+            durable.remove(here[first])
+    except StoreError as error:
+        raise SpoolError(str(error)) from error
+    return len(done)
+
+
+@lru_cache(maxsize=4096)
+def _names(site: str, address: str, label: str) -> tuple[tuple[int, int, int], bytes]:
+    try:
+        parts = [text.encode() for text in (site, address, label)]
+    except UnicodeEncodeError as error:
+        raise SpoolError(f"a frame with a name that is not text: {error}") from error
+    if len(parts[0]) > 255 or len(parts[1]) > 255 or len(parts[2]) > 65535:
+        raise SpoolError(f"a frame's names are too long: {site[:40]!r} {address[:40]!r}")
+    return (len(parts[0]), len(parts[1]), len(parts[2])), b"".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _split(names: bytes, site: int, address: int, label: int) -> tuple[str, str, str]:
+    rest = site + address
+    return (
+        names[:site].decode(),
+        names[site:rest].decode(),
+        names[rest : rest + label].decode(),
+    )
+
+
+@lru_cache(maxsize=1)
+def _boot() -> bytes:
+    """Return what tells this boot of the kernel from others."""
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    except OSError:
+        return _NEVER
+    return bytes.fromhex(text.strip().replace("-", ""))[:8]
