@@ -1,0 +1,285 @@
+"""A segment's keys, order, groups and root.
+
+Rows of one subject form a group, a subtree that proves its own row count; groups ascend by a tag
+that only the segment's key can tie to the subject. The key is drawn for one segment and never
+used again, so salts and tags of one segment say nothing about another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from collector.seal import tree
+from collector.seal.canonical import YEAR_2400_US, Encoder, Schema, coded
+from collector.seal.fault import Refused
+
+KEY_BYTES = 32
+SALT_BYTES = 16
+CHUNK_ROWS = 1 << 13
+GROUP = np.dtype([("tag", ">u8"), ("count", ">u4"), ("root", "V32")])
+"""One group in a sidecar: 44 bytes."""
+
+Groups = npt.NDArray[Any]
+"""Records of `GROUP`, in order."""
+
+
+class TagCollision(Exception):
+    """Two subjects have one tag under this key: draw another key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """What a segment's rows come to."""
+
+    rows: int
+    groups: Groups
+    root: bytes
+    event_min: int | None
+    event_max: int | None
+    received_max: int | None
+    """Microseconds; None without rows."""
+
+    @property
+    def sidecar(self) -> bytes:
+        """The bytes of `<segment>.groups`."""
+        return self.groups.tobytes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A segment worked out: its rows in order, and what they come to."""
+
+    table: pa.Table
+    order: npt.NDArray[np.int64]
+    digest: Digest
+    key_commit: bytes
+
+
+def sub_key(key: bytes, name: str) -> bytes:
+    """Return the sub-key `salt`, `detail` or `tag` of a segment key."""
+    return hmac.digest(key, b"prathu-evidence/1 " + name.encode(), "sha256")
+
+
+def key_commit(key: bytes) -> bytes:
+    """Return the commitment to a segment key that stands in the manifest."""
+    return hashlib.sha256(b"prathu-evidence/1 key\x00" + key).digest()
+
+
+def tag_of(tag_key: bytes, subject: bytes | None) -> bytes:
+    """Return the 8 bytes that stand for a subject in one segment; None is the null subject."""
+    message = b"\x00" if subject is None else b"\x01" + subject
+    return hmac.digest(tag_key, message, "sha256")[:8]
+
+
+def build(table: pa.Table, schema: Schema, key: bytes) -> Built:
+    """Sort a table of rows in the order of arrival and work out its groups and root.
+
+    Raises:
+        TagCollision: draw another key and begin again.
+        Refused: E-12, a value that cannot be stored.
+    """
+    order = arrange(table, schema, key)
+    arranged = table.take(pa.array(order, pa.int64()))
+    hasher = Hasher(schema, key)
+    hasher.add(arranged)
+    return Built(table=arranged, order=order, digest=hasher.finish(), key_commit=key_commit(key))
+
+
+def arrange(table: pa.Table, schema: Schema, key: bytes) -> npt.NDArray[np.int64]:
+    """Return the order of rows by tag, then time, then arrival.
+
+    Raises:
+        TagCollision: two subjects with one tag.
+    """
+    by_time = np.argsort(_times(table, "time"), kind="stable")
+    tags = _Tags(schema, key).of(table)
+    # Ranks of few values sort by radix; stable, so time and arrival stay within each tag.
+    _, ranks = np.unique(tags, return_inverse=True)
+    small = np.min_scalar_type(int(ranks.max(initial=0)))
+    return by_time[np.argsort(ranks.astype(small)[by_time], kind="stable")]
+
+
+class _Tags:
+    """Tags of rows, computed once per subject, with an eye on collisions over all tables."""
+
+    def __init__(self, schema: Schema, key: bytes) -> None:
+        self._subject = schema.subject
+        self._key = sub_key(key, "tag")
+        self._known: dict[bytes, bytes | None] = {tag_of(self._key, None): None}
+
+    def of(self, table: pa.Table) -> npt.NDArray[np.uint64]:
+        null = np.frombuffer(tag_of(self._key, None), dtype=">u8").astype(np.uint64)
+        if self._subject is None:
+            return np.repeat(null, table.num_rows)
+        column = coded(self._subject, "str", table[self._subject])
+        tags = b"".join(self._tag(subject) for subject in column.distinct)
+        all_tags = np.concatenate([np.frombuffer(tags, dtype=">u8").astype(np.uint64), null])
+        taken: npt.NDArray[np.uint64] = all_tags[column.codes(0, table.num_rows)]
+        return taken
+
+    def _tag(self, subject: bytes) -> bytes:
+        tag = tag_of(self._key, subject)
+        if self._known.setdefault(tag, subject) != subject:
+            raise TagCollision
+        return tag
+
+
+class Hasher:
+    """Works out groups and root of a segment from tables that hold its rows in order."""
+
+    def __init__(self, schema: Schema, key: bytes) -> None:
+        self._tags = _Tags(schema, key)
+        self._core, self._detail = Encoder(schema.core), Encoder(schema.detail)
+        self._salts = _Stream(sub_key(key, "salt"))
+        self._detail_salts = _Stream(sub_key(key, "detail"))
+        self._leaves: list[tree.Matrix] = []
+        self._group_tags: list[int] = []
+        self._group_counts: list[int] = []
+        self._last: tuple[int, int] | None = None
+        self._extremes: list[tuple[int, int, int]] = []
+        self.rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        """Take the next rows.
+
+        Raises:
+            Refused: E-12, a value that cannot be; E-15, rows out of order.
+            TagCollision: two subjects with one tag.
+        """
+        if not table.num_rows:
+            return
+        times, tags = _times(table, "time"), self._tags.of(table)
+        received = _times(table, "received")
+        self._check_order(tags, times)
+        self._count(tags)
+        extremes = (int(times.min()), int(times.max()), int(received.max()))
+        if max(extremes) >= YEAR_2400_US:
+            raise Refused("E-12", "a time lies behind the year 2400")
+        self._extremes.append(extremes)
+        self._leaves.extend(self._hash(table))
+        self.rows += table.num_rows
+
+    def finish(self) -> Digest:
+        """Return what all rows come to."""
+        groups = np.zeros(len(self._group_tags), dtype=GROUP)
+        if self.rows:
+            counts = np.array(self._group_counts, dtype=np.int64)
+            roots = tree.group_roots(np.concatenate(self._leaves), counts)
+            groups["tag"] = np.array(self._group_tags, dtype=np.uint64)
+            groups["count"] = counts
+            groups["root"] = np.ascontiguousarray(roots).view("V32")[:, 0]
+        least, most, received = zip(*self._extremes, strict=True) if self.rows else ((), (), ())
+        return Digest(
+            rows=self.rows,
+            groups=groups,
+            root=directory_root(groups),
+            event_min=min(least, default=None),
+            event_max=max(most, default=None),
+            received_max=max(received, default=None),
+        )
+
+    def _check_order(self, tags: npt.NDArray[np.uint64], times: npt.NDArray[np.int64]) -> None:
+        same = tags[1:] == tags[:-1]
+        wrong = (tags[1:] < tags[:-1]) | (same & (times[1:] < times[:-1]))
+        if wrong.any():
+            raise Refused("E-15", f"row {self.rows + 1 + int(wrong.argmax())} is out of order")
+        if self._last is not None and (int(tags[0]), int(times[0])) < self._last:
+            raise Refused("E-15", f"row {self.rows} is out of order")
+        self._last = int(tags[-1]), int(times[-1])
+
+    def _count(self, tags: npt.NDArray[np.uint64]) -> None:
+        edges = np.flatnonzero(np.concatenate(([True], tags[1:] != tags[:-1])))
+        counts = np.diff(np.append(edges, len(tags)))
+        for tag, count in zip(tags[edges].tolist(), counts.tolist(), strict=True):
+            if self._group_tags and self._group_tags[-1] == tag:
+                self._group_counts[-1] += count
+            else:
+                self._group_tags.append(tag)
+                self._group_counts.append(count)
+
+    def _hash(self, table: pa.Table) -> Iterator[tree.Matrix]:
+        """Give the leaf hashes, a bounded matrix at a time."""
+        core, detail = self._core.prepare(table), self._detail.prepare(table)
+        with_detail = bool(self._detail.columns)
+        head = 1 + SALT_BYTES
+        width = head + self._core.width + (32 if with_detail else 0)
+        for start in range(0, table.num_rows, CHUNK_ROWS):
+            rows = min(CHUNK_ROWS, table.num_rows - start)
+            leaves = np.empty((rows, width), dtype=np.uint8)
+            leaves[:, 0] = 0
+            leaves[:, 1:head] = self._salts(rows)
+            core.write(leaves, head, start)
+            if with_detail:
+                held = np.empty((rows, head + self._detail.width), dtype=np.uint8)
+                held[:, 0] = 3
+                held[:, 1:head] = self._detail_salts(rows)
+                detail.write(held, head, start)
+                leaves[:, head + self._core.width :] = tree.hash_rows(held)
+            yield tree.hash_rows(leaves)
+
+
+class _Stream:
+    """The AES-256-CTR key stream, 16 bytes a row."""
+
+    def __init__(self, key: bytes) -> None:
+        self._encryptor = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
+
+    def __call__(self, rows: int) -> tree.Matrix:
+        salts = self._encryptor.update(bytes(SALT_BYTES * rows))
+        return np.frombuffer(salts, dtype=np.uint8).reshape(rows, SALT_BYTES)
+
+
+def salts(key: bytes, rows: int) -> tuple[tree.Matrix, tree.Matrix]:
+    """Return the salts and detail salts of the first `rows` rows, 16 bytes each."""
+    return _Stream(sub_key(key, "salt"))(rows), _Stream(sub_key(key, "detail"))(rows)
+
+
+def directory_root(groups: Groups) -> bytes:
+    """Return the segment root over the groups; H("") without any."""
+    if not len(groups):
+        return tree.EMPTY
+    return tree.root([*map(bytes, tree.hash_rows(directory_leaves(groups)))])
+
+
+def directory_leaves(groups: Groups) -> tree.Matrix:
+    """Return 0x00 and the 40 bytes of each group leaf: what is hashed for the directory."""
+    plain = np.ascontiguousarray(groups).view(np.uint8).reshape(-1, GROUP.itemsize)
+    body = np.empty((len(groups), 37), dtype=np.uint8)
+    body[:, 0] = 2
+    body[:, 1:] = plain[:, 8:]
+    leaves = np.empty((len(groups), 41), dtype=np.uint8)
+    leaves[:, 0] = 0
+    leaves[:, 1:9] = plain[:, :8]
+    leaves[:, 9:] = tree.hash_rows(body)
+    return leaves
+
+
+def read_sidecar(data: bytes) -> Groups:
+    """Return the groups in the bytes of a sidecar.
+
+    Raises:
+        Refused: E-15, a group without rows, or tags that do not ascend; E-25, cut off.
+    """
+    if len(data) % GROUP.itemsize:
+        raise Refused("E-25", f"{len(data)} bytes are not whole groups of {GROUP.itemsize}")
+    groups = np.frombuffer(data, dtype=GROUP)
+    tags = groups["tag"].astype(np.uint64)
+    if (groups["count"] == 0).any() or (tags[1:] <= tags[:-1]).any():
+        raise Refused("E-15", "a group without rows, or tags that do not ascend")
+    return groups
+
+
+def _times(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
+    column = table[name]
+    if column.null_count:
+        raise Refused("E-12", f"column {name} has a null")
+    return np.asarray(column.cast(pa.int64()).to_numpy())
