@@ -1,0 +1,274 @@
+"""People's accounts, and the table they lie in.
+
+An account is never deleted here, only disabled: who it was must be known as long as the log that
+names it is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from sqlalchemy import Engine, Index, String, Uuid, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from captive_portal.database import Base, Moment
+from captive_portal.errors import PortalError, Refused
+from captive_portal.people import names, passwords
+
+
+class Kind(StrEnum):
+    """What somebody is at the school."""
+
+    PUPIL = "pupil"
+    TEACHER = "teacher"
+    STAFF = "staff"
+    GUEST = "guest"
+    SHADOW = "shadow"
+    """Only ever heard of, from a NAS or an import; cannot sign in."""
+
+
+class Role(StrEnum):
+    """What somebody may do on the admin pages."""
+
+    NONE = "none"
+    VIEWER = "viewer"
+    ADMIN = "admin"
+
+
+class AccountRow(Base):
+    """One account."""
+
+    __tablename__ = "account"
+    __table_args__ = (Index("uq_account_site_folded", "site", "folded", unique=True),)
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    site: Mapped[str] = mapped_column(String(63))
+    account: Mapped[str] = mapped_column(String(names.MAX_ACCOUNT))
+    folded: Mapped[str] = mapped_column(String(4 * names.MAX_ACCOUNT))
+    full_name: Mapped[str] = mapped_column(String(names.MAX_FULL_NAME))
+    kind: Mapped[str] = mapped_column(String(16))
+    role: Mapped[str] = mapped_column(String(16))
+    password: Mapped[str | None] = mapped_column(String(256))
+    must_change: Mapped[bool]
+    proofing: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    disabled_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account, without its password."""
+
+    id: UUID
+    site: str
+    account: str
+    full_name: str
+    kind: Kind
+    role: Role
+    must_change: bool
+    proofing: str
+    created_at: datetime
+    disabled_at: datetime | None
+    has_password: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """An account to be made."""
+
+    site: str
+    account: str
+    full_name: str = ""
+    kind: Kind = Kind.PUPIL
+    role: Role = Role.NONE
+    proofing: str = ""
+    password: str | None = None
+    must_change: bool = False
+
+    @property
+    def staff(self) -> bool:
+        """Whether its password is worth the higher cost."""
+        return _staff(self.kind, self.role)
+
+
+def _staff(kind: str, role: str) -> bool:
+    return role != Role.NONE or kind in (Kind.TEACHER, Kind.STAFF)
+
+
+class People:
+    """The accounts of a box. Every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, new: NewAccount, *, now: datetime) -> Account:
+        """Make an account; a shadow account of the same name becomes it and keeps its id.
+
+        Raises:
+            PortalError: the name or the password is not fit, or the account exists.
+        """
+        account = names.clean(new.account)
+        if wrong := names.fault(account):
+            raise PortalError(wrong)
+        stored = None if new.password is None else passwords.hashed(new.password, staff=new.staff)
+        with self._changing() as db:
+            row = _find(db, new.site, account)
+            if row is not None and row.kind != Kind.SHADOW:
+                raise PortalError(
+                    f"account {account} of site {new.site} exists already",
+                    hint="prathu people list shows it",
+                )
+            if row is None:
+                row = AccountRow(id=uuid4(), site=new.site, created_at=now, disabled_at=None)
+                row.folded = names.folded(account)
+                db.add(row)
+            _fill(row, new, account, stored)
+            return _account(row)
+
+    def first_admin(self, site: str, *, now: datetime, account: str = "admin") -> tuple[str, str]:
+        """Make the first admin; return the account name and its one-time password.
+
+        Raises:
+            PortalError: an account of that name exists.
+        """
+        password = passwords.one_time()
+        self.add(
+            NewAccount(
+                site=site,
+                account=account,
+                full_name="ผู้ดูแลระบบ",
+                kind=Kind.STAFF,
+                role=Role.ADMIN,
+                proofing="made with the box",
+                password=password,
+                must_change=True,
+            ),
+            now=now,
+        )
+        return account, password
+
+    def find(self, site: str, account: str) -> Account | None:
+        """Return the account of this name at a site, however it is spelt."""
+        with Session(self._engine) as db:
+            row = _find(db, site, account)
+            return None if row is None else _account(row)
+
+    def get(self, person: UUID) -> Account | None:
+        """Return the account with this id."""
+        with Session(self._engine) as db:
+            row = db.get(AccountRow, person)
+            return None if row is None else _account(row)
+
+    def list(self, site: str | None = None) -> Sequence[Account]:
+        """Return all accounts, or a site's, by name."""
+        query = select(AccountRow).order_by(AccountRow.site, AccountRow.folded)
+        if site is not None:
+            query = query.where(AccountRow.site == site)
+        with Session(self._engine) as db:
+            return [_account(row) for row in db.scalars(query)]
+
+    def shadow(self, site: str, account: str, *, now: datetime) -> Account:
+        """Return the account of this name, made as a shadow when there is none."""
+        account = names.clean(account)[: names.MAX_ACCOUNT]
+        found = self.find(site, account)
+        if found is not None:
+            return found
+        new = NewAccount(site=site, account=account, kind=Kind.SHADOW, proofing="not proofed")
+        try:
+            return self.add(new, now=now)
+        except PortalError:
+            # Another process made it in between, or the name is one nobody may choose.
+            found = self.find(site, account)
+            if found is None:
+                raise
+            return found
+
+    def set_password(self, person: UUID, password: str, *, must_change: bool = False) -> None:
+        """Give an account another password.
+
+        Raises:
+            PortalError: no such account, or the password is not fit.
+        """
+        with self._changing() as db:
+            row = _known(db, person)
+            row.password = passwords.hashed(password, staff=_staff(row.kind, row.role))
+            row.must_change = must_change
+
+    def change(self, person: UUID, *, full_name: str, kind: Kind, proofing: str) -> None:
+        """Bring an account up to date with the school's roll."""
+        with self._changing() as db:
+            row = _known(db, person)
+            row.full_name, row.kind, row.proofing = names.clean(full_name), kind, proofing
+
+    def disable(self, person: UUID, *, now: datetime) -> None:
+        """Close an account; what it did stays under its name."""
+        with self._changing() as db:
+            row = _known(db, person)
+            row.disabled_at = row.disabled_at or now
+
+    def check(self, site: str, account: str, password: str) -> Account:
+        """Return whose password this is. Takes tens of milliseconds and 19 or 64 MiB.
+
+        Raises:
+            Refused: wrong, unknown, disabled or without password: the error does not say which.
+        """
+        with Session(self._engine) as db:
+            row = _find(db, site, account)
+            stored = row.password if row is not None and row.disabled_at is None else None
+        if not passwords.matches(password, stored) or row is None or stored is None:
+            raise Refused("account or password is not right")
+        if passwords.outdated(stored, staff=_staff(row.kind, row.role)):
+            self.set_password(row.id, password, must_change=row.must_change)
+        return _account(row)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Session]:
+        try:
+            with Session(self._engine, expire_on_commit=False) as db, db.begin():
+                yield db
+        except IntegrityError as error:
+            raise PortalError("somebody else made that account just now") from error
+
+
+def _find(db: Session, site: str, account: str) -> AccountRow | None:
+    query = select(AccountRow).where(
+        AccountRow.site == site, AccountRow.folded == names.folded(account)
+    )
+    return db.scalars(query).one_or_none()
+
+
+def _known(db: Session, person: UUID) -> AccountRow:
+    row = db.get(AccountRow, person)
+    if row is None:
+        raise PortalError(f"no account with the id {person}", hint="prathu people list")
+    return row
+
+
+def _fill(row: AccountRow, new: NewAccount, account: str, stored: str | None) -> None:
+    row.account = account
+    row.full_name = names.clean(new.full_name)[: names.MAX_FULL_NAME]
+    row.kind, row.role = new.kind, new.role
+    row.password, row.must_change = stored, new.must_change
+    row.proofing = names.clean(new.proofing)
+
+
+def _account(row: AccountRow) -> Account:
+    return Account(
+        id=row.id,
+        site=row.site,
+        account=row.account,
+        full_name=row.full_name,
+        kind=Kind(row.kind),
+        role=Role(row.role),
+        must_change=row.must_change,
+        proofing=row.proofing,
+        created_at=row.created_at,
+        disabled_at=row.disabled_at,
+        has_password=row.password is not None,
+    )

@@ -1,0 +1,47 @@
+"""Account and person names: one spelling of each, whatever keyboard it came from."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MAX_ACCOUNT = 253
+"""Characters of an account name: as many as RADIUS can carry octets."""
+MAX_FULL_NAME = 200
+_MAC = re.compile(r"[0-9A-Fa-f]{12}")
+
+
+def clean(text: str) -> str:
+    """Return `text` in NFC, without spaces at its ends and with single ones inside."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def folded(account: str) -> str:
+    """Return the form in which two spellings of an account name are the same."""
+    return unicodedata.normalize("NFC", clean(account).casefold())
+
+
+def fault(account: str) -> str:
+    """Return what is wrong with an account name, or nothing."""
+    if not account:
+        return "the account name is empty"
+    if len(account) > MAX_ACCOUNT:
+        return f"the account name is longer than {MAX_ACCOUNT} characters"
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in account):
+        return "the account name holds a control character"
+    return ""
+
+
+def mac(text: str) -> str:
+    """Return a MAC in lower case with colons, from any usual spelling; empty when it is none.
+
+    `02-AA-00-00-00-01:school`, as access points write Called-Station-Id, gives its MAC.
+    """
+    head = text.strip()
+    if len(head) > 17 and head[17] == ":":
+        head = head[:17]
+    digits = re.sub(r"[-:.]", "", head)
+    if not _MAC.fullmatch(digits):
+        return ""
+    pairs = digits.lower()
+    return ":".join(pairs[i : i + 2] for i in range(0, 12, 2))

@@ -1,0 +1,67 @@
+"""Passwords: Argon2id, with the cost by who it is, and one-time passwords one can read aloud."""
+
+from __future__ import annotations
+
+import secrets
+import unicodedata
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from captive_portal.errors import PortalError
+
+MIN_LENGTH = 8
+MAX_LENGTH = 256
+"""Characters; more is refused before any work is done on it."""
+
+# OWASP's least profile: a class of forty signs in within two seconds on a small box.
+_EVERYBODY = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
+_STAFF = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1, type=Type.ID)
+# Letters and digits that nobody confuses on paper.
+_READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
+_NOBODY = _EVERYBODY.hash(secrets.token_hex(16))
+
+
+def _prepared(password: str) -> str:
+    return unicodedata.normalize("NFC", password)
+
+
+def fault(password: str) -> str:
+    """Return what is wrong with a new password, or nothing."""
+    if len(_prepared(password)) < MIN_LENGTH:
+        return f"the password is shorter than {MIN_LENGTH} characters"
+    if len(password) > MAX_LENGTH:
+        return f"the password is longer than {MAX_LENGTH} characters"
+    return ""
+
+
+def hashed(password: str, *, staff: bool) -> str:
+    """Return the Argon2id hash of a new password.
+
+    Raises:
+        PortalError: too short or too long.
+    """
+    if wrong := fault(password):
+        raise PortalError(wrong, hint="choose another")
+    return (_STAFF if staff else _EVERYBODY).hash(_prepared(password))
+
+
+def matches(password: str, stored: str | None) -> bool:
+    """Say whether `password` is the one; takes as long when there is none to compare with."""
+    if len(password) > MAX_LENGTH:
+        password, stored = "", None
+    try:
+        _EVERYBODY.verify(stored or _NOBODY, _prepared(password))
+    except (VerificationError, InvalidHashError):
+        return False
+    return stored is not None
+
+
+def outdated(stored: str, *, staff: bool) -> bool:
+    """Say whether the hash was made with other costs than a new one would be."""
+    return (_STAFF if staff else _EVERYBODY).check_needs_rehash(stored)
+
+
+def one_time() -> str:
+    """Return a random password of 60 bits in three groups, to be changed at first use."""
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(4)) for _ in range(3))

@@ -1,0 +1,116 @@
+"""Tells the collector what happened, over its local socket, and returns when it is on disk.
+
+One line of JSON each way: `{"do":"event","kind":"session","event":{…}}`, `{"ok":true,…}`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from captive_portal.errors import ReportError
+from collector.records import AuditEvent, SessionEvent
+
+SOCKET = Path("run") / "receive.sock"
+"""Where the collector's receiving process listens in a home."""
+_MAX_REPLY = 1 << 16
+
+
+class Reporter:
+    """A connection to the collector, made when it is needed. Not for more than one thread."""
+
+    def __init__(self, path: Path, *, timeout: float = 5.0) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._socket: socket.socket | None = None
+        self._left = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connection; the next event makes another."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+        self._socket, self._left = None, b""
+
+    def sessions(self, events: Sequence[SessionEvent]) -> None:
+        """Return when the collector has all of these on disk.
+
+        Raises:
+            ReportError: it has not, or it is not known that it has.
+        """
+        self._all("session", events)
+
+    def audit(self, events: Sequence[AuditEvent]) -> None:
+        """Return when the collector has all of these on disk.
+
+        Raises:
+            ReportError: it has not, or it is not known that it has.
+        """
+        self._all("audit", events)
+
+    def _all(self, kind: str, events: Sequence[SessionEvent] | Sequence[AuditEvent]) -> None:
+        for event in events:
+            record = json.loads(event.to_json())
+            self._one({"do": "event", "kind": kind, "event": record})
+
+    def _one(self, request: dict[str, object]) -> None:
+        line = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        kept = self._socket is not None
+        try:
+            reply = self._ask(line)
+        except TimeoutError as error:
+            self.close()
+            raise self._failed(f"no answer in {self._timeout:g} s") from error
+        except (OSError, ValueError) as error:
+            self.close()
+            if kept:
+                # The collector was started anew since: events bear ids, so twice is stored once.
+                self._one(request)
+                return
+            raise self._failed(str(error)) from error
+        if reply.get("ok") is not True:
+            raise self._failed(str(reply.get("error", "it refused")))
+
+    def _ask(self, line: bytes) -> dict[str, object]:
+        connection = self._connected()
+        connection.sendall(line)
+        while b"\n" not in self._left:
+            more = connection.recv(_MAX_REPLY)
+            if not more:
+                raise ConnectionResetError("the collector hung up")
+            self._left += more
+            if len(self._left) > _MAX_REPLY:
+                raise ValueError("the collector's answer is too long")
+        reply, _, self._left = self._left.partition(b"\n")
+        record = json.loads(reply)
+        if not isinstance(record, dict):
+            raise ValueError("the collector's answer is not an object")  # noqa: TRY004
+        return record
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.settimeout(self._timeout)
+            try:
+                connection.connect(str(self._path))
+            except OSError:
+                connection.close()
+                raise
+            self._socket = connection
+        return self._socket
+
+    def _failed(self, why: str) -> ReportError:
+        return ReportError(
+            f"the collector cannot be told over {self._path}: {why}",
+            hint="is prathu up running, and is the disk not full?",
+        )

@@ -1,0 +1,237 @@
+"""Sessions that a NAS reports by RADIUS accounting (RFC 2866). Pure.
+
+Packets come late, twice and in any order. Whatever the order, the session ends up the same: its
+start is that of the Start packet, else reckoned; its end that of the Stop; its addresses and
+counters those of the latest packet.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from captive_portal.sessions import portal
+from captive_portal.sessions.draft import Draft
+from captive_portal.sessions.session import NOTHING_COUNTED, Counters, Ids, Nas, Person, Session
+
+METHOD = "accounting"
+SLACK = timedelta(seconds=60)
+"""Two packets of one session may disagree so much on when it began."""
+PRESUMED = "presumed"
+"""The cause of an end that no NAS has told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounting:
+    """One Accounting-Request, its attributes already text and numbers."""
+
+    event_id: UUID
+    """Made from the packet, without what changes when it is sent again."""
+    status: str
+    """`start`, `update`, `stop`, `on` or `off`."""
+    time: datetime
+    """When it happened."""
+    site: str
+    nas: Nas
+    account: str = ""
+    acct_session_id: str = ""
+    calling_station: str = ""
+    called_station: str = ""
+    mac: str = ""
+    ssid: str = ""
+    nas_port: str = ""
+    session_class: str = ""
+    """Class, as hex: only ours means something."""
+    addresses: tuple[str, ...] = ()
+    counters: Counters = NOTHING_COUNTED
+    cause: str = ""
+
+    @property
+    def key(self) -> str:
+        """What all packets of a session have in common (and a later session may have as well)."""
+        parts = (self.site, self.nas.name, self.acct_session_id, self.account)
+        return "\x1f".join((*parts, self.mac or self.calling_station))
+
+    @property
+    def began(self) -> datetime | None:
+        """When the session began, by this packet alone."""
+        if self.status == "start":
+            return self.time
+        lasted = self.counters.duration_s
+        return None if lasted is None else self.time - timedelta(seconds=lasted)
+
+
+def hear(
+    draft: Draft, request: Accounting, person: Person | None, *, lasts: timedelta, ids: Ids
+) -> None:
+    """Take one Start, Interim-Update or Stop in.
+
+    Args:
+        draft: What is known, and where the change goes.
+        request: The packet.
+        person: Whose account it names.
+        lasts: A session of which nothing more is heard ends so long after the last packet.
+        ids: Makes the session's id.
+    """
+    known = draft.latest(request.key)
+    if known is not None and known.knows(request.event_id):
+        return
+    if known is not None and not _belongs(known, request):
+        if known.open:
+            portal.end(draft, known, known.last_seen, PRESUMED, ids=ids)
+        known = _begin(request, person, known.generation + 1, ids=ids)
+    if known is None:
+        known = _begin(request, person, 0, ids=ids)
+    session = _merge(known, request, person, lasts)
+    if request.status == "start":
+        _displace(draft, session, ids=ids)
+    draft.put(session, session.event(request.status, request.event_id, request.time))
+    if session.stopped and session.end is not None and _amends(request, session.end):
+        # The stop was told before: tell it again, so that the last word is the whole truth.
+        again = ids.make("again", request.event_id)
+        draft.put(draft.changed[session.id], session.event("stop", again, session.end))
+
+
+def _amends(request: Accounting, end: datetime) -> bool:
+    return request.status != "stop" or request.time != end
+
+
+def _belongs(known: Session, request: Accounting) -> bool:
+    """Say whether a packet is of this session, not of a later one with the same ids."""
+    began = request.began
+    if began is None:
+        # It does not say when: a packet long after a heard stop cannot be of that session.
+        return not known.stopped or request.time <= known.last_seen + SLACK
+    if request.status == "start" and not known.open and known.started:
+        return began <= known.last_seen
+    return began <= known.last_seen + SLACK
+
+
+def _begin(request: Accounting, person: Person | None, generation: int, *, ids: Ids) -> Session:
+    began = request.began or request.time
+    return Session(
+        id=ids.make("session", request.key, generation),
+        site=request.site,
+        method=METHOD,
+        person=person,
+        start=began,
+        last_seen=began,
+        nas=request.nas,
+        acct_session_id=request.acct_session_id,
+        key=request.key,
+        generation=generation,
+        started=False,
+    )
+
+
+def _merge(known: Session, request: Accounting, person: Person | None, lasts: timedelta) -> Session:
+    session = replace(
+        known,
+        person=known.person or person,
+        last_seen=max(known.last_seen, request.time),
+        mac=request.mac or known.mac,
+        ssid=request.ssid or known.ssid,
+        nas_port=request.nas_port or known.nas_port,
+        called_station=request.called_station or known.called_station,
+        calling_station=request.calling_station or known.calling_station,
+        interims=known.interims + (request.status == "update"),
+    )
+    session = _with_start(session, request)
+    session = _with_addresses(session, request)
+    session = _with_counters(session, request)
+    return replace(_with_end(session, request), expires=session.last_seen + lasts)
+
+
+def _with_start(session: Session, request: Accounting) -> Session:
+    began = request.began or request.time
+    if request.status == "start":
+        start = min(session.start, began) if session.started else began
+        return replace(session, start=start, started=True)
+    return session if session.started else replace(session, start=min(session.start, began))
+
+
+def _with_addresses(session: Session, request: Accounting) -> Session:
+    """Take the addresses of each family from the latest packet that tells any."""
+    families: list[tuple[str, ...]] = []
+    times: list[datetime | None] = []
+    for version, told_at in zip((4, 6), session.addressed_at, strict=True):
+        held, told = _of(version, session.addresses), _of(version, request.addresses)
+        if told and (told_at is None or request.time >= told_at):
+            both = (*held, *told) if request.time == told_at else told
+            held, told_at = tuple(sorted(set(both))), request.time
+        families.append(held)
+        times.append(told_at)
+    return replace(
+        session, addresses=(*families[0], *families[1]), addressed_at=(times[0], times[1])
+    )
+
+
+def _of(version: int, addresses: Iterable[str]) -> tuple[str, ...]:
+    return tuple(a for a in addresses if ipaddress.ip_network(a).version == version)
+
+
+def _with_counters(session: Session, request: Accounting) -> Session:
+    if not request.counters.known():
+        return session
+    at, counters = session.counted_at, request.counters
+    if at is not None and request.time < at:
+        return session
+    if at == request.time:
+        counters = counters.merged(session.counters)
+    return replace(session, counters=counters, counted_at=request.time)
+
+
+def _with_end(session: Session, request: Accounting) -> Session:
+    if request.status == "stop":
+        if session.stopped and session.end is not None and session.end <= request.time:
+            return session
+        end = max(request.time, session.start)
+        return replace(session, end=end, stopped=True, cause=request.cause or session.cause)
+    if session.end is not None and not session.stopped and request.time > session.end:
+        # Ended by presumption, and it lives.
+        return replace(session, end=None, cause="")
+    return session
+
+
+def _displace(draft: Draft, session: Session, *, ids: Ids) -> None:
+    """End other people's sessions on an address that the NAS has given to this one.
+
+    Their stop was lost: an address is one person's at a time.
+    """
+    for address in session.addresses:
+        for held in draft.open_at(session.site, address):
+            if held.method != METHOD or held.id == session.id or _one_person(held, session):
+                continue
+            if held.last_seen < session.start:
+                portal.end(draft, held, session.start, "replaced", ids=ids)
+
+
+def _one_person(one: Session, other: Session) -> bool:
+    return one.person is not None and other.person is not None and one.person.id == other.person.id
+
+
+def reboot(draft: Draft, request: Accounting, *, ids: Ids) -> None:
+    """Take Accounting-On or -Off in: all sessions of that NAS have ended (RFC 2866 5.1)."""
+    for session in draft.open_of(request.site, METHOD):
+        if session.nas.same(request.nas) and session.start <= request.time:
+            portal.end(draft, session, request.time, "NAS-Reboot", ids=ids)
+
+
+def presume(
+    draft: Draft, sessions: Iterable[Session], now: datetime, *, silent: timedelta, ids: Ids
+) -> None:
+    """End the sessions whose stop must have been lost, at the time they were last heard of.
+
+    A NAS that sends no interim updates at all is silent by nature: its sessions run until their
+    expiry.
+    """
+    sessions = [s for s in sessions if s.method == METHOD and s.open]
+    chatty = {s.nas for s in sessions if s.interims}
+    for session in sessions:
+        if session.nas in chatty and session.last_seen + silent <= now:
+            portal.end(draft, session, session.last_seen, PRESUMED, ids=ids)
+        elif session.expires is not None and session.expires <= now:
+            portal.end(draft, session, session.expires, PRESUMED, ids=ids)

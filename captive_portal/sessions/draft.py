@@ -1,0 +1,93 @@
+"""What a batch of events changes, over what was known before: nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from captive_portal.sessions.session import Session
+from collector.records import SessionEvent
+
+
+class Book(Protocol):
+    """Where the sessions known before are looked up."""
+
+    def get(self, session: UUID) -> Session | None:
+        """Return the session with this id."""
+        ...
+
+    def latest(self, key: str) -> Session | None:
+        """Return the session of a NAS's key with the highest generation."""
+        ...
+
+    def open_at(self, site: str, address: str) -> Sequence[Session]:
+        """Return the open sessions that hold an address."""
+        ...
+
+    def open_of(self, site: str, method: str) -> Sequence[Session]:
+        """Return the open sessions of a site that are known in this way."""
+        ...
+
+
+class Empty:
+    """A book with nothing in it."""
+
+    def get(self, session: UUID) -> Session | None:  # noqa: ARG002
+        """Return nothing."""
+        return None
+
+    def latest(self, key: str) -> Session | None:  # noqa: ARG002
+        """Return nothing."""
+        return None
+
+    def open_at(self, site: str, address: str) -> Sequence[Session]:  # noqa: ARG002
+        """Return nothing."""
+        return ()
+
+    def open_of(self, site: str, method: str) -> Sequence[Session]:  # noqa: ARG002
+        """Return nothing."""
+        return ()
+
+
+class Draft:
+    """Sessions changed and events to tell, in order. It is a `Book` of both itself and the base."""
+
+    def __init__(self, base: Book) -> None:
+        self._base = base
+        self.changed: dict[UUID, Session] = {}
+        self.events: list[SessionEvent] = []
+
+    def put(self, session: Session, *events: SessionEvent) -> Session:
+        """Take a changed session and what is to be told of it; return the session."""
+        for event in events:
+            session = session.telling(event.event_id)
+        self.changed[session.id] = session
+        self.events.extend(events)
+        return session
+
+    def get(self, session: UUID) -> Session | None:
+        """Return the session with this id."""
+        return self.changed.get(session) or self._base.get(session)
+
+    def latest(self, key: str) -> Session | None:
+        """Return the session of a NAS's key with the highest generation."""
+        ours = [s for s in self.changed.values() if s.key == key]
+        before = self._base.latest(key)
+        if before is not None and before.id not in self.changed:
+            ours.append(before)
+        return max(ours, key=lambda s: s.generation, default=None)
+
+    def open_at(self, site: str, address: str) -> Sequence[Session]:
+        """Return the open sessions that hold an address."""
+        found = self._merged(self._base.open_at(site, address))
+        return [s for s in found if s.site == site and address in s.addresses]
+
+    def open_of(self, site: str, method: str) -> Sequence[Session]:
+        """Return the open sessions of a site that are known in this way."""
+        found = self._merged(self._base.open_of(site, method))
+        return [s for s in found if s.site == site and s.method == method]
+
+    def _merged(self, before: Iterable[Session]) -> list[Session]:
+        kept = [s for s in before if s.id not in self.changed]
+        return [s for s in (*kept, *self.changed.values()) if s.open]

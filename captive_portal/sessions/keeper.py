@@ -1,0 +1,155 @@
+"""Keeps the sessions: decides, tells the collector, writes the database, and only then returns.
+
+A `Keeper` belongs to one thread. The order of writes is: an event is durable in the collector's
+spool, then the database has it, then whoever asked is answered. A crash after the first leaves an
+event that is told again under the same id (RADIUS: the NAS sends again and ids are made from what
+it sent; portal: the row `opening`, written before, is closed at the next start).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from captive_portal.sessions import accounting, portal
+from captive_portal.sessions.accounting import Accounting
+from captive_portal.sessions.draft import Draft
+from captive_portal.sessions.rows import Rows
+from captive_portal.sessions.session import Ids, Person, Session
+from collector.records import SessionEvent
+
+Tell = Callable[[Sequence[SessionEvent]], None]
+"""Returns when the collector has all of them on disk.
+
+Raises:
+    ReportError: it could not be told.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """How long sessions last."""
+
+    lasts: timedelta
+    """From sign-in, or from a NAS's last word, to expiry."""
+    silent: timedelta
+    """A NAS that sends interim updates and is silent for so long has lost the stop."""
+
+
+class Keeper:
+    """All sessions of a box. Not for more than one thread."""
+
+    def __init__(self, rows: Rows, *, tell: Tell, ids: Ids, times: Times) -> None:
+        self._rows = rows
+        self._tell = tell
+        self._ids = ids
+        self._times = times
+
+    def recover(self, now: datetime) -> None:
+        """Take back what a crash or a silent collector left half told.
+
+        Raises:
+            ReportError: the collector cannot be told now; try again later.
+        """
+        for session in self._rows.opening():
+            draft = Draft(self._rows)
+            draft.put(session, session.event("start", self._start_id(session), session.start))
+            portal.end(draft, session, session.start, "unanswered", ids=self._ids)
+            self._keep(draft)
+        self.tick(now)
+
+    def sign_in(  # one sign-in is made of these
+        self, site: str, person: Person, address: str, *, mac: str, now: datetime
+    ) -> Session:
+        """Begin a session of the sign-in page.
+
+        Raises:
+            ReportError: the collector cannot be told; nobody was let in.
+        """
+        fresh = portal.new(
+            uuid4(), site, person, address, mac=mac, now=now, lasts=self._times.lasts
+        )
+        draft = Draft(self._rows)
+        session = portal.sign_in(draft, fresh, ids=self._ids)
+        if session.id == fresh.id:
+            self._rows.write([fresh], opening=True)
+        self._keep(draft)
+        return session
+
+    def sign_out(self, session: Session, *, now: datetime) -> None:
+        """End a session because its person wishes so.
+
+        Raises:
+            ReportError: the collector cannot be told; the session goes on.
+        """
+        draft = Draft(self._rows)
+        portal.end(draft, session, now, "User-Request", ids=self._ids)
+        self._keep(draft)
+
+    def accounting(self, requests: Sequence[tuple[Accounting, Person | None]]) -> None:
+        """Take packets of NASes in, in their order; they may be answered when this returns.
+
+        Raises:
+            ReportError: the collector cannot be told; none of them may be answered.
+        """
+        draft = Draft(self._rows)
+        for request, person in requests:
+            if request.status in ("on", "off"):
+                accounting.reboot(draft, request, ids=self._ids)
+            else:
+                accounting.hear(draft, request, person, lasts=self._times.lasts, ids=self._ids)
+        self._keep(draft)
+
+    def add(self, sessions: Sequence[Session]) -> None:
+        """Take sessions from elsewhere in; each is told with its start and, if over, its stop.
+
+        Raises:
+            ReportError: the collector cannot be told.
+        """
+        draft = Draft(self._rows)
+        for session in sessions:
+            if draft.get(session.id) is not None:
+                continue
+            events = [session.event("start", self._start_id(session), session.start)]
+            if session.end is not None:
+                stop = self._ids.make("stop", session.id, session.cause, session.end)
+                events.append(session.event("stop", stop, session.end))
+            draft.put(session, *events)
+        self._keep(draft)
+
+    def tick(self, now: datetime) -> None:
+        """End what has run out or fallen silent.
+
+        Raises:
+            ReportError: the collector cannot be told; the next tick tries again.
+        """
+        sessions = self._rows.open()
+        draft = Draft(self._rows)
+        signed_in = [s for s in sessions if s.method != accounting.METHOD]
+        portal.expire(draft, signed_in, now, ids=self._ids)
+        accounting.presume(draft, sessions, now, silent=self._times.silent, ids=self._ids)
+        self._keep(draft)
+
+    def at(self, site: str, address: str, now: datetime) -> Session | None:
+        """Return the sign-in page's session on an address, if one goes on."""
+        for session in self._rows.open_at(site, address):
+            over = session.expires is not None and session.expires <= now
+            if session.method == portal.METHOD and not over:
+                return session
+        return None
+
+    def count(self) -> int:
+        """Return how many sessions are open."""
+        return len(self._rows.open())
+
+    def _start_id(self, session: Session) -> UUID:
+        return self._ids.make("start", session.id)
+
+    def _keep(self, draft: Draft) -> None:
+        if draft.events:
+            self._tell(draft.events)
+        # A crash here: the events are told again, under the same ids, and are stored once.
+        if draft.changed:
+            self._rows.write(draft.changed.values())

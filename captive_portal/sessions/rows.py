@@ -1,0 +1,228 @@
+"""The sessions' table, and the `Book` that looks things up in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, Engine, ForeignKey, Index, String, Uuid, delete, select
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Session as Database
+
+from captive_portal.database import Base, Moment
+from captive_portal.sessions.session import Counters, Nas, Person, Session
+
+OPENING = "opening"
+"""About to be told to the collector: nobody has been let in on it yet."""
+OPEN = "open"
+CLOSED = "closed"
+
+
+class SessionRow(Base):
+    """One session as last known; its history is the collector's `sessions` log."""
+
+    __tablename__ = "session"
+    __table_args__ = (
+        Index("ix_session_key_generation", "key", "generation"),
+        Index("ix_session_state_site", "state", "site"),
+        Index("ix_session_start", "start"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    site: Mapped[str] = mapped_column(String(63))
+    method: Mapped[str] = mapped_column(String(16))
+    person: Mapped[UUID | None] = mapped_column(Uuid, index=True)
+    account: Mapped[str] = mapped_column(String(1024))
+    start: Mapped[datetime] = mapped_column(Moment)
+    last_seen: Mapped[datetime] = mapped_column(Moment)
+    expires: Mapped[datetime | None] = mapped_column(Moment)
+    end: Mapped[datetime | None] = mapped_column(Moment)
+    cause: Mapped[str] = mapped_column(String(64))
+    mac: Mapped[str] = mapped_column(String(17))
+    nas: Mapped[str] = mapped_column(String(255))
+    key: Mapped[str] = mapped_column(String(64))
+    """Hash of the session's key; empty for the portal's."""
+    generation: Mapped[int]
+    bytes_in: Mapped[int | None] = mapped_column(BigInteger)
+    bytes_out: Mapped[int | None] = mapped_column(BigInteger)
+    rest: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """What is only ever read back with the row."""
+
+
+class AddressRow(Base):
+    """An address that an open session holds."""
+
+    __tablename__ = "session_address"
+    __table_args__ = (Index("ix_session_address_site_address", "site", "address"),)
+
+    session: Mapped[UUID] = mapped_column(
+        ForeignKey("session.id", ondelete="CASCADE"), primary_key=True
+    )
+    address: Mapped[str] = mapped_column(String(49), primary_key=True)
+    site: Mapped[str] = mapped_column(String(63))
+
+
+class Rows:
+    """A `Book` over the database. Every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def get(self, session: UUID) -> Session | None:
+        """Return the session with this id."""
+        with Database(self._engine) as db:
+            row = db.get(SessionRow, session)
+            return None if row is None else _session(row)
+
+    def latest(self, key: str) -> Session | None:
+        """Return the session of a NAS's key with the highest generation."""
+        found = self._select(
+            select(SessionRow)
+            .where(SessionRow.key == _hashed(key))
+            .order_by(SessionRow.generation.desc())
+            .limit(1)
+        )
+        return found[0] if found else None
+
+    def open_at(self, site: str, address: str) -> Sequence[Session]:
+        """Return the open sessions that hold an address, the latest first."""
+        return self._select(
+            select(SessionRow)
+            .join(AddressRow, AddressRow.session == SessionRow.id)
+            .where(AddressRow.site == site, AddressRow.address == address)
+            .where(SessionRow.state == OPEN)
+            .order_by(SessionRow.start.desc())
+        )
+
+    def open_of(self, site: str, method: str) -> Sequence[Session]:
+        """Return the open sessions of a site that are known in this way."""
+        query = select(SessionRow).where(SessionRow.state == OPEN, SessionRow.site == site)
+        return self._select(query.where(SessionRow.method == method))
+
+    def open(self) -> Sequence[Session]:
+        """Return all open sessions, the latest first."""
+        query = select(SessionRow).where(SessionRow.state == OPEN)
+        return self._select(query.order_by(SessionRow.start.desc()))
+
+    def opening(self) -> Sequence[Session]:
+        """Return the sessions of which it is not known whether the collector was told."""
+        return self._select(select(SessionRow).where(SessionRow.state == OPENING))
+
+    def recent(self, limit: int, *, site: str | None = None) -> Sequence[Session]:
+        """Return the latest sessions, open or not."""
+        query = select(SessionRow).where(SessionRow.state != OPENING)
+        if site is not None:
+            query = query.where(SessionRow.site == site)
+        return self._select(query.order_by(SessionRow.start.desc()).limit(limit))
+
+    def write(self, sessions: Iterable[Session], *, opening: bool = False) -> None:
+        """Write sessions as they are now, all or none."""
+        with Database(self._engine) as db, db.begin():
+            for session in sessions:
+                row = _row(session, OPENING if opening else None)
+                db.merge(row)
+                db.flush()
+                db.execute(delete(AddressRow).where(AddressRow.session == session.id))
+                if row.state == OPEN:
+                    db.add_all(
+                        AddressRow(session=session.id, address=address, site=session.site)
+                        for address in session.addresses
+                    )
+
+    def _select(self, query: Any) -> list[Session]:  # noqa: ANN401  # a select of SessionRow
+        with Database(self._engine) as db:
+            return [_session(row) for row in db.scalars(query)]
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest() if key else ""
+
+
+def _row(session: Session, state: str | None) -> SessionRow:
+    person = session.person
+    return SessionRow(
+        id=session.id,
+        state=state or (OPEN if session.open else CLOSED),
+        site=session.site,
+        method=session.method,
+        person=person.id if person else None,
+        account=person.account if person else "",
+        start=session.start,
+        last_seen=session.last_seen,
+        expires=session.expires,
+        end=session.end,
+        cause=session.cause[:64],
+        mac=session.mac,
+        nas=session.nas.name[:255],
+        key=_hashed(session.key),
+        generation=session.generation,
+        bytes_in=session.counters.bytes_in,
+        bytes_out=session.counters.bytes_out,
+        rest=_rest(session),
+    )
+
+
+_TEXTS = ("nas_port", "ssid", "called_station", "calling_station", "acct_session_id", "key")
+_NUMBERS = ("started", "stopped", "interims")
+
+
+def _rest(session: Session) -> dict[str, Any]:
+    rest: dict[str, Any] = {name: getattr(session, name) for name in (*_TEXTS, *_NUMBERS)}
+    if session.person:
+        rest["full_name"] = session.person.full_name
+        rest["proofing"] = session.person.proofing
+    rest["addresses"] = list(session.addresses)
+    rest["nas"] = asdict(session.nas)
+    rest["counters"] = asdict(session.counters)
+    rest["counted_at"] = _text(session.counted_at)
+    rest["addressed_at"] = [_text(at) for at in session.addressed_at]
+    rest["told"] = [str(event) for event in session.told]
+    return rest
+
+
+def _session(row: SessionRow) -> Session:
+    rest = row.rest
+    return Session(
+        id=row.id,
+        site=row.site,
+        method=row.method,
+        person=_person(row, rest),
+        start=row.start,
+        last_seen=row.last_seen,
+        expires=row.expires,
+        end=row.end,
+        cause=row.cause,
+        addresses=tuple(rest["addresses"]),
+        mac=row.mac,
+        nas=Nas(**rest["nas"]),
+        generation=row.generation,
+        counters=Counters(**rest["counters"]),
+        counted_at=_moment(rest["counted_at"]),
+        addressed_at=(_moment(rest["addressed_at"][0]), _moment(rest["addressed_at"][1])),
+        told=tuple(UUID(event) for event in rest["told"]),
+        **{name: rest[name] for name in (*_TEXTS, *_NUMBERS)},
+    )
+
+
+def _person(row: SessionRow, rest: dict[str, Any]) -> Person | None:
+    if row.person is None:
+        return None
+    return Person(
+        id=row.person,
+        account=row.account,
+        full_name=rest.get("full_name", ""),
+        proofing=rest.get("proofing", ""),
+    )
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,182 @@
+"""A session: one person on one set of addresses, from a start to an end. Values only."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from collector.records import SessionEvent
+
+KEPT_IDS = 8
+"""So many ids of the latest events are remembered, so that a repeat is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who a session belongs to, as of now."""
+
+    id: UUID
+    account: str
+    full_name: str = ""
+    proofing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nas:
+    """How a NAS names itself, and where its packets come from."""
+
+    identifier: str = ""
+    address: str = ""
+    """NAS-IP-Address or NAS-IPv6-Address."""
+    source: str = ""
+    """Where the packet came from."""
+
+    @property
+    def name(self) -> str:
+        """The best name there is."""
+        return self.identifier or self.address or self.source
+
+    def same(self, other: Nas) -> bool:
+        """Say whether both are one NAS: by what both of them tell, the surest first."""
+        if self.identifier and other.identifier:
+            return self.identifier == other.identifier
+        if self.address and other.address:
+            return self.address == other.address
+        return self.source == other.source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """What a NAS counted; None where it did not say."""
+
+    bytes_in: int | None = None
+    """From the user, as RADIUS counts Input."""
+    bytes_out: int | None = None
+    packets_in: int | None = None
+    packets_out: int | None = None
+    duration_s: int | None = None
+
+    def known(self) -> bool:
+        """Say whether there is any figure."""
+        return any(value is not None for value in self._values())
+
+    def merged(self, other: Counters) -> Counters:
+        """Return the greater of each figure."""
+        pairs = zip(self._values(), other._values(), strict=True)
+        return Counters(**dict(zip(_COUNTERS, (_greater(*pair) for pair in pairs), strict=True)))
+
+    def _values(self) -> tuple[int | None, ...]:
+        return tuple(getattr(self, name) for name in _COUNTERS)
+
+
+NOTHING_COUNTED = Counters()
+_COUNTERS = ("bytes_in", "bytes_out", "packets_in", "packets_out", "duration_s")
+
+
+def _greater(one: int | None, other: int | None) -> int | None:
+    return max((v for v in (one, other) if v is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A session as known now."""
+
+    id: UUID
+    site: str
+    method: str
+    """`portal`, `accounting` or `import`."""
+    person: Person | None
+    start: datetime
+    last_seen: datetime
+    expires: datetime | None = None
+    end: datetime | None = None
+    cause: str = ""
+    addresses: tuple[str, ...] = ()
+    mac: str = ""
+    nas: Nas = Nas()
+    nas_port: str = ""
+    ssid: str = ""
+    called_station: str = ""
+    calling_station: str = ""
+    acct_session_id: str = ""
+    key: str = ""
+    """What a NAS's packets of this session have in common; empty for the portal's."""
+    generation: int = 0
+    """Counts the sessions of one key: NASes begin their ids anew."""
+    counters: Counters = Counters()
+    counted_at: datetime | None = None
+    addressed_at: tuple[datetime | None, datetime | None] = (None, None)
+    """When the IPv4 and the IPv6 addresses were told, so that the latest word counts."""
+    started: bool = True
+    """A start was heard; else `start` is reckoned."""
+    stopped: bool = False
+    """A stop was heard; else an `end` is presumed."""
+    interims: int = 0
+    told: tuple[UUID, ...] = ()
+    """The latest events' ids."""
+
+    @property
+    def open(self) -> bool:
+        """Whether it goes on."""
+        return self.end is None
+
+    def knows(self, event_id: UUID) -> bool:
+        """Say whether this event is in already."""
+        return event_id in self.told
+
+    def telling(self, event_id: UUID) -> Session:
+        """Return the session with one more event remembered."""
+        return replace(self, told=(*self.told, event_id)[-KEPT_IDS:])
+
+    def event(self, kind: str, event_id: UUID, time: datetime) -> SessionEvent:
+        """Return what the collector is told: `kind` happened at `time`, and all that is known."""
+        person = self.person
+        return SessionEvent(
+            event_id=event_id,
+            session=self.id,
+            event=kind,
+            time=time,
+            site=self.site,
+            method=self.method,
+            person=person.id if person else None,
+            start=self.start,
+            expires=self.expires,
+            addresses=self.addresses,
+            mac=self.mac,
+            nas=self.nas.name,
+            nas_port=self.nas_port,
+            ssid=self.ssid,
+            called_station=self.called_station,
+            calling_station=self.calling_station,
+            acct_session_id=self.acct_session_id,
+            cause=self.cause if kind == "stop" else "",
+            bytes_in=self.counters.bytes_in,
+            bytes_out=self.counters.bytes_out,
+            packets_in=self.counters.packets_in,
+            packets_out=self.counters.packets_out,
+            duration_s=self.counters.duration_s,
+            account=person.account if person else "",
+            full_name=person.full_name if person else "",
+            proofing=person.proofing if person else "",
+        )
+
+
+class Ids:
+    """Ids made from what was received: the same after a crash, and not to be guessed.
+
+    A keyed hash, because a session's id must not tell who has heard of its MAC or account.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def make(self, what: str, *parts: Any) -> UUID:  # noqa: ANN401  # anything with a text form
+        """Return the id of `what` that is made of these parts."""
+        text = json.dumps([what, *(str(part) for part in parts)], ensure_ascii=False)
+        digest = hmac.new(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+        return UUID(bytes=digest.digest()[:16], version=4)
