@@ -1,0 +1,61 @@
+"""Open parts: what came in the last seconds, as Parquet, so that it can be searched.
+
+Parts are a copy for searching. They are made anew at start and go when their segment is
+published, so they are written for speed: no statistics, hardly any compression, no fsync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collector.errors import StoreError
+from collector.store import stats
+from collector.store.schema import LogSchema
+from collector.store.stats import FileStats
+
+
+def write(table: pa.Table, path: Path) -> FileStats:
+    """Write `table` to `path`, which appears whole or not at all.
+
+    Dictionary columns are written by their codes; numbers are not searched for repeats, which
+    would cost more than it saves for a file that lives minutes.
+    """
+    text = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    pq.write_table(
+        table,
+        temporary,
+        compression="lz4",
+        use_dictionary=text,  # type: ignore[arg-type]  # the stubs know only bool
+        write_statistics=False,
+    )
+    written = stats.of(table, temporary)
+    temporary.replace(path)
+    return written
+
+
+def read(paths: Sequence[Path], schema: LogSchema) -> pa.Table:
+    """Return the rows of `paths`, in that order, with the types of `schema.arrow`.
+
+    Raises:
+        StoreError: a file that is not there, not a part, or not of `schema`.
+    """
+    if not paths:
+        return schema.arrow.empty_table()
+    tables = [_read(path) for path in paths]
+    for path, table in zip(paths, tables, strict=True):
+        if table.schema != schema.arrow:
+            raise StoreError(f"{path} does not have the columns of {schema.log}")
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.ParquetFile(path, memory_map=False).read()
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"cannot read the part {path}: {error}") from error

@@ -1,0 +1,125 @@
+"""Sealed segments: Parquet that every engine reads, small, and quick to find a needle in.
+
+The columns are exactly those of the schema document, in its order, in the types of
+`evidence.md` section 2. Row k of the table is row k of the file: the sealer gives the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from collector.errors import StoreError
+from collector.store import stats
+from collector.store.schema import LogSchema
+from collector.store.stats import FileStats
+
+ROW_GROUP = 122_880
+"""Rows that one thread of DuckDB reads at a time, and that one bloom filter tells of."""
+
+_RISING = frozenset(("time", "time_end", "exporter_start", "exporter_end", "start", "expires"))
+"""Times with as many values as rows: differences are smaller than a dictionary."""
+_SCATTERED = frozenset(("nat_key", "nat_src_port", "nat_dst_port"))
+"""Numbers packed as differences because they are wide or often follow one another."""
+_UNLIKE = frozenset(("src_port", "dst_port", "packets", "raw", "message", "candidates"))
+"""Columns whose values seldom repeat: a dictionary would only be given up half way."""
+_NEEDLES = frozenset(
+    ("person", "peer_person", "session", "peer_session", "nat_key", "actor", "acct_session_id")
+)
+"""Columns asked for by one value, beside all addresses and MACs."""
+_FALSE_ALARMS = 0.01
+
+
+def write(table: pa.Table, path: Path, schema: LogSchema) -> FileStats:
+    """Write the rows of `table` in their order to `path`, all columns of `schema` and no others.
+
+    The caller fsyncs and names the file.
+
+    Raises:
+        StoreError: the table is not of `schema`.
+    """
+    if table.schema != schema.arrow:
+        raise StoreError(f"{path}: the table does not have the columns of {schema.log}")
+    deltas = [name for name in schema.columns if name in _RISING | _SCATTERED]
+    repeating = [c for c in schema.columns if c not in _UNLIKE and c not in deltas]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=3,
+        row_group_size=ROW_GROUP,
+        use_dictionary=repeating,  # type: ignore[arg-type]  # the stubs know only bool
+        column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
+        bloom_filter_options=_blooms(table, schema),
+        write_page_index=True,
+        store_schema=False,
+    )
+    return stats.of(table, path)
+
+
+def read(path: Path, schema: LogSchema) -> pa.Table:
+    """Return the rows of the segment at `path`, with the types they have in memory.
+
+    Raises:
+        StoreError: not there, not Parquet, damaged, or not the columns of `schema`.
+    """
+    text = [field.name for field in schema.arrow if pa.types.is_dictionary(field.type)]
+    try:
+        with pq.ParquetFile(path, read_dictionary=text) as file:
+            _check(file.schema_arrow, schema, path)
+            table = file.read()
+        table = table.replace_schema_metadata(None).cast(schema.arrow)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"cannot read the segment {path}: {error}") from error
+    return table.unify_dictionaries().combine_chunks()
+
+
+def _check(found: pa.Schema, schema: LogSchema, path: Path) -> None:
+    """Any other column or type is refused, never cast."""
+    for field, wanted in zip(found, schema.arrow, strict=False):
+        if field.name != wanted.name or field.type not in (wanted.type, _plain(wanted.type)):
+            raise StoreError(f"{path}: {field.name} {field.type} where {wanted.name} belongs")
+    if len(found) != len(schema.arrow):
+        raise StoreError(f"{path} has {len(found)} columns, {schema.log} has {len(schema.arrow)}")
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+
+
+def _blooms(table: pa.Table, schema: LogSchema) -> Mapping[str, Any]:
+    """Return the bloom filter of each needle column, as large as its fullest row group needs."""
+    options: dict[str, Any] = {}
+    for name, kind in schema.columns.items():
+        if kind in ("ip", "mac") or name in _NEEDLES:
+            distinct = _distinct(table[name])
+            if distinct:
+                options[name] = {"ndv": distinct, "fpp": _FALSE_ALARMS}
+    return options
+
+
+def _distinct(column: pa.ChunkedArray[Any]) -> int:
+    """Return the most distinct values that one row group has."""
+    if column.null_count == len(column):
+        return 0
+    groups = range(0, len(column), ROW_GROUP)
+    return max(_distinct_in(column.slice(start, ROW_GROUP)) for start in groups)
+
+
+def _distinct_in(column: pa.ChunkedArray[Any]) -> int:
+    if not pa.types.is_dictionary(column.type):
+        return pc.count_distinct(column, mode="only_valid").as_py()
+    # Chunks may have different dictionaries: their sum is never too small.
+    return sum(_used(chunk) for chunk in column.chunks)
+
+
+def _used(chunk: Any) -> int:  # noqa: ANN401  # a DictionaryArray, which the stubs hide
+    codes = np.asarray(chunk.indices.drop_null())
+    return int(np.count_nonzero(np.bincount(codes))) if len(codes) else 0
