@@ -1,0 +1,1 @@
+"""Tests with real daemons, network namespaces and a browser; each skips with its reason."""
