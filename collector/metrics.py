@@ -1,0 +1,50 @@
+"""Counting what goes wrong, and saying it at a rate that people can read."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+
+class Counters:
+    """Named counts, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+
+    def add(self, name: str, amount: int = 1) -> None:
+        """Count `amount` more of `name`."""
+        with self._lock:
+            self._counts[name] = self._counts.get(name, 0) + amount
+
+    def snapshot(self) -> dict[str, int]:
+        """Return all counts as of now."""
+        with self._lock:
+            return dict(self._counts)
+
+
+class SampledLog:
+    """Logs the first message of a topic, then at most one per period, with the count between.
+
+    Topics are few and the program's own words, never what strangers send.
+    """
+
+    def __init__(self, logger: logging.Logger, *, period_s: float = 60.0) -> None:
+        self._logger = logger
+        self._period_s = period_s
+        self._lock = threading.Lock()
+        self._topics: dict[str, tuple[float, int]] = {}
+
+    def warn(self, topic: str, message: str) -> None:
+        """Log `message`, or count it."""
+        now = time.monotonic()
+        with self._lock:
+            since, held = self._topics.get(topic, (-self._period_s, 0))
+            if now - since < self._period_s:
+                self._topics[topic] = (since, held + 1)
+                return
+            self._topics[topic] = (now, 0)
+        more = f" ({held} more since the last such line)" if held else ""
+        self._logger.warning("%s%s", " ".join(message.split()), more)
