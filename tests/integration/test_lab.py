@@ -59,6 +59,7 @@ def _flows(school: School, folders: list[Path]) -> set[tuple[str, str, str]]:
     for folder in folders:
         command = ["nfdump", "-q", "-R", str(folder), "-o", "fmt:%ra,%sa,%sp"]
         for line in school.machine.run(command, check=False).splitlines():
-            sender, address, port = (part.strip() for part in line.split(","))
-            found.add((sender, address, port))
+            parts = [part.strip() for part in line.split(",")]
+            if len(parts) == 3:
+                found.add((parts[0], parts[1], parts[2]))
     return found
