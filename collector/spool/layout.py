@@ -157,6 +157,11 @@ def durable_number(folder: Path) -> int:
     return read_marker(folder)[0]
 
 
+def first_position(folder: Path) -> int:
+    """Return the first number that the spool can still give; 0 for a folder without frames."""
+    return min(files(folder), default=0)
+
+
 def size_bytes(folder: Path) -> int:
     """Return how much the spool's files hold."""
     total = 0
