@@ -130,10 +130,10 @@ def _extremes(file: Path, schema: LogSchema) -> dict[str, tuple[int, int]]:
             continue
         at = metadata.schema.names.index(column)
         groups = [metadata.row_group(g).column(at) for g in range(metadata.num_row_groups)]
-        told = [g.statistics for g in groups if g.statistics and g.statistics.has_min_max]
+        told: list[Any] = [g.statistics for g in groups if g.statistics]
+        told = [statistics for statistics in told if statistics.has_min_max]
         if told:
-            least, greatest = (min(s.min_raw for s in told), max(s.max_raw for s in told))
-            found[column] = (least, greatest)
+            found[column] = (min(s.min_raw for s in told), max(s.max_raw for s in told))
     if not {"time", "received"} <= found.keys():
         raise StoreError(f"{file} does not say which times it holds")
     return found
