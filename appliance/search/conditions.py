@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from appliance.errors import WrongUse
 from appliance.search import addresses, times
 from appliance.search.fields import PORT_OF, PORTS, Field
 from appliance.search.lucene import Value, wrong
@@ -217,7 +218,7 @@ def _time(found: Field, value: Value, now_us: int, parameters: Parameters) -> li
 def _moment(value: Value, now_us: int) -> times.Moment:
     try:
         return times.parse(value.text, now_us)
-    except times.WrongUse as error:
+    except WrongUse as error:
         raise wrong(str(error), value.at) from error
 
 
@@ -303,7 +304,8 @@ def _addresses(found: Field, value: Value, now_us: int, parameters: Parameters) 
     fits = any_of(_ip(one, value, now_us, parameters))
     listed = "unnest(string_split(trim(addresses, '[]\"'), '\",\"'))"
     first = any_of(_ip(found, value, now_us, parameters))
-    return [first, f"EXISTS (SELECT 1 FROM (SELECT {listed} AS held) AS listed WHERE {fits})"]
+    held = f"(SELECT {listed} AS held) AS listed"
+    return [first, f"EXISTS (SELECT 1 FROM {held} WHERE {fits})"]  # noqa: S608  # own names
 
 
 def _unsearchable(found: Field, value: Value, _now: int, _parameters: Parameters) -> list[str]:

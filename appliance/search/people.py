@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +18,7 @@ from appliance.search.conditions import Condition, Parameters, any_of
 from appliance.search.fields import Field
 from appliance.search.lucene import Value
 from collector.records import Binding
+from collector.store.catalog import PersonName, fold
 
 MAX_LATE = 500
 """Late sessions that one question may bring along."""
@@ -28,31 +28,14 @@ SHOWN = 3
 """So many names are written out in the sentence."""
 
 
-class Named(Protocol):
-    """A person as the log knows them."""
-
-    @property
-    def site(self) -> str:
-        """The site whose sessions gave the name."""
-
-    @property
-    def person(self) -> str:
-        """The id in the rows."""
-
-    @property
-    def account(self) -> str:
-        """The account's name, or empty."""
-
-    @property
-    def full_name(self) -> str:
-        """The full name, or empty."""
-
-
 class Directory(Protocol):
     """Where names and late sessions are looked up."""
 
-    def people(self, sites: Sequence[str] | None) -> Sequence[Named]:
-        """Return all persons of the sites; None means every site."""
+    def people(self, sites: Sequence[str] | None, text: str | None = None) -> list[PersonName]:
+        """Return the persons of the sites (None: all) whose name or account has `text` in it."""
+
+    def by_id(self, sites: Sequence[str] | None, person: str) -> list[PersonName]:
+        """Return the names of one person, in the sites."""
 
     def late(
         self,
@@ -76,14 +59,11 @@ class Scope:
     log: str
 
 
-def user(
-    found: Field, value: Value, scope: Scope, parameters: Parameters
-) -> tuple[Condition, str]:
+def user(found: Field, value: Value, scope: Scope, parameters: Parameters) -> tuple[Condition, str]:
     """Return the condition for a name, and a note when nobody has it (else empty)."""
-    people = scope.directory.people(scope.sites)
-    who = matching(people, value)
+    who = matching(_candidates(value, scope), value)
     if not who:
-        return Condition(sql="FALSE", **_nobody(found, value)), _unknown(people, value)
+        return _nobody(found, value), _unknown(scope.directory.people(scope.sites), value)
     ids = sorted({named.person for named in who})
     parts = [_is_one_of(column, ids, parameters) for column in found.columns]
     parts += _late(scope, ids, parameters)
@@ -106,7 +86,7 @@ def known(found: Field, scope: Scope, parameters: Parameters) -> Condition:
     )
 
 
-def matching(people: Sequence[Named], value: Value) -> list[Named]:
+def matching(people: Sequence[PersonName], value: Value) -> list[PersonName]:
     """Return whose account, full name, a word of it, or id fits; letters' case is ignored."""
     if value.like:
         fits = re.compile(_pattern(value.like), re.DOTALL)
@@ -115,16 +95,24 @@ def matching(people: Sequence[Named], value: Value) -> list[Named]:
     return [p for p in people if wanted in {_fold(name) for name in (*_names(p), *_words(p))}]
 
 
-def _names(named: Named) -> tuple[str, ...]:
+def _candidates(value: Value, scope: Scope) -> list[PersonName]:
+    """Wildcards are matched against everybody, the rest against those who can fit."""
+    if value.like:
+        return scope.directory.people(scope.sites)
+    by_id = scope.directory.by_id(scope.sites, value.text.lower())
+    return by_id or scope.directory.people(scope.sites, value.text)
+
+
+def _names(named: PersonName) -> tuple[str, ...]:
     return tuple(name for name in (named.account, named.full_name, named.person) if name)
 
 
-def _words(named: Named) -> list[str]:
+def _words(named: PersonName) -> list[str]:
     return (named.full_name or "").split()
 
 
 def _fold(text: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(text.split())).casefold()
+    return fold(" ".join(text.split()))
 
 
 def _pattern(like: str) -> str:
@@ -149,7 +137,7 @@ def _late(scope: Scope, ids: Sequence[str] | None, parameters: Parameters) -> li
     )
     if len(late) > MAX_LATE:
         raise WrongQuestion(
-            f"{len(late)} sessions in this period were learnt late, {MAX_LATE} at most per question",
+            f"{len(late)} sessions here were learnt after sealing, a question takes {MAX_LATE}",
             hint="ask for a shorter period or one site",
         )
     if not late:
@@ -168,26 +156,27 @@ def _held(binding: Binding, parameters: Parameters) -> str:
     )
 
 
-def _listed(who: Sequence[Named], more: str) -> str:
+def _listed(who: Sequence[PersonName], more: str) -> str:
     names = list(dict.fromkeys(_called(named) for named in who))
     text = ", ".join(names[:SHOWN])
     return f"{text} {more.format(len(names) - SHOWN)}" if len(names) > SHOWN else text
 
 
-def _called(named: Named) -> str:
+def _called(named: PersonName) -> str:
     if named.full_name and named.account:
         return f"{named.full_name} ({named.account})"
     return named.full_name or named.account or named.person
 
 
-def _nobody(found: Field, value: Value) -> dict[str, str]:
-    return {
-        "thai": f"{found.thai}คือ {value.text} (ไม่มีใครใช้ชื่อนี้)",
-        "english": f"{found.english} is {value.text} (nobody has this name)",
-    }
+def _nobody(found: Field, value: Value) -> Condition:
+    return Condition(
+        sql="FALSE",
+        thai=f"{found.thai}คือ {value.text} (ไม่มีใครใช้ชื่อนี้)",
+        english=f"{found.english} is {value.text} (nobody has this name)",
+    )
 
 
-def _unknown(people: Sequence[Named], value: Value) -> str:
+def _unknown(people: Sequence[PersonName], value: Value) -> str:
     names = {_fold(name): name for p in people for name in (p.account, p.full_name) if name}
     close = difflib.get_close_matches(_fold(value.text), names, n=1, cutoff=0.6)
     near = f"; did you mean {names[close[0]]!r}?" if close else ""

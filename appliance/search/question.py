@@ -180,9 +180,7 @@ class _Reader:
             return people.known(found, self._scope, self.parameters)
         return conditions.exists(found)
 
-    def _joined(
-        self, item: tree.Item, found: Field | None, depth: int, word: str
-    ) -> Condition:
+    def _joined(self, item: tree.Item, found: Field | None, depth: int, word: str) -> Condition:
         parts = [self.condition(child, found, depth + 1) for child in item.children]
         thai, english = (" หรือ ", " or ") if word == "OR" else (" และ ", " and ")
         return Condition(
@@ -210,9 +208,7 @@ class _Reader:
 
     def _equal(self, found: Field, value: Value) -> Condition:
         if found.kind != "person":
-            return conditions.equal(
-                found, value, now_us=self._now_us, parameters=self.parameters
-            )
+            return conditions.equal(found, value, now_us=self._now_us, parameters=self.parameters)
         if value.anything:
             return people.known(found, self._scope, self.parameters)
         condition, note = people.user(found, value, self._scope, self.parameters)
@@ -236,9 +232,7 @@ class _Reader:
     def _user_or_host(self, value: Value) -> Condition:
         host = Field("host", "words", ("host",), "ชื่อโฮสต์", "the host name")
         named = self._equal(host, value)
-        user, note = people.user(
-            self._fields["user"], value, self._scope, self.parameters
-        )
+        user, note = people.user(self._fields["user"], value, self._scope, self.parameters)
         if note:
             self.notes.append(f"{note}; looked for in host names only")
             return named

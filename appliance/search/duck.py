@@ -1,0 +1,132 @@
+"""DuckDB, hardened: it reads the home's log files and can do nothing else.
+
+One instance per process keeps footers and file contents cached; each question has a cursor of its
+own, so that stopping one leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from appliance.errors import BoxError
+
+FOLDERS = ("logs", "open", "rollup")
+"""The folders of a home that questions may read."""
+
+_HOLDER = re.compile(r"\$(\w+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one question may use."""
+
+    seconds: float = 30.0
+    memory_mb: int = 256
+    threads: int = 2
+    late_rows: int = 10_000
+    """Up to so many rows are found by their time first and read whole afterwards."""
+
+
+class Stopped(BoxError):
+    """A question that used more than its share."""
+
+
+class Vanished(BoxError):
+    """A file that was in the catalogue is not there (any more)."""
+
+
+def connect(home: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB instance that can read `FOLDERS` of the home, its settings locked."""
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "memory_limit": f"{limits.memory_mb}MB",
+            "threads": str(limits.threads),
+            "temp_directory": "",
+            "preserve_insertion_order": "false",
+        },
+    )
+    folders = [str(home.resolve() / name) + "/" for name in FOLDERS]
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET parquet_metadata_cache = true")
+    connection.execute(f"SET late_materialization_max_rows = {int(limits.late_rows)}")
+    connection.execute("SET allowed_directories = $folders", {"folders": folders})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+class Runner:
+    """Runs the statements of one question, all of them within its time."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, seconds: float) -> None:
+        self._cursor = connection.cursor()
+        self._seconds = seconds
+        self._late = False
+
+    def table(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
+        """Return the rows of a statement.
+
+        Raises:
+            Stopped: too slow, or more memory than allowed.
+            Vanished: a file is missing.
+        """
+        if self._late:
+            raise self._too_slow()
+        used = {name: parameters[name] for name in set(_HOLDER.findall(sql))}
+        try:
+            return self._cursor.execute(sql, used).to_arrow_table()
+        except duckdb.InterruptException as error:
+            raise self._too_slow() from error
+        except duckdb.OutOfMemoryException as error:
+            raise Stopped(
+                "the question needs more memory than it may use",
+                hint="ask for a shorter period, or one site, or fewer rows",
+            ) from error
+        except duckdb.IOException as error:
+            raise Vanished(f"a log file cannot be read: {error}") from error
+
+    @contextmanager
+    def running(self) -> Iterator[Runner]:
+        """Stop whatever runs when the time is up."""
+        timer = threading.Timer(self._seconds, self.stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield self
+        finally:
+            timer.cancel()
+            self._cursor.close()
+
+    def stop(self) -> None:
+        """Stop the question now."""
+        self._late = True
+        self._cursor.interrupt()
+
+    def _too_slow(self) -> Stopped:
+        return Stopped(
+            f"the question was stopped after {self._seconds:g} seconds",
+            hint="ask for a shorter period, or for one address or user",
+        )
+
+
+def reading(columns: Sequence[str], *, mixed: bool = False) -> str:
+    """Return `SELECT … FROM` the files in the place holder `files`.
+
+    Args:
+        columns: What to read.
+        mixed: Whether the files have different columns.
+    """
+    union = ", union_by_name = true" if mixed else ""
+    return f"SELECT {', '.join(columns)} FROM read_parquet($files{union})"  # noqa: S608  # own names

@@ -1,0 +1,323 @@
+"""Answers questions from the files of this box: open parts and sealed segments alike.
+
+The catalogue names the files, newest first; DuckDB reads an explicit list of them, and no more
+than it takes to fill the answer. The act of asking is on the disk before the answer is out.
+"""
+
+from __future__ import annotations
+
+import time as stopwatch
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from appliance.errors import BoxError
+from appliance.search import display, duck, times
+from appliance.search.duck import Limits, Runner, Vanished
+from appliance.search.question import Asked, Question, parse
+from collector.records import AuditEvent, Binding, Clock
+from collector.store.catalog import FILE as CATALOGUE
+from collector.store.catalog import Catalog, FileEntry, PersonName
+from collector.store.schema import LOGS
+
+FIRST_ROWS = 400_000
+"""Files with so many rows together are read first; every further reading takes twice as many."""
+COVERAGE_ROWS = 200
+"""So many gaps in the log are shown with an answer, the newest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asks, for the audit log."""
+
+    actor: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Rows, newest first, and what to know about them."""
+
+    question: Question
+    table: pa.Table
+    """All columns of the log and the names; at most `question.limit` rows."""
+    truncated: bool
+    """Whether there are more rows than these."""
+    files: int
+    """Files read."""
+    rows: int
+    """Rows in the files read."""
+    took_ms: float
+    coverage: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of the log `coverage` that touch the period and sites: where the box was blind."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns a table shows."""
+        return tuple(c for c in self.question.columns if c in self.table.column_names)
+
+
+class LocalEngine:
+    """Answers from one home. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        home: Path,
+        limits: Limits,
+        record_audit: Callable[[AuditEvent], None],
+        *,
+        clock: Clock,
+        site: str,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            home: The home; files of the catalogue are relative to it.
+            limits: What one question may use.
+            record_audit: Returns when the event is durable, and raises if it cannot be.
+            clock: The time now.
+            site: The site in whose audit log questions about several sites stand.
+        """
+        self._home = home.resolve()
+        self._limits = limits
+        self._record_audit = record_audit
+        self._clock = clock
+        self._site = site
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def __enter__(self) -> Self:
+        """Start DuckDB."""
+        self._connection = duck.connect(self._home, self._limits)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop DuckDB."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def catalogue(self) -> Catalog:
+        """Return the catalogue of files, as it is now."""
+        return Catalog.open(self._home / CATALOGUE)
+
+    @property
+    def now_us(self) -> int:
+        """The time now, in microseconds."""
+        return self._clock() // 1000
+
+    def parse(self, text: str, asked: Asked) -> Question:
+        """Return the question that `text` asks of this box.
+
+        Raises:
+            WrongQuestion: it cannot be read.
+        """
+        return parse(text, asked, Names(self.catalogue()), now_us=self.now_us)
+
+    def ask(self, question: Question, asker: Asker) -> Answer:
+        """Return the newest rows that fit.
+
+        Raises:
+            BoxError: the question could not be recorded, or used more than its share.
+        """
+        self.record("search", question.text, question, asker)
+        begin = stopwatch.perf_counter()
+        with self.runner() as run:
+            try:
+                found = self._newest(run, question)
+            except Vanished:
+                # Parts leave a while after their segment came: the fresh list has the segment.
+                found = self._newest(run, question)
+            table, files, rows = found
+            coverage = self._coverage(run, question)
+        shown = self.named(table.slice(0, question.limit), question)
+        return Answer(
+            question=question,
+            table=shown,
+            truncated=table.num_rows > question.limit,
+            files=files,
+            rows=rows,
+            took_ms=(stopwatch.perf_counter() - begin) * 1000,
+            coverage=coverage,
+        )
+
+    def record(self, act: str, text: str, question: Question | None, asker: Asker) -> None:
+        """Make the act durable in the audit log; only then may anything be shown."""
+        sites = question.sites if question else None
+        self._record_audit(
+            AuditEvent(
+                event_id=uuid4(),
+                time=times.aware(self.now_us),
+                site=sites[0] if sites else self._site,
+                actor=asker.actor,
+                address=asker.address,
+                act=act,
+                log=question.log if question else "flows",
+                question=text,
+                sentence=question.sentence if question else "",
+            )
+        )
+
+    def runner(self) -> Any:  # noqa: ANN401  # a context manager of Runner
+        """Return a context in which statements run within the question's time."""
+        if self._connection is None:
+            raise BoxError("the search engine is not started")
+        return Runner(self._connection, self._limits.seconds).running()
+
+    def named(self, table: pa.Table, question: Question) -> pa.Table:
+        """Return rows of a log with late sessions and names beside them."""
+        if question.log != "flows":
+            return table
+        catalogue = self.catalogue()
+        late = catalogue.late_bindings(
+            sites=question.sites, start_us=question.start_us, end_us=question.end_us
+        )
+        table = display.with_late(table, late)
+        ids = display.person_ids(table)
+        return display.with_names(table, catalogue.persons(person_ids=ids) if ids else [])
+
+    def _newest(self, run: Runner, question: Question) -> tuple[pa.Table, int, int]:
+        """Walk the files from the newest until nothing older can be in the answer."""
+        files = self.catalogue().files(
+            question.log,
+            sites=question.sites,
+            start_us=question.start_us,
+            end_us=question.end_us,
+        )
+        best = LOGS[question.log].arrow.empty_table()
+        best = best.cast(plain_schema(question.log))
+        read = rows = 0
+        for batch in batches(files):
+            if best.num_rows > question.limit and batch[0].event_max < _oldest(best):
+                break
+            table = run.table(
+                newest_sql(question, batch),
+                {**bound(question), "files": self.paths(batch)},
+            )
+            best = _merged(best, table, question.limit + 1)
+            read += len(batch)
+            rows += sum(file.rows for file in batch)
+        return best, read, rows
+
+    def paths(self, files: Sequence[FileEntry]) -> list[str]:
+        """Return where the files are."""
+        return [str(self._home / file.path) for file in files]
+
+    def _coverage(self, run: Runner, question: Question) -> list[dict[str, Any]]:
+        if question.log == "coverage":
+            return []
+        asked = Asked(
+            log="coverage",
+            sites=question.sites,
+            start_us=question.start_us,
+            end_us=question.end_us,
+            limit=COVERAGE_ROWS,
+        )
+        everything = parse("*", asked, Names(self.catalogue()), now_us=self.now_us)
+        try:
+            table, _, _ = self._newest(run, everything)
+        except Vanished:
+            table, _, _ = self._newest(run, everything)
+        return list(table.slice(0, COVERAGE_ROWS).to_pylist())
+
+
+class Names:
+    """The catalogue as the question language sees it."""
+
+    def __init__(self, catalogue: Catalog) -> None:
+        self._catalogue = catalogue
+
+    def people(self, sites: Sequence[str] | None, text: str | None = None) -> list[PersonName]:
+        """Return the persons of the sites whose name or account has `text` in it."""
+        if sites is None:
+            return self._catalogue.persons(text=text)
+        return [p for site in sites for p in self._catalogue.persons(site=site, text=text)]
+
+    def by_id(self, sites: Sequence[str] | None, person: str) -> list[PersonName]:
+        """Return the names of one person, in the sites."""
+        found = self._catalogue.persons(person_ids=[person])
+        return [p for p in found if sites is None or p.site in sites]
+
+    def late(
+        self,
+        *,
+        sites: Sequence[str] | None,
+        persons: Sequence[str] | None,
+        start_us: int,
+        end_us: int,
+    ) -> Sequence[Binding]:
+        """Return the late sessions of the persons, or of all."""
+        found = self._catalogue.late_bindings(sites=sites, start_us=start_us, end_us=end_us)
+        return [b for b in found if persons is None or b.person in persons]
+
+
+def plain_schema(log: str) -> pa.Schema:
+    """Return the columns of a log as they come out of the files: text is plain text."""
+    return pa.schema(
+        [
+            (f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type)
+            for f in LOGS[log].arrow
+        ]
+    )
+
+
+def batches(files: Sequence[FileEntry]) -> Iterator[list[FileEntry]]:
+    """Yield the files in order, in portions of growing numbers of rows."""
+    portion: list[FileEntry] = []
+    size, enough = 0, FIRST_ROWS
+    for file in files:
+        if portion and size + file.rows > enough:
+            yield portion
+            portion, size, enough = [], 0, enough * 2
+        portion.append(file)
+        size += file.rows
+    if portion:
+        yield portion
+
+
+def bound(question: Question) -> dict[str, object]:
+    """Return the values of a question's place holders, those of period and sites too."""
+    return {
+        **question.parameters,
+        "start": times.aware(question.start_us),
+        "end": times.aware(question.end_us),
+        "sites": list(question.sites or ()),
+    }
+
+
+def scope_sql(question: Question) -> str:
+    """Return the SQL of period and sites: what lasts into the period is part of it."""
+    last = "coalesce(time_end, time)" if "time_end" in LOGS[question.log].columns else "time"
+    sites = " AND site IN (SELECT unnest($sites))" if question.sites is not None else ""
+    return f"time < $end AND {last} >= $start{sites}"
+
+
+def newest_sql(question: Question, files: Sequence[FileEntry]) -> str:
+    """Return the statement for the newest rows of some files."""
+    mixed = len({file.schema_version for file in files}) > 1
+    read = duck.reading(list(LOGS[question.log].columns), mixed=mixed)
+    scope = scope_sql(question)
+    parts = [f"({read} WHERE {scope} AND ({branch}))" for branch in question.branches]
+    ordered = "ORDER BY time DESC, received DESC"
+    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) {ordered} LIMIT {question.limit + 1}"  # noqa: S608  # own names and place holders
+
+
+def _merged(best: pa.Table, table: pa.Table, most: int) -> pa.Table:
+    both = pa.concat_tables([best, table.cast(best.schema)])
+    newest = pc.sort_indices(both, sort_keys=[("time", "descending"), ("received", "descending")])
+    return both.take(newest[:most])
+
+
+def _oldest(table: pa.Table) -> int:
+    return int(pc.min(table["time"]).cast(pa.int64()).as_py())
