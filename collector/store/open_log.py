@@ -138,7 +138,7 @@ class OpenLog:
             old = self._parts[-MERGE_COUNT:]
             if sum(part.rows for part in old) > MERGE_ROWS:
                 return
-            table = parts.read([self._home / part.path for part in old])
+            table = parts.read([self._home / part.path for part in old], self.schema)
             merged = self._write(table, old[0].spool_from, old[-1].spool_to)
             self._catalog.publish(merged, replaces=[part.path for part in old])
             self._parts[-MERGE_COUNT:] = [merged]

@@ -1,0 +1,107 @@
+"""`prathu status`: is it running, is it keeping up, what is proven, how long will the disk last."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+from collector.store.catalog import Catalog
+
+from appliance import settings as box_settings
+from appliance.cli import offline
+from appliance.cli.context import Context, wall_clock
+from appliance.cli.up import PROCESSES
+from collector.control import ask
+from collector.errors import CollectorError
+from collector.spool import size_bytes
+
+ASK_S = 5.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(status)
+
+
+def status(ctx: typer.Context) -> None:
+    """Show processes, sources, spool, the newest seal and the disk."""
+    context: Context = ctx.obj
+    record = read(context.home)
+    context.show(record if context.as_json else _flat(record))
+
+
+def read(home: Path) -> dict[str, Any]:
+    """Return everything that `prathu status` shows of a home, running or not."""
+    settings = box_settings.load(home)
+    disk = shutil.disk_usage(home)
+    return {
+        "home": str(home),
+        "processes": {name: offline.running(home, name) for name in PROCESSES},
+        "receive": _ask(home, "receive"),
+        "seal": _ask(home, "seal"),
+        "spool_bytes": size_bytes(home / "spool"),
+        "ledgers": {site.id: _ledger(home, site.id) for site in settings.sites},
+        "stored": _stored(home, disk.free),
+        "disk_free_bytes": disk.free,
+        "clock": datetime.fromtimestamp(wall_clock() / 1e9, UTC).isoformat(timespec="seconds"),
+        "keys": "plain files with mode 0600: whoever takes the disk takes the keys",
+    }
+
+
+def _ask(home: Path, name: str) -> dict[str, Any] | None:
+    """Return the status a process tells of itself; None when it does not run."""
+    if not offline.running(home, name):
+        return None
+    try:
+        return ask(home / "run" / f"{name}.sock", {"do": "status"}, timeout=ASK_S)
+    except CollectorError as error:
+        return {"error": str(error)}
+
+
+def _ledger(home: Path, site: str) -> dict[str, Any] | None:
+    """Return the newest state and checkpoint of a site's ledger."""
+    years = sorted((home / "ledger" / site).glob("*/state"))
+    if not years:
+        return None
+    state = json.loads(years[-1].read_bytes())
+    sealed = (years[-1].parent / "checkpoint").stat().st_mtime
+    return {
+        "ledger": f"{site}/ledger/{years[-1].parent.name}",
+        "entries": state["size"],
+        "root": state["root"],
+        "last_seal": datetime.fromtimestamp(sealed, UTC).isoformat(timespec="seconds"),
+        "proven_outside_since": "never: no witness and no time-stamp authority is set up",
+    }
+
+
+def _stored(home: Path, free: int) -> dict[str, Any]:
+    """Return rows and bytes by log, and how many days the disk lasts at this rate."""
+    path = home / "catalog.sqlite"
+    if not path.exists():
+        return {}
+    with Catalog.open(path) as catalog:
+        totals = catalog.totals()
+    stored: dict[str, Any] = {}
+    daily = 0.0
+    for total in totals:
+        days = max((total.received_max - total.received_min) / 86_400e6, 1 / 24)
+        daily += total.size / days
+        stored[total.log] = {"rows": total.rows, "bytes": total.size, "files": total.files}
+    stored["disk_days_left"] = int(free / daily) if daily else None
+    return stored
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested members as `a.b`, for people."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
