@@ -1,4 +1,4 @@
-"""A whole box under test: a home, `prathu up` in a namespace or on loopback, and its command line."""
+"""A whole box under test: a home, `prathu up` somewhere, and its command line."""
 
 from __future__ import annotations
 
