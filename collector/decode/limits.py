@@ -1,0 +1,35 @@
+"""How much memory exporters, known or forged, may claim.
+
+The numbers are far above what real exporters need (tens of templates of tens of fields) and keep
+one site's decoder within some tens of MiB whatever comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of one FlowDecoder."""
+
+    fields_per_template: int = 2048
+    templates_per_stream: int = 1024
+    streams_per_exporter: int = 128
+    """Streams are pairs of UDP source port and observation domain."""
+    streams: int = 4096
+    fields: int = 1 << 18
+    """Template fields kept in all."""
+    waiting_sets_per_exporter: int = 8192
+    waiting_bytes_per_exporter: int = 8 << 20
+    waiting_sets: int = 32768
+    waiting_bytes: int = 32 << 20
+    waiting_s: int = 1800
+    """So long a set waits for its template: Cisco repeats templates every 30 minutes at most."""
+    names_per_exporter: int = 16384
+    """Application names learnt from options, per exporter."""
+    samplers_per_stream: int = 1024
+    skew_s: float = 30.0
+    """A clock further off than this is corrected and flagged."""
+    event_window_s: int = 60
+    """Losses of one kind and exporter within so long share a row, after the first."""

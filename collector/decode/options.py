@@ -1,0 +1,61 @@
+"""What options records teach: sampling rates, application names, when the exporter started."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from collector.decode import words
+from collector.decode.batch import Batch
+from collector.decode.layout import Layout
+from collector.decode.limits import Limits
+from collector.decode.sampling import RATE_ELEMENTS, SAMPLER_ELEMENTS, intervals
+from collector.decode.streams import Stream
+
+_BOOT = 160
+_APPLICATION, _NAME = 95, 96
+_LATEST_BOOT_MS = 1 << 43
+
+
+def teaches(layout: Layout) -> bool:
+    """Whether records of this options layout tell anything that is used."""
+    ids = {field.id for field in layout.fields if field.pen == 0}
+    return bool(ids & {_BOOT, *RATE_ELEMENTS}) or {_APPLICATION, _NAME} <= ids
+
+
+def learn(stream: Stream, layout: Layout, body: bytes, limits: Limits) -> None:
+    """Take what the options records in `body` tell."""
+    batch = Batch(layout, [body])
+    if not batch.rows:
+        return
+    fields = {f.id: i for i, f in reversed(list(enumerate(layout.fields))) if f.pen == 0}
+    if _BOOT in fields:
+        boot = int(batch.uint(fields[_BOOT])[0][-1])
+        stream.boot_us = boot * 1000 if 0 < boot < _LATEST_BOOT_MS else -1
+    if any(element in fields for element in RATE_ELEMENTS):
+        _rates(stream, batch, fields, limits)
+    if _APPLICATION in fields and _NAME in fields:
+        _names(stream, batch, fields, limits)
+
+
+def _names(stream: Stream, batch: Batch, fields: dict[int, int], limits: Limits) -> None:
+    """Keep application names; rows of earlier datagrams must not see them, so copy."""
+    known = stream.exporter.names
+    ids = batch.binary(fields[_APPLICATION]).to_pylist()
+    told = batch.binary(fields[_NAME]).to_pylist()
+    pairs = zip(ids, map(words.string, told), strict=True)
+    new = {number: name for number, name in pairs if known.get(number) != name}
+    if new and len(known) + len(new) <= limits.names_per_exporter:
+        stream.exporter.names = {**known, **new}
+
+
+def _rates(stream: Stream, batch: Batch, fields: dict[int, int], limits: Limits) -> None:
+    values = {
+        element: batch.uint(fields[element])[0].astype(np.int64)
+        for element in RATE_ELEMENTS
+        if element in fields
+    }
+    named = [fields[element] for element in SAMPLER_ELEMENTS if element in fields]
+    samplers = batch.uint(named[0])[0].tolist() if named else [-1] * batch.rows
+    for sampler, rate in zip(samplers, intervals(values).tolist(), strict=True):
+        if rate:
+            stream.rates = stream.rates.learn(sampler, rate, limits.samplers_per_stream)

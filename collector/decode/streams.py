@@ -1,0 +1,269 @@
+"""Templates and sequence of every stream, bounded, whoever sends.
+
+A stream is (version, exporter, UDP source port, observation domain): two processes on one exporter
+use the same template ids for different things (RFC 7011 section 8). When an exporter comes back
+from another port, the templates of its last port serve until it sends its own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from collector.decode.layout import Field, Layout
+from collector.decode.limits import Limits
+from collector.decode.sampling import Rates
+from collector.decode.sequence import Sequence
+from collector.decode.skew import Skew
+
+_BY_DATAGRAMS = 9
+
+
+class StreamKey(NamedTuple):
+    """Whose templates."""
+
+    version: int
+    address: str
+    port: int
+    domain: int
+
+
+class Exporter:
+    """What is known of one address."""
+
+    __slots__ = ("keys", "names", "skew")
+
+    def __init__(self) -> None:
+        self.keys: OrderedDict[StreamKey, None] = OrderedDict()
+        """Its streams, least recently used first."""
+        self.skew = Skew()
+        self.names: Mapping[bytes, str] = {}
+        """Application names by id, as told by options; replaced when a name is added."""
+
+
+class Stream:
+    """What is known of one stream."""
+
+    __slots__ = (
+        "boot_us",
+        "exporter",
+        "key",
+        "last",
+        "last_us",
+        "proven",
+        "rates",
+        "sequence",
+        "since",
+        "templates",
+        "uptime_ms",
+    )
+
+    def __init__(self, key: StreamKey, exporter: Exporter, since: int) -> None:
+        self.key = key
+        self.exporter = exporter
+        self.since = since
+        """Number of its first datagram, among all of the site."""
+        self.last = since
+        """Number of its last datagram."""
+        self.last_us = 0
+        """When that was on the wire."""
+        self.uptime_ms = -1
+        self.proven = False
+        """Whether records of it were decoded: such streams are kept longest."""
+        self.boot_us = -1
+        self.rates = Rates()
+        self.sequence = Sequence(key.version == _BY_DATAGRAMS)
+        self.templates: dict[int, Layout] = {}
+
+
+class Streams:
+    """All streams of one site."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._streams: OrderedDict[StreamKey, Stream] = OrderedDict()
+        """Least recently used first."""
+        self._exporters: dict[str, Exporter] = {}
+        self._last_port: dict[tuple[int, str, int], StreamKey] = {}
+        """The stream before the newest one of an exporter and domain."""
+        self._fields = 0
+        self.evicted = 0
+        """Streams and templates forgotten because there were too many."""
+        self.fallbacks = 0
+        """Sets decoded by the templates of the exporter's last port."""
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(self._streams.values())
+
+    @property
+    def fields(self) -> int:
+        """Template fields kept in all."""
+        return self._fields
+
+    def get(self, key: StreamKey, number: int) -> Stream:
+        """Return the stream of the datagram with this number, made when it is new."""
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._add(key, number)
+        else:
+            self._streams.move_to_end(key)
+            stream.exporter.keys.move_to_end(key)
+            stream.last = number
+        return stream
+
+    def learn(self, stream: Stream, template_id: int, layout: Layout) -> bool:
+        """Keep a template; return whether it is new or other than before."""
+        known = stream.templates.get(template_id)
+        if known is layout:
+            return False
+        if known is None and len(stream.templates) >= self._limits.templates_per_stream:
+            self._forget(stream, next(iter(stream.templates)))
+        elif known is not None:
+            self._fields -= len(known.fields)
+        stream.templates[template_id] = layout
+        self._fields += len(layout.fields)
+        while self._fields > self._limits.fields and self._evict(self._streams, stream.key):
+            pass
+        return True
+
+    def find(self, stream: Stream, template_id: int) -> Layout | None:
+        """Return the layout of a data set of this stream, None while nobody told it."""
+        layout = stream.templates.get(template_id)
+        if layout is not None or stream.templates:
+            return layout
+        return self._of_last_port(stream, template_id)
+
+    def _of_last_port(self, stream: Stream, template_id: int) -> Layout | None:
+        key = stream.key
+        last_key = self._last_port.get((key.version, key.address, key.domain))
+        last = self._streams.get(last_key) if last_key else None
+        # An old port that still speaks belongs to another process, not to a restarted one.
+        if last is None or last is stream or last.last >= stream.since:
+            return None
+        layout = last.templates.get(template_id)
+        if layout is not None:
+            self.fallbacks += 1
+        return layout
+
+    def _add(self, key: StreamKey, number: int) -> Stream:
+        exporter = self._exporters.setdefault(key.address, Exporter())
+        stream = self._streams[key] = Stream(key, exporter, number)
+        siblings = exporter.keys
+        before = next((k for k in reversed(siblings) if _same_but_port(k, key)), None)
+        if before is not None:
+            self._last_port[key.version, key.address, key.domain] = before
+        siblings[key] = None
+        if len(siblings) > self._limits.streams_per_exporter:
+            self._evict(siblings, key)
+        if len(self._streams) > self._limits.streams:
+            self._evict(self._streams, key)
+        return stream
+
+    def _evict(self, among: OrderedDict[StreamKey, Any], but: StreamKey) -> bool:
+        """Forget the stream that was silent longest; those that never gave a record go first."""
+        others = (key for key in among if key != but)
+        victim = next((key for key in others if not self._streams[key].proven), None)
+        if victim is None:
+            victim = next((key for key in among if key != but), None)
+        if victim is None:
+            return False
+        self._remove(victim)
+        self.evicted += 1
+        return True
+
+    def _remove(self, key: StreamKey) -> None:
+        stream = self._streams.pop(key)
+        self._fields -= sum(len(layout.fields) for layout in stream.templates.values())
+        del stream.exporter.keys[key]
+        if not stream.exporter.keys:
+            del self._exporters[key.address]
+        group = (key.version, key.address, key.domain)
+        if self._last_port.get(group) == key:
+            del self._last_port[group]
+
+    def _forget(self, stream: Stream, template_id: int) -> None:
+        self._fields -= len(stream.templates.pop(template_id).fields)
+        self.evicted += 1
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything as JSON values; layouts are written once."""
+        layouts: dict[Layout, int] = {}
+        streams = [
+            {
+                "key": list(stream.key),
+                "since": stream.since,
+                "last": stream.last,
+                "last_us": stream.last_us,
+                "uptime": stream.uptime_ms,
+                "proven": stream.proven,
+                "boot": stream.boot_us,
+                "rates": [stream.rates.header, [list(s) for s in stream.rates.samplers]],
+                "sequence": stream.sequence.snapshot(),
+                "templates": [
+                    [number, layouts.setdefault(layout, len(layouts))]
+                    for number, layout in stream.templates.items()
+                ],
+            }
+            for stream in self._streams.values()
+        ]
+        return {
+            "streams": streams,
+            "layouts": [[x.version, x.scopes, [list(f) for f in x.fields]] for x in layouts],
+            "exporters": [
+                [
+                    address,
+                    [list(key) for key in exporter.keys],
+                    exporter.skew.snapshot(),
+                    [[number.hex(), name] for number, name in exporter.names.items()],
+                ]
+                for address, exporter in self._exporters.items()
+            ],
+            "last_port": [list(key) for key in self._last_port.values()],
+            "evicted": self.evicted,
+            "fallbacks": self.fallbacks,
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any], limits: Limits) -> Streams:
+        """Return the streams that `snapshot` described."""
+        streams = cls(limits)
+        layouts = [
+            Layout.of(version, scopes, tuple(Field(*field) for field in fields))
+            for version, scopes, fields in state["layouts"]
+        ]
+        for address, keys, differences, names in state["exporters"]:
+            exporter = streams._exporters[address] = Exporter()
+            exporter.keys = OrderedDict((StreamKey(*key), None) for key in keys)
+            exporter.skew = Skew(differences)
+            exporter.names = {bytes.fromhex(number): name for number, name in names}
+        for record in state["streams"]:
+            stream = _restored(record, layouts, streams._exporters)
+            streams._streams[stream.key] = stream
+            streams._fields += sum(len(layout.fields) for layout in stream.templates.values())
+        for key in (StreamKey(*key) for key in state["last_port"]):
+            streams._last_port[key.version, key.address, key.domain] = key
+        streams.evicted, streams.fallbacks = state["evicted"], state["fallbacks"]
+        return streams
+
+
+def _same_but_port(one: StreamKey, other: StreamKey) -> bool:
+    return one.version == other.version and one.domain == other.domain and one.port != other.port
+
+
+def _restored(
+    record: dict[str, Any], layouts: list[Layout], exporters: Mapping[str, Exporter]
+) -> Stream:
+    key = StreamKey(*record["key"])
+    stream = Stream(key, exporters[key.address], record["since"])
+    stream.last, stream.last_us = record["last"], record["last_us"]
+    stream.uptime_ms = record["uptime"]
+    stream.proven, stream.boot_us = record["proven"], record["boot"]
+    header, samplers = record["rates"]
+    stream.rates = Rates(header, tuple((number, rate) for number, rate in samplers))
+    stream.sequence = Sequence.restore(record["sequence"])
+    stream.templates = {number: layouts[at] for number, at in record["templates"]}
+    return stream
