@@ -1,0 +1,169 @@
+"""One session: what was told of it, and the bindings that follow.
+
+- A session begins where its `start` event says (without one: the earliest begin told) and ends with
+  its earliest `stop`; without a stop when the newest `expires` comes, though not before the
+  newest event; without either it is open.
+- An event tells person and addresses as of its time, until the next that tells of them. What
+  was told first holds from the begin. An event that names no address, or no person, tells nothing
+  of it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from collector.records import Binding, SessionEvent
+
+OPEN_US = 253_402_300_799_000_000
+"""The end of a binding that has none yet: the last second that calendars know."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_US = timedelta(microseconds=1)
+_Told = tuple[int, str, str, tuple[str, ...]]
+"""Time, person ("" = not told), method, addresses (empty = not told)."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What was told of one session so far; the order in which it was told makes no difference."""
+
+    site: str
+    session: str
+    began: int | None = None
+    """By the earliest `start` event."""
+    heard: int | None = None
+    """The earliest begin that other events told, or failing that the earliest event."""
+    stopped: int | None = None
+    expires: tuple[int, int] | None = None
+    """Time of the newest event that told an end, and that end."""
+    alive: int = 0
+    """Time of the newest event that was no stop."""
+    floor: int | None = None
+    """What was told of the time before this is forgotten."""
+    told: list[_Told] = field(default_factory=list)
+    """By time, each once."""
+    bindings: list[Binding] = field(default_factory=list)
+    """As of the last change, by address and start."""
+
+    def take(self, event: SessionEvent) -> None:
+        """Take in one event."""
+        time = _us(event.time)
+        start = time if event.start is None else _us(event.start)
+        if event.event == "start":
+            self.began = _least(self.began, start)
+        else:
+            self.heard = _least(self.heard, start)
+        if event.event == "stop":
+            self.stopped = _least(self.stopped, time)
+        else:
+            self.alive = max(self.alive, time)
+            if event.expires is not None:
+                newest = (time, _us(event.expires))
+                self.expires = max(self.expires or newest, newest)
+        if event.person or event.addresses:
+            person = "" if event.person is None else str(event.person)
+            self._tell((time, person, event.method, tuple(sorted(set(event.addresses)))))
+
+    def end(self) -> int:
+        """Return when the session ended or will end, as far as is known."""
+        if self.stopped is not None:
+            return self.stopped
+        return OPEN_US if self.expires is None else max(self.expires[1], self.alive)
+
+    def bound(self) -> Iterator[tuple[str, int, int, str, str]]:
+        """Give (address, start, end, person, method) of each binding."""
+        running: dict[tuple[str, str, str], int] = {}
+        for time, person, method, addresses in self._states():
+            holding = {(address, person, method) for address in addresses}
+            for key in sorted(running.keys() - holding):
+                yield key[0], running.pop(key), time, key[1], key[2]
+            for key in holding:
+                running.setdefault(key, self._since(time, key))
+        for key, start in running.items():
+            yield key[0], start, self.end(), key[1], key[2]
+
+    def shorten(self, before_us: int) -> None:
+        """Forget what was told before `before_us` and replaced before it, and bindings ended."""
+        states = [state for state in self._states() if state[0] < before_us]
+        if states:
+            self.floor = states[-1][0]
+        older = self.told[: bisect_left(self.told, (before_us,))]
+        keep = sorted({_last(older, 1), _last(older, 3)} - {-1})
+        self.told = [older[i] for i in keep] + self.told[len(older) :]
+        self.bindings = [b for b in self.bindings if b.end_us > before_us]
+
+    def plain(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        record = {name: getattr(self, name) for name in self.__slots__}
+        return {**record, "bindings": [asdict(binding) for binding in self.bindings]}
+
+    @classmethod
+    def from_plain(cls, record: Mapping[str, Any]) -> Session:
+        """Return the session that `plain` described."""
+        expires = record["expires"]
+        told = [(t, person, method, tuple(a)) for t, person, method, a in record["told"]]
+        return cls(
+            **{
+                **record,
+                "expires": None if expires is None else (expires[0], expires[1]),
+                "told": told,
+                "bindings": [Binding(**binding) for binding in record["bindings"]],
+            }
+        )
+
+    def _tell(self, told: _Told) -> None:
+        at = bisect_left(self.told, told)
+        if self.told[at : at + 1] != [told]:
+            self.told.insert(at, told)
+
+    def _states(self) -> list[_Told]:
+        """Return person, method and addresses from each time on; nothing while one is unknown."""
+        start, end = self._begin(), self.end()
+        person, method = next(((t[1], t[2]) for t in self.told if t[1]), ("", ""))
+        addresses = next((t[3] for t in self.told if t[3]), ())
+        if start >= end or not person or not addresses:
+            return []
+        states: list[_Told] = [(start, person, method, addresses)]
+        for time, told_person, told_method, told_addresses in self.told:
+            if time >= end:
+                break
+            if told_person:
+                person, method = told_person, told_method
+            addresses = told_addresses or addresses
+            if time <= states[-1][0]:
+                states[-1] = (states[-1][0], person, method, addresses)
+            elif states[-1][1:] != (person, method, addresses):
+                states.append((time, person, method, addresses))
+        return states
+
+    def _begin(self) -> int:
+        start = self.began if self.began is not None else self.heard
+        return max(OPEN_US if start is None else start, self.floor or -OPEN_US)
+
+    def _since(self, time: int, key: tuple[str, str, str]) -> int:
+        """Return when a binding that runs at `time` began: before the floor, if it is remembered.
+
+        The binding that crosses the floor keeps its begin, though the events that told it are gone.
+        """
+        if time == self.floor:
+            for old in self.bindings:
+                known = (old.address, old.person, old.method) == key
+                if known and old.start_us < time < old.end_us:
+                    return old.start_us
+        return time
+
+
+def _last(told: Sequence[_Told], part: int) -> int:
+    """Return the place of the last telling that tells this part, -1 when none does."""
+    return max((i for i, t in enumerate(told) if t[part]), default=-1)
+
+
+def _us(moment: datetime) -> int:
+    return (moment - _EPOCH) // _US
+
+
+def _least(known: int | None, time: int) -> int:
+    return time if known is None else min(known, time)
