@@ -7,8 +7,9 @@ than it takes to fill the answer. The act of asking is on the disk before the an
 from __future__ import annotations
 
 import time as stopwatch
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 
 from appliance.errors import BoxError
 from appliance.search import display, duck, times
+from appliance.search.addresses import Address
 from appliance.search.duck import Limits, Runner, Vanished
 from appliance.search.question import Asked, Question, parse
 from collector.records import AuditEvent, Binding, Clock
@@ -74,7 +76,7 @@ class LocalEngine:
         record_audit: Callable[[AuditEvent], None],
         *,
         clock: Clock,
-        site: str,
+        sites: Mapping[str, Sequence[str]],
     ) -> None:
         """Keep the parts.
 
@@ -83,13 +85,18 @@ class LocalEngine:
             limits: What one question may use.
             record_audit: Returns when the event is durable, and raises if it cannot be.
             clock: The time now.
-            site: The site in whose audit log questions about several sites stand.
+            sites: Each site's inside networks; in the audit log of the first one stand the
+                questions about several sites.
         """
         self._home = home.resolve()
         self._limits = limits
         self._record_audit = record_audit
         self._clock = clock
-        self._site = site
+        self._site = next(iter(sites))
+        self._networks = {
+            site: tuple(ip_network(network) for network in networks)
+            for site, networks in sites.items()
+        }
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def __enter__(self) -> Self:
@@ -131,7 +138,7 @@ class LocalEngine:
         Raises:
             BoxError: the question could not be recorded, or used more than its share.
         """
-        self.record("search", question.text, question, asker)
+        self._record_question(question, asker)
         begin = stopwatch.perf_counter()
         with self.runner() as run:
             try:
@@ -152,20 +159,25 @@ class LocalEngine:
             coverage=coverage,
         )
 
-    def record(self, act: str, text: str, question: Question | None, asker: Asker) -> None:
-        """Make the act durable in the audit log; only then may anything be shown."""
-        sites = question.sites if question else None
+    def _record_question(self, question: Question, asker: Asker) -> None:
+        site = question.sites[0] if question.sites else None
+        self.record_act("search", question.text, question.sentence, site, asker, log=question.log)
+
+    def record_act(
+        self, act: str, text: str, sentence: str, site: str | None, asker: Asker, log: str = "flows"
+    ) -> None:
+        """Make an act durable in the audit log; only then may anything be shown."""
         self._record_audit(
             AuditEvent(
                 event_id=uuid4(),
                 time=times.aware(self.now_us),
-                site=sites[0] if sites else self._site,
+                site=site or self._site,
                 actor=asker.actor,
                 address=asker.address,
                 act=act,
-                log=question.log if question else "flows",
+                log=log,
                 question=text,
-                sentence=question.sentence if question else "",
+                sentence=sentence,
             )
         )
 
@@ -217,19 +229,33 @@ class LocalEngine:
     def _coverage(self, run: Runner, question: Question) -> list[dict[str, Any]]:
         if question.log == "coverage":
             return []
-        asked = Asked(
-            log="coverage",
-            sites=question.sites,
-            start_us=question.start_us,
-            end_us=question.end_us,
-            limit=COVERAGE_ROWS,
+        return self.coverage(
+            run,
+            Asked(
+                log="coverage",
+                sites=question.sites,
+                start_us=question.start_us,
+                end_us=question.end_us,
+            ),
         )
-        everything = parse("*", asked, Names(self.catalogue()), now_us=self.now_us)
+
+    def coverage(self, run: Runner, asked: Asked) -> list[dict[str, Any]]:
+        """Return the newest rows of `coverage` in a period: where the box was blind."""
+        everything = self.parse("*", replace(asked, limit=COVERAGE_ROWS))
         try:
             table, _, _ = self._newest(run, everything)
         except Vanished:
             table, _, _ = self._newest(run, everything)
         return list(table.slice(0, COVERAGE_ROWS).to_pylist())
+
+    def is_inside(self, address: Address, site: str | None) -> bool:
+        """Return whether the settings call the address one of a site's (or of any site's) own."""
+        asked = self._networks if site is None else {site: self._networks.get(site, ())}
+        return any(
+            address.version == network.version and address in network
+            for networks in asked.values()
+            for network in networks
+        )
 
 
 class Names:

@@ -22,6 +22,7 @@ NOW_US = 1_795_338_000_000_000
 """The time that the tests' clock shows: 2026-11-22T16:00:00 in Bangkok."""
 MINUTE = 60_000_000
 SITE = "school-a"
+SITES = {SITE: ("10.0.0.0/8",), "school-b": ("10.0.0.0/8",)}
 ASKER = Asker(actor="local:tester", address="127.0.0.1")
 
 
@@ -67,7 +68,7 @@ class Home:
     def engine(self, limits: Limits | None = None) -> LocalEngine:
         """Return an engine over this home that keeps its audit events in `audited`."""
         return LocalEngine(
-            self.path, limits or Limits(), self.audited.append, clock=clock, site=SITE
+            self.path, limits or Limits(), self.audited.append, clock=clock, sites=SITES
         )
 
     def _add(self, kind: Any, path: str, rows: Iterable[Row], log: str, site: str) -> FileEntry:

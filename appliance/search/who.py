@@ -1,0 +1,277 @@
+"""The question officials ask: which person was behind this address at this time?
+
+Flows say who held an address or a translated port when; sessions say who was signed in. Both are
+asked, both are shown, and a name is given only where they leave no other. Everything else is a list
+of candidates with its size, "nobody", or "unknown address".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
+from typing import Any
+
+import pyarrow as pa
+
+from appliance.errors import WrongUse
+from appliance.search import addresses, bindings, named_sql, times, who_text
+from appliance.search.bindings import Held
+from appliance.search.conditions import PROTOCOLS
+from appliance.search.duck import Runner, Vanished
+from appliance.search.engine_local import Asker, LocalEngine
+from appliance.search.question import Asked
+from appliance.search.who_answer import (
+    CANDIDATES,
+    NOBODY,
+    PERSON,
+    UNKNOWN,
+    Evidence,
+    Group,
+    Reading,
+    WhoAnswer,
+    judge,
+)
+from collector.store.catalog import FileEntry
+
+__all__ = ["CANDIDATES", "NOBODY", "PERSON", "UNKNOWN", "WhoAnswer", "WhoQuestion", "parse", "who"]
+
+SESSION_DAYS = 32
+"""Sessions that began longer ago, and were not told of since, are not looked for."""
+MAX_SESSIONS = 200
+MAX_GROUPS = 1000
+
+_SQL = named_sql.load("who.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhoQuestion:
+    """Address, time and what narrows them."""
+
+    address: addresses.Address
+    port: int | None = None
+    readings: tuple[tuple[int, str], ...] = ()
+    """The instants meant, µs, each with the offset it was read in; a time without offset has
+    two."""
+    other: addresses.Address | None = None
+    other_port: int | None = None
+    within_us: int = 5 * times.MINUTE
+    site: str | None = None
+    proto: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The question in canonical words, for the audit log."""
+        parts = [f"who {_pair(self.address, self.port)}"]
+        parts += [f"--at {times.rfc3339(at)}" for at, _ in self.readings]
+        if self.other is not None:
+            parts.append(f"--dst {_pair(self.other, self.other_port)}")
+        parts.append(f"--within {self.within_us // times.SECOND}s")
+        parts += [f"--site {self.site}"] if self.site else []
+        parts += [f"--proto {self.proto}"] if self.proto is not None else []
+        return " ".join(parts)
+
+
+def parse(  # noqa: PLR0913  # the words of one command
+    address: str,
+    *,
+    at: str = "",
+    dst: str = "",
+    within: str = "5m",
+    site: str | None = None,
+    proto: str = "",
+    now_us: int,
+) -> WhoQuestion:
+    """Return the question that the words of the command line or a form ask.
+
+    Raises:
+        WrongUse: a word that is no address, time, length or protocol.
+    """
+    asked, port = _endpoint(address)
+    other, other_port = _endpoint(dst) if dst else (None, None)
+    return WhoQuestion(
+        address=asked,
+        port=port,
+        readings=_readings(at, now_us),
+        other=other,
+        other_port=other_port,
+        within_us=times.duration_us(within),
+        site=site or None,
+        proto=_protocol(proto),
+    )
+
+
+def who(engine: LocalEngine, question: WhoQuestion, asker: Asker) -> WhoAnswer:
+    """Return who was behind an address, for each reading of the time.
+
+    The act is recorded first.
+
+    Raises:
+        BoxError: it could not be recorded, or the question used more than its share.
+    """
+    thai, english = who_text.asked(question.text)
+    engine.record_act("who", question.text, f"{thai} / {english}", question.site, asker)
+    with engine.runner() as run:
+        read = [_read(engine, run, question, at, zone) for at, zone in question.readings]
+    return WhoAnswer(
+        address=addresses.text(question.address), port=question.port, readings=tuple(read)
+    )
+
+
+def _read(
+    engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: int, zone: str
+) -> Reading:
+    """Gather all evidence for one instant, then judge it."""
+    try:
+        evidence = _evidence(engine, run, question, at_us)
+    except Vanished:
+        evidence = _evidence(engine, run, question, at_us)
+    reading = judge(evidence)
+    thai, english = who_text.verdict(reading)
+    return replace(reading, zone=zone, thai=thai, english=english)
+
+
+def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: int) -> Evidence:
+    start, end = max(0, at_us - question.within_us), at_us + question.within_us + 1
+    sites = [question.site] if question.site else None
+    late = engine.catalogue().late_bindings(sites=sites, start_us=start, end_us=end)
+    files = engine.catalogue().files("flows", sites=sites, start_us=start, end_us=end)
+    values = _values(question, at_us, start, end) | {
+        "late_sites": [b.site for b in late],
+        "late_addresses": [b.address for b in late],
+        "late_starts": [b.start_us for b in late],
+        "late_ends": [b.end_us for b in late],
+        "late_persons": [b.person for b in late],
+        "late_sessions": [b.session for b in late],
+        "late_methods": [b.method for b in late],
+    }
+    groups, rows = _flows(engine, run, files, values)
+    held, spans = _sessions(engine, run, question, (start, end), groups)
+    ids = {g.person for g in groups} | {h.person for h in held}
+    ids |= {person for group in groups for person in group.doubt}
+    names = engine.catalogue().persons(person_ids=[person for person in ids if person])
+    return Evidence(
+        address=question.address,
+        port=question.port,
+        at_us=at_us,
+        within_us=question.within_us,
+        site=question.site,
+        inside=engine.is_inside(question.address, question.site),
+        groups=tuple(groups[:MAX_GROUPS]),
+        rows=tuple(rows),
+        held=tuple(h for h in held if h.start_us < end and (h.end_us is None or h.end_us > start)),
+        names={(n.site, n.person): (n.account, n.full_name) for n in reversed(names)},
+        spans=spans,
+        coverage=tuple(engine.coverage(run, _asked(sites, start, end))),
+        cut=len(groups) > MAX_GROUPS or len(held) > MAX_SESSIONS,
+    )
+
+
+def _values(question: WhoQuestion, at_us: int, start: int, end: int) -> dict[str, object]:
+    return {
+        "address": addresses.text(question.address),
+        "port": question.port,
+        "other": addresses.text(question.other) if question.other is not None else None,
+        "other_port": question.other_port,
+        "proto": question.proto,
+        "at": times.aware(at_us),
+        "from": times.aware(start),
+        "until": times.aware(end),
+    }
+
+
+def _flows(
+    engine: LocalEngine, run: Runner, files: Sequence[FileEntry], values: Mapping[str, object]
+) -> tuple[list[Group], list[dict[str, Any]]]:
+    if not files:
+        return [], []
+    values = {**values, "files": engine.paths(files)}
+    flows = _SQL["flows"].strip().removesuffix(";")
+    groups = run.table(_SQL["groups"].replace("{flows}", flows), values)
+    if not groups.num_rows:
+        return [], []
+    rows = run.table(_SQL["rows"].replace("{flows}", flows), values)
+    return [Group.of(row) for row in groups.to_pylist()], _known(rows)
+
+
+def _known(rows: pa.Table) -> list[dict[str, Any]]:
+    """Return rows without what is not known of them."""
+    return [{k: v for k, v in row.items() if v is not None} for row in rows.to_pylist()]
+
+
+def _sessions(
+    engine: LocalEngine,
+    run: Runner,
+    question: WhoQuestion,
+    window: tuple[int, int],
+    groups: Sequence[Group],
+) -> tuple[list[Held], dict[str, tuple[int, int | None]]]:
+    """Return the sessions that held the address, and how long those named by flows lasted."""
+    sites = [question.site] if question.site else None
+    since = max(0, window[0] - SESSION_DAYS * times.DAY)
+    files = engine.paths(engine.catalogue().files("sessions", sites=sites, start_us=since))
+    if not files:
+        return [], {}
+    address = addresses.text(question.address)
+    values = {"files": files, "address": address, "quoted": f'"{address}"'}
+    found = run.table(_SQL["sessions"], {**values, "until": times.aware(window[1])})
+    sessions: set[str] = {g.session for g in groups if g.session}
+    sessions.update(session.as_py() for session in found["session"])
+    if not sessions:
+        return [], {}
+    table = run.table(_SQL["session_rows"], {"files": files, "sessions": sorted(sessions)})
+    rows = table.to_pylist()
+    late = {b.session for b in engine.catalogue().late_bindings(sites=sites, address=address)}
+    return bindings.held(rows, address, frozenset(late)), bindings.spans(rows)
+
+
+def _asked(sites: list[str] | None, start: int, end: int) -> Asked:
+    return Asked(log="coverage", sites=tuple(sites) if sites else None, start_us=start, end_us=end)
+
+
+def _readings(at: str, now_us: int) -> tuple[tuple[int, str], ...]:
+    if not at:
+        return ((now_us, "now"),)
+    bangkok = times.parse(at, now_us)
+    if bangkok.offset_given:
+        return ((bangkok.us, "as given"),)
+    utc = times.parse(at, now_us, zone=UTC)
+    return ((bangkok.us, "+07:00"), (utc.us, "UTC"))
+
+
+def _endpoint(text: str) -> tuple[addresses.Address, int | None]:
+    """Return address and port of `A`, `A:PORT` or `[A]:PORT`."""
+    whole = text.strip()
+    host, port = whole, ""
+    if whole.startswith("["):
+        host, _, port = whole[1:].partition("]")
+        port = port.removeprefix(":")
+    elif whole.count(":") == 1:
+        host, _, port = whole.partition(":")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError as error:
+        hint = "wanted for instance 198.51.100.7:40211 or [2001:db8::7]:443"
+        raise WrongUse(f"{text!r} is no address; {hint}") from error
+    if not port:
+        return address, None
+    if not port.isdecimal() or int(port) > 65535:
+        raise WrongUse(f"{port!r} is no port; a port is 0 to 65535")
+    return address, int(port)
+
+
+def _protocol(text: str) -> int | None:
+    if not text:
+        return None
+    number = PROTOCOLS.get(text.lower())
+    if number is None and (not text.isdecimal() or int(text) > 255):
+        raise WrongUse(f"{text!r} is no protocol; wanted tcp, udp, icmp or a number to 255")
+    return int(text) if number is None else number
+
+
+def _pair(address: addresses.Address, port: int | None) -> str:
+    shown = addresses.text(address)
+    if port is None:
+        return shown
+    return f"[{shown}]:{port}" if address.version == 6 else f"{shown}:{port}"

@@ -1,0 +1,135 @@
+-- flows --
+-- Flows that ran in [from, until) with the asked address at either end, before or after NAT, by the
+-- person at that end; sessions learnt after sealing name those whom the row does not. Null stands
+-- for what was not asked.
+WITH held AS (
+    SELECT
+        unnest(CAST($late_sites AS VARCHAR[])) AS site,
+        unnest(CAST($late_addresses AS VARCHAR[])) AS address,
+        unnest(CAST($late_starts AS BIGINT[])) AS start_us,
+        unnest(CAST($late_ends AS BIGINT[])) AS end_us,
+        unnest(CAST($late_persons AS VARCHAR[])) AS person,
+        unnest(CAST($late_sessions AS VARCHAR[])) AS session,
+        unnest(CAST($late_methods AS VARCHAR[])) AS method
+),
+hits AS (
+    SELECT *, 'src' AS side, FALSE AS translated
+    FROM read_parquet($files)
+    WHERE src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER))
+        AND ($other IS NULL OR dst_ip = $other OR nat_dst_ip = $other)
+        AND ($other_port IS NULL
+            OR dst_port = CAST($other_port AS INTEGER)
+            OR nat_dst_port = CAST($other_port AS INTEGER))
+        AND time < $until AND coalesce(time_end, time) >= $from
+    UNION ALL
+    SELECT *, 'src' AS side, TRUE AS translated
+    FROM read_parquet($files)
+    WHERE nat_src_ip = $address AND ($port IS NULL OR nat_src_port = CAST($port AS INTEGER))
+        AND NOT coalesce(
+            src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER)), FALSE
+        )
+        AND ($other IS NULL OR dst_ip = $other OR nat_dst_ip = $other)
+        AND ($other_port IS NULL
+            OR dst_port = CAST($other_port AS INTEGER)
+            OR nat_dst_port = CAST($other_port AS INTEGER))
+        AND time < $until AND coalesce(time_end, time) >= $from
+    UNION ALL
+    SELECT *, 'dst' AS side, FALSE AS translated
+    FROM read_parquet($files)
+    WHERE dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER))
+        AND ($other IS NULL OR src_ip = $other OR nat_src_ip = $other)
+        AND ($other_port IS NULL
+            OR src_port = CAST($other_port AS INTEGER)
+            OR nat_src_port = CAST($other_port AS INTEGER))
+        AND time < $until AND coalesce(time_end, time) >= $from
+    UNION ALL
+    SELECT *, 'dst' AS side, TRUE AS translated
+    FROM read_parquet($files)
+    WHERE nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS INTEGER))
+        AND NOT coalesce(
+            dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER)), FALSE
+        )
+        AND ($other IS NULL OR src_ip = $other OR nat_src_ip = $other)
+        AND ($other_port IS NULL
+            OR src_port = CAST($other_port AS INTEGER)
+            OR nat_src_port = CAST($other_port AS INTEGER))
+        AND time < $until AND coalesce(time_end, time) >= $from
+),
+ends AS (
+    SELECT
+        *,
+        time <= $at AND coalesce(time_end, time) >= $at AS running,
+        via IS NOT NULL AND (side = 'src') <> (via IN ('src_ip', 'nat_src_ip')) AS behind_peer
+    FROM hits
+    WHERE $proto IS NULL OR protocol = CAST($proto AS INTEGER)
+),
+named AS (
+    SELECT
+        *,
+        CASE WHEN behind_peer THEN peer_person ELSE person END AS who,
+        CASE WHEN behind_peer THEN peer_session ELSE session END AS their_session,
+        CASE WHEN behind_peer THEN peer_method ELSE method END AS how,
+        CASE WHEN behind_peer THEN NULL ELSE candidates END AS doubt,
+        CASE WHEN side = 'src' THEN src_ip ELSE dst_ip END AS plain_ip,
+        CASE WHEN side = 'src' THEN nat_src_ip ELSE nat_dst_ip END AS nat_ip
+    FROM ends
+)
+SELECT
+    named.* EXCLUDE (who, their_session, how),
+    coalesce(named.who, held.person) AS who,
+    coalesce(named.their_session, held.session) AS their_session,
+    coalesce(named.how, held.method) AS how,
+    named.who IS NULL AND held.person IS NOT NULL AS late
+FROM named
+LEFT JOIN held
+    ON named.who IS NULL
+    AND held.site = named.site
+    AND (held.address = named.plain_ip OR held.address = named.nat_ip)
+    AND epoch_us(named.time) >= held.start_us
+    AND epoch_us(named.time) < held.end_us;
+
+-- groups --
+-- The same, counted by person; the query above stands in braces.
+SELECT
+    site, side, translated, who, their_session, how, doubt, late, behind_peer,
+    min(plain_ip) AS inside_ip,
+    count(*) AS flows,
+    count(*) FILTER (WHERE running) AS running,
+    epoch_us(min(time)) AS first_us,
+    epoch_us(max(coalesce(time_end, time))) AS last_us,
+    string_agg(DISTINCT source, ', ') AS sources,
+    count(*) FILTER (WHERE coalesce(clock, 'ok') <> 'ok') AS odd_clocks
+FROM ({flows})
+GROUP BY ALL
+ORDER BY running DESC, flows DESC, who
+LIMIT 1001;
+
+-- rows --
+-- A few of the flows themselves, those nearest to the instant first.
+SELECT *
+FROM ({flows})
+ORDER BY running DESC, abs(epoch_us(time) - epoch_us(CAST($at AS TIMESTAMPTZ))), time
+LIMIT 20;
+
+-- sessions --
+-- Sessions that ever held the address and began before the end of the window, newest first.
+SELECT DISTINCT session, min(coalesce(start, time)) AS began
+FROM read_parquet($files)
+WHERE (ip = $address OR contains(addresses, $quoted)) AND event <> 'reject'
+    AND coalesce(start, time) < $until
+GROUP BY session
+ORDER BY began DESC
+LIMIT 201;
+
+-- session_rows --
+-- Everything that was told of some sessions, in order.
+SELECT
+    site, session, event, method, person, account, full_name, proofing, ip, addresses, mac, nas,
+    nas_port, ssid, cause,
+    epoch_us(time) AS time_us,
+    epoch_us(start) AS start_us,
+    epoch_us(expires) AS expires_us,
+    epoch_us(received) AS received_us
+FROM read_parquet($files)
+WHERE session IN (SELECT unnest($sessions))
+ORDER BY time, received;

@@ -1,0 +1,249 @@
+"""Who was behind an address: one name only where the logs leave no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.errors import WrongUse
+from appliance.search import times, who
+from appliance.search.engine_local import LocalEngine
+from appliance.search.who_answer import LIKELY, SURE
+from collector.records import Binding
+from tests.appliance.search.homes import ASKER, MINUTE, NOW_US, SITE, Home, flow
+
+PUBLIC = "198.51.100.7"
+SERVER = "203.0.113.9"
+T = NOW_US - 60 * MINUTE
+SOMCHAI, SUDA = "p-somchai", "p-suda"
+
+
+def session(event: str, at: int, person: str, address: str, **more: Any) -> dict[str, Any]:
+    names = {SOMCHAI: ("somchai", "สมชาย ใจดี"), SUDA: ("suda", "สุดา รักเรียน")}[person]
+    given = {"session": f"s-{person}", "start": at, "method": "portal", "mac": "02:00:5e:00:53:01"}
+    told = {"account": names[0], "full_name": names[1], "addresses": f'["{address}"]'}
+    return {"time": at, "event": event, "person": person, "ip": address, **given, **told, **more}
+
+
+def natted(at: int, person: str | None, inside: str, port: int, **more: Any) -> dict[str, Any]:
+    whose = {"person": person, "session": f"s-{person}", "via": "src_ip", "certainty": "sure"}
+    given = {"nat_src_ip": PUBLIC, "nat_src_port": port, "src_port": 50000}
+    key = (198 << 24 | 51 << 16 | 100 << 8 | 7) << 16 | port
+    return flow(at, inside, SERVER, nat_key=key, **given, **(whose if person else {}), **more)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    home.person(SOMCHAI, "somchai", "สมชาย ใจดี")
+    home.person(SUDA, "suda", "สุดา รักเรียน")
+    return home
+
+
+@pytest.fixture
+def school(home: Home) -> Home:
+    """Somchai signs in at T and Suda ten minutes later; each has a flow a minute afterwards."""
+    home.segment(
+        [
+            session("start", T, SOMCHAI, "10.0.0.5"),
+            session("start", T + 10 * MINUTE, SUDA, "10.0.0.6"),
+        ],
+        log="sessions",
+    )
+    home.segment(
+        [
+            natted(T + MINUTE, SOMCHAI, "10.0.0.5", 40211),
+            natted(T + 11 * MINUTE, SUDA, "10.0.0.6", 40212),
+        ]
+    )
+    return home
+
+
+@pytest.fixture
+def engine(school: Home) -> Iterator[LocalEngine]:
+    with school.engine() as engine:
+        yield engine
+
+
+def asked(engine: LocalEngine, address: str, at: int, **more: Any) -> who.WhoAnswer:
+    question = who.parse(address, at=times.rfc3339(at), now_us=NOW_US, **more)
+    return who.who(engine, question, ASKER)
+
+
+def names(answer: who.WhoAnswer) -> set[str]:
+    return {s.account for s in answer.readings[0].persons}
+
+
+def test_a_translated_port_names_its_person(engine: LocalEngine) -> None:
+    answer = asked(engine, f"{PUBLIC}:40211", T + MINUTE)
+    assert (answer.verdict, names(answer)) == (who.PERSON, {"somchai"})
+    assert answer.readings[0].certainty == SURE
+    assert answer.readings[0].flows[0]["src_ip"] == "10.0.0.5"
+
+
+def test_before_the_sign_in_it_was_nobody(engine: LocalEngine) -> None:
+    for address in ("10.0.0.5", "10.0.0.5:50000", f"{PUBLIC}:40211"):
+        answer = asked(engine, address, T - MINUTE)
+        assert (answer.verdict, names(answer)) == (who.NOBODY, set()), address
+
+
+def test_a_private_address_is_answered_by_its_session(engine: LocalEngine) -> None:
+    answer = asked(engine, "10.0.0.6", T + 30 * MINUTE)
+    assert (answer.verdict, names(answer)) == (who.PERSON, {"suda"})
+    assert answer.readings[0].sessions[0].mac == "02:00:5e:00:53:01"
+
+
+def test_a_public_address_without_port_never_gives_one_name(engine: LocalEngine) -> None:
+    answer = asked(engine, PUBLIC, T + MINUTE)
+    assert (answer.verdict, names(answer)) == (who.CANDIDATES, {"somchai"})
+    answer = asked(engine, PUBLIC, T + 6 * MINUTE, within="10m")
+    assert (answer.verdict, names(answer)) == (who.CANDIDATES, {"somchai", "suda"})
+
+
+def test_a_server_outside_is_unknown_whoever_spoke_with_it(engine: LocalEngine) -> None:
+    answer = asked(engine, f"{SERVER}:443", T + MINUTE)
+    assert (answer.verdict, names(answer)) == (who.UNKNOWN, set())
+    assert "other-end" in answer.readings[0].notes
+
+
+def test_an_address_of_ours_without_anything_is_nobody(engine: LocalEngine) -> None:
+    assert asked(engine, "10.9.9.9", T).verdict == who.NOBODY
+    assert asked(engine, "192.0.2.200:5", T).verdict == who.UNKNOWN
+
+
+def test_the_destination_narrows(engine: LocalEngine) -> None:
+    at = T + MINUTE
+    assert asked(engine, f"{PUBLIC}:40211", at, dst=f"{SERVER}:443").verdict == who.PERSON
+    assert asked(engine, f"{PUBLIC}:40211", at, dst="203.0.113.10").verdict == who.UNKNOWN
+    assert asked(engine, f"{PUBLIC}:40211", at, proto="udp").verdict == who.UNKNOWN
+
+
+def test_a_port_used_by_another_within_the_window_lowers_the_certainty(home: Home) -> None:
+    home.segment(
+        [natted(T, SOMCHAI, "10.0.0.5", 7000), natted(T + 2 * MINUTE, SUDA, "10.0.0.6", 7000)]
+    )
+    with home.engine() as engine:
+        answer = asked(engine, f"{PUBLIC}:7000", T)
+        assert (answer.verdict, names(answer)) == (who.PERSON, {"somchai"})
+        assert answer.readings[0].certainty == LIKELY
+        assert [s.account for s in answer.readings[0].others] == ["suda"]
+        answer = asked(engine, f"{PUBLIC}:7000", T + MINUTE)
+        assert (answer.verdict, names(answer)) == (who.CANDIDATES, {"somchai", "suda"})
+
+
+def test_after_the_stop_it_was_nobody_again(home: Home) -> None:
+    start = session("start", T, SOMCHAI, "10.0.0.5")
+    stop = session("stop", T + 10 * MINUTE, SOMCHAI, "10.0.0.5", start=T, addresses=None, ip=None)
+    home.segment([start, stop], log="sessions")
+    with home.engine() as engine:
+        assert asked(engine, "10.0.0.5", T + 9 * MINUTE).verdict == who.PERSON
+        assert asked(engine, "10.0.0.5", T + 10 * MINUTE).verdict == who.NOBODY
+
+
+def test_a_session_ends_at_its_expiry_where_no_stop_came(home: Home) -> None:
+    home.segment([session("start", T, SUDA, "10.0.0.5", expires=T + MINUTE)], log="sessions")
+    with home.engine() as engine:
+        assert asked(engine, "10.0.0.5", T + 2 * MINUTE).verdict == who.NOBODY
+
+
+def test_an_address_handed_on_goes_with_its_new_holder(home: Home) -> None:
+    moved = session("update", T + MINUTE, SOMCHAI, "10.0.0.9", start=T)
+    rows = [session("start", T, SOMCHAI, "10.0.0.5"), moved]
+    home.segment([*rows, session("start", T + 2 * MINUTE, SUDA, "10.0.0.5")], log="sessions")
+    with home.engine() as engine:
+        assert names(asked(engine, "10.0.0.5", T + MINUTE // 2)) == {"somchai"}
+        assert names(asked(engine, "10.0.0.5", T + MINUTE + MINUTE // 2)) == set()
+        assert names(asked(engine, "10.0.0.5", T + 3 * MINUTE)) == {"suda"}
+        assert names(asked(engine, "10.0.0.9", T + 3 * MINUTE)) == {"somchai"}
+
+
+def test_a_session_learnt_after_sealing_names_its_flows(home: Home) -> None:
+    home.segment([natted(T, None, "10.0.0.5", 40211)])
+    held = {"site": SITE, "address": "10.0.0.5", "session": "s", "method": "accounting"}
+    home.late(Binding(person=SOMCHAI, start_us=T - MINUTE, end_us=T + MINUTE, **held))  # type: ignore[arg-type]  # strings
+    with home.engine() as engine:
+        answer = asked(engine, f"{PUBLIC}:40211", T)
+    assert (answer.verdict, names(answer)) == (who.PERSON, {"somchai"})
+    assert answer.readings[0].persons[0].late
+    assert "late" in answer.readings[0].notes
+
+
+def test_two_sites_with_one_address_are_never_one_name(home: Home) -> None:
+    home.segment([session("start", T, SOMCHAI, "10.0.0.5")], log="sessions")
+    home.segment([session("start", T, SUDA, "10.0.0.5")], log="sessions", site="school-b")
+    home.person(SUDA, "suda", "สุดา รักเรียน", site="school-b")
+    with home.engine() as engine:
+        answer = asked(engine, "10.0.0.5", T + MINUTE)
+        assert answer.verdict == who.CANDIDATES
+        assert "two-sites" in answer.readings[0].notes
+        assert names(asked(engine, "10.0.0.5", T + MINUTE, site=SITE)) == {"somchai"}
+        assert names(asked(engine, "10.0.0.5", T + MINUTE, site="school-b")) == {"suda"}
+
+
+def test_both_ends_inside_each_have_their_own_person(home: Home) -> None:
+    peer = {"peer_person": SUDA, "peer_session": "s-2", "peer_via": "dst_ip"}
+    home.segment(
+        [flow(T, "10.0.0.5", "10.0.0.6", person=SOMCHAI, session="s-1", via="src_ip", **peer)]
+    )
+    with home.engine() as engine:
+        assert names(asked(engine, "10.0.0.5:40000", T)) == {"somchai"}
+        assert names(asked(engine, "10.0.0.6:443", T)) == {"suda"}
+
+
+def test_a_doubtful_flow_gives_candidates(home: Home) -> None:
+    doubt = f'["{SOMCHAI}","{SUDA}"]'
+    home.segment(
+        [natted(T, None, "10.0.0.5", 40211, candidates=doubt) | {"certainty": "ambiguous"}]
+    )
+    with home.engine() as engine:
+        answer = asked(engine, f"{PUBLIC}:40211", T)
+    assert (answer.verdict, names(answer)) == (who.CANDIDATES, {"somchai", "suda"})
+
+
+def test_a_time_without_offset_is_read_twice(engine: LocalEngine) -> None:
+    bangkok = times.rfc3339(T + MINUTE).removesuffix("+07:00")
+    question = who.parse(f"{PUBLIC}:40211", at=bangkok, now_us=NOW_US)
+    first, second = who.who(engine, question, ASKER).readings
+    assert (first.zone, first.verdict) == ("+07:00", who.PERSON)
+    assert (second.zone, second.at_us - first.at_us) == ("UTC", 7 * times.HOUR)
+    assert second.verdict == who.UNKNOWN
+
+
+def test_the_act_is_recorded_before_anything_is_read(school: Home) -> None:
+    def refuse(_: object) -> None:
+        raise OSError("the disk is full")
+
+    with school.engine() as engine:
+        asked(engine, f"{PUBLIC}:40211", T)
+        assert school.audited[-1].act == "who"
+        assert f"{PUBLIC}:40211" in school.audited[-1].question
+        engine._record_audit = refuse
+        with pytest.raises(OSError, match="disk is full"):
+            asked(engine, f"{PUBLIC}:40211", T)
+
+
+def test_gaps_in_the_log_are_told(school: Home) -> None:
+    gap = {"time": T, "time_end": T + MINUTE, "kind": "sequence-gap", "lost": 3, "unit": "records"}
+    school.segment([gap], log="coverage")
+    with school.engine() as engine:
+        reading = asked(engine, f"{PUBLIC}:40211", T + MINUTE).readings[0]
+    assert reading.coverage[0]["lost"] == 3
+    assert "coverage" in reading.notes
+
+
+@pytest.mark.parametrize("address", ["10.0.0", "a:1", "10.0.0.1:x", "10.0.0.1:70000", "", "[::1"])
+def test_what_is_no_address_is_one_clear_line(address: str) -> None:
+    if address == "[::1":
+        assert who.parse(address, now_us=NOW_US).port is None
+        return
+    with pytest.raises(WrongUse):
+        who.parse(address, now_us=NOW_US)
+
+
+def test_ipv6_with_a_port_is_read_and_written() -> None:
+    question = who.parse("[2001:DB8::7]:443", dst="2001:db8::1", now_us=NOW_US)
+    assert (str(question.address), question.port) == ("2001:db8::7", 443)
+    assert "[2001:db8::7]:443" in question.text
