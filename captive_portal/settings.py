@@ -29,6 +29,14 @@ class SignIn(Section):
     """A session ends so long after sign-in, whatever else happens."""
     tries_per_minute: int = Field(default=10, ge=1)
     """Failed sign-ins from one address before it has to wait."""
+    public_url: str = ""
+    """The page's https address, told to devices that ask (RFC 8908); empty: they are not told."""
+    keep_days: int = Field(default=90, ge=90)
+    """How long the notice says that the log is kept; the law asks for 90 days at least."""
+    controller: str = ""
+    """Who answers for the log, as the notice names them; empty: the site's name."""
+    contact: str = ""
+    """How to reach them and their data protection officer."""
 
 
 class RadiusClient(Section):
@@ -53,7 +61,10 @@ class Radius(Section):
     """Accounting requests (RFC 2866); 0 takes any free port."""
     clients: tuple[RadiusClient, ...] = ()
     lost_stop_s: int = Field(default=1800, ge=60)
-    """A session without interim update for so long is presumed ended at the time last seen."""
+    """A session without interim update for so long is presumed ended at the time last seen.
+
+    For NASes that send interim updates; other ones' sessions run `session_hours`.
+    """
 
 
 class PortalSettings(Section):

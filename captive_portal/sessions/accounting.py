@@ -23,6 +23,8 @@ SLACK = timedelta(seconds=60)
 PRESUMED = "presumed"
 """The cause of an end that no NAS has told."""
 
+REBOOT = "NAS-Reboot"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounting:
@@ -77,22 +79,22 @@ def hear(
         ids: Makes the session's id.
     """
     known = draft.latest(request.key)
-    if known is not None and known.knows(request.event_id):
-        return
     if known is not None and not _belongs(known, request):
         if known.open:
             portal.end(draft, known, known.last_seen, PRESUMED, ids=ids)
         known = _begin(request, person, known.generation + 1, ids=ids)
     if known is None:
         known = _begin(request, person, 0, ids=ids)
+    event_id = ids.make("heard", request.event_id, known.id)
+    if known.knows(event_id):
+        return
     session = _merge(known, request, person, lasts)
     if request.status == "start":
         _displace(draft, session, ids=ids)
-    draft.put(session, session.event(request.status, request.event_id, request.time))
+    session = draft.put(session, session.event(request.status, event_id, request.time))
     if session.stopped and session.end is not None and _amends(request, session.end):
         # The stop was told before: tell it again, so that the last word is the whole truth.
-        again = ids.make("again", request.event_id)
-        draft.put(draft.changed[session.id], session.event("stop", again, session.end))
+        draft.put(session, session.event("stop", ids.make("again", event_id), session.end))
 
 
 def _amends(request: Accounting, end: datetime) -> bool:
@@ -217,7 +219,9 @@ def reboot(draft: Draft, request: Accounting, *, ids: Ids) -> None:
     """Take Accounting-On or -Off in: all sessions of that NAS have ended (RFC 2866 5.1)."""
     for session in draft.open_of(request.site, METHOD):
         if session.nas.same(request.nas) and session.start <= request.time:
-            portal.end(draft, session, request.time, "NAS-Reboot", ids=ids)
+            event_id = ids.make("heard", request.event_id, session.id)
+            if not session.knows(event_id):
+                portal.end(draft, session, request.time, REBOOT, ids=ids, event_id=event_id)
 
 
 def presume(

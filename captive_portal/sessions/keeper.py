@@ -132,18 +132,6 @@ class Keeper:
         accounting.presume(draft, sessions, now, silent=self._times.silent, ids=self._ids)
         self._keep(draft)
 
-    def at(self, site: str, address: str, now: datetime) -> Session | None:
-        """Return the sign-in page's session on an address, if one goes on."""
-        for session in self._rows.open_at(site, address):
-            over = session.expires is not None and session.expires <= now
-            if session.method == portal.METHOD and not over:
-                return session
-        return None
-
-    def count(self) -> int:
-        """Return how many sessions are open."""
-        return len(self._rows.open())
-
     def _start_id(self, session: Session) -> UUID:
         return self._ids.make("start", session.id)
 
@@ -153,3 +141,12 @@ class Keeper:
         # A crash here: the events are told again, under the same ids, and are stored once.
         if draft.changed:
             self._rows.write(draft.changed.values())
+
+
+def signed_in(rows: Rows, site: str, address: str, now: datetime) -> Session | None:
+    """Return the sign-in page's session on an address, if one goes on. From any thread."""
+    for session in rows.open_at(site, address):
+        over = session.expires is not None and session.expires <= now
+        if session.method == portal.METHOD and not over:
+            return session
+    return None

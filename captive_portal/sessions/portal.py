@@ -45,13 +45,22 @@ def _within(held: Session, now: datetime) -> datetime:
     return now if held.expires is None else min(now, held.expires)
 
 
-def end(draft: Draft, session: Session, time: datetime, cause: str, *, ids: Ids) -> Session:
+def end(
+    draft: Draft,
+    session: Session,
+    time: datetime,
+    cause: str,
+    *,
+    ids: Ids,
+    event_id: UUID | None = None,
+) -> Session:
     """End an open session at `time`; a closed one stays as it is."""
     if not session.open:
         return session
     time = max(time, session.start)
     ended = replace(session, end=time, cause=cause, stopped=session.method == METHOD)
-    return draft.put(ended, ended.event("stop", ids.make("stop", session.id, cause, time), time))
+    event_id = event_id or ids.make("stop", session.id, cause, time)
+    return draft.put(ended, ended.event("stop", event_id, time))
 
 
 def expire(draft: Draft, sessions: Iterable[Session], now: datetime, *, ids: Ids) -> None:

@@ -9,7 +9,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Engine, ForeignKey, Index, String, Uuid, delete, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Engine,
+    ForeignKey,
+    Index,
+    String,
+    Uuid,
+    delete,
+    func,
+    select,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm import Session as Database
 
@@ -108,6 +119,12 @@ class Rows:
         """Return all open sessions, the latest first."""
         query = select(SessionRow).where(SessionRow.state == OPEN)
         return self._select(query.order_by(SessionRow.start.desc()))
+
+    def count_open(self) -> int:
+        """Return how many sessions are open."""
+        query = select(func.count()).select_from(SessionRow).where(SessionRow.state == OPEN)
+        with Database(self._engine) as db:
+            return db.scalars(query).one()
 
     def opening(self) -> Sequence[Session]:
         """Return the sessions of which it is not known whether the collector was told."""

@@ -1,0 +1,241 @@
+"""From the attributes of a verified Accounting-Request to what the sessions understand."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pyrad import packet
+
+from captive_portal.people import names
+from captive_portal.radius.guard import Discard
+from captive_portal.sessions.accounting import Accounting
+from captive_portal.sessions.session import Counters, Ids, Nas
+
+_STATUS = {1: "start", 2: "stop", 3: "update", 7: "on", 8: "off"}
+"""Acct-Status-Type (RFC 2866 5.1)."""
+CLOCK_SLACK = timedelta(minutes=5)
+"""A NAS's clock is believed so far off ours."""
+OLDEST = timedelta(hours=24)
+"""A packet may have waited so long in the NAS before it came."""
+_LONGEST_DELAY_S = 7 * 86400
+_HEADER = 20
+# What a retransmission changes, and what proxies and signatures add.
+_CHANGING = {41, 80, 33}
+# Event-Timestamp and Acct-Session-Time: either tells two updates of a session apart.
+_TELLING_APART = {55, 46}
+# RFC 3580 3.20: Called-Station-Id is MAC:SSID.
+_MAC_AND_SSID = re.compile(r"(?:[0-9A-Fa-f]{2}[-:.]?){5}[0-9A-Fa-f]{2}:(.+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A packet as the sessions take it, and what was odd about it."""
+
+    accounting: Accounting
+    faults: tuple[str, ...] = ()
+
+
+def read(
+    request: packet.AcctPacket, *, source: str, site: str, received: datetime, ids: Ids
+) -> Heard:
+    """Return what a verified packet says.
+
+    Args:
+        request: The packet.
+        source: The address it came from.
+        site: The site of its NAS.
+        received: When it came.
+        ids: Makes the event's id.
+
+    Raises:
+        Discard: no or an unknown Acct-Status-Type.
+    """
+    values = _Values(request)
+    status = _STATUS.get(values.number("Acct-Status-Type") or 0)
+    if status is None:
+        raise Discard("no-status-type")
+    time = _time(values, received)
+    session_id = values.text("Acct-Session-Id")
+    if status not in ("on", "off") and not session_id:
+        values.faults.append("no-session-id")
+    nas = Nas(
+        identifier=values.text("NAS-Identifier"),
+        address=values.text("NAS-IP-Address") or values.text("NAS-IPv6-Address"),
+        source=source,
+    )
+    calling, called = values.text("Calling-Station-Id"), values.text("Called-Station-Id")
+    accounting = Accounting(
+        event_id=ids.make("radius", site, source, _fingerprint(request)),
+        status=status,
+        time=time,
+        site=site,
+        nas=nas,
+        account=names.clean(values.text("User-Name")),
+        acct_session_id=session_id,
+        calling_station=calling,
+        called_station=called,
+        mac=names.mac(calling),
+        ssid=_ssid(values, called),
+        nas_port=values.text("NAS-Port-Id") or str(values.number("NAS-Port") or ""),
+        addresses=tuple(_addresses(values)),
+        counters=_counters(values),
+        cause=values.text("Acct-Terminate-Cause") if status == "stop" else "",
+    )
+    return Heard(accounting=accounting, faults=tuple(values.faults))
+
+
+class _Values:
+    """Reads attributes by name; one that cannot be read is a fault, not an error."""
+
+    def __init__(self, request: packet.AcctPacket) -> None:
+        self._request = request
+        self.faults: list[str] = []
+
+    def all(self, name: str) -> list[Any]:
+        """Return the values of an attribute: of the dictionary's type, those that can be read."""
+        if name not in self._request:
+            return []
+        try:
+            return list(self._request[name])
+        except Exception:  # noqa: BLE001  # pyrad raises what it meets on a value of wrong length
+            self.faults.append(f"unreadable-{name}")
+            return []
+
+    def first(self, name: str) -> Any:  # noqa: ANN401  # of the dictionary's type
+        """Return the first value, or nothing."""
+        return next(iter(self.all(name)), None)
+
+    def number(self, name: str) -> int | None:
+        """Return an integer attribute; a named value gives its number."""
+        raw = self._raw(name)
+        return None if raw is None or len(raw) != 4 else int.from_bytes(raw, "big")
+
+    def text(self, name: str) -> str:
+        """Return an attribute as text; what cannot be printed becomes the replacement sign."""
+        value = self.first(name)
+        if isinstance(value, bytes):
+            value = _decoded(value)
+        return "" if value is None else _printable(str(value))
+
+    def _raw(self, name: str) -> bytes | None:
+        code = self._request.dict.attributes[name].code
+        octets = self._request.get(code)
+        if octets and len(octets[0]) != 4:
+            self.faults.append(f"unreadable-{name}")
+        return octets[0] if octets else None
+
+
+def _decoded(octets: bytes) -> str:
+    """Return text of a NAS that does not speak UTF-8: Thai ones then speak TIS-620."""
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            return octets.decode("cp874")
+        except UnicodeDecodeError:
+            return octets.decode("latin-1")
+
+
+def _printable(text: str) -> str:
+    text = unicodedata.normalize("NFC", text)
+    return "".join("\ufffd" if _control(letter) else letter for letter in text).strip()
+
+
+def _control(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _time(values: _Values, received: datetime) -> datetime:
+    """Return when it happened.
+
+    Acct-Delay-Time needs no clock on the NAS, so it goes before Event-Timestamp when the two
+    disagree. Without it a stamp of the last day is believed: some NASes keep packets and send
+    them unchanged when the box is back.
+    """
+    delay = values.number("Acct-Delay-Time")
+    sent = received - timedelta(seconds=min(delay or 0, _LONGEST_DELAY_S))
+    stamp = values.number("Event-Timestamp")
+    if stamp is None:
+        return sent
+    stamped = datetime.fromtimestamp(stamp, UTC)
+    if abs(stamped - sent) <= CLOCK_SLACK:
+        return min(stamped, received)
+    if delay is None and received - OLDEST <= stamped <= received:
+        return stamped
+    values.faults.append("clock-off")
+    return sent
+
+
+def _counters(values: _Values) -> Counters:
+    return Counters(
+        bytes_in=_wide(values, "Acct-Input-Octets", "Acct-Input-Gigawords"),
+        bytes_out=_wide(values, "Acct-Output-Octets", "Acct-Output-Gigawords"),
+        packets_in=values.number("Acct-Input-Packets"),
+        packets_out=values.number("Acct-Output-Packets"),
+        duration_s=values.number("Acct-Session-Time"),
+    )
+
+
+def _wide(values: _Values, low: str, high: str) -> int | None:
+    """Return a counter of 64 bits: Gigawords count its wraps (RFC 2869 5.1)."""
+    octets = values.number(low)
+    return None if octets is None else octets + ((values.number(high) or 0) << 32)
+
+
+def _addresses(values: _Values) -> Iterator[str]:
+    """Yield the addresses and prefixes that the user has, in canonical text, each once."""
+    seen: dict[str, None] = {}
+    for name in ("Framed-IP-Address", "Framed-IPv6-Address"):
+        seen.update(dict.fromkeys(_canonical(values, name, values.all(name))))
+    for name in ("Framed-IPv6-Prefix", "Delegated-IPv6-Prefix"):
+        seen.update(dict.fromkeys(_canonical(values, name, values.all(name))))
+    yield from seen
+
+
+# RFC 2865 5.8: "the user chooses" and "the NAS chooses" are no addresses.
+_NO_ADDRESS = {"255.255.255.255", "255.255.255.254", "0.0.0.0", "::", "::/0"}  # noqa: S104
+
+
+def _canonical(values: _Values, name: str, told: list[Any]) -> Iterator[str]:
+    for one in told:
+        try:
+            network = ipaddress.ip_network(str(one), strict=False)
+        except ValueError:
+            values.faults.append(f"unreadable-{name}")
+            continue
+        whole = network.prefixlen == network.max_prefixlen
+        text = str(network.network_address) if whole else str(network)
+        if text not in _NO_ADDRESS:
+            yield text
+
+
+def _ssid(values: _Values, called: str) -> str:
+    vendors = values.text("Ruckus-SSID") or values.text("Aruba-Essid-Name")
+    found = _MAC_AND_SSID.fullmatch(called)
+    return vendors or (found[1] if found else "")
+
+
+def _fingerprint(request: packet.AcctPacket) -> str:
+    """Return what stays the same when a NAS sends a packet again.
+
+    RFC 2866 5.2: a retransmission counts Acct-Delay-Time up, and so gets another id and another
+    authenticator. When nothing else in the packet tells two updates apart, its id does.
+    """
+    octets: bytes = request.raw_packet
+    digest, at, seen = hashlib.sha256(), _HEADER, set()
+    while at < len(octets):
+        size = octets[at + 1]
+        seen.add(octets[at])
+        if octets[at] not in _CHANGING:
+            digest.update(octets[at : at + size])
+        at += size
+    if not seen & _TELLING_APART:
+        digest.update(octets[1:2])
+    return digest.hexdigest()

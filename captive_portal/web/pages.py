@@ -1,0 +1,93 @@
+"""The pages: one typed context each, and the templates that show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from captive_portal.web.texts import Texts
+
+_HERE = Path(__file__).parent
+STYLE = (_HERE / "portal.css").read_text(encoding="utf-8")
+_templates = Environment(
+    loader=FileSystemLoader(_HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What every page shows."""
+
+    t: Texts
+    site_name: str
+    here: str
+    """The page's path, for the link to the other language."""
+    message: str = ""
+    """A sentence on what went wrong, or nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInPage(Page):
+    """The form for account and password."""
+
+    token: str
+    account: str = ""
+    signed_in_as: str = ""
+    keep_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPage(Page):
+    """Who is signed in on this device, and the way out."""
+
+    token: str
+    name: str
+    account: str
+    address: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordPage(Page):
+    """The form for a new password at first use."""
+
+    token: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticePage(Page):
+    """What is kept, why, how long, who sees it."""
+
+    keep_days: int
+    controller: str
+    contact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePage(Page):
+    """One sentence, and the way back."""
+
+    heading: str
+
+
+_TEMPLATES: dict[type[Page], str] = {
+    SignInPage: "sign_in.html",
+    SessionPage: "session.html",
+    PasswordPage: "password.html",
+    NoticePage: "notice.html",
+    MessagePage: "message.html",
+}
+
+
+def show(page: Page) -> str:
+    """Return a page as HTML."""
+    members = {f.name: getattr(page, f.name) for f in fields(page)}
+    return _templates.get_template(_TEMPLATES[type(page)]).render(members)

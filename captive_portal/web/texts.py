@@ -1,0 +1,208 @@
+"""The words on the pages, Thai first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+BANGKOK = timezone(timedelta(hours=7))
+_MONTHS = (
+    "ม.ค.", "ก.พ.", "มี.ค.", "เม.ย.", "พ.ค.", "มิ.ย.",
+    "ก.ค.", "ส.ค.", "ก.ย.", "ต.ค.", "พ.ย.", "ธ.ค.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """Every sentence of the sign-in side, in one language."""
+
+    lang: str
+    other_lang: str
+    other_name: str
+    title: str
+    account: str
+    password: str
+    sign_in: str
+    sign_out: str
+    signed_in_as: str
+    signed_in: str
+    signed_out: str
+    may_close: str
+    until: str
+    address: str
+    another: str
+    to_session: str
+    back: str
+    refused: str
+    too_often: str
+    busy: str
+    not_now: str
+    stale: str
+    not_here: str
+    not_found: str
+    too_much: str
+    new_title: str
+    new_why: str
+    new_password: str
+    new_again: str
+    new_rule: str
+    new_differs: str
+    new_save: str
+    notice_title: str
+    notice_short: str
+    notice_more: str
+    notice: tuple[tuple[str, str], ...]
+    """Heading and paragraph; `{days}`, `{controller}` and `{contact}` are filled in."""
+    contact_missing: str
+
+    def moment(self, time: datetime) -> str:
+        """Return a time as people here write it."""
+        local = time.astimezone(BANGKOK)
+        if self.lang == "th":
+            month = _MONTHS[local.month - 1]
+            return f"{local.day} {month} {local.year + 543} เวลา {local:%H:%M} น."
+        return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+THAI = Texts(
+    lang="th",
+    other_lang="en",
+    other_name="English",
+    title="ลงชื่อเข้าใช้เครือข่าย",
+    account="ชื่อผู้ใช้",
+    password="รหัสผ่าน",  # noqa: S106  # a label
+    sign_in="เข้าใช้งาน",
+    sign_out="ออกจากระบบ",
+    signed_in_as="เครื่องนี้เข้าใช้งานในชื่อ",
+    signed_in="เข้าใช้งานแล้ว",
+    signed_out="ออกจากระบบแล้ว",
+    may_close="ใช้อินเทอร์เน็ตได้แล้ว ปิดหน้านี้ได้",
+    until="ใช้ได้ถึง",
+    address="หมายเลขไอพีของเครื่องนี้",
+    another="เข้าใช้งานในชื่ออื่น",
+    to_session="ดูสถานะหรือออกจากระบบ",
+    back="กลับไปหน้าลงชื่อเข้าใช้",
+    refused="ชื่อผู้ใช้หรือรหัสผ่านไม่ถูกต้อง กรุณาลองใหม่",
+    too_often="ลองผิดหลายครั้งแล้ว กรุณารออีก {seconds} วินาทีแล้วลองใหม่",
+    busy="ขณะนี้มีผู้เข้าใช้งานพร้อมกันจำนวนมาก กรุณารอสักครู่แล้วลองใหม่",
+    not_now="ขณะนี้ยังทำรายการไม่ได้ เพราะระบบบันทึกข้อมูลไม่พร้อม กรุณาลองใหม่ในอีกสักครู่ หรือแจ้งผู้ดูแลระบบ",
+    stale="หน้านี้เปิดไว้นานเกินไป กรุณากรอกใหม่อีกครั้ง",
+    not_here="เครื่องนี้ไม่ได้อยู่ในเครือข่ายที่ใช้หน้านี้ กรุณาเชื่อมต่อเครือข่ายของสถานศึกษาก่อน",
+    not_found="ไม่พบหน้านี้",
+    too_much="ข้อมูลที่ส่งมายาวเกินไป",
+    new_title="ตั้งรหัสผ่านใหม่",
+    new_why="รหัสผ่านที่ได้รับมาใช้ได้ครั้งเดียว กรุณาตั้งรหัสผ่านของตนเองก่อนใช้งาน",
+    new_password="รหัสผ่านใหม่",  # noqa: S106  # a label
+    new_again="รหัสผ่านใหม่อีกครั้ง",
+    new_rule="อย่างน้อย 8 ตัวอักษร",
+    new_differs="รหัสผ่านสองช่องไม่ตรงกัน หรือสั้นกว่า 8 ตัวอักษร กรุณากรอกใหม่",
+    new_save="บันทึกและเข้าใช้งาน",
+    notice_title="ประกาศเรื่องข้อมูลที่เก็บ",
+    notice_short=(
+        "กฎหมายกำหนดให้เก็บข้อมูลว่าใครใช้เครือข่ายเมื่อใดและติดต่อกับที่ใด ไว้ไม่น้อยกว่า {days} วัน "
+        "ระบบไม่เก็บเนื้อหาของสิ่งที่ดูหรือพิมพ์"
+    ),
+    notice_more="อ่านประกาศฉบับเต็ม",
+    notice=(
+        (
+            "เก็บอะไร",
+            "ชื่อผู้ใช้และชื่อ-สกุล เวลาเข้าและออก หมายเลขไอพีและหมายเลขเครื่อง (MAC) "
+            "และข้อมูลจราจรทางคอมพิวเตอร์ คือต้นทาง ปลายทาง เวลา และปริมาณข้อมูล "
+            "ไม่เก็บเนื้อหาของการสื่อสาร และไม่เก็บรหัสผ่านที่กรอกผิด",
+        ),
+        (
+            "เก็บเพื่ออะไร",
+            "เพื่อปฏิบัติตามหน้าที่ตามกฎหมาย: พระราชบัญญัติว่าด้วยการกระทำความผิดเกี่ยวกับคอมพิวเตอร์ "
+            "พ.ศ. 2550 และที่แก้ไขเพิ่มเติม มาตรา 26 ฐานตามกฎหมายคุ้มครองข้อมูลส่วนบุคคลคือ มาตรา 24(6) "
+            "จึงไม่ต้องขอความยินยอม และเพื่อดูแลเครือข่ายให้ใช้งานได้ปลอดภัย",
+        ),
+        ("เก็บนานเท่าใด", "ไม่น้อยกว่า {days} วันนับแต่วันที่ข้อมูลเข้าสู่ระบบ แล้วลบ"),
+        (
+            "ใครได้เห็น",
+            "ผู้ดูแลระบบที่ได้รับมอบหมาย และพนักงานเจ้าหน้าที่ที่ร้องขอตามกฎหมาย ทุกครั้งที่เปิดดูมีการบันทึกไว้",
+        ),
+        (
+            "สิทธิของท่าน",
+            "ขอดู ขอสำเนา ขอแก้ไขข้อมูลของตน และร้องเรียนต่อสำนักงานคณะกรรมการคุ้มครองข้อมูลส่วนบุคคลได้ "
+            "นักเรียนให้ผู้ปกครองช่วยได้",
+        ),
+        ("ผู้ควบคุมข้อมูลและผู้ติดต่อ", "{controller} · {contact}"),
+    ),
+    contact_missing="ติดต่อผู้ดูแลระบบของสถานศึกษา",
+)
+
+ENGLISH = Texts(
+    lang="en",
+    other_lang="th",
+    other_name="ไทย",
+    title="Sign in to the network",
+    account="Account",
+    password="Password",  # noqa: S106  # a label
+    sign_in="Sign in",
+    sign_out="Sign out",
+    signed_in_as="This device is signed in as",
+    signed_in="Signed in",
+    signed_out="Signed out",
+    may_close="You can use the Internet now and close this page.",
+    until="Until",
+    address="Address of this device",
+    another="Sign in as somebody else",
+    to_session="Status and sign-out",
+    back="Back to sign-in",
+    refused="Account or password is not right. Please try again.",
+    too_often="Too many wrong tries. Please wait {seconds} seconds and try again.",
+    busy="Many people are signing in at this moment. Please wait a little and try again.",
+    not_now=(
+        "This cannot be done now, because the log cannot be written. "
+        "Please try again in a moment, or tell the administrator."
+    ),
+    stale="This page was open for too long. Please fill it in again.",
+    not_here="This device is not in a network of this page. Connect to the school's network first.",
+    not_found="There is no such page.",
+    too_much="What was sent is too long.",
+    new_title="Choose a new password",
+    new_why="The password you were given works once. Please choose your own before you go on.",
+    new_password="New password",  # noqa: S106  # a label
+    new_again="New password again",
+    new_rule="At least 8 characters",
+    new_differs="The two passwords differ, or are shorter than 8 characters. Please try again.",
+    new_save="Save and sign in",
+    notice_title="What is kept about you",
+    notice_short=(
+        "The law asks that it be kept who used the network when, and with whom it communicated, "
+        "for at least {days} days. The content of what you read or write is not kept."
+    ),
+    notice_more="Read the whole notice",
+    notice=(
+        (
+            "What is kept",
+            "Account and full name, times of sign-in and sign-out, the device's IP and MAC "
+            "addresses, and traffic data: origin, destination, time and amount. No content of "
+            "communication, and no password that was typed wrong.",
+        ),
+        (
+            "Why",
+            "To fulfil a legal obligation: section 26 of the Computer Crime Act B.E. 2550 as "
+            "amended. The basis under the Personal Data Protection Act is section 24(6), so that "
+            "no consent is asked. And to keep the network working and safe.",
+        ),
+        ("How long", "At least {days} days from when the data enters the system; then deleted."),
+        (
+            "Who sees it",
+            "Administrators who are charged with it, and officials who ask by law. "
+            "Each look is itself recorded.",
+        ),
+        (
+            "Your rights",
+            "To see, copy and correct your data, and to complain to the Personal Data Protection "
+            "Committee's office. Pupils may have a parent help.",
+        ),
+        ("Controller and contact", "{controller} · {contact}"),
+    ),
+    contact_missing="ask the administrator of the school",
+)
+
+
+def texts(lang: str | None) -> Texts:
+    """Return the texts in the language asked for; Thai unless it is `en`."""
+    return ENGLISH if lang == "en" else THAI
