@@ -1,0 +1,213 @@
+"""What other processes of the box hand in over the control socket, and its acknowledgement.
+
+`event` takes one session, audit or coverage event, `frames` many frames as `prathu ingest` reads
+them from a file. The reply comes when all of it is on the disk: what was not acknowledged may be
+sent again, and bears the same id then.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args, get_type_hints
+
+from collector.control import Handler
+from collector.errors import CollectorError, SpoolFull
+from collector.receive.admission import canonical
+from collector.records import AuditEvent, Clock, CoverageEvent, Frame, FrameKind, SessionEvent
+from collector.spool import SpoolWriter
+
+Event = SessionEvent | AuditEvent | CoverageEvent
+_EVENTS: Mapping[FrameKind, type[Event]] = {
+    FrameKind.SESSION: SessionEvent,
+    FrameKind.AUDIT: AuditEvent,
+    FrameKind.COVERAGE: CoverageEvent,
+}
+_TYPES: Mapping[FrameKind, dict[str, tuple[type, ...]]] = {
+    kind: {
+        name: (tuple,) if name == "addresses" else get_args(hint) or (hint,)
+        for name, hint in get_type_hints(model).items()
+    }
+    for kind, model in _EVENTS.items()
+}
+"""The types that each member of an event may have."""
+_KINDS = {kind.name.lower(): kind for kind in FrameKind}
+_WORDS = {"start", "update", "stop", "reject"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MEMBERS = {
+    "kind",
+    "site",
+    "received_ns",
+    "wire_ns",
+    "address",
+    "port",
+    "local_port",
+    "label",
+    "transport",
+    "payload",
+}
+
+
+class LocalDoor:
+    """Handles the requests that bring frames."""
+
+    def __init__(self, spool: SpoolWriter, sites: set[str], *, clock: Clock) -> None:
+        self.events = 0
+        self.frames = 0
+        self._spool = spool
+        self._sites = sites
+        self._clock = clock
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return what it can do, by word."""
+        return {"event": self._event, "frames": self._frames}
+
+    def _event(self, request: dict[str, Any]) -> dict[str, Any]:
+        kind = _KINDS.get(str(request.get("kind")))
+        if kind is None or kind not in _EVENTS:
+            raise CollectorError(f"no kind of event {request.get('kind')!r}")
+        event = _read_event(kind, json.dumps(request.get("event")))
+        self._known(event.site)
+        frame = Frame(
+            kind=kind,
+            site=event.site,
+            received_ns=self._clock(),
+            wire_ns=(event.time - _EPOCH) // timedelta(microseconds=1) * 1000,
+            transport="local",
+            payload=event.to_json(),
+        )
+        number = self._spool.append(frame)
+        self._spool.wait_durable(number)
+        self.events += 1
+        return {"position": number}
+
+    def _frames(self, request: dict[str, Any]) -> dict[str, Any]:
+        given = request.get("frames")
+        if not isinstance(given, list) or not given:
+            raise CollectorError("wanted `frames`, a list of at least one frame")
+        frames = [self._read_frame(at, members) for at, members in enumerate(given)]
+        first = last = -1
+        for taken, frame in enumerate(frames):
+            try:
+                last = self._append_patiently(frame, last)
+            except SpoolFull as error:
+                raise CollectorError(f"{taken} of {len(frames)} frames taken: {error}") from error
+            first = last if first < 0 else first
+        self._spool.wait_durable(last)
+        self.frames += len(frames)
+        return {"first": first, "last": last}
+
+    def _append_patiently(self, frame: Frame, last: int) -> int:
+        """Append, waiting for a disk that is slow, but not for one that is full."""
+        try:
+            return self._spool.append(frame)
+        except SpoolFull:
+            if self._spool.full or last < 0:
+                raise
+        self._spool.wait_durable(last)
+        return self._spool.append(frame)
+
+    def _known(self, site: object) -> str:
+        if site not in self._sites or not isinstance(site, str):
+            raise CollectorError(f"no site {site!r}; known: {', '.join(sorted(self._sites))}")
+        return site
+
+    def _read_frame(self, at: int, members: object) -> Frame:
+        if not isinstance(members, dict):
+            raise CollectorError(f"frame {at}: not an object; none was taken")
+        try:
+            return self._frame(members)
+        except (ValueError, CollectorError) as error:
+            raise CollectorError(f"frame {at}: {error}; none was taken") from error
+
+    def _frame(self, members: dict[str, Any]) -> Frame:
+        unknown = members.keys() - _MEMBERS
+        if unknown:
+            raise ValueError(f"no member {sorted(unknown)[0]!r}")
+        kind = _kind(members.get("kind"))
+        received = _integer(members, "received_ns", self._clock(), (1 << 63) - 1)
+        frame = Frame(
+            kind=kind,
+            site=self._known(members.get("site")),
+            received_ns=received,
+            wire_ns=_integer(members, "wire_ns", received, (1 << 63) - 1),
+            address=_address(_text(members, "address")),
+            port=_integer(members, "port", 0, 65535),
+            local_port=_integer(members, "local_port", 0, 65535),
+            label=_text(members, "label"),
+            transport=_text(members, "transport") or "local",
+            payload=_payload(members),
+        )
+        if kind in _EVENTS:
+            event = _read_event(kind, frame.payload)
+            if event.site != frame.site:
+                raise ValueError(f"an event of site {event.site!r} in a frame of {frame.site!r}")
+        return frame
+
+
+def _read_event(kind: FrameKind, text: str | bytes) -> Event:
+    """Return the event in `text`, every member of its type.
+
+    Raises:
+        CollectorError: what is wrong with it.
+    """
+    model = _EVENTS[kind]
+    try:
+        event = model.from_json(text)
+    except ValueError as error:
+        raise CollectorError(f"not an event of kind {kind.name.lower()}: {error}") from error
+    for name, types in _TYPES[kind].items():
+        value = getattr(event, name)
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise CollectorError(f"{kind.name.lower()} event: {name} cannot be {value!r}")
+        if isinstance(value, int) and not 0 <= value < 1 << 63:
+            raise CollectorError(f"{kind.name.lower()} event: {name} is out of range: {value}")
+    if isinstance(event, SessionEvent):
+        _check_session(event)
+    return event
+
+
+def _check_session(event: SessionEvent) -> None:
+    if event.event not in _WORDS:
+        raise CollectorError(f"session event: no event {event.event!r}")
+    for address in event.addresses:
+        if _address(str(address)) != address:
+            raise CollectorError(f"session event: {address!r} is not an address in canonical text")
+
+
+def _kind(value: object) -> FrameKind:
+    kind = _KINDS.get(str(value).lower())
+    if kind is not None:
+        return kind
+    if isinstance(value, int) and value in set(FrameKind):
+        return FrameKind(value)
+    raise ValueError(f"no kind {value!r}; known: {', '.join(_KINDS)}")
+
+
+def _address(text: str) -> str:
+    """Return an address in canonical text; nothing stays nothing."""
+    return str(canonical(text)) if text else ""
+
+
+def _text(members: Mapping[str, Any], name: str) -> str:
+    value = members.get(name, "")
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is not text: {value!r}")  # noqa: TRY004  # one kind for callers
+    return value
+
+
+def _integer(members: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    value = members.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ValueError(f"{name} is not a number from 0 to {most}: {value!r}")
+    return value
+
+
+def _payload(members: Mapping[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(_text(members, "payload"), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"payload is not base64: {error}") from error

@@ -1,0 +1,247 @@
+"""The receiving process: opens the spool and the sockets, and watches over their threads."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from collector import durable
+from collector.control import ControlServer
+from collector.errors import CollectorError, SpoolFull
+from collector.metrics import SampledLog
+from collector.receive import sockets
+from collector.receive.admission import Admission
+from collector.receive.local import LocalDoor
+from collector.receive.losses import Losses, coverage, moment
+from collector.receive.stream import StreamServer
+from collector.receive.udp import Parts, UdpSocket
+from collector.records import Clock, CoverageEvent, FrameKind
+from collector.settings import CollectorSettings
+from collector.spool import SpoolWriter
+
+WATCH_S = 1.0
+"""Kernel drops are looked for so often."""
+COVERAGE_S = 10.0
+"""Losses are written down so often, and at stopping."""
+
+_log = logging.getLogger(__name__)
+
+
+class Receiver:
+    """Takes what comes in on all sockets of the settings into the spool of `home`."""
+
+    def __init__(self, home: Path, settings: CollectorSettings, *, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._run_folder = home / "run"
+        self._spool = SpoolWriter(home / "spool", settings.spool, clock=clock, fatal=self._fail)
+        self._losses = Losses(self._spool.append, clock=clock)
+        self._parts = Parts(
+            append=self._spool.append,
+            admission=Admission(settings.exporters, clock=clock),
+            losses=self._losses,
+            log=SampledLog(_log),
+            clock=clock,
+            failed=self._fail,
+        )
+        self._door = LocalDoor(self._spool, {site.id for site in settings.sites}, clock=clock)
+        self._control = ControlServer(
+            self._run_folder / "receive.sock",
+            {**self._door.handlers(), "status": lambda _: self.status()},
+        )
+        self._udp: list[UdpSocket] = []
+        self._stream: StreamServer | None = None
+        self._watcher = threading.Thread(target=self._watch, name="receive-watch", daemon=True)
+        self._stopping = threading.Event()
+        self._over = threading.Event()
+        self._failure: CollectorError | None = None
+        self._undo: list[Callable[[], None]] = []
+        self._started_ns = 0
+
+    def start(self) -> None:
+        """Open the spool and every socket, and receive.
+
+        Raises:
+            Busy: another process receives in this home.
+            CollectorError: a port is taken, or the spool is damaged.
+        """
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Sleep until stopped; return False when the time is over first.
+
+        Raises:
+            CollectorError: receiving failed; let the process end.
+        """
+        over = self._over.wait(timeout_s)
+        if self._failure:
+            raise self._failure
+        return over
+
+    def stop(self) -> None:
+        """Take what has arrived, make it durable, and close everything.
+
+        Raises:
+            CollectorError: what came last could not be written.
+        """
+        self._stop()
+        if self._failure:
+            raise self._failure
+
+    def status(self) -> dict[str, Any]:
+        """Return the counts of every socket, unknown senders, and how far the spool is."""
+        return {
+            "started_ns": self._started_ns,
+            "spool": {
+                "head": self._spool.head,
+                "durable": self._spool.durable,
+                "full": self._spool.full,
+            },
+            "udp": [each.status() for each in self._udp],
+            "tcp": self._stream.status() if self._stream else {},
+            "local": {"events": self._door.events, "frames": self._door.frames},
+            "refused": self._parts.admission.refused,
+            "unknown_senders": [
+                {name: getattr(stranger, name) for name in stranger.__slots__}
+                for stranger in self._parts.admission.strangers()[:100]
+            ],
+        }
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _start(self) -> None:
+        self._spool.open()
+        self._undo.append(self._spool.close)
+        self._open_sockets()
+        self._tell_restart()
+        for each in self._udp:
+            each.start()
+        if self._stream:
+            self._stream.start()
+        durable.make_dir(self._run_folder, 0o770)
+        self._control.start()
+        self._undo.append(self._control.stop)
+        self._watcher.start()
+
+    def _stop(self) -> None:
+        """Undo in reverse order, each part even if another cannot be."""
+        self._stopping.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        while self._undo:
+            try:
+                self._undo.pop()()
+            except CollectorError as error:
+                self._fail(error)
+        self._over.set()
+
+    def _open_sockets(self) -> None:
+        listen, extra = self._settings.listen, self._parts.admission.ports
+        udp: list[tuple[sockets.Endpoint, FrameKind | None]] = [
+            *((sockets.endpoint(text), FrameKind.FLOW) for text in listen.flows),
+            *((sockets.endpoint(text), FrameKind.SYSLOG) for text in listen.syslog_udp),
+        ]
+        tcp = [sockets.endpoint(text) for text in listen.syslog_tcp]
+        udp += [(at, None) for at in _also([at for at, _ in udp], extra)]
+        tcp += _also(tcp, extra)
+        self._undo.append(self._losses.flush)
+        for at, kind in udp:
+            opened = sockets.open_udp(
+                at, buffer_bytes=listen.receive_buffer, beside=[other for other, _ in udp]
+            )
+            each = UdpSocket(opened, kind, self._sites_at(opened), self._parts)
+            self._udp.append(each)
+            self._undo.append(each.stop)
+        self._stream = StreamServer(self._parts)
+        self._undo.append(self._stream.stop)
+        for at in tcp:
+            self._stream.add(sockets.open_tcp(at, beside=tcp))
+
+    def _sites_at(self, opened: socket.socket) -> list[str]:
+        """Return the sites whose datagrams come through a socket."""
+        port = opened.getsockname()[1]
+        exporters = self._settings.exporters
+        there = {e.site for e in exporters if e.port == port} or {
+            e.site for e in exporters if e.port is None
+        }
+        return sorted(there or {site.id for site in self._settings.sites})
+
+    def _tell_restart(self) -> None:
+        """Write down, for every site, since when nobody listened, and what the spool lost."""
+        self._started_ns = now = self._clock()
+        repaired = self._spool.repaired
+        if repaired:
+            _log.warning("%s", repaired)
+        since = min(self._spool.last_ns, now)
+        try:
+            for site in self._settings.sites:
+                restart = CoverageEvent(
+                    time=moment(since),
+                    end=moment(now),
+                    site=site.id,
+                    kind="restart",
+                    note=str(repaired or ""),
+                )
+                self._spool.append(coverage(restart, received_ns=now))
+                if repaired and repaired.lost:
+                    lost = CoverageEvent(
+                        time=moment(since),
+                        end=moment(now),
+                        site=site.id,
+                        kind="spool-damage",
+                        lost=repaired.lost,
+                        unit="frames",
+                        note=str(repaired),
+                    )
+                    self._spool.append(coverage(lost, received_ns=now))
+        except SpoolFull as error:
+            self._parts.log.warn("disk full", str(error))
+
+    def _watch(self) -> None:
+        """Look for kernel drops and write down losses, until stopped."""
+        due = WATCH_S
+        while not self._stopping.wait(WATCH_S):
+            try:
+                for each in self._udp:
+                    each.count_drops()
+                due += WATCH_S
+                if due >= COVERAGE_S:
+                    due = 0.0
+                    self._losses.flush()
+            except CollectorError as error:
+                self._fail(error)
+                return
+
+    def _fail(self, error: CollectorError) -> None:
+        """Remember the first failure and wake up whoever waits: the process is to end."""
+        if self._failure is None:
+            self._failure = error
+            _log.error("%s", error)
+        self._over.set()
+
+
+def _also(known: list[sockets.Endpoint], ports: list[int]) -> list[sockets.Endpoint]:
+    """Return the endpoints to open for single exporters, on every address we listen on."""
+    hosts = sorted({host for host, _ in known})
+    return [(host, port) for host in hosts for port in ports if (host, port) not in known]
