@@ -56,13 +56,22 @@ def run(
     stop: threading.Event,
     *,
     clock: Clock,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the portal until `stop` is set. Sessions stay: they are in the database.
+
+    Args:
+        home: The home.
+        settings: The portal's sections.
+        sites: Id, name and networks of each.
+        stop: Ends it.
+        clock: The time.
+        ready: Called once all ports are open.
 
     Raises:
         PortalError: a port is taken, a secret or the database cannot be opened.
     """
-    asyncio.run(_Process(home, settings, sites, clock).run(stop))
+    asyncio.run(_Process(home, settings, sites, clock).run(stop, ready))
 
 
 def check(home: Path, settings: PortalSettings, sites: Sequence[SiteTuple]) -> None:
@@ -206,7 +215,7 @@ class _Process:
         self._clock = clock
         self._listening: dict[str, int] = {}
 
-    async def run(self, stop: threading.Event) -> None:
+    async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         """Build, serve until `stop`, and take down in reverse."""
         async with AsyncExitStack() as stack:
             engine = open_database(self._home, self._settings.database)
@@ -223,6 +232,7 @@ class _Process:
             radius = await self._radius(desk)
             stack.callback(radius.close)
             web = self._web(People(engine), desk, stack)
+            ready()
             await self._serve(stop, desk, radius, web)
 
     async def _radius(self, desk: SessionDesk) -> AccountingServer:
