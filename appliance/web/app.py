@@ -1,0 +1,157 @@
+"""The admin pages and the API as one ASGI app."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from appliance.errors import BoxError, WrongUse
+from appliance.web import (
+    api,
+    pages_account,
+    pages_people,
+    pages_search,
+    pages_status,
+    pages_who,
+)
+from appliance.web.deps import Deps
+from appliance.web.guard import Guard, hosts_for
+from appliance.web.render import STATIC, ErrorPage, page
+from appliance.web.seats import Seats, Tries
+from appliance.web.visitor import Forbidden, MustChange, NotSignedIn, Room, find
+from appliance.web.workers import TooBusy, Workers
+from captive_portal.errors import PortalError
+from collector.errors import CollectorError
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+PAGES = (pages_account, pages_status, pages_search, pages_who, pages_people)
+
+
+def create_app(deps: Deps) -> FastAPI:
+    """Return the app; nothing is opened before its lifespan begins."""
+    room = Room(
+        deps=deps,
+        seats=Seats(clock=deps.clock),
+        account_tries=Tries(clock=deps.clock, most=5, window_s=60),
+        address_tries=Tries(clock=deps.clock, most=20, window_s=60),
+        workers=Workers(),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        room.workers.close()
+
+    # The ready-made documentation pages load script from another host: only the document stays.
+    app = FastAPI(
+        title="Prathu",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        lifespan=lifespan,
+    )
+    app.state.room = room
+    for module in PAGES:
+        app.include_router(module.router)
+    app.include_router(api.router)
+    app.add_api_route("/healthz", _healthy, include_in_schema=False, methods=["GET", "HEAD"])
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    app.add_middleware(Guard, hosts=hosts_for(deps.settings.admin.host))
+    return app
+
+
+async def _healthy() -> Response:
+    return PlainTextResponse("ok\n")
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+def _onward(request: Request, path: str) -> Response:
+    """Lead a browser on; htmx must be told to leave the page, not to put one into the other."""
+    if request.headers.get("hx-request"):
+        return Response(status_code=204, headers={"HX-Redirect": path})
+    return RedirectResponse(path, 303)
+
+
+async def _not_signed_in(request: Request, _: Exception) -> Response:
+    if _is_api(request):
+        return JSONResponse(
+            {"error": "sign in, or send the token of run/api.token as a bearer"},
+            401,
+            {"WWW-Authenticate": "Bearer"},
+        )
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    after = "" if request.method != "GET" or here == "/" else f"?next={quote(here, safe='')}"
+    return _onward(request, f"/sign-in{after}")
+
+
+async def _must_change(request: Request, _: Exception) -> Response:
+    return _onward(request, "/password")
+
+
+async def _forbidden(request: Request, _: Exception) -> Response:
+    return await _refused(
+        request, 403, "You may not do that, or the page was open for too long. Load it again."
+    )
+
+
+async def _wrong_use(request: Request, error: Exception) -> Response:
+    return await _refused(request, 422, str(error))
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    return await _refused(request, 503, str(error))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    known = {404: "There is no such page.", 405: "That is not how this page is asked."}
+    detail = error.detail if isinstance(error, HTTPException) else ""
+    return await _refused(request, status, known.get(status, detail))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    fault = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+    place = ".".join(str(part) for part in fault.get("loc", ())[1:])
+    return await _refused(request, 422, f"{place}: {fault.get('msg', 'wrong')}")
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    # Starlette logs the traceback; the page says only that there is one.
+    del error
+    return await _refused(request, 500, "A fault in the program. Its log says more.")
+
+
+async def _refused(request: Request, status: int, message: str) -> Response:
+    if _is_api(request):
+        return JSONResponse({"error": message}, status)
+    visitor = await find(request)
+    content = ErrorPage(status=status, message=visitor.texts(message))
+    return page(request, visitor, content, status=status)
+
+
+HANDLERS: dict[type[Exception], Handler] = {
+    NotSignedIn: _not_signed_in,
+    MustChange: _must_change,
+    Forbidden: _forbidden,
+    WrongUse: _wrong_use,
+    TooBusy: _unavailable,
+    BoxError: _unavailable,
+    PortalError: _wrong_use,
+    CollectorError: _unavailable,
+    HTTPException: _http,
+    RequestValidationError: _invalid,
+    Exception: _fault,
+}

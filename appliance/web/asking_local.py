@@ -1,0 +1,143 @@
+"""The pages' questions, asked of this box's own engine."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from appliance.errors import BoxError
+from appliance.search import times, who
+from appliance.search.engine_local import Answer, Asker, LocalEngine
+from appliance.search.question import COLUMNS, Asked, Question
+from appliance.search.who_answer import WhoAnswer
+from appliance.web import counting
+from appliance.web.asking import Bucket, Gap, Shown, WhoWish, Wish
+from collector.store.schema import LOGS
+
+CSV_BLOCK = 2000
+"""Rows written at once."""
+WITHIN = "5m"
+"""So far around the instant `who` looks, unless told otherwise."""
+BOM = "\ufeff".encode()
+NAMES = ("account", "full_name", "peer_account", "peer_full_name", "learnt_after_sealing")
+"""Columns that an answer about flows has beside those of the log."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class LocalAsking:
+    """Asks a started `LocalEngine`. Safe to use from several threads."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+
+    def search(self, wish: Wish, asker: Asker) -> Shown:
+        """Return the newest rows that fit, and how many there are over time."""
+        question = self._question(wish)
+        answer = self._engine.ask(question, asker)
+        buckets, notes = self._counted(answer) if wish.count else ((), ())
+        return Shown(
+            thai=question.thai,
+            english=question.english,
+            notes=(*question.notes, *notes),
+            columns=wish.columns or answer.columns,
+            rows=answer.table.to_pylist(),
+            total=sum(b.count for b in buckets) if buckets else _total(answer),
+            more=answer.truncated,
+            took_ms=answer.took_ms,
+            buckets=buckets,
+            gaps=tuple(_gap(row) for row in answer.coverage),
+        )
+
+    def csv(self, wish: Wish, asker: Asker) -> Iterator[bytes]:
+        """Yield the answer as CSV; text that a spreadsheet would run gets an apostrophe."""
+        question = self._question(wish)
+        self._engine.record_act(
+            "export", question.text, question.sentence, wish.site or None, asker, log=wish.log
+        )
+        answer = self._engine.ask(question, asker)
+        columns = wish.columns or tuple(answer.table.column_names)
+        yield BOM + _line(columns)
+        for batch in answer.table.to_batches(max_chunksize=CSV_BLOCK):
+            yield _lines(batch, columns)
+
+    def who(self, wish: WhoWish, asker: Asker) -> WhoAnswer:
+        """Return who was behind an address."""
+        question = who.parse(
+            wish.address,
+            at=wish.at,
+            dst=wish.target,
+            within=wish.within or WITHIN,
+            site=wish.site or None,
+            proto=wish.protocol,
+            now_us=self._engine.now_us,
+        )
+        return who.who(self._engine, question, asker)
+
+    def columns(self, log: str) -> tuple[str, ...]:
+        """Return all columns that an answer about a log has."""
+        names = NAMES if log == "flows" else ()
+        return tuple(dict.fromkeys((*LOGS[log].columns, *names)))
+
+    def usual_columns(self, log: str) -> tuple[str, ...]:
+        """Return the columns shown unless told otherwise."""
+        return tuple(COLUMNS[log])
+
+    def _question(self, wish: Wish) -> Question:
+        asked = Asked(
+            log=wish.log,
+            sites=(wish.site,) if wish.site else None,
+            start_us=wish.start_us,
+            end_us=wish.end_us,
+            limit=wish.limit,
+        )
+        return self._engine.parse(wish.text, asked)
+
+    def _counted(self, answer: Answer) -> tuple[tuple[Bucket, ...], tuple[str, ...]]:
+        """Count all matches by time; a count that takes too long costs the bars, not the rows."""
+        try:
+            return counting.over_time(self._engine, answer), ()
+        except BoxError as error:
+            return (), (str(error),)
+
+
+def _total(answer: Answer) -> int | None:
+    return None if answer.truncated else answer.table.num_rows
+
+
+def _gap(row: Mapping[str, Any]) -> Gap:
+    start: datetime = row["time"]
+    end: datetime = row["time_end"] or start
+    return Gap(
+        start_us=times.microseconds(start),
+        end_us=times.microseconds(end),
+        source=row["source"] or "",
+        kind=row["kind"] or "",
+        lost=row["lost"],
+        unit=row["unit"] or "",
+        note=row["note"] or "",
+    )
+
+
+def _lines(batch: pa.RecordBatch, columns: Sequence[str]) -> bytes:
+    return b"".join(_line([_text(row.get(c)) for c in columns]) for row in batch.to_pylist())
+
+
+def _line(values: Sequence[object]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerow(values)
+    return out.getvalue().encode()
+
+
+def _text(value: object) -> object:
+    if isinstance(value, datetime):
+        return times.rfc3339(times.microseconds(value))
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value

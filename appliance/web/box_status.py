@@ -1,0 +1,159 @@
+"""How the box is: asked of its processes, its catalogue and its disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.web.deps import Deps
+from collector.errors import CollectorError, StoreError
+from collector.spool import size_bytes
+from collector.store.catalog import FILE as CATALOGUE
+from collector.store.catalog import Catalog, FileEntry
+from collector.store.schema import LOGS
+
+PROCESSES = ("receive", "seal", "portal", "web")
+ANSWERING = ("receive", "seal")
+"""Those that have a socket and tell of themselves."""
+DAY_US = 86_400_000_000
+KEPT_DAYS = 90
+"""What the law asks for (Computer Crime Act, section 26)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One process of the box."""
+
+    name: str
+    running: bool
+    error: str
+    figures: dict[str, Any]
+    """What it tells of itself, flat: `sites.default.exporters` and so on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTotal:
+    """What is stored of one log."""
+
+    log: str
+    rows: int
+    size: int
+    files: int
+    oldest_us: int
+    newest_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoxStatus:
+    """The box as of now."""
+
+    processes: list[Process]
+    logs: list[LogTotal]
+    spool_bytes: int
+    disk_free: int
+    disk_size: int
+    last_seal_us: int | None
+    days_kept: float
+    disk_days_left: int | None
+    now_us: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has come in from outside yet."""
+        return not any(t.rows for t in self.logs if t.log in ("flows", "events", "sessions"))
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every process runs and answers."""
+        return all(p.running and not p.error for p in self.processes)
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {**asdict(self), "empty": self.empty, "healthy": self.healthy}
+
+
+def read(deps: Deps) -> BoxStatus:
+    """Return the box as of now. Blocks for a few seconds at most."""
+    now_us = deps.clock() // 1000
+    disk = shutil.disk_usage(deps.home)
+    logs = _logs(deps.home)
+    oldest = min((t.oldest_us for t in logs), default=now_us)
+    daily = sum(t.size / max((t.newest_us - t.oldest_us) / DAY_US, 1 / 24) for t in logs)
+    return BoxStatus(
+        processes=[_process(deps, name) for name in PROCESSES],
+        logs=logs,
+        spool_bytes=size_bytes(deps.home / "spool"),
+        disk_free=disk.free,
+        disk_size=disk.total,
+        last_seal_us=_last_seal(deps.home),
+        days_kept=max(0.0, (now_us - oldest) / DAY_US),
+        disk_days_left=int(disk.free / daily) if daily else None,
+        now_us=now_us,
+    )
+
+
+def _process(deps: Deps, name: str) -> Process:
+    if name == "web":
+        return Process(name=name, running=True, error="", figures={})
+    running, error, figures = _alive(deps.home / "run" / f"{name}.pid"), "", {}
+    if name in ANSWERING:
+        try:
+            reply = deps.control(name, {"do": "status"}, timeout_s=3.0)
+            running, figures = True, dict(_flat(reply))
+        except CollectorError as fault:
+            error = str(fault)
+    return Process(name=name, running=running, error=error if running else "", figures=figures)
+
+
+def _alive(pid_file: Path) -> bool:
+    try:
+        os.kill(int(pid_file.read_text()), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from _flat(inner, f"{prefix}{name}.")
+        elif isinstance(inner, list) and all(isinstance(one, Mapping) for one in inner):
+            for number, one in enumerate(inner):
+                yield from _flat(one, f"{prefix}{name}.{number}.")
+        else:
+            yield f"{prefix}{name}", inner
+
+
+def _logs(home: Path) -> list[LogTotal]:
+    found = []
+    try:
+        with Catalog.open(home / CATALOGUE) as catalogue:
+            for log in LOGS:
+                if files := catalogue.files(log):
+                    found.append(_total(log, files))
+    except StoreError:
+        return []
+    return found
+
+
+def _total(log: str, files: Sequence[FileEntry]) -> LogTotal:
+    return LogTotal(
+        log=log,
+        rows=sum(file.rows for file in files),
+        size=sum(file.size for file in files),
+        files=len(files),
+        oldest_us=min(file.received_min for file in files),
+        newest_us=max(file.received_max for file in files),
+    )
+
+
+def _last_seal(home: Path) -> int | None:
+    """Return when a checkpoint was last written, µs."""
+    times = [path.stat().st_mtime_ns for path in (home / "ledger").glob("*/*/checkpoint")]
+    return max(times) // 1000 if times else None
