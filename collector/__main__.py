@@ -40,7 +40,8 @@ def receive(
     """Take bytes off sockets into the spool until `stop` is set."""
     with Receiver(home, settings, clock=clock) as receiver:
         ready()
-        receiver.wait(stop)
+        while not stop.is_set() and not receiver.wait(IDLE_S):
+            pass
 
 
 def seal(

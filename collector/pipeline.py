@@ -13,6 +13,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,23 +21,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from collector import durable
+from collector import VERSION, durable
 from collector.attribute.attribute import attribute
+from collector.attribute.networks import Networks
 from collector.attribute.timeline import Timeline
 from collector.decode import own_events
-from collector.decode.flows import FlowDecoder
+from collector.decode.decoder import FlowDecoder
 from collector.decode.syslog import messages
 from collector.records import Clock, Frame, FrameKind, Rows, SessionEvent
-from collector.seal.sealer import Sealer
+from collector.seal.chain import Box
+from collector.seal.sealer import Sealer, Start
+from collector.seal.staging import Parquet
 from collector.sealing import SealWorker
 from collector.settings import CollectorSettings, Site
 from collector.spool import release
-from collector.store import segments, snapshots
-from collector.store.catalog import Catalog
+from collector.store import names, rebuild, rollup, segments, snapshots
 from collector.store.open_log import OpenLog, room
 from collector.store.schema import LOGS
 
 _log = logging.getLogger(__name__)
+SOFTWARE = f"prathu/{VERSION}"
 _OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE)
 SEEN_EVENTS = 20_000
 """Ids of the newest events of each site that are remembered, to store a repeat once."""
@@ -48,7 +52,8 @@ class _SiteLine:
     """Everything that turns the frames of one site into rows, and its open logs."""
 
     def __init__(self, site: Site, logs: dict[str, OpenLog]) -> None:
-        self.site = site
+        self.site = site.id
+        self.networks = Networks(site.networks)
         self.logs = logs
         self.decoder = FlowDecoder(site.id)
         self.timeline = Timeline()
@@ -107,10 +112,12 @@ class Pipeline:
         Args:
             head: First position that the spool can still give, for a home without snapshots.
         """
-        self._lock.acquire()
-        self._catalog = Catalog.open(self._home / "catalog.sqlite", write=True)
-        self._catalog.reconcile(self._home)
+        self._lock.take()
+        self._catalog = rebuild.reopen(self._home, clock=self._clock)
+        self._catalog.retire_parts()
         sealers = {site.id: self._open_site(site, head) for site in self._settings.sites}
+        for segment in rebuild.reconcile(self._catalog, self._home).added:
+            rollup.make(self._home, segment)
         self._worker = SealWorker(
             self._home,
             sealers,
@@ -158,9 +165,12 @@ class Pipeline:
             for log in line.logs.values():
                 log.flush(self.position)
         self._flushed = time.monotonic()
-        for path in self._catalog.expired(self._now_us(), self._settings.seal.part_grace_s):
+        grace_us = int(self._settings.seal.part_grace_s * 1_000_000)
+        expired = self._catalog.expired(self._now_us(), grace_us)
+        for path in expired:
             (self._home / path).unlink(missing_ok=True)
-            self._catalog.drop(path)
+        if expired:
+            self._catalog.gone(expired)
 
     def seal_now(self) -> None:
         """Close all intervals and wait until they are sealed."""
@@ -175,7 +185,7 @@ class Pipeline:
             "open_rows": sum(log.rows for x in self._lines.values() for log in x.logs.values()),
             "interval_end_us": self._end_us,
             "sites": {
-                name: {"exporters": line.decoder.status()} for name, line in self._lines.items()
+                name: {"flows": asdict(line.decoder.counters)} for name, line in self._lines.items()
             },
             **self.counts,
         }
@@ -187,26 +197,28 @@ class Pipeline:
             self._home,
             site.id,
             logs=[(name, self._settings.seal.interval_s) for name in sorted(LOGS)],
-            clock=self._clock,
-            boot_id=self._boot_id,
-            write_segment=_write_segment,
-            read_segment=_read_segment,
+            box=Box(clock=self._clock, boot_id=self._boot_id, software=SOFTWARE),
+            parquet=Parquet(write=segments.write_any, read=segments.read_any),
         )
-        sealer.start(cause=self._gap_cause(), spool=head)
+        sealer.start(Start(cause=self._gap_cause(), spool=head))
+        for alarm in sealer.alarms:
+            _log.error("%s: %s", site.id, alarm)
+        sealer.alarms.clear()
         logs = {}
         for name, schema in LOGS.items():
             place = sealer.position(name)
-            self._sealed[site.id, name] = place.spool_to
+            self._sealed[site.id, name] = place.spool
             logs[name] = OpenLog(
                 site.id,
                 schema,
                 home=self._home,
                 catalog=self._catalog,
                 start_us=place.start_us,
-                spool_from=place.spool_to,
+                spool_from=place.spool,
             )
         line = _SiteLine(site, logs)
-        line.sealed_until_us = self._catalog.newest_event(site.id, "flows")
+        sealed = self._catalog.files("flows", sites=[site.id])
+        line.sealed_until_us = max((file.event_max for file in sealed), default=0)
         self._lines[site.id] = line
         return sealer
 
@@ -258,26 +270,30 @@ class Pipeline:
         self.counts["repeated"] += told_again
         if sessions:
             self._learn(line, sessions)
-            self._add(line, own_events.session_rows(line.site.id, sessions))
+            self._add(line, own_events.session_rows(line.site, sessions))
         if audits:
-            self._add(line, own_events.audit_rows(line.site.id, audits))
+            self._add(line, own_events.audit_rows(line.site, audits))
         if found.coverage:
-            self._add(line, own_events.coverage_rows(line.site.id, found.coverage))
+            self._add(line, own_events.coverage_rows(line.site, found.coverage))
 
     def _learn(self, line: _SiteLine, sessions: Sequence[tuple[int, int, SessionEvent]]) -> None:
         """Put session events on the timeline; keep those that reach into sealed time."""
         with line.lock:
-            changed = [b for number, _, event in sessions for b in line.timeline.add(event, number)]
-            late = [b for b in changed if b.start_us < line.sealed_until_us]
-        self._catalog.add_late_bindings(late)
-        self._catalog.add_persons(line.site.id, [event for _, _, event in sessions])
+            changes = [c for number, _, event in sessions for c in line.timeline.add(event, number)]
+            late = [change for change in changes if change.from_us < line.sealed_until_us]
+        self._catalog.add_late_bindings(
+            [change.new for change in late if change.new is not None],
+            withdrawn=[change.old for change in late if change.old is not None],
+        )
 
     def _take_flows(self, line: _SiteLine, frames: Sequence[Frame]) -> None:
         if not frames:
             return
         decoded = line.decoder.decode(frames)
         if decoded.coverage:
-            self._add(line, own_events.coverage_rows(line.site.id, decoded.coverage))
+            received = {frame.number: frame.received_ns // 1000 for frame in frames}
+            told = [(number, received[number], event) for number, event in decoded.coverage]
+            self._add(line, own_events.coverage_rows(line.site, told))
         if decoded.flows is not None:
             self._add(line, decoded.flows)
 
@@ -285,13 +301,15 @@ class Pipeline:
         """Put rows into their open log, ending the interval whenever a segment is full."""
         log, frames = line.logs[rows.log], rows.frame
         table = LOGS[rows.log].table(rows)
+        if rows.log == "sessions":
+            self._catalog.add_persons(names.told(table))
         first = int(np.searchsorted(frames, log.spool_from))
         self.counts["rows"] += len(frames) - first
         self.counts["skipped"] += first
         table, frames = table.slice(first), frames[first:]
         if rows.log == "flows" and len(frames):
             with line.lock:
-                table = attribute(table, line.timeline, line.site.networks)
+                table = attribute(table, line.timeline, line.networks)
         while len(frames):
             fit = room(frames, self._settings.seal.rows - log.rows)
             if not fit and not log.rows:
@@ -331,7 +349,7 @@ class Pipeline:
         line = self._lines[site]
         with line.lock:
             line.sealed_until_us = max(line.sealed_until_us, event_max_us)
-            return attribute(table, line.timeline, line.site.networks)
+            return attribute(table, line.timeline, line.networks)
 
     def _note_sealed(self, site: str, positions: Mapping[str, int]) -> None:
         """Let go of what no restart needs once a batch is published."""
@@ -345,7 +363,3 @@ class Pipeline:
 
     def _now_us(self) -> int:
         return self._clock() // 1000
-
-
-def _write_segment(table: pa.Table, path: Path) -> None:
-    segments.write(table, path, LOGS[_log_of(path)])

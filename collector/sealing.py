@@ -104,7 +104,10 @@ class SealWorker:
 
     def _seal(self, batch: Sequence[Closed]) -> None:
         site = batch[0].site
-        sealed = self._sealers[site].seal([self._interval(closed) for closed in batch])
+        sealer = self._sealers[site]
+        sealed = sealer.seal([self._interval(closed) for closed in batch])
+        while sealer.alarms:
+            _log.error("%s: %s", site, sealer.alarms.pop(0))
         for closed, result in zip(batch, sealed, strict=True):
             self._publish(closed, result)
         self._sealed(site, {closed.schema.log: closed.spool_to for closed in batch})
@@ -117,11 +120,12 @@ class SealWorker:
                 table = self._finish(closed.site, table, max(p.event_max for p in closed.parts))
         return Interval(
             log=closed.schema.log,
+            start_us=closed.start_us,
             end_us=closed.end_us,
             spool_from=closed.spool_from,
             spool_to=closed.spool_to,
             table=table,
-            schema=closed.schema.document,
+            document=closed.schema.document,
         )
 
     def _publish(self, closed: Closed, result: Sealed) -> None:

@@ -30,6 +30,7 @@ class Closed:
 
     site: str
     schema: LogSchema
+    start_us: int
     end_us: int
     spool_from: int
     spool_to: int
@@ -98,6 +99,7 @@ class OpenLog:
         closed = Closed(
             site=self.site,
             schema=self.schema,
+            start_us=self.start_us,
             end_us=max(end_us, self.start_us),
             spool_from=self.spool_from,
             spool_to=position,

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from collector.errors import StoreError
 from collector.store import stats
-from collector.store.schema import LogSchema
+from collector.store.schema import LOGS, LogSchema
 from collector.store.stats import FileStats
 
 ROW_GROUP = 122_880
@@ -123,3 +123,32 @@ def _distinct_in(column: pa.ChunkedArray[Any]) -> int:
 def _used(chunk: Any) -> int:  # noqa: ANN401  # a DictionaryArray, which the stubs hide
     codes = np.asarray(chunk.indices.drop_null())
     return int(np.count_nonzero(np.bincount(codes))) if len(codes) else 0
+
+
+def write_any(table: pa.Table, path: Path) -> None:
+    """Write a segment of whichever log has exactly the columns of `table`.
+
+    Raises:
+        StoreError: no log has them.
+    """
+    write(table, path, _schema_of(tuple(table.column_names), path))
+
+
+def read_any(path: Path) -> pa.Table:
+    """Return the rows of a segment of whichever log has exactly its columns.
+
+    Raises:
+        StoreError: it cannot be read, or no log has these columns.
+    """
+    try:
+        columns = tuple(pq.read_schema(path).names)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"cannot read the segment {path}: {error}") from error
+    return read(path, _schema_of(columns, path))
+
+
+def _schema_of(columns: tuple[str, ...], path: Path) -> LogSchema:
+    for schema in LOGS.values():
+        if tuple(schema.columns) == columns:
+            return schema
+    raise StoreError(f"{path}: no log has the columns {', '.join(columns)}")
