@@ -233,6 +233,7 @@ class _Process:
             stack.callback(radius.close)
             web = self._web(People(engine), desk, stack)
             ready()
+            ready()  # the kernel queues for both ports from here on
             await self._serve(stop, desk, radius, web)
 
     async def _radius(self, desk: SessionDesk) -> AccountingServer:

@@ -1,14 +1,18 @@
 """Tells the collector what happened, over its local socket, and returns when it is on disk.
 
-One line of JSON each way: `{"do":"event","kind":"session","event":{…}}`, `{"ok":true,…}`.
+One line of JSON each way: `{"do":"event","kind":"session","event":{…}}`, or `frames` where there
+are many; the answer is `{"ok":true,…}`.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
+import os
 import socket
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +22,9 @@ from collector.records import AuditEvent, SessionEvent
 SOCKET = Path("run") / "receive.sock"
 """Where the collector's receiving process listens in a home."""
 _MAX_REPLY = 1 << 16
+_TOGETHER = 500
+_LONGEST_PATH = 107
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Reporter:
@@ -43,7 +50,7 @@ class Reporter:
         self._socket, self._left = None, b""
 
     def sessions(self, events: Sequence[SessionEvent]) -> None:
-        """Return when the collector has all of these on disk.
+        """Return when the collector has all of these on disk, in their order.
 
         Raises:
             ReportError: it has not, or it is not known that it has.
@@ -51,7 +58,7 @@ class Reporter:
         self._all("session", events)
 
     def audit(self, events: Sequence[AuditEvent]) -> None:
-        """Return when the collector has all of these on disk.
+        """Return when the collector has all of these on disk, in their order.
 
         Raises:
             ReportError: it has not, or it is not known that it has.
@@ -59,9 +66,13 @@ class Reporter:
         self._all("audit", events)
 
     def _all(self, kind: str, events: Sequence[SessionEvent] | Sequence[AuditEvent]) -> None:
-        for event in events:
-            record = json.loads(event.to_json())
-            self._one({"do": "event", "kind": kind, "event": record})
+        if len(events) == 1:
+            self._one({"do": "event", "kind": kind, "event": json.loads(events[0].to_json())})
+            return
+        # Many wait for the disk together.
+        for at in range(0, len(events), _TOGETHER):
+            frames = [_frame(kind, event) for event in events[at : at + _TOGETHER]]
+            self._one({"do": "frames", "frames": frames})
 
     def _one(self, request: dict[str, object]) -> None:
         line = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -102,7 +113,7 @@ class Reporter:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.settimeout(self._timeout)
             try:
-                connection.connect(str(self._path))
+                _connect(connection, self._path)
             except OSError:
                 connection.close()
                 raise
@@ -114,3 +125,25 @@ class Reporter:
             f"the collector cannot be told over {self._path}: {why}",
             hint="is prathu up running, and is the disk not full?",
         )
+
+
+def _frame(kind: str, event: SessionEvent | AuditEvent) -> dict[str, object]:
+    return {
+        "kind": kind,
+        "site": event.site,
+        "wire_ns": (event.time - _EPOCH) // timedelta(microseconds=1) * 1000,
+        "transport": "local",
+        "payload": base64.b64encode(event.to_json()).decode("ascii"),
+    }
+
+
+def _connect(connection: socket.socket, path: Path) -> None:
+    """Connect to a socket file; a path too long for an address goes through its folder."""
+    if len(os.fsencode(path)) <= _LONGEST_PATH:
+        connection.connect(str(path))
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)

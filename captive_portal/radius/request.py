@@ -6,7 +6,6 @@ import hashlib
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from pyrad import packet
 
 from captive_portal.people import names
+from captive_portal.radius.clients import parse_address
 from captive_portal.radius.guard import Discard
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.session import Counters, Ids, Nas
@@ -26,6 +26,7 @@ OLDEST = timedelta(hours=24)
 """A packet may have waited so long in the NAS before it came."""
 _LONGEST_DELAY_S = 7 * 86400
 _HEADER = 20
+_MOST_OCTETS = 1 << 63
 # What a retransmission changes, and what proxies and signatures add.
 _CHANGING = {41, 80, 33}
 # Event-Timestamp and Acct-Session-Time: either tells two updates of a session apart.
@@ -84,7 +85,7 @@ def read(
         mac=names.mac(calling),
         ssid=_ssid(values, called),
         nas_port=values.text("NAS-Port-Id") or str(values.number("NAS-Port") or ""),
-        addresses=tuple(_addresses(values)),
+        addresses=_addresses(values),
         counters=_counters(values),
         cause=values.text("Acct-Terminate-Cause") if status == "stop" else "",
     )
@@ -186,34 +187,48 @@ def _counters(values: _Values) -> Counters:
 def _wide(values: _Values, low: str, high: str) -> int | None:
     """Return a counter of 64 bits: Gigawords count its wraps (RFC 2869 5.1)."""
     octets = values.number(low)
-    return None if octets is None else octets + ((values.number(high) or 0) << 32)
+    if octets is None:
+        return None
+    counted = octets + ((values.number(high) or 0) << 32)
+    if counted >= _MOST_OCTETS:
+        values.faults.append(f"absurd-{high}")
+        return None
+    return counted
 
 
-def _addresses(values: _Values) -> Iterator[str]:
-    """Yield the addresses and prefixes that the user has, in canonical text, each once."""
-    seen: dict[str, None] = {}
-    for name in ("Framed-IP-Address", "Framed-IPv6-Address"):
-        seen.update(dict.fromkeys(_canonical(values, name, values.all(name))))
-    for name in ("Framed-IPv6-Prefix", "Delegated-IPv6-Prefix"):
-        seen.update(dict.fromkeys(_canonical(values, name, values.all(name))))
-    yield from seen
+def _addresses(values: _Values) -> tuple[str, ...]:
+    """Return the addresses that the user has, in canonical text, each once.
+
+    A prefix is an address when it has the length of one; of a wider one it is not known which
+    addresses are in use, and this is counted when there is no other IPv6 address.
+    """
+    found: dict[str, None] = {}
+    wide = False
+    for name in ("Framed-IP-Address", "Framed-IPv6-Address", *_PREFIXES):
+        for told in values.all(name):
+            address = _address(values, name, str(told))
+            wide = wide or (address is None and name in _PREFIXES)
+            if address is not None and address not in _NO_ADDRESS:
+                found[address] = None
+    if wide and not any(":" in address for address in found):
+        values.faults.append("prefix-without-address")
+    return tuple(found)
 
 
+_PREFIXES = ("Framed-IPv6-Prefix", "Delegated-IPv6-Prefix")
 # RFC 2865 5.8: "the user chooses" and "the NAS chooses" are no addresses.
-_NO_ADDRESS = {"255.255.255.255", "255.255.255.254", "0.0.0.0", "::", "::/0"}  # noqa: S104
+_NO_ADDRESS = {"255.255.255.255", "255.255.255.254", "0.0.0.0", "::"}  # noqa: S104
 
 
-def _canonical(values: _Values, name: str, told: list[Any]) -> Iterator[str]:
-    for one in told:
-        try:
-            network = ipaddress.ip_network(str(one), strict=False)
-        except ValueError:
-            values.faults.append(f"unreadable-{name}")
-            continue
-        whole = network.prefixlen == network.max_prefixlen
-        text = str(network.network_address) if whole else str(network)
-        if text not in _NO_ADDRESS:
-            yield text
+def _address(values: _Values, name: str, told: str) -> str | None:
+    try:
+        network = ipaddress.ip_network(told, strict=False)
+    except ValueError:
+        values.faults.append(f"unreadable-{name}")
+        return None
+    if network.prefixlen != network.max_prefixlen:
+        return None
+    return str(parse_address(str(network.network_address)))
 
 
 def _ssid(values: _Values, called: str) -> str:

@@ -76,29 +76,54 @@ def hear(
         request: The packet.
         person: Whose account it names.
         lasts: A session of which nothing more is heard ends so long after the last packet.
-        ids: Makes the session's id.
+        ids: Makes the ids of session and event.
     """
     known = draft.latest(request.key)
-    if known is not None and not _belongs(known, request):
+    if known is None:
+        known = _begin(request, person, 0, ids=ids)
+    elif not _belongs(known, request):
         if known.open:
             portal.end(draft, known, known.last_seen, PRESUMED, ids=ids)
         known = _begin(request, person, known.generation + 1, ids=ids)
-    if known is None:
-        known = _begin(request, person, 0, ids=ids)
+    elif _lives_on(known, request):
+        known = _resume(known, ids=ids)
     event_id = ids.make("heard", request.event_id, known.id)
     if known.knows(event_id):
         return
     session = _merge(known, request, person, lasts)
     if request.status == "start":
         _displace(draft, session, ids=ids)
-    session = draft.put(session, session.event(request.status, event_id, request.time))
-    if session.stopped and session.end is not None and _amends(request, session.end):
-        # The stop was told before: tell it again, so that the last word is the whole truth.
-        draft.put(session, session.event("stop", ids.make("again", event_id), session.end))
+    event = session.event(request.status, event_id, request.time)
+    if request.time < known.last_seen:
+        # What it says of addresses is of then, and the later ones are not.
+        event = replace(event, addresses=request.addresses)
+    draft.put(session, event)
 
 
-def _amends(request: Accounting, end: datetime) -> bool:
-    return request.status != "stop" or request.time != end
+def _lives_on(known: Session, request: Accounting) -> bool:
+    """Say whether a packet comes from after an end that was only presumed."""
+    return known.end is not None and not known.stopped and request.time > known.end
+
+
+def _resume(known: Session, *, ids: Ids) -> Session:
+    """Return a session that goes on where one was presumed to end.
+
+    It has another id, because what was told of an end stays: its begin is that end, so that the
+    two together are the whole.
+    """
+    start = known.end or known.last_seen
+    generation = known.generation + 1
+    return replace(
+        known,
+        id=ids.make("session", known.key, generation),
+        generation=generation,
+        start=start,
+        last_seen=start,
+        end=None,
+        cause="",
+        started=True,
+        told=(),
+    )
 
 
 def _belongs(known: Session, request: Accounting) -> bool:
@@ -192,9 +217,6 @@ def _with_end(session: Session, request: Accounting) -> Session:
             return session
         end = max(request.time, session.start)
         return replace(session, end=end, stopped=True, cause=request.cause or session.cause)
-    if session.end is not None and not session.stopped and request.time > session.end:
-        # Ended by presumption, and it lives.
-        return replace(session, end=None, cause="")
     return session
 
 
