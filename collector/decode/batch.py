@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from collector.decode import arrow
 from collector.decode.index import Index, build
 from collector.decode.layout import VARIABLE, Layout
 
@@ -59,7 +60,8 @@ class Batch:
             return np.zeros(self.rows, np.uint64), np.zeros(self.rows, np.bool_)
         if self._index is None and size in _PLAIN:
             column = self._records[f"f{field}"]
-            return column.astype(column.dtype.newbyteorder("=")), None
+            native: npt.NDArray[Any] = column.astype(column.dtype.newbyteorder("="))
+            return native, None
         return _widen(self.octets(field)), None
 
     def octets(self, field: int) -> Bytes:
@@ -73,7 +75,8 @@ class Batch:
                 column = np.ascontiguousarray(column).view(np.uint8).reshape(self.rows, size)
             return np.ascontiguousarray(column)
         starts = self._index.start(field)
-        return self._bytes[starts[:, None] + np.arange(size)]
+        found: Bytes = self._bytes[starts[:, None] + np.arange(size)]
+        return found
 
     def sized(self, field: int, size: int) -> tuple[Bytes, Mask | None]:
         """Return a field as (rows, size) bytes and where it has just that size (None: all)."""
@@ -94,12 +97,12 @@ class Batch:
             size = self.layout.fields[field].size
             flat = self.octets(field)
             offsets = np.arange(self.rows + 1, dtype=np.int64) * size
-            return _binary(flat, offsets)
+            return arrow.binary(flat, offsets)
         starts, sizes = self._index.start(field), self._index.size(field)
         offsets = np.zeros(self.rows + 1, np.int64)
         np.cumsum(sizes, out=offsets[1:])
         where = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], sizes)
-        return _binary(self._bytes[where], offsets)
+        return arrow.binary(self._bytes[where], offsets)
 
     def _variable_uint(self, field: int) -> tuple[npt.NDArray[np.unsignedinteger], Mask | None]:
         if self._index is None:
@@ -118,9 +121,3 @@ def _widen(octets: Bytes) -> Ints:
     wide = np.zeros((rows, _WORD), np.uint8)
     wide[:, _WORD - size :] = octets
     return wide.view(">u8").reshape(rows).astype(np.uint64)
-
-
-def _binary(flat: Bytes, offsets: npt.NDArray[np.int64]) -> pa.Array[Any]:
-    data = pa.py_buffer(np.ascontiguousarray(flat))
-    parts = [None, pa.py_buffer(offsets), data]
-    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, parts)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import flows, ipfix, netflow5, netflow9, options, times
+from collector.decode import arrow, flows, ipfix, netflow5, netflow9, options, times
 from collector.decode.batch import Batch
 from collector.decode.head import Chunk, Head, Spread
 from collector.decode.layout import Layout, Template
@@ -329,7 +329,6 @@ def _in_order(
     if len(tables) == 1:
         return tables[0], spreads[0].frame
     order = np.argsort(np.concatenate([s.rank for s in spreads]), kind="stable")
-    take = pa.array(order)
     columns = {}
     for name in dict.fromkeys(name for table in tables for name in table):
         kind = next(table[name].type for table in tables if name in table)
@@ -337,16 +336,8 @@ def _in_order(
             table[name] if name in table else pa.nulls(spread.rows, kind)
             for table, spread in zip(tables, spreads, strict=True)
         ]
-        columns[name] = _joined(parts, kind).take(take)
+        columns[name] = arrow.take(arrow.concat(parts), order)
     return columns, np.concatenate([s.frame for s in spreads])[order]
-
-
-def _joined(parts: list[pa.Array[Any]], kind: pa.DataType) -> pa.Array[Any]:
-    if not pa.types.is_dictionary(kind):
-        return pa.concat_arrays(parts)
-    chunks = pa.chunked_array(parts).unify_dictionaries().chunks
-    indices = pa.concat_arrays([chunk.indices for chunk in chunks])
-    return pa.DictionaryArray.from_arrays(indices, chunks[0].dictionary)
 
 
 def _source(frame: Frame) -> str:

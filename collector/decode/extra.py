@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from collector.decode import words
+from collector.decode import arrow, words
 from collector.decode.batch import Batch, Mask
 from collector.decode.layout import VARIABLE
 
@@ -25,7 +24,14 @@ _SIGNED = {"signed8", "signed16", "signed32", "signed64"}
 _FLOATS = {"float32": ">f4", "float64": ">f8"}
 _FLOAT_OF_BYTES = {4: ">f4", 8: ">f8"}
 _ADDRESS_BYTES = {"ipv4Address": 4, "ipv6Address": 16, "macAddress": 6}
-_TRUE = 1
+_NEVER_INTEGERS = {
+    *_ADDRESS_BYTES,
+    *_FLOATS,
+    "string",
+    "basicList",
+    "subTemplateList",
+    "subTemplateMultiList",
+}
 
 
 class Member(NamedTuple):
@@ -34,7 +40,7 @@ class Member(NamedTuple):
     name: str
     codes: npt.NDArray[np.int64]
     """Index into `texts`; -1 where the field is not there."""
-    texts: pa.Array
+    texts: pa.Array[Any]
     """JSON texts of the distinct values."""
 
 
@@ -46,7 +52,7 @@ def member(batch: Batch, field: int, only: Mask | None = None) -> Member:
     return Member(batch.layout.names[field], codes, texts)
 
 
-def objects(members: Sequence[Member], rows: int) -> pa.DictionaryArray[Any, Any] | None:
+def objects(members: Sequence[Member], rows: int) -> pa.Array[Any] | None:
     """Return one JSON object per row, null where all are left out; None without members."""
     if not members:
         return None
@@ -54,17 +60,17 @@ def objects(members: Sequence[Member], rows: int) -> pa.DictionaryArray[Any, Any
     parts = []
     for each in members:
         picked = each.codes[firsts]
-        mask = picked < 0
-        values = each.texts.take(pa.array(np.where(mask, 0, picked), mask=mask))
-        key = f"{json.dumps(each.name)}:"
-        parts.append(pc.binary_join_element_wise(pa.scalar(key), values, ""))
-    inner = pc.binary_join_element_wise(*parts, ",", null_handling="skip")
-    texts = pc.binary_join_element_wise(pa.scalar("{"), inner, pa.scalar("}"), "")
-    empty = pc.equal(inner, "")
-    if not pc.any(empty).as_py():
-        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), texts)
-    gone = empty.to_numpy(zero_copy_only=False)[codes]
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=gone), texts)
+        values = _picked(each.texts, picked)
+        parts.append(arrow.around(f"{json.dumps(each.name)}:", values, ""))
+    inner = arrow.join(parts, ",", skip=True)
+    texts = arrow.around("{", inner, "}")
+    there = arrow.lengths(inner) > 0
+    return arrow.coded(arrow.ints(codes.astype(np.int32), there[codes]), texts)
+
+
+def _picked(texts: pa.Array[Any], codes: npt.NDArray[np.int64]) -> pa.Array[Any]:
+    at: Any = arrow.ints(codes, codes >= 0)
+    return texts.take(at)
 
 
 def _combine(
@@ -87,57 +93,60 @@ def _combine(
 def _dense(code: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
     if not code.any():
         return code, 1
-    encoded = pa.array(code).dictionary_encode()
-    return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
+    codes, distinct = arrow.encode(arrow.ints(code))
+    return arrow.numpy(codes).astype(np.int64), len(distinct)
 
 
 def _values(batch: Batch, field: int) -> tuple[npt.NDArray[np.int64], pa.Array[Any]]:
     """Return codes (-1: no value) and their JSON texts, by the element's type and size."""
     kind, size = batch.layout.elements[field].type, batch.layout.fields[field].size
     if size == 0:
-        return np.full(batch.rows, -1, np.int64), pa.array([], pa.string())
-    if kind in _ADDRESS_BYTES and size == _ADDRESS_BYTES[kind]:
-        return _distinct(words.fixed(batch.octets(field)), _address)
-    if kind in _FLOATS and size in _FLOAT_OF_BYTES:
-        return _distinct(words.fixed(batch.octets(field)), _float)
+        return np.full(batch.rows, -1, np.int64), arrow.strings([])
+    fixed_kind = _ADDRESS_BYTES.get(kind) == size or (kind in _FLOATS and size in _FLOAT_OF_BYTES)
+    if fixed_kind:
+        text = _float if kind in _FLOATS else _address
+        return _distinct(arrow.fixed(batch.octets(field)), text)
+    if size <= _WORD and kind not in _NEVER_INTEGERS:
+        return _integers(batch, field, kind)
+    return _distinct(batch.binary(field), _text_of(kind, size))
+
+
+def _text_of(kind: str, size: int) -> Callable[[bytes], str]:
+    """Return how to write values that are no integers of a fixed size."""
     if kind == "string":
-        return _distinct(batch.binary(field), _string)
-    if kind in _ADDRESS_BYTES or kind in _FLOATS or kind.endswith("List"):
-        return _distinct(batch.binary(field), _octets)
-    if kind == "octetArray" and size > _WORD:
-        return _distinct(batch.binary(field), _octets)
-    if size == VARIABLE:
-        whole = kind not in ("octetArray", "unknown")
-        return _distinct(batch.binary(field), _integer if whole else _octets)
-    if size > _WORD:
-        return _distinct(batch.binary(field), _octets)
-    return _integers(batch, field, kind)
+        return _string
+    if kind in _NEVER_INTEGERS or kind in ("octetArray", "unknown") or size != VARIABLE:
+        return _octets
+    return _integer
 
 
 def _integers(batch: Batch, field: int, kind: str) -> tuple[npt.NDArray[np.int64], pa.Array[Any]]:
     values, _ = batch.uint(field)
     if len(values) and (values == values[0]).all():
-        codes, distinct = np.zeros(len(values), np.int64), pa.array(values[:1])
+        codes, distinct = np.zeros(len(values), np.int64), arrow.ints(values[:1])
     else:
-        encoded = pa.array(values).dictionary_encode()
-        codes = encoded.indices.to_numpy().astype(np.int64)
-        distinct = encoded.dictionary
+        found, distinct = arrow.encode(arrow.ints(values))
+        codes = arrow.numpy(found).astype(np.int64)
     if kind == "boolean":
-        texts = ["true" if value == _TRUE else "false" for value in distinct.to_pylist()]
-        return codes, pa.array(texts, pa.string())
+        return codes, arrow.strings([_boolean(value) for value in arrow.numpy(distinct).tolist()])
     if kind in _SIGNED:
         bits = 8 * batch.layout.fields[field].size
-        signed = [v - (1 << bits) if v >> (bits - 1) else v for v in distinct.to_pylist()]
-        return codes, pa.array([str(value) for value in signed], pa.string())
-    return codes, pc.cast(distinct, pa.string())
+        signed = [v - (1 << bits) if v >> (bits - 1) else v for v in arrow.numpy(distinct).tolist()]
+        return codes, arrow.strings([str(value) for value in signed])
+    return codes, distinct.cast(pa.string())
 
 
 def _distinct(
     values: pa.Array[Any], text: Callable[[bytes], str]
 ) -> tuple[npt.NDArray[np.int64], pa.Array[Any]]:
-    encoded = values.dictionary_encode()
-    texts = [text(value) for value in encoded.dictionary.to_pylist()]
-    return encoded.indices.to_numpy().astype(np.int64), pa.array(texts, pa.string())
+    codes, distinct = arrow.encode(values)
+    texts = [text(value) for value in distinct.to_pylist() if value is not None]
+    return arrow.numpy(codes).astype(np.int64), arrow.strings(texts)
+
+
+def _boolean(value: int) -> str:
+    """Return a truth value (RFC 7011 section 6.1.5); what is neither stays a number."""
+    return {1: "true", 2: "false"}.get(value, str(value))
 
 
 def _address(octets: bytes) -> str:

@@ -8,21 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from collector.decode import extra, plan, sampling, times, words
+from collector.decode import addresses, arrow, extra, plan, sampling, times, words
+from collector.decode.addresses import Numbers, Told
 from collector.decode.batch import Batch, Mask
 from collector.decode.head import Spread
-from collector.decode.plan import Address, Number, Plan
+from collector.decode.plan import Number, Plan
 
 Columns = dict[str, "pa.Array[Any]"]
-Numbers = npt.NDArray[np.int64]
-Told = tuple[Numbers, Mask | None]
-"""Values and where they are told; None: in every row."""
-
-_TIME = pa.timestamp("us", tz="UTC")
 _ICMP = (1, 58)
-_V6 = 6
+_ENGINE_OF_PEN = 20
+_PEN_BYTES = 4
 
 
 def columns(batch: Batch, spread: Spread) -> Columns:
@@ -54,11 +50,11 @@ class _Mapper:
         for number in self.plan.numbers:
             self.numbers[number.column] = self._number(number)
         self._icmp()
-        self._nat({a.column: self._address(a) for a in self.plan.addresses})
+        self._addresses()
         for column, field in self.plan.macs:
             self.found[column] = words.mac(*self.batch.sized(field, 6))
         for column, field in self.plan.texts:
-            self.found[column] = words.text(self.batch.binary(field), None)
+            self.found[column] = words.text(self.batch.binary(field))
         self._application()
         self._sampling()
         for number in self.plan.numbers:
@@ -72,9 +68,9 @@ class _Mapper:
 
     def _header(self) -> None:
         spread, found = self.spread, self.found
-        found["received"] = _moments(spread.received)
-        found["exporter_sent"] = _moments(spread.sent)
-        found["observation_domain"] = pa.array(spread.domain)
+        found["received"] = arrow.moments(spread.received)
+        found["exporter_sent"] = arrow.moments(spread.sent)
+        found["observation_domain"] = arrow.ints(spread.domain)
         sources: dict[str, int] = {}
         codes = [sources.setdefault(c.head.source, len(sources)) for c in spread.chunks]
         found["source"] = words.some(spread.codes(codes), list(sources))
@@ -82,9 +78,9 @@ class _Mapper:
     def _times(self) -> None:
         told = times.read(self.batch, self.spread)
         found = self.found
-        found["time"], found["time_end"] = _moments(told.start), _moments(told.end)
-        found["exporter_start"] = _moments(told.exporter_start, told.told)
-        found["exporter_end"] = _moments(told.exporter_end, told.told)
+        found["time"], found["time_end"] = arrow.moments(told.start), arrow.moments(told.end)
+        found["exporter_start"] = arrow.moments(told.exporter_start, told.told)
+        found["exporter_end"] = arrow.moments(told.exporter_end, told.told)
         found["clock"] = words.some(told.verdict, times.VERDICTS)
 
     def _number(self, number: Number) -> Told:
@@ -114,95 +110,39 @@ class _Mapper:
                 valid = is_icmp if told is None else is_icmp & told
                 self.found["icmp_type_code"] = _array(port, valid, pa.int32())
 
-    def _address(self, address: Address) -> _Ends:
-        """Read an address column; return what NAT needs of it."""
-        v4: Told | None = None
-        if address.v4 is not None:
-            values, valid = self.batch.uint(address.v4)
-            v4 = values.astype(np.int64), valid
-        v6 = None if address.v6 is None else self.batch.sized(address.v6, 16)
-        if v4 is not None and v6 is not None:
-            is_six = self._is_six(v4, v6[0])
-            v4 = v4[0], ~is_six if v4[1] is None else ~is_six & v4[1]
-            v6 = v6[0], is_six if v6[1] is None else is_six & v6[1]
-        return _Ends(v4, v6)
-
-    def _is_six(self, v4: Told, octets: npt.NDArray[np.uint8]) -> Mask:
-        """Tell per row of a template with both families which one holds."""
-        if self.plan.ip_version is not None:
-            told: Mask = self.batch.uint(self.plan.ip_version)[0] == _V6
-            return told
-        return (v4[0] == 0) & octets.any(axis=1)
-
-    def _nat(self, ends: dict[str, _Ends]) -> None:
-        """Fill the address columns, and the key of the translated end."""
-        for side in ("src", "dst"):
-            self._drop_untranslated(ends, side)
-        for column, end in ends.items():
-            self.found[column] = end.text()
-        key = np.zeros(self.batch.rows, np.int64)
-        has = np.zeros(self.batch.rows, np.bool_)
+    def _addresses(self) -> None:
+        """Fill the address columns and, where an end was translated, `nat_key`."""
+        ends = {a.column: addresses.read(self.batch, self.plan, a) for a in self.plan.addresses}
         for side in ("src", "dst"):
             nat = ends.get(f"nat_{side}_ip")
-            if nat is None or nat.v4 is None:
-                continue
-            own_key, told = self._key(nat.v4, f"nat_{side}_port")
-            differs = self._differs(ends.get(f"{side}_ip"), nat.v4, side) & told & ~has
-            key, has = np.where(differs, own_key, key), has | differs
+            if nat is not None:
+                ends[f"nat_{side}_ip"] = nat = nat.without_zeros()
+                self._drop_port(f"nat_{side}_port", ~nat.told())
+        for column, end in ends.items():
+            self.found[column] = end.text()
+        key, has = addresses.nat_key(ends, self.numbers, self.batch.rows)
         if has.any():
-            self.found["nat_key"] = _array(key, has, pa.int64())
+            self.found["nat_key"] = arrow.ints(key, has)
 
-    def _drop_untranslated(self, ends: dict[str, _Ends], side: str) -> None:
-        """An all-zero translated address says that there is none."""
-        end = ends.get(f"nat_{side}_ip")
-        if end is None:
-            return
-        if end.v4 is not None:
-            told = end.v4[0] != 0
-            end.v4 = end.v4[0], told if end.v4[1] is None else told & end.v4[1]
-        if end.v6 is not None:
-            told = end.v6[0].any(axis=1)
-            end.v6 = end.v6[0], told if end.v6[1] is None else told & end.v6[1]
-        port = self.numbers.get(f"nat_{side}_port")
-        if port is not None:
-            gone = ~end.told() & (port[0] == 0)
-            self.numbers[f"nat_{side}_port"] = (
-                port[0],
-                ~gone if port[1] is None else ~gone & port[1],
-            )
-
-    def _key(self, v4: Told, port_column: str) -> tuple[Numbers, Mask]:
-        """Return address << 16 | port, port 0 where it is not told, and where it holds."""
-        port, valid = self.numbers.get(port_column, (np.zeros(self.batch.rows, np.int64), None))
-        if valid is not None:
-            port = np.where(valid, port, 0)
-        told = v4[1] if v4[1] is not None else np.ones(self.batch.rows, np.bool_)
-        return v4[0] << 16 | port, told
-
-    def _differs(self, end: _Ends | None, nat: Told, side: str) -> Mask:
-        """Tell where address or port of an end were translated."""
-        if end is None or end.v4 is None:
-            return np.ones(self.batch.rows, np.bool_)
-        same = end.v4[0] == nat[0]
-        if end.v4[1] is not None:
-            same &= end.v4[1]
-        before, after = self.numbers.get(f"{side}_port"), self.numbers.get(f"nat_{side}_port")
-        if before is not None and after is not None:
-            same &= before[0] == after[0]
-        return ~same
+    def _drop_port(self, column: str, untranslated: Mask) -> None:
+        """A port 0 beside no translated address says nothing."""
+        if column in self.numbers:
+            port, told = self.numbers[column]
+            kept = ~(untranslated & (port == 0))
+            self.numbers[column] = port, kept if told is None else kept & told
 
     def _application(self) -> None:
         """Name applications by what the exporter's options told, else `engine:selector`."""
         field = self.plan.application
         if field is None:
             return
-        encoded = self.batch.binary(field).dictionary_encode()
-        ids = encoded.dictionary.to_pylist()
+        ids_at, distinct = arrow.encode(self.batch.binary(field))
+        ids = [number or b"" for number in distinct.to_pylist()]
         tables: dict[int, int] = {}
         codes = [tables.setdefault(id(c.names), len(tables)) for c in self.spread.chunks]
         by_id = {id(c.names): c.names for c in self.spread.chunks}
         known = [name for table in tables for name in _named(ids, by_id[table])]
-        at = self.spread.codes(codes).astype(np.int64) * len(ids) + encoded.indices.to_numpy()
+        at = self.spread.codes(codes).astype(np.int64) * len(ids) + arrow.numpy(ids_at)
         self.found["app"] = words.some(at.astype(np.int32), known)
 
     def _sampling(self) -> None:
@@ -237,53 +177,23 @@ class _Mapper:
         return rate, origin
 
 
-class _Ends:
-    """An address column before it is text: IPv4 as integers, IPv6 as bytes, and where each holds."""
-
-    def __init__(
-        self, v4: Told | None, v6: tuple[npt.NDArray[np.uint8], Mask | None] | None
-    ) -> None:
-        self.v4 = v4
-        self.v6 = v6
-
-    def told(self) -> Mask:
-        """Where there is an address."""
-        masks = [
-            np.ones(len(part[0]), np.bool_) if part[1] is None else part[1]
-            for part in (self.v4, self.v6)
-            if part is not None
-        ]
-        return np.logical_or.reduce(masks)
-
-    def text(self) -> pa.Array[Any]:
-        """Return the column."""
-        four = None if self.v4 is None else words.ipv4(self.v4[0], self.v4[1])
-        six = None if self.v6 is None else words.ipv6(*self.v6)
-        if four is None or six is None:
-            return four if six is None else six
-        if self.v6 is not None and self.v6[1] is not None and not self.v6[1].any():
-            return four
-        both = pa.chunked_array([four, six]).unify_dictionaries()
-        four, six = both.chunks
-        indices = pc.coalesce(four.indices, six.indices)
-        return pa.DictionaryArray.from_arrays(indices, four.dictionary)
-
-
 def _named(ids: list[bytes], names: Mapping[bytes, str]) -> list[str]:
     return [names.get(number) or application(number) for number in ids]
 
 
 def application(number: bytes) -> str:
-    """Return an application id as text (RFC 6759 section 4.1): engine and selector."""
-    return f"{number[0]}:{int.from_bytes(number[1:], 'big')}" if number else ""
+    """Return an application id as text (RFC 6759 section 4.1): engine and selector.
 
-
-def _moments(values: Numbers, valid: Mask | None = None) -> pa.Array[Any]:
-    return _array(values, valid, pa.int64()).view(_TIME)
+    The selector of engine 20 begins with the PEN of whoever numbered the applications.
+    """
+    if not number:
+        return ""
+    engine, selector = number[0], number[1:]
+    if engine == _ENGINE_OF_PEN and len(selector) > _PEN_BYTES:
+        pen = int.from_bytes(selector[:_PEN_BYTES], "big")
+        return f"{engine}:{pen}:{int.from_bytes(selector[_PEN_BYTES:], 'big')}"
+    return f"{engine}:{int.from_bytes(selector, 'big')}"
 
 
 def _array(values: Numbers, valid: Mask | None, kind: pa.DataType) -> pa.Array[Any]:
-    narrow = values.astype(np.int32) if kind == pa.int32() else values
-    if valid is None or valid.all():
-        return pa.array(narrow)
-    return pa.array(narrow, mask=~valid)
+    return arrow.ints(values.astype(np.int32) if kind == pa.int32() else values, valid)

@@ -122,7 +122,8 @@ def _walk_body(
     firsts: list[int] = []
     places: list[int] = []
     while at < end:
-        first, values = at, []
+        first = at
+        values: list[int] = []
         for gap in gaps[:-1]:
             at += gap
             if at >= end:

@@ -63,9 +63,7 @@ class Layout:
                 formats.append(f">u{field.size}" if field.size in _WHOLE else f"({field.size},)u1")
                 offsets.append(at)
             at += field.size
-        return np.dtype(
-            {"names": names, "formats": formats, "offsets": offsets, "itemsize": at}  # type: ignore[call-overload]  # the stubs want literals
-        )
+        return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": at})
 
     @cached_property
     def elements(self) -> tuple[Element, ...]:

@@ -42,8 +42,12 @@ def _names(stream: Stream, batch: Batch, fields: dict[int, int], limits: Limits)
     known = stream.exporter.names
     ids = batch.binary(fields[_APPLICATION]).to_pylist()
     told = batch.binary(fields[_NAME]).to_pylist()
-    pairs = zip(ids, map(words.string, told), strict=True)
-    new = {number: name for number, name in pairs if known.get(number) != name}
+    new = {
+        number: words.string(name or b"")
+        for number, name in zip(ids, told, strict=True)
+        if number is not None
+    }
+    new = {number: name for number, name in new.items() if known.get(number) != name}
     if new and len(known) + len(new) <= limits.names_per_exporter:
         stream.exporter.names = {**known, **new}
 

@@ -225,7 +225,8 @@ def _boot(batch: Batch, spread: Spread) -> Moment:
 def _nearest_round(moment: Micros, sent: Micros) -> Micros:
     """Add the rounds of 49.7 days that an uptime has come round since the exporter's start."""
     rounds = np.maximum((sent - moment + _ROUND_US // 2) // _ROUND_US, 0)
-    return moment + rounds * _ROUND_US
+    nearest: Micros = moment + rounds * _ROUND_US
+    return nearest
 
 
 FORMS = (

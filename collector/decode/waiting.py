@@ -105,7 +105,8 @@ class WaitingSets:
 
     def restore(self, state: list[Any]) -> None:
         """Keep the sets that `snapshot` described."""
-        for key, template, body, head in state:
-            *plain, (header, samplers) = head
+        for key, template, body, values in state:
+            *plain, (header, samplers) = values
             rates = Rates(header, tuple((number, rate) for number, rate in samplers))
-            self.add(Waiting(StreamKey(*key), template, b64decode(body), Head(*plain, rates)))
+            head = Head._make([*plain, rates])
+            self.add(Waiting(StreamKey(*key), template, b64decode(body), head))

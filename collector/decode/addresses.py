@@ -1,0 +1,114 @@
+"""Address columns, of either family per row, and the key of a translated end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from collector.decode import arrow, words
+from collector.decode.batch import Batch, Bytes, Mask
+from collector.decode.plan import Address, Plan
+
+Numbers = npt.NDArray[np.int64]
+Told = tuple[Numbers, Mask | None]
+"""Values and where they are told; None: in every row."""
+
+_V6 = 6
+
+
+class Ends:
+    """A column of addresses before it is text."""
+
+    def __init__(self, v4: Told | None, v6: tuple[Bytes, Mask | None] | None) -> None:
+        self.v4 = v4
+        self.v6 = v6
+
+    def told(self) -> Mask:
+        """Where there is an address."""
+        masks = [_mask(*part) for part in (self.v4, self.v6) if part is not None]
+        return masks[0] if len(masks) == 1 else masks[0] | masks[1]
+
+    def without_zeros(self) -> Ends:
+        """Return the same with all-zero addresses taken as none: nothing was translated."""
+        v4, v6 = self.v4, self.v6
+        if v4 is not None:
+            v4 = v4[0], _and(v4[0] != 0, v4[1])
+        if v6 is not None:
+            v6 = v6[0], _and(_nonzero(v6[0]), v6[1])
+        return Ends(v4, v6)
+
+    def text(self) -> pa.Array[Any]:
+        """Return the column."""
+        if self.v4 is None and self.v6 is not None:
+            return words.ipv6(*self.v6)
+        if self.v4 is not None and self.v6 is None:
+            return words.ipv4(*self.v4)
+        if self.v4 is None or self.v6 is None:
+            raise AssertionError("a column without a field")
+        return arrow.first_of(words.ipv4(*self.v4), words.ipv6(*self.v6))
+
+
+def read(batch: Batch, plan: Plan, address: Address) -> Ends:
+    """Read one column."""
+    v4: Told | None = None
+    if address.v4 is not None:
+        values, valid = batch.uint(address.v4)
+        v4 = values.astype(np.int64), valid
+    v6 = None if address.v6 is None else batch.sized(address.v6, 16)
+    if v4 is None or v6 is None:
+        return Ends(v4, v6)
+    if plan.ip_version is not None:
+        is_six = batch.uint(plan.ip_version)[0] == _V6
+    else:
+        is_six = (v4[0] == 0) & _nonzero(v6[0])
+    return Ends((v4[0], _and(~is_six, v4[1])), (v6[0], _and(is_six, v6[1])))
+
+
+def nat_key(
+    ends: Mapping[str, Ends], numbers: Mapping[str, Told], rows: int
+) -> tuple[Numbers, Mask]:
+    """Return public IPv4 address << 16 | public port of the translated end, and where there is one.
+
+    The source's when it was translated, else the destination's. The port is 0 when it is not told.
+    """
+    key, has = np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
+    for side in ("src", "dst"):
+        nat = ends.get(f"nat_{side}_ip")
+        if nat is None or nat.v4 is None:
+            continue
+        port, told = numbers.get(f"nat_{side}_port", (np.zeros(rows, np.int64), None))
+        if told is not None:
+            port = np.where(told, port, 0)
+        same = _unchanged(ends.get(f"{side}_ip"), nat.v4, side, numbers)
+        new = _mask(*nat.v4) & ~same & ~has
+        key, has = np.where(new, nat.v4[0] << 16 | port, key), has | new
+    return key, has
+
+
+def _unchanged(before: Ends | None, nat: Told, side: str, numbers: Mapping[str, Told]) -> Mask:
+    """Tell where neither address nor port of an end were translated."""
+    if before is None or before.v4 is None:
+        return np.zeros(len(nat[0]), np.bool_)
+    same = _and(before.v4[0] == nat[0], before.v4[1])
+    port, nat_port = numbers.get(f"{side}_port"), numbers.get(f"nat_{side}_port")
+    if port is not None and nat_port is not None:
+        kept: Mask = (port[0] == nat_port[0]) | ~_mask(*nat_port)
+        return same & kept
+    return same
+
+
+def _mask(values: npt.NDArray[Any], valid: Mask | None) -> Mask:
+    return np.ones(len(values), np.bool_) if valid is None else valid
+
+
+def _and(one: Mask, other: Mask | None) -> Mask:
+    return one if other is None else one & other
+
+
+def _nonzero(octets: Bytes) -> Mask:
+    found: Mask = octets.any(axis=1)
+    return found
