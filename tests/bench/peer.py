@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -48,6 +49,30 @@ def nfcapd(folder: Path, rate: int, seconds: float, *, options: tuple[str, ...])
     }
 
 
+def take(folder: Path, datagrams: list[bytes]) -> int:
+    """Let nfcapd write datagrams into a folder, none lost; return how many flows it kept."""
+    folder.mkdir(parents=True)
+    port = free_port()
+    command = ["nfcapd", "-w", str(folder), "-p", str(port), "-t", "3600", "-y"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(0.3)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+            for n, datagram in enumerate(datagrams):
+                wire.sendto(datagram, ("127.0.0.1", port))
+                if n % 50 == 49:
+                    time.sleep(0.002)
+        time.sleep(0.3)
+        if dropped := measure.kernel_drops(port):
+            raise RuntimeError(
+                f"the kernel dropped {dropped} datagrams for nfcapd: not the same flows"
+            )
+    finally:
+        process.terminate()
+        process.wait(30)
+    return flows_in(folder)
+
+
 def flows_in(folder: Path) -> int:
     """Return how many flows nfdump counts in a folder."""
     command = ["nfdump", "-R", str(folder), "-q", "-A", "proto", "-o", "fmt:%fl"]
@@ -66,8 +91,6 @@ def nfdump_s(folder: Path, condition: str) -> tuple[float, int]:
 
 def free_port() -> int:
     """Return a UDP port nobody listens at just now."""
-    import socket
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
         wire.bind(("127.0.0.1", 0))
         port: int = wire.getsockname()[1]

@@ -144,8 +144,8 @@ def free_ports(*names: str) -> dict[str, int]:
     return ports
 
 
-def loopback_settings(ports: Mapping[str, int], *, more: str = "") -> str:
-    """Return settings for a box on loopback with ports of its own."""
+def loopback_settings(ports: Mapping[str, int], *, part_s: float = 1.0, more: str = "") -> str:
+    """Return settings for a box on loopback with ports of its own; `more` begins in [seal]."""
     return f"""
 [listen]
 flows = ["127.0.0.1:{ports["flows"]}"]
@@ -164,7 +164,7 @@ accounting_port = {ports["accounting"]}
 port = {ports["admin"]}
 
 [seal]
-part_s = 1.0
+part_s = {part_s}
 {more}
 """
 

@@ -1,0 +1,166 @@
+"""`make bench`: the figures the box must reach, each beside its peer in the same run.
+
+    python -m tests.bench.bench [--out FILE] [--quick] [--only live,questions,memory,decode,stages]
+
+Prints a table and writes all figures as JSON, with the commit and the machine they belong to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from collector.decode.decoder import FlowDecoder
+from collector.records import Frame, FrameKind
+from tests.bench import live, peer, questions, stages, wire
+from tests.conftest import REPO
+
+Figures = dict[str, Any]
+QUICK = {"rate": 20_000, "seconds": 10.0, "day": 1_000_000, "stage_flows": 200_000}
+FULL = {"rate": 50_000, "seconds": 60.0, "day": 10_000_000, "stage_flows": 1_000_000}
+MEMORY_RATE = 20_000
+PEER_S = 20.0
+
+
+def bench_live(folder: Path, size: Figures) -> Figures:
+    """Offer flows to nfcapd, to nfcapd with LZ4, and to the box."""
+    seconds = min(PEER_S, size["seconds"])
+    plain = peer.nfcapd(folder / "plain", size["rate"], seconds, options=())
+    packed = peer.nfcapd(folder / "packed", size["rate"], seconds, options=("-y",))
+    ours = live.run(folder / "box", size["rate"], size["seconds"])
+    return {"nfcapd": plain, "nfcapd_lz4": packed, "box": ours}
+
+
+def bench_memory(folder: Path, size: Figures) -> Figures:
+    """Watch the memory of all processes at the design load."""
+    return live.run(folder / "memory", MEMORY_RATE, size["seconds"])
+
+
+def bench_decode(folder: Path, size: Figures) -> Figures:
+    """Decode alone, on one core, in batches as the spool gives them."""
+    del folder
+    flows = 2_000_000 if size is FULL else 500_000
+    now = time.time_ns()
+    frames = [
+        Frame(
+            kind=FrameKind.FLOW, site="bench", received_ns=now, wire_ns=now, address="127.0.0.1",
+            port=40000, local_port=2055, payload=payload, number=n,
+        )
+        for n, payload in enumerate(wire.Flows(1).datagrams(flows, now // 10**9))
+    ]  # fmt: skip
+    decoder, began, rows = FlowDecoder("bench"), time.process_time(), 0
+    for start in range(0, len(frames), 4000):
+        decoded = decoder.decode(frames[start : start + 4000])
+        rows += len(decoded.flows) if decoded.flows is not None else 0
+    return {"rows": rows, "flows_per_s": rows / (time.process_time() - began)}
+
+
+def bench_questions(folder: Path, size: Figures) -> Figures:
+    """Ask about a day of flows."""
+    return questions.run(folder / "questions", size["day"])
+
+
+def bench_stages(folder: Path, size: Figures) -> Figures:
+    """Return CPU per flow by stage."""
+    del folder
+    return stages.run(size["stage_flows"])
+
+
+PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
+    "decode": bench_decode,
+    "stages": bench_stages,
+    "questions": bench_questions,
+    "memory": bench_memory,
+    "live": bench_live,
+}
+
+
+def rows(figures: Figures) -> list[tuple[str, str, str, bool]]:
+    """Return (what, reached, wanted, whether it is) for each figure that was measured."""
+    found: list[tuple[str, str, str, bool]] = []
+
+    def row(what: str, value: float, wanted: float, *, most: bool, unit: str) -> None:
+        sign = "≤" if most else "≥"
+        good = value <= wanted if most else value >= wanted
+        found.append((what, f"{value:,.3g} {unit}", f"{sign} {wanted:,.6g} {unit}", good))
+
+    if both := figures.get("live"):
+        box, plain, packed = both["box"], both["nfcapd"], both["nfcapd_lz4"]
+        row("flows lost", box["lost"], 0, most=True, unit="flows")
+        row("datagrams dropped by the kernel", box["kernel_drops"], 0, most=True, unit="")
+        row("searchable after receipt", box["searchable_s"], 5, most=True, unit="s")
+        row("segment closed to published", box["sealed_s"], 30, most=True, unit="s")
+        ratio = box["cpu_us_per_flow"] / plain["cpu_us_per_flow"]
+        row("CPU per flow against nfcapd", ratio, 20, most=True, unit="×")
+        ratio = box["bytes_per_flow"] / packed["bytes_per_flow"]
+        row("bytes per flow against nfcapd -y", ratio, 0.7, most=True, unit="×")
+    if decode := figures.get("decode"):
+        row("decode alone", decode["flows_per_s"] / 1e6, 2, most=False, unit="M flows/s")
+    if asked := figures.get("questions"):
+        for what in ("who", "one address", "one translation"):
+            row(f"{what}, middle", asked[what]["ms"], 150, most=True, unit="ms")
+            faster = asked[what]["times_faster"]
+            row(f"{what} against nfdump", faster, 10, most=False, unit="× faster")
+    if memory := figures.get("memory"):
+        megabytes = memory["pss_peak_bytes"] / 1e6
+        row("memory of all processes", megabytes, 900, most=True, unit="MB PSS")
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print and write; the status tells whether every figure is reached."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--quick", action="store_true", help="small sizes, to try the bench itself")
+    parser.add_argument("--only", default=",".join(PIECES))
+    options = parser.parse_args(arguments)
+    size = QUICK if options.quick else FULL
+    figures: Figures = {"commit": _commit(), "machine": _machine(), "quick": options.quick}
+    with tempfile.TemporaryDirectory(prefix="prathu-bench-") as folder:
+        for name in options.only.split(","):
+            print(f"bench: {name} …", file=sys.stderr)
+            figures[name] = PIECES[name](Path(folder) / name, size)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return _show(figures)
+
+
+def _show(figures: Figures) -> int:
+    table = Table("what", "reached", "wanted", "")
+    found = rows(figures)
+    for what, reached, wanted, good in found:
+        table.add_row(what, reached, wanted, "yes" if good else "NO")
+    console = Console(width=100)
+    console.print(table)
+    if spent := figures.get("stages"):
+        by_stage = Table("stage", "CPU µs per flow")
+        for stage, micros in sorted(spent.items(), key=lambda item: -item[1]):
+            by_stage.add_row(stage, f"{micros:.2f}")
+        console.print(by_stage)
+    return 0 if all(good for *_, good in found) else 1
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, cwd=REPO, capture_output=True, text=True).stdout.strip()
+
+
+def _machine() -> str:
+    return f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Where the CPU goes between spool and sealed segment: the pipeline, each stage watched.
+
+    python -m tests.bench.stages [flows]
+
+CPU time of the thread that runs the stage, so that the sealing thread does not count as decoding.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from collector import pipeline as pipeline_module
+from collector.decode.decoder import FlowDecoder
+from collector.seal.sealer import Sealer
+from collector.store import parts, rollup
+from collector.store.open_log import OpenLog
+from tests.bench import questions
+from tests.integration.box import PORTS, Box, free_ports, loopback_settings
+from tests.integration.machine import Machine
+
+WATCHED: tuple[tuple[str, object, str], ...] = (
+    ("decode", FlowDecoder, "decode"),
+    ("attribute, at receipt", pipeline_module, "attribute"),
+    ("parts", OpenLog, "add"),
+    ("parts", OpenLog, "flush"),
+    ("parts", OpenLog, "cut"),
+    ("read the parts again", parts, "read"),
+    ("attribute, at sealing", pipeline_module.Pipeline, "_finish"),
+    ("write Parquet", pipeline_module, "_write_segment"),
+    ("read Parquet back", pipeline_module, "_read_segment"),
+    ("seal, all but Parquet", Sealer, "seal"),
+    ("rollup", rollup, "make"),
+)
+INSIDE = {
+    "seal, all but Parquet": ("write Parquet", "read Parquet back"),
+    "attribute, at receipt": ("attribute, at sealing",),
+}
+"""What is measured within another stage and taken off it."""
+
+
+def run(flows: int) -> dict[str, float]:
+    """Return CPU µs per flow by stage."""
+    spent: dict[str, float] = defaultdict(float)
+    with tempfile.TemporaryDirectory() as folder, Machine(Path(folder)) as machine:
+        box = Box(machine, Path(folder) / "home")
+        box.init(site=questions.SITE, settings=loopback_settings(free_ports(*PORTS)))
+        patches = [
+            mock.patch.object(where, name, _watched(stage, getattr(where, name), spent))
+            for stage, where, name in WATCHED
+        ]
+        for patch in patches:
+            patch.start()
+        began = time.process_time()
+        try:
+            questions.make_day(box.home, flows)
+        finally:
+            for patch in patches:
+                patch.stop()
+        spent["all"] = time.process_time() - began
+    for outer, inner in INSIDE.items():
+        spent[outer] -= sum(spent[name] for name in inner)
+    spent["the rest"] = 2 * spent["all"] - sum(spent.values())
+    return {stage: seconds / flows * 1e6 for stage, seconds in spent.items()}
+
+
+def _watched(
+    stage: str, function: Callable[..., Any], spent: dict[str, float]
+) -> Callable[..., Any]:
+    def watched(*args: object, **kwargs: object) -> Any:
+        began = time.thread_time()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            spent[stage] += time.thread_time() - began
+
+    return watched
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000), indent=1))
