@@ -82,7 +82,7 @@ def check(entry: Mapping[str, Any]) -> None:
     members = TYPES.get(kind) if isinstance(kind, str) else None
     if members is None:
         raise Refused("E-11", f"an entry of unknown type {kind!r}")
-    _members(f"{kind} entry", entry, _COMMON | members)
+    _members(f"{kind} entry", entry, {**_COMMON, **members})
     rule = _RULES.get(str(kind))
     if rule is not None:
         rule(entry)

@@ -254,7 +254,7 @@ def _y(point: bytes) -> int:
 
 
 def _canonical(point: bytes) -> bool:
-    """x is 0 only for y of 1 and -1: there a sign bit would be a second spelling."""
+    """Only y of 1 and -1 have x of 0: there a sign bit would be a second spelling."""
     y = _y(point)
     return y < _P and not (point[31] & 0x80 and y in (1, _P - 1))
 

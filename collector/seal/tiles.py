@@ -62,7 +62,8 @@ def parse_bundle(data: bytes) -> list[bytes]:
     Raises:
         Refused: E-25, cut off or of more than 256 entries.
     """
-    entries, at = [], 0
+    entries: list[bytes] = []
+    at = 0
     while at < len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
         if at + 2 > len(data) or end > len(data):
@@ -154,6 +155,9 @@ class Tiles:
     def _read(self, level: int | str, number: int, width: int) -> bytes:
         """Read a tile of this width, or a wider one where the narrow one is gone."""
         names = [path(level, number, width % WIDTH), path(level, number)]
+        partial = self._folder / path(level, number, 1)
+        wider = sorted(int(p.name) for p in partial.parent.glob("*") if p.name.isdecimal())
+        names += [path(level, number, w) for w in wider if w > width % WIDTH > 0]
         for name in names:
             try:
                 return (self._folder / name).read_bytes()

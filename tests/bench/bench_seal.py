@@ -10,8 +10,10 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from collector.seal import canonical, segment
@@ -30,7 +32,7 @@ def flows(rows: int) -> pa.Table:
     person = random.integers(0, PERSONS, rows).astype(np.int32)
     inside = [f"10.1.{n >> 8}.{n & 255}" for n in range(PERSONS)]
     outside = [f"198.{18 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in range(40_000)]
-    columns: dict[str, pa.Array] = {
+    columns: dict[str, pa.Array[Any]] = {
         "time": times(start),
         "received": times(start + 60_000_000),
         "time_end": times(start + random.integers(0, 60_000_000, rows)),
@@ -66,19 +68,21 @@ def flows(rows: int) -> pa.Table:
     )
 
 
-def times(values: np.ndarray) -> pa.Array:
+def times(values: npt.NDArray[Any]) -> pa.Array[Any]:
     """Return microseconds as times."""
-    return pa.array(values).cast(pa.timestamp("us", tz="UTC"))
+    return pa.array(values, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
 
 
-def same(value: str, rows: int) -> pa.Array:
+def same(value: str, rows: int) -> pa.Array[Any]:
     """Return one value in every row."""
     return coded([value], np.zeros(rows))
 
 
-def coded(values: list[str], codes: np.ndarray, nulls: np.ndarray | None = None) -> pa.Array:
+def coded(
+    values: list[str], codes: npt.NDArray[Any], nulls: npt.NDArray[Any] | None = None
+) -> pa.Array[Any]:
     """Return texts by code."""
-    indices = pa.array(codes.astype(np.int32), mask=nulls)
+    indices: pa.Int32Array = pa.array(codes.astype(np.int32), pa.int32(), mask=nulls)
     return pa.DictionaryArray.from_arrays(indices, pa.array(values)).cast(TEXT)
 
 

@@ -1,0 +1,255 @@
+"""The keys of a home: what signs, and what wraps the key of every segment.
+
+Secrets are files of mode 0600 in `secrets/`; installed, they are wrapped once more under a key that
+the service manager hands in. Segment keys lie in `keys/<site>/<day>.ring`, wrapped under the ring
+key, and go when the segments go.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import rfc8785
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from collector import durable
+from collector.errors import SealError
+from collector.seal import entries
+from collector.seal.fault import Refused
+from collector.seal.note import SigningKey, b64
+
+SECRETS = "secrets"
+RINGS = "keys"
+KEK = "prathu.kek"
+NONCE_BYTES = 12
+PRIVATE = 0o600
+Random = Callable[[int], bytes]
+
+
+class Secrets:
+    """The files in `secrets/`; `wrap` is the credential they are wrapped under, or None."""
+
+    def __init__(self, home: Path, *, random: Random, wrap: bytes | None = None) -> None:
+        self._folder = home / SECRETS
+        self._random = random
+        self._wrap = AESGCM(wrap) if wrap is not None else None
+
+    def read(self, name: str) -> bytes | None:
+        """Return a secret, None when there is no such file.
+
+        Raises:
+            SealError: the file is not what was wrapped under this credential.
+        """
+        try:
+            data = (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        if self._wrap is None:
+            return data
+        try:
+            return self._wrap.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], name.encode())
+        except InvalidTag as error:
+            raise SealError(
+                f"{self._folder / name} does not open", hint="see that prathu.wrap is this box's"
+            ) from error
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put a secret on the disk, whole or not at all."""
+        if self._wrap is not None:
+            nonce = self._random(NONCE_BYTES)
+            data = nonce + self._wrap.encrypt(nonce, data, name.encode())
+        durable.make_dir(self._folder)
+        durable.replace(self._folder / name, data, mode=PRIVATE)
+
+    def erase(self, name: str) -> None:
+        """Overwrite a secret and take it away."""
+        if (self._folder / name).exists():
+            durable.overwrite_and_unlink(self._folder / name)
+
+    def promote(self, name: str, target: str) -> None:
+        """Let one secret take the place of another, whose bytes are overwritten first."""
+        self.erase(target)
+        durable.rename(self._folder / name, self._folder / target)
+
+
+class SiteKeys:
+    """The signing keys of one site."""
+
+    def __init__(self, secrets: Secrets, site: str, *, random: Random) -> None:
+        self._secrets = secrets
+        self._random = random
+        self._log, self._epoch = f"prathu.log.{site}", f"prathu.epoch.{site}"
+        self._next = f"{self._epoch}.next"
+
+    def begin(self, origin: str) -> tuple[SigningKey, SigningKey]:
+        """Return the log key and the first epoch key of a new ledger, made when not there yet.
+
+        Keys of an older ledger are replaced; its last checkpoint must be published before.
+        """
+        self._secrets.erase(self._next)
+        return self._begun(self._log, origin), self._begun(self._epoch, f"{origin}/epoch")
+
+    def log(self, vkey: str) -> SigningKey | None:
+        """Return the log key of this verifier key, None when it is lost."""
+        return self._with(self._log, vkey)
+
+    def epoch(self, vkey: str) -> SigningKey | None:
+        """Return the epoch key of this verifier key, None when it is lost or erased."""
+        return self._with(self._epoch, vkey) or self._with(self._next, vkey)
+
+    def next_epoch(self, origin: str) -> SigningKey:
+        """Make and return the epoch key to come, beside the one that signs now."""
+        return self._make(self._next, f"{origin}/epoch")
+
+    def hand_over(self, vkey: str) -> None:
+        """Erase the old epoch key, now that the hand-over to `vkey` is published.
+
+        A crash may leave the next key alone under its own name, or one that was never committed.
+        """
+        if self._with(self._next, vkey) is not None:
+            self._secrets.promote(self._next, self._epoch)
+        self._secrets.erase(self._next)
+
+    def _begun(self, file: str, name: str) -> SigningKey:
+        key = self._read(file)
+        if key is not None and key.vkey.name == name:
+            return key  # a crash came between the keys and the ledger
+        self._secrets.erase(file)
+        return self._make(file, name)
+
+    def _make(self, file: str, name: str) -> SigningKey:
+        key = SigningKey(name, self._random(32))
+        self._secrets.write(file, key.text.encode())
+        return key
+
+    def _read(self, file: str) -> SigningKey | None:
+        text = self._secrets.read(file)
+        if text is None:
+            return None
+        with suppress(Refused, UnicodeDecodeError):
+            return SigningKey.parse(text.decode("ascii"))
+        return None  # a damaged key is a lost key
+
+    def _with(self, file: str, vkey: str) -> SigningKey | None:
+        key = self._read(file)
+        return key if key is not None and key.vkey.text == vkey else None
+
+
+def ring_key(secrets: Secrets, *, random: Random) -> bytes:
+    """Return the key that wraps segment keys, made when the home is new.
+
+    Raises:
+        SealError: it is not 32 bytes.
+    """
+    key = secrets.read(KEK)
+    if key is None:
+        key = random(32)
+        secrets.write(KEK, key)
+    if len(key) != 32:
+        raise SealError(f"{SECRETS}/{KEK} has {len(key)} bytes, not 32", hint="restore the secrets")
+    return key
+
+
+def ring_path(site: str, start_us: int) -> str:
+    """Return the ring file of a segment, from the home on."""
+    return f"{RINGS}/{site}/{entries.day(start_us):%Y-%m-%d}.ring"
+
+
+class Rings:
+    """The wrapped segment keys of a home.
+
+    Args:
+        home: Where `keys/` is.
+        kek: The ring key, 32 bytes.
+        random: For nonces.
+        put: Writes a file so that it is on the disk whole or not at all.
+    """
+
+    def __init__(
+        self, home: Path, kek: bytes, *, random: Random, put: Callable[[Path, bytes, int], None]
+    ) -> None:
+        self._home = home
+        self._cipher = AESGCM(kek)
+        self._random = random
+        self._put = put
+
+    def add(self, segment: str, start_us: int, key: bytes) -> None:
+        """Wrap the key of a segment into the ring of its day."""
+        site = segment.partition("/")[0]
+        path = self._home / ring_path(site, start_us)
+        durable.make_dir(path.parent)
+        whole, torn = _whole(path)
+        line = rfc8785.dumps(wrap(self._cipher, segment, key, self._random(NONCE_BYTES))) + b"\n"
+        if torn:
+            self._put(path, whole + line, PRIVATE)
+        else:
+            durable.append(path, line, mode=PRIVATE)
+
+    def get(self, segment: str, start_us: int) -> bytes:
+        """Return the key of a segment.
+
+        Raises:
+            Refused: E-24, no line of it or one that does not open.
+        """
+        path = self._home / ring_path(segment.partition("/")[0], start_us)
+        found = read_ring(path.read_bytes() if path.exists() else b"", self._cipher)
+        if segment not in found:
+            raise Refused("E-24", f"{ring_path(segment.partition('/')[0], start_us)}: no {segment}")
+        return found[segment]
+
+    def drop(self, segment: str, start_us: int) -> None:
+        """Take away the keys of a segment that was never sealed, and a torn last line."""
+        path = self._home / ring_path(segment.partition("/")[0], start_us)
+        if not path.exists():
+            return
+        whole, torn = _whole(path)
+        theirs = b'"s":' + rfc8785.dumps(segment) + b"}"
+        kept = b"".join(line for line in whole.splitlines(True) if theirs not in line)
+        if torn or kept != whole:
+            self._put(path, kept, PRIVATE)
+
+
+def _whole(path: Path) -> tuple[bytes, bool]:
+    """Return the whole lines of a ring and whether a torn one followed."""
+    data = path.read_bytes() if path.exists() else b""
+    whole = data[: data.rfind(b"\n") + 1]
+    return whole, whole != data
+
+
+def wrap(cipher: AESGCM, segment: str, key: bytes, nonce: bytes) -> dict[str, str]:
+    """Return the line of a ring that holds `key`."""
+    wrapped = cipher.encrypt(nonce, key, segment.encode())
+    return {"k": _text(wrapped), "n": _text(nonce), "s": segment}
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def read_ring(data: bytes, cipher: AESGCM) -> dict[str, bytes]:
+    """Return the keys in the bytes of a ring file, by segment; the last line of one counts.
+
+    Raises:
+        Refused: E-24, a line that is not of its form or does not open.
+    """
+    return dict(_lines(data, cipher))
+
+
+def _lines(data: bytes, cipher: AESGCM) -> Iterator[tuple[str, bytes]]:
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].split(b"\n")[:-1], 1):
+        try:
+            record = json.loads(line)
+            segment = record["s"]
+            if record.keys() != {"k", "n", "s"} or rfc8785.dumps(record) != line:
+                raise Refused("E-24", f"line {number} is not in its canonical form")
+            nonce, wrapped = b64(record["n"]), b64(record["k"])
+            if len(nonce) != NONCE_BYTES or len(wrapped) != 48:
+                raise Refused("E-24", f"line {number}: not 12 and 48 bytes")
+            yield segment, cipher.decrypt(nonce, wrapped, segment.encode())
+        except (ValueError, TypeError, KeyError, AttributeError, InvalidTag) as error:
+            raise Refused("E-24", f"line {number} does not open") from error
