@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from collector.errors import StoreError
@@ -69,7 +70,7 @@ class LogSchema:
         return pa.schema([(name, ARROW[kind]) for name, kind in self.columns.items()])
 
     def table(self, rows: Rows) -> pa.Table:
-        """Return `rows` as a table with every column of the log, missing ones null.
+        """Return `rows` as a table with every column of the log, missing ones but `site` null.
 
         Raises:
             StoreError: a column that the log does not have, or one of another type.
@@ -80,12 +81,19 @@ class LogSchema:
         arrays = []
         for field in self.arrow:
             array = rows.columns.get(field.name)
-            if array is None:
+            if array is None and field.name == "site":
+                array = _constant(rows.site, len(rows))
+            elif array is None:
                 array = pa.nulls(len(rows), field.type)
             elif array.type != field.type:
                 raise StoreError(f"{self.log}.{field.name} is {array.type}, not {field.type}")
             arrays.append(array)
         return pa.Table.from_arrays(arrays, schema=self.arrow)
+
+
+def _constant(text: str, rows: int) -> pa.Array[Any]:
+    codes = pa.array(np.zeros(rows, np.int32))
+    return pa.DictionaryArray.from_arrays(codes, pa.array([text], pa.string()))
 
 
 _COMMON = (("time", "time"), ("received", "time"), ("source", "str"), ("site", "str"))
