@@ -1,15 +1,28 @@
-"""Who held an address when, from the rows of the log `sessions` alone."""
+"""Who held an address when, from the rows of the log `sessions` alone.
+
+The rows are told to the same timeline that attributes flows, so that `who` and the rows cannot
+follow different rules.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
+from uuid import UUID
+
+from appliance.search import times
+from collector.attribute.session import OPEN_US
+from collector.attribute.timeline import Timeline
+from collector.records import Binding, SessionEvent
 
 SessionRow = Mapping[str, Any]
 """A row of `sessions` with its times as µs: `time_us`, `start_us`, `expires_us`."""
+Span = tuple[int, int | None]
+"""From when until when, µs; None: still on."""
+
+_SHOWN = ("account", "full_name", "mac", "nas", "nas_port", "ssid", "proofing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,16 +31,17 @@ class Held:
 
     site: str
     session: str
-    person: str | None
-    account: str
-    full_name: str
+    person: str
     method: str
-    mac: str
-    nas: str
     start_us: int
     end_us: int | None
-    ended_by: str
-    """`stop`, `expires`, `address` (it moved to another one) or empty."""
+    account: str = ""
+    full_name: str = ""
+    mac: str = ""
+    nas: str = ""
+    nas_port: str = ""
+    ssid: str = ""
+    proofing: str = ""
     late: bool = False
     """Learnt after the flows of that time were sealed."""
 
@@ -36,87 +50,87 @@ class Held:
         return self.start_us <= at_us and (self.end_us is None or at_us < self.end_us)
 
 
-def held(rows: Iterable[SessionRow], address: str, late: frozenset[str]) -> list[Held]:
+def timeline_of(rows: Sequence[SessionRow]) -> Timeline:
+    """Return the timeline that the rows tell."""
+    timeline = Timeline()
+    for row in rows:
+        timeline.add(_event(row), 0)
+    return timeline
+
+
+def held(
+    rows: Sequence[SessionRow], timeline: Timeline, address: str, late: frozenset[str]
+) -> list[Held]:
     """Return when each session held `address`.
 
     Args:
-        rows: Of any sessions, in order of time.
+        rows: Of any sessions.
+        timeline: What they tell.
         address: In canonical text.
         late: Sessions that were learnt after sealing.
     """
-    by_session = sorted(rows, key=lambda row: (row["site"], row["session"], row["time_us"]))
-    found: list[Held] = []
-    for (_, session), events in groupby(by_session, key=lambda r: (r["site"], r["session"])):
-        found += _of_session(list(events), address, session in late)
+    told = _told(rows)
+    return [
+        Held(
+            site=binding.site,
+            session=binding.session,
+            person=binding.person,
+            method=binding.method,
+            start_us=binding.start_us,
+            end_us=_end(binding),
+            late=binding.session in late,
+            **told[binding.site, binding.session],
+        )
+        for site in sorted({row["site"] for row in rows})
+        for binding in timeline.bindings(site, address, -OPEN_US, OPEN_US)
+    ]
+
+
+def spans(rows: Sequence[SessionRow], timeline: Timeline) -> dict[str, Span]:
+    """Return from when until when each session held any address."""
+    found: dict[str, Span] = {}
+    for site in {row["site"] for row in rows}:
+        for address in timeline.addresses(site):
+            for binding in timeline.bindings(site, address.as_py(), -OPEN_US, OPEN_US):
+                end = _end(binding)
+                start, last = found.get(binding.session, (binding.start_us, end))
+                last = None if last is None or end is None else max(last, end)
+                found[binding.session] = (min(start, binding.start_us), last)
     return found
 
 
-def spans(rows: Iterable[SessionRow]) -> dict[str, tuple[int, int | None]]:
-    """Return from when until when each session lasted, whatever its addresses; None: still on."""
-    found: dict[str, tuple[int, int | None]] = {}
-    for row in sorted(rows, key=lambda row: (row["session"], row["time_us"])):
-        begin = row["start_us"] if row["start_us"] is not None else row["time_us"]
-        start, end = found.get(row["session"], (begin, None))
-        if row["event"] == "stop":
-            end = row["time_us"]
-        elif row["expires_us"] is not None:
-            end = row["expires_us"]
-        found[row["session"]] = (min(start, begin), end)
+def _end(binding: Binding) -> int | None:
+    return None if binding.end_us >= OPEN_US else binding.end_us
+
+
+def _told(rows: Sequence[SessionRow]) -> dict[tuple[str, str], dict[str, str]]:
+    """Return what was told last of each session, for showing."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for row in sorted(rows, key=lambda row: row["time_us"]):
+        of_session = found.setdefault((row["site"], row["session"]), {})
+        of_session.update({name: row[name] for name in _SHOWN if row[name]})
     return found
 
 
-def _of_session(events: list[SessionRow], address: str, late: bool) -> list[Held]:
-    """A session may come by an address and lose it again; every event tells all it has."""
-    found: list[Held] = []
-    begin: int | None = None
-    told_any = False
-    for event in events:
-        if event["event"] == "reject":
-            continue
-        has = address in addresses_of(event)
-        if has and begin is None:
-            # The first address told was held from the start: a NAS often learns it afterwards.
-            from_start = not told_any and event["start_us"] is not None
-            begin = event["start_us"] if from_start else event["time_us"]
-        told_any = told_any or bool(addresses_of(event))
-        moved = not has and addresses_of(event)
-        if begin is not None and (event["event"] == "stop" or moved):
-            why = "stop" if event["event"] == "stop" else "address"
-            found.append(_held(events, begin, event["time_us"], why, late))
-            begin = None
-    if begin is not None:
-        ends = [e["expires_us"] for e in events if e["expires_us"] is not None]
-        found.append(_held(events, begin, ends[-1] if ends else None, "expires" * bool(ends), late))
-    return found
+def _event(row: SessionRow) -> SessionEvent:
+    def moment(name: str) -> Any:  # noqa: ANN401  # a time or None
+        return None if row[name] is None else times.aware(row[name])
 
-
-def addresses_of(event: SessionRow) -> tuple[str, ...]:
-    """Return all addresses that a row of `sessions` tells."""
-    try:
-        listed = json.loads(event["addresses"] or "[]")
-    except (ValueError, RecursionError):
-        listed = []
-    more = [a for a in listed if isinstance(a, str)] if isinstance(listed, list) else []
-    return tuple(dict.fromkeys([*([event["ip"]] if event["ip"] else []), *more]))
-
-
-def _held(
-    events: list[SessionRow], start_us: int, end_us: int | None, ended_by: str, late: bool
-) -> Held:
-    def told(name: str) -> Any:  # noqa: ANN401  # values of any column
-        return next((event[name] for event in reversed(events) if event[name]), None)
-
-    return Held(
-        site=events[0]["site"],
-        session=events[0]["session"],
-        person=told("person"),
-        account=told("account") or "",
-        full_name=told("full_name") or "",
-        method=told("method") or "",
-        mac=told("mac") or "",
-        nas=told("nas") or "",
-        start_us=start_us,
-        end_us=end_us,
-        ended_by=ended_by,
-        late=late,
+    return SessionEvent(
+        event_id=UUID(int=0),
+        session=UUID(row["session"]),
+        event=row["event"],
+        time=times.aware(row["time_us"]),
+        site=row["site"],
+        method=row["method"] or "",
+        person=UUID(row["person"]) if row["person"] else None,
+        start=moment("start_us"),
+        expires=moment("expires_us"),
+        addresses=_addresses(row),
     )
+
+
+def _addresses(row: SessionRow) -> tuple[str, ...]:
+    """Return all addresses that a row tells, the first of which is also `ip`."""
+    listed = json.loads(row["addresses"] or "[]")
+    return tuple(dict.fromkeys([*([row["ip"]] if row["ip"] else []), *listed]))

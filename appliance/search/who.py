@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from appliance.errors import WrongUse
 from appliance.search import addresses, bindings, named_sql, times, who_text
-from appliance.search.bindings import Held
+from appliance.search.bindings import Held, Span
 from appliance.search.conditions import PROTOCOLS
 from appliance.search.duck import Runner, Vanished
 from appliance.search.engine_local import Asker, LocalEngine
@@ -206,7 +206,7 @@ def _sessions(
     question: WhoQuestion,
     window: tuple[int, int],
     groups: Sequence[Group],
-) -> tuple[list[Held], dict[str, tuple[int, int | None]]]:
+) -> tuple[list[Held], dict[str, Span]]:
     """Return the sessions that held the address, and how long those named by flows lasted."""
     sites = [question.site] if question.site else None
     since = max(0, window[0] - SESSION_DAYS * times.DAY)
@@ -215,15 +215,17 @@ def _sessions(
         return [], {}
     address = addresses.text(question.address)
     values = {"files": files, "address": address, "quoted": f'"{address}"'}
-    found = run.table(_SQL["sessions"], {**values, "until": times.aware(window[1])})
+    asked = run.table(_SQL["sessions"], {**values, "until": times.aware(window[1])})
     sessions: set[str] = {g.session for g in groups if g.session}
-    sessions.update(session.as_py() for session in found["session"])
+    sessions.update(session.as_py() for session in asked["session"])
     if not sessions:
         return [], {}
     table = run.table(_SQL["session_rows"], {"files": files, "sessions": sorted(sessions)})
     rows = table.to_pylist()
     late = {b.session for b in engine.catalogue().late_bindings(sites=sites, address=address)}
-    return bindings.held(rows, address, frozenset(late)), bindings.spans(rows)
+    timeline = bindings.timeline_of(rows)
+    found = bindings.held(rows, timeline, address, frozenset(late))
+    return found, bindings.spans(rows, timeline)
 
 
 def _asked(sites: list[str] | None, start: int, end: int) -> Asked:

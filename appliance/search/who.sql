@@ -59,23 +59,28 @@ ends AS (
     SELECT
         *,
         time <= $at AND coalesce(time_end, time) >= $at AS running,
-        via IS NOT NULL AND (side = 'src') <> (via IN ('src_ip', 'nat_src_ip')) AS behind_peer
+        CASE
+            WHEN via IS NOT NULL THEN (side = 'src') <> (via IN ('src_ip', 'nat_src_ip'))
+            WHEN peer_via IS NOT NULL THEN (side = 'src') = (peer_via IN ('src_ip', 'nat_src_ip'))
+            ELSE FALSE
+        END AS at_peer_end,
+        at_peer_end AND person IS NOT NULL AS behind_peer
     FROM hits
     WHERE $proto IS NULL OR protocol = CAST($proto AS INTEGER)
 ),
 named AS (
     SELECT
         *,
-        CASE WHEN behind_peer THEN peer_person ELSE person END AS who,
-        CASE WHEN behind_peer THEN peer_session ELSE session END AS their_session,
-        CASE WHEN behind_peer THEN peer_method ELSE method END AS how,
-        CASE WHEN behind_peer THEN NULL ELSE candidates END AS doubt,
+        CASE WHEN at_peer_end THEN peer_person ELSE person END AS who,
+        CASE WHEN at_peer_end THEN peer_session ELSE session END AS their_session,
+        CASE WHEN at_peer_end THEN peer_method ELSE method END AS how,
+        candidates AS doubt,
         CASE WHEN side = 'src' THEN src_ip ELSE dst_ip END AS plain_ip,
         CASE WHEN side = 'src' THEN nat_src_ip ELSE nat_dst_ip END AS nat_ip
     FROM ends
 )
 SELECT
-    named.* EXCLUDE (who, their_session, how),
+    named.* EXCLUDE (who, their_session, how, at_peer_end),
     coalesce(named.who, held.person) AS who,
     coalesce(named.their_session, held.session) AS their_session,
     coalesce(named.how, held.method) AS how,

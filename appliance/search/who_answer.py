@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from appliance.search.addresses import Address
-from appliance.search.bindings import Held
+from appliance.search.bindings import Held, Span
 
 PERSON, CANDIDATES, NOBODY, UNKNOWN = "person", "candidates", "nobody", "unknown address"
 """The verdicts."""
@@ -52,7 +52,7 @@ class Group:
             person=row["who"],
             session=row["their_session"],
             method=row["how"],
-            doubt=_persons_in(row["doubt"]),
+            doubt=_persons_in(row["doubt"], row["side"]),
             late=row["late"],
             behind_peer=row["behind_peer"],
             inside_ip=row["inside_ip"],
@@ -96,7 +96,7 @@ class Evidence:
     held: tuple[Held, ...] = ()
     """Sessions that held the address at any time of the window."""
     names: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
-    spans: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+    spans: Mapping[str, Span] = field(default_factory=dict)
     """From when until when the sessions named by flows lasted."""
     coverage: tuple[Mapping[str, Any], ...] = ()
     cut: bool = False
@@ -292,13 +292,8 @@ def _notes(evidence: Evidence, verdict: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _persons_in(doubt: str | None) -> tuple[str, ...]:
-    """Return the ids in `candidates`: a JSON list of ids, or of objects with a `person`."""
-    try:
-        listed = json.loads(doubt or "[]")
-    except (ValueError, RecursionError):
-        return ()
-    if not isinstance(listed, list):
-        return ()
-    ids = [each.get("person") if isinstance(each, dict) else each for each in listed]
-    return tuple(dict.fromkeys(each for each in ids if isinstance(each, str)))
+def _persons_in(doubt: str | None, side: str) -> tuple[str, ...]:
+    """Return the ids in `candidates` that are for one end of the flow."""
+    listed = json.loads(doubt or "[]")
+    ids = [each.get("person") for each in listed if each.get("end") == side]
+    return tuple(dict.fromkeys(person for person in ids if person))

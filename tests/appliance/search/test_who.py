@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,33 @@ from tests.appliance.search.homes import ASKER, MINUTE, NOW_US, SITE, Home, flow
 PUBLIC = "198.51.100.7"
 SERVER = "203.0.113.9"
 T = NOW_US - 60 * MINUTE
-SOMCHAI, SUDA = "p-somchai", "p-suda"
+SOMCHAI = "00000000-0000-4000-8000-000000000001"
+SUDA = "00000000-0000-4000-8000-000000000002"
+
+
+def session_of(person: str) -> str:
+    return person.replace("8000", "9000")
 
 
 def session(event: str, at: int, person: str, address: str, **more: Any) -> dict[str, Any]:
     names = {SOMCHAI: ("somchai", "สมชาย ใจดี"), SUDA: ("suda", "สุดา รักเรียน")}[person]
-    given = {"session": f"s-{person}", "start": at, "method": "portal", "mac": "02:00:5e:00:53:01"}
+    given = {
+        "session": session_of(person),
+        "start": at,
+        "method": "portal",
+        "mac": "02:00:5e:00:53:01",
+    }
     told = {"account": names[0], "full_name": names[1], "addresses": f'["{address}"]'}
     return {"time": at, "event": event, "person": person, "ip": address, **given, **told, **more}
 
 
 def natted(at: int, person: str | None, inside: str, port: int, **more: Any) -> dict[str, Any]:
-    whose = {"person": person, "session": f"s-{person}", "via": "src_ip", "certainty": "sure"}
+    whose = {
+        "person": person,
+        "session": session_of(person or ""),
+        "via": "src_ip",
+        "certainty": "sure",
+    }
     given = {"nat_src_ip": PUBLIC, "nat_src_port": port, "src_port": 50000}
     key = (198 << 24 | 51 << 16 | 100 << 8 | 7) << 16 | port
     return flow(at, inside, SERVER, nat_key=key, **given, **(whose if person else {}), **more)
@@ -184,17 +200,18 @@ def test_two_sites_with_one_address_are_never_one_name(home: Home) -> None:
 
 
 def test_both_ends_inside_each_have_their_own_person(home: Home) -> None:
-    peer = {"peer_person": SUDA, "peer_session": "s-2", "peer_via": "dst_ip"}
-    home.segment(
-        [flow(T, "10.0.0.5", "10.0.0.6", person=SOMCHAI, session="s-1", via="src_ip", **peer)]
-    )
+    peer = {"peer_person": SUDA, "peer_session": session_of(SUDA), "peer_via": "dst_ip"}
+    mine = {"person": SOMCHAI, "session": session_of(SOMCHAI), "via": "src_ip"}
+    home.segment([flow(T, "10.0.0.5", "10.0.0.6", **mine, **peer)])
+    home.segment([flow(T, "10.0.0.8", "10.0.0.6", **peer)])
     with home.engine() as engine:
         assert names(asked(engine, "10.0.0.5:40000", T)) == {"somchai"}
         assert names(asked(engine, "10.0.0.6:443", T)) == {"suda"}
+        assert names(asked(engine, "10.0.0.8:40000", T)) == set()
 
 
 def test_a_doubtful_flow_gives_candidates(home: Home) -> None:
-    doubt = f'["{SOMCHAI}","{SUDA}"]'
+    doubt = json.dumps([{"end": "src", "person": p} for p in (SOMCHAI, SUDA)])
     home.segment(
         [natted(T, None, "10.0.0.5", 40211, candidates=doubt) | {"certainty": "ambiguous"}]
     )
