@@ -1,0 +1,355 @@
+"""A whole home, checked: ledgers, checkpoints, continuity, files and, deep, every byte and row.
+
+Nothing is believed but the log key: given from outside or, for want of one, that of `genesis`,
+which is then said. What cannot be checked is a finding, never silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from collector.seal import files, keys, ledger, note
+from collector.seal.canonical import Schema, parse_schema
+from collector.seal.chain import flock
+from collector.seal.fault import Refused
+from collector.seal.files import Finding
+from collector.seal.note import VKey
+from collector.seal.verify_ledger import LedgerResult, Snapshot, snapshot, verify_ledger
+
+MOST_FINDINGS = 100
+"""Of one kind of place; what is wholly broken is not listed to the end."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being checked, bytes done and bytes in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What to check, and what to believe."""
+
+    deep: bool = False
+    from_us: int | None = None
+    to_us: int | None = None
+    """Time of receipt: only segments of intervals that meet it are opened."""
+    vkeys: tuple[VKey, ...] = ()
+    """Log keys from outside; without any, those of `genesis` are believed."""
+    kek: bytes | None = None
+    """The ring key, needed to check rows."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What was found."""
+
+    findings: list[Finding] = field(default_factory=list)
+    """In the order of checking; empty when all is whole."""
+    believed: list[tuple[str, str]] = field(default_factory=list)
+    """Log keys, each with why it was believed: `given`, `linked` or `genesis`."""
+    notes: list[str] = field(default_factory=list)
+    ledgers: int = 0
+    entries: int = 0
+    checkpoints: int = 0
+    segments: int = 0
+    opened: int = 0
+    """Segments whose every byte and row was checked."""
+    rows: int = 0
+    """In the opened segments."""
+
+    @property
+    def whole(self) -> bool:
+        """Say whether nothing was found."""
+        return not self.findings
+
+
+def verify(
+    home: Path, question: Question, *, read: files.Reader, progress: Progress | None = None
+) -> Report:
+    """Check a home.
+
+    Args:
+        home: At rest or running; on a running one the sealer waits while files are listed.
+        question: What to check, and what to believe.
+        read: Gives the rows of a Parquet file.
+        progress: Told how far it is.
+    """
+    return _Verifier(home, question, read, progress or (lambda *_: None)).run()
+
+
+class _Verifier:
+    def __init__(
+        self, home: Path, question: Question, read: files.Reader, progress: Progress
+    ) -> None:
+        self._home = home
+        self._question = question
+        self._read = read
+        self._progress = progress
+        self._report = Report()
+        self._schemas: dict[str, Schema] = {}
+
+    def run(self) -> Report:
+        """Check all sites, then the schemas."""
+        sites = _folders(self._home / ledger.FOLDER) - {ledger.SCHEMAS}
+        if not sites:
+            self._find("E-25", ledger.FOLDER, "there is no ledger")
+        for place in (files.LOGS, keys.RINGS):
+            for odd in sorted(_folders(self._home / place) - sites):
+                self._find("E-02", f"{place}/{odd}", "no ledger speaks of this site")
+        self._read_schemas()
+        for site in sorted(sites):
+            self._site(site)
+        return self._report
+
+    def _find(self, number: str, place: str, text: str) -> None:
+        self._report.findings.append(Finding(number=number, place=place, text=text))
+
+    # One site.
+
+    def _site(self, site: str) -> None:
+        # The lock keeps names and state together; what is checked later was settled here.
+        with flock(self._home / ledger.FOLDER / site):
+            folders = ledger.folders(self._home, site)
+            snapshots = [snapshot(folder) for folder in folders]
+            listed = _files(self._home / files.LOGS / site, self._home)
+            rings = _files(self._home / keys.RINGS / site, self._home)
+        for odd in sorted(set((self._home / ledger.FOLDER / site).iterdir()) - set(folders)):
+            self._find("E-25", str(odd.relative_to(self._home)), "an unknown file")
+        results = self._ledgers(site, snapshots)
+        segments = [entry for result in results for entry in result.segments]
+        self._presence(segments, listed)
+        if self._question.deep:
+            self._deep(site, segments, rings, results)
+
+    def _ledgers(self, site: str, snapshots: Sequence[Snapshot]) -> list[LedgerResult]:
+        results: list[LedgerResult] = []
+        for number, found in enumerate(snapshots):
+            origin = f"{site}/ledger/{found.folder.name}"
+            before = results[-1].course.positions if results and results[-1].course else {}
+            said = self._teller(f"ledger {origin}", number, len(snapshots))
+            result = verify_ledger(found, origin, before, said)
+            results.append(result)
+            self._report.findings += result.findings
+            self._count(result)
+        if not results:
+            self._find("E-22", f"{ledger.FOLDER}/{site}", "the site has no ledger")
+        self._links(results)
+        self._trust(results)
+        return results
+
+    def _teller(self, what: str, done: int, of: int) -> Callable[[], None]:
+        return lambda: self._progress(what, done, of)
+
+    def _count(self, result: LedgerResult) -> None:
+        report = self._report
+        report.ledgers += 1
+        report.entries += result.size
+        report.checkpoints += result.checkpoints
+        report.notes += [
+            f"{result.origin}: the epoch key was lost at size {size}: what lies before rests on "
+            "copies of checkpoints outside the box"
+            for size in result.broken
+        ]
+        if result.later:
+            report.notes.append(
+                f"{result.origin}: {result.later} cosignatures and time-stamps were not checked"
+            )
+
+    def _links(self, results: Sequence[LedgerResult]) -> None:
+        """Check that every ledger begins where the one before ended."""
+        before: LedgerResult | None = None
+        for result in results:
+            place = _place(result.origin)
+            genesis = result.genesis or {}
+            told = genesis.get("previous")
+            if told != (None if before is None else before.checkpoint.decode("utf-8", "replace")):
+                self._find("E-22", place, "`previous` is not the last checkpoint before")
+            if before is not None:
+                self._follows(before, result)
+            elif genesis.get("approvals"):
+                self._find("E-22", place, "a first ledger has approvals")
+            before = result
+        if before is not None and before.course is not None and before.course.closed:
+            self._find("E-22", _place(before.origin), f"{before.course.closed} is not there")
+
+    def _follows(self, before: LedgerResult, result: LedgerResult) -> None:
+        course, place = before.course, _place(result.origin)
+        if course is None or course.closed == result.origin:
+            return
+        name, _, number = before.origin.rpartition("/")[2].partition("-")
+        second = f"{before.origin.rpartition('/')[0]}/{name}-{int(number or 1) + 1}"
+        approved = len((result.genesis or {}).get("approvals", ())) == 2
+        if course.closed is not None or result.origin != second or not approved:
+            self._find("E-22", place, f"it does not follow {before.origin}")
+        else:
+            self._report.notes.append(f"{before.origin}: its log key was lost")
+
+    def _trust(self, results: Sequence[LedgerResult]) -> None:
+        """Say for each ledger why its log key is believed, from the newest on backwards."""
+        linked = False
+        for result in reversed(results):
+            if result.genesis is None:
+                continue
+            vkey = str(result.genesis["log_vkey"])
+            given = [key for key in self._question.vkeys if key.name == result.origin]
+            if not self._question.vkeys:
+                why = "genesis"
+            elif given:
+                why = "given"
+                if vkey not in [key.text for key in given]:
+                    self._find("E-03", f"{_place(result.origin)}/checkpoint", "another log key")
+            elif linked:
+                why = "linked"
+            else:
+                self._find("E-03", f"{_place(result.origin)}/checkpoint", "no key given for it")
+                continue
+            linked = True
+            self._report.believed.append((vkey, why))
+
+    # Files.
+
+    def _presence(self, segments: Sequence[Mapping[str, Any]], listed: Sequence[str]) -> None:
+        known = {place for entry in segments for place in files.paths(entry)}
+        for odd in [name for name in listed if name not in known][:MOST_FINDINGS]:
+            self._find("E-02", odd, "a file without entry in the ledger")
+        self._report.segments += len(segments)
+        for entry in segments:
+            self._report.findings += files.check_sizes(self._home, entry)
+            if entry["schema"] not in self._schemas:
+                place = f"{ledger.FOLDER}/{ledger.SCHEMAS}/{entry['schema']}.json"
+                if not (self._home / place).exists():
+                    self._find("E-12", place, f"the schema of {files.segment_id(entry)} is missing")
+
+    def _read_schemas(self) -> None:
+        folder = self._home / ledger.FOLDER / ledger.SCHEMAS
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            place = str(path.relative_to(self._home))
+            if not re.fullmatch(r"[0-9a-f]{64}\.json", path.name) or not path.is_file():
+                self._find("E-25", place, "an unknown file")
+                continue
+            text = path.read_bytes()
+            if hashlib.sha256(text).hexdigest() != path.stem:
+                self._find("E-25", place, "the bytes are not those that its name is the hash of")
+                continue
+            try:
+                self._schemas[path.stem] = parse_schema(text)
+            except Refused as refused:
+                self._find(refused.number, place, str(refused))
+
+    # Deep.
+
+    def _deep(
+        self,
+        site: str,
+        segments: Sequence[Mapping[str, Any]],
+        rings: Sequence[str],
+        results: Sequence[LedgerResult],
+    ) -> None:
+        if self._question.kek is None:
+            place = f"{keys.SECRETS}/{keys.KEK}"
+            self._find("E-24", place, "without the ring key no row can be checked")
+            return
+        asked = [entry for entry in segments if self._asked(entry)]
+        held = self._rings(site, segments, rings, results)
+        total = sum(entry["file"]["size"] for entry in asked)
+        done = 0
+        for entry in asked:
+            self._progress(files.segment_id(entry), done, total)
+            self._open(entry, held)
+            done += entry["file"]["size"]
+        self._progress(site, total, total)
+
+    def _asked(self, entry: Mapping[str, Any]) -> bool:
+        low, high = self._question.from_us, self._question.to_us
+        return (low is None or entry["end"] >= low) and (high is None or entry["start"] < high)
+
+    def _open(self, entry: Mapping[str, Any], held: Mapping[str, bytes]) -> None:
+        name = files.segment_id(entry)
+        schema = self._schemas.get(entry["schema"])
+        if schema is None or any(not (self._home / p).is_file() for p in files.paths(entry)):
+            return  # told already
+        if name not in held:
+            place = keys.ring_path(entry["site"], entry["start"])
+            self._find("E-24", place, f"no key of {name}")
+            return
+        found = list(files.check_rows(self._home, entry, schema, held[name], read=self._read))
+        self._report.findings += found
+        self._report.opened += 1
+        self._report.rows += entry["rows"]
+
+    def _rings(
+        self,
+        site: str,
+        segments: Sequence[Mapping[str, Any]],
+        rings: Sequence[str],
+        results: Sequence[LedgerResult],
+    ) -> dict[str, bytes]:
+        """Return all segment keys of a site; every line of every ring must open."""
+        wanted = {files.segment_id(e): keys.ring_path(site, e["start"]) for e in segments}
+        positions = results[-1].course.positions if results and results[-1].course else {}
+        held: dict[str, bytes] = {}
+        cipher = AESGCM(self._question.kek or b"")
+        for place in rings:
+            try:
+                found = keys.read_ring((self._home / place).read_bytes(), cipher)
+            except Refused as refused:
+                self._find(refused.number, place, str(refused))
+                continue
+            for name, key in found.items():
+                if wanted.get(name) == place:
+                    held[name] = key
+                elif not _to_come(name, site, positions):
+                    self._find("E-24", place, f"a key of {name}, which is no segment of that day")
+        for odd in sorted(set(rings) - set(wanted.values())):
+            if not re.fullmatch(r".*/[0-9]{4}-[0-9]{2}-[0-9]{2}\.ring", odd):
+                self._find("E-25", odd, "an unknown file")
+        return held
+
+
+def _to_come(name: str, site: str, positions: Mapping[str, Any]) -> bool:
+    """Say whether a segment is one that a running sealer may just be making."""
+    place, _, seq = name.rpartition("/")
+    owner, _, log = place.partition("/")
+    known = positions.get(log)
+    return owner == site and seq.isdecimal() and known is not None and int(seq) >= known.seq
+
+
+def _place(origin: str) -> str:
+    site, _, year = origin.partition("/ledger/")
+    return f"{ledger.FOLDER}/{site}/{year}"
+
+
+def _folders(folder: Path) -> set[str]:
+    return {p.name for p in folder.iterdir() if p.is_dir()} if folder.is_dir() else set()
+
+
+def _files(folder: Path, home: Path) -> list[str]:
+    return sorted(str(p.relative_to(home)) for p in folder.rglob("*") if not p.is_dir())
+
+
+def parse_policy(text: str) -> tuple[VKey, ...]:
+    """Return the log keys of a C2SP tlog-policy.
+
+    Raises:
+        Refused: E-05, a line that is not understood; E-20 or E-19, a demand that cannot be checked.
+    """
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if words[0] == "log" and len(words) in (2, 3):
+            key = note.parse_vkey(words[1])
+            if key.kind != note.ED25519:
+                raise Refused("E-20", f"line {number}: ML-DSA lines cannot be checked yet")
+            found.append(key)
+        elif words[0] == "quorum" and words[1:] != ["none"]:
+            raise Refused("E-19", f"line {number}: cosignatures cannot be checked yet")
+        elif words[0] not in ("witness", "group", "quorum"):
+            raise Refused("E-05", f"line {number} of the policy is not understood: {line[:80]!r}")
+    return tuple(found)
