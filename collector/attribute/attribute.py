@@ -136,7 +136,8 @@ def _is_subject(target: _End, source: _End) -> Bools:
     """Return where the target is the subject: it alone is inside, or it alone is known."""
     outside = ~source.inside & ~target.inside
     alone_known = (source.holder == NOBODY) & (target.holder != NOBODY)
-    return (target.inside & ~source.inside) | (outside & alone_known)
+    swap: Bools = (target.inside & ~source.inside) | (outside & alone_known)
+    return swap
 
 
 def _choose(where: Bools, one: _End, other: _End) -> _End:

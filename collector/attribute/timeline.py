@@ -19,13 +19,16 @@ from collector.attribute.session import Session
 from collector.records import Binding, SessionEvent
 
 STUB_US = 24 * 3_600_000_000
-"""A session that stopped is remembered so much longer than asked: a late update of it must not look
+"""A session that ended is remembered so much longer than asked: a late update of it must not look
 like a session that goes on for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A binding that is new (`old` None), no longer there (`new` None), or another than before."""
+    """A binding that is new (`old` None), no longer there (`new` None), or another than before.
+
+    Old and new are of the same session and address and have the same begin.
+    """
 
     old: Binding | None
     new: Binding | None
@@ -39,8 +42,8 @@ class Change:
         old, new = self.old, self.new
         if old is None or new is None:
             return (old or new).start_us  # type: ignore[union-attr]  # one of them is there
-        if old.start_us != new.start_us or old.person != new.person or old.method != new.method:
-            return min(old.start_us, new.start_us)
+        if old.person != new.person or old.method != new.method:
+            return old.start_us
         return min(old.end_us, new.end_us)
 
 
@@ -95,11 +98,11 @@ class Timeline:
     def forget(self, before_us: int) -> None:
         """Let go of what only says something about the time before `before_us`.
 
-        Answers about later times stay as they are, also when events come late. Sessions without
-        end stay, whatever their age.
+        Answers about later times stay as they are, also when events come up to a day late.
+        Sessions without end stay, whatever their age.
         """
         for key, session in list(self._sessions.items()):
-            if session.end() <= before_us - (STUB_US if session.stopped is not None else 0):
+            if session.end() <= before_us - STUB_US:
                 self._unbind(session)
                 del self._sessions[key]
                 continue
@@ -122,7 +125,7 @@ class Timeline:
             ValueError: not a snapshot of this version.
         """
         if state.get("version") != 1:
-            raise ValueError("not a snapshot of a timeline")
+            raise ValueError("not a snapshot of this version of the timeline")
         timeline = cls()
         for plain in state["sessions"]:
             session = Session.from_plain(plain)

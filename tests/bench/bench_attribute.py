@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -57,7 +58,7 @@ def main() -> None:
         before = time.process_time()
         result = attribute(table, told, networks)
         spent.append(time.process_time() - before)
-    certainty = result["certainty"].value_counts().to_pylist()
+    certainty = Counter(str(value) for value in result["certainty"].to_pylist())
     print(
         json.dumps(
             {
@@ -66,7 +67,7 @@ def main() -> None:
                 "flows": FLOWS,
                 "clients": CLIENTS,
                 "servers": SERVERS,
-                "certainty": {str(c["values"]): c["counts"] for c in certainty},
+                "certainty": dict(certainty),
             }
         )
     )

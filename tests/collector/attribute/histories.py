@@ -1,0 +1,50 @@
+"""Hypothesis strategies: histories of sessions on few addresses within microseconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from collector.records import SessionEvent
+from tests.collector.attribute.oracle import event
+
+NETWORKS = ("10.0.0.0/8", "fd00::/8")
+HELD = ("10.0.0.1", "10.0.0.2", "fd00::1", "198.51.100.7")
+"""Addresses of sessions; one of them is public."""
+ADDRESSES = (*HELD, "10.9.9.9", "203.0.113.9", "2001:db8::9")
+TIMES = st.integers(0, 24)
+
+
+@st.composite
+def events(draw: st.DrawFn) -> SessionEvent:
+    """Return any event, sensible or not, of one of few sessions."""
+    return event(
+        draw(st.sampled_from(("start", "start", "update", "update", "stop", "reject"))),
+        draw(TIMES),
+        site=draw(st.sampled_from("aaab")),
+        session=draw(st.integers(1, 4)),
+        person=draw(st.sampled_from((None, 11, 11, 12, 13))),
+        method=draw(st.sampled_from(("portal", "accounting"))),
+        start=draw(st.none() | TIMES),
+        expires=draw(st.none() | st.none() | st.integers(0, 40)),
+        addresses=tuple(draw(st.lists(st.sampled_from(HELD), max_size=2))),
+    )
+
+
+@st.composite
+def flows(draw: st.DrawFn) -> dict[str, Any]:
+    """Return one flow; its end may be missing, and even lie before its begin."""
+    end = draw(st.none() | TIMES)
+    return {
+        "time": draw(TIMES),
+        "time_end": end,
+        "src_ip": draw(st.sampled_from((*ADDRESSES, None))),
+        "dst_ip": draw(st.sampled_from((*ADDRESSES, None))),
+        "nat_src_ip": draw(st.sampled_from((None, None, *ADDRESSES))),
+        "nat_dst_ip": draw(st.sampled_from((None, None, *ADDRESSES))),
+    }
+
+
+HISTORY = st.lists(events(), max_size=12)
+FLOWS = st.lists(flows(), min_size=1, max_size=12)
