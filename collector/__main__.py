@@ -15,16 +15,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collector import settings as settings_file
 from collector.control import ControlServer
 from collector.errors import CollectorError
-from collector.pipeline import Pipeline
-from collector.receive.receiver import Receiver
 from collector.records import Clock
 from collector.settings import CollectorSettings
 from collector.spool import SpoolReader, first_position
+
+if TYPE_CHECKING:
+    from collector.pipeline import Pipeline
 
 READ_BYTES = 8 << 20
 IDLE_S = 0.05
@@ -38,6 +39,9 @@ def receive(
     home: Path, settings: CollectorSettings, stop: threading.Event, *, clock: Clock, ready: Ready
 ) -> None:
     """Take bytes off sockets into the spool until `stop` is set."""
+    # Each process imports only its own stages: the receiver stays a fifth of the sealer's size.
+    from collector.receive.receiver import Receiver
+
     with Receiver(home, settings, clock=clock) as receiver:
         ready()
         while not stop.is_set() and not receiver.wait(IDLE_S):
@@ -48,6 +52,8 @@ def seal(
     home: Path, settings: CollectorSettings, stop: threading.Event, *, clock: Clock, ready: Ready
 ) -> None:
     """Turn the spool into sealed segments until `stop` is set; then seal what is left."""
+    from collector.pipeline import Pipeline
+
     pipeline = Pipeline(home, settings, clock=clock, boot_id=boot_id())
     pipeline.start(first_position(home / "spool"))
     reader = SpoolReader(home / "spool", pipeline.position)

@@ -11,6 +11,7 @@ import typer
 
 from appliance.cli.context import Context
 from appliance.errors import WrongUse
+from captive_portal.people import first_admin
 from collector import durable
 from collector.settings import SETTINGS_FILE
 
@@ -59,7 +60,7 @@ def init(
         raise WrongUse(f"{home} is a home already", hint="start it with: prathu up")
     _check(site, name)
     make_home(home, site=site, name=name)
-    password = _first_admin(home, site, admin)
+    password = first_admin(home, site, admin)
     shown = {"home": str(home), "site": site, "admin": admin, "one_time_password": password}
     context.show(shown)
     context.say("The password is shown only now and must be changed at the first sign-in.")
@@ -84,9 +85,3 @@ def _check(site: str, name: str) -> None:
         )
     if not name.isprintable() or '"' in name or "\\" in name:
         raise WrongUse("--name has a sign that settings cannot hold", hint="leave out quotes")
-
-
-def _first_admin(home: Path, site: str, account: str) -> str:
-    from captive_portal.people import first_admin
-
-    return first_admin(home, site, account)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -39,16 +40,29 @@ def options(
     ctx.obj = context.Context(home=home, as_json=as_json, quiet=quiet, debug=debug)
 
 
-VERBS: tuple[ModuleType, ...] = ()
-"""The modules that bring the verbs, in the order of `prathu --help`."""
-
-for verb in VERBS:
-    verb.register(app)
+VERBS: Mapping[str, str] = {
+    "init": "init",
+    "up": "up",
+    "status": "status",
+    "check": "check",
+    "inspect": "inspect",
+    "ingest": "ingest",
+    "search": "search",
+    "who": "who",
+    "seal": "seal",
+    "verify": "verify",
+    "people": "people",
+    "sessions": "sessions",
+    "demo-traffic": "demo",
+}
+"""Verb to its module in this folder, in the order of `prathu --help`."""
 
 
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line; every expected error is one line on stderr and a status."""
-    debug = "--debug" in (arguments if arguments is not None else sys.argv)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    register(arguments)
     try:
         app(args=arguments)
     except (BoxError, CollectorError, PortalError, OSError) as error:
@@ -56,6 +70,28 @@ def run(arguments: list[str] | None = None) -> None:
             raise
         print(f"prathu: {_one_line(error)}", file=sys.stderr)
         sys.exit(_status(error))
+
+
+def register(arguments: Sequence[str]) -> None:
+    """Add the verb that `arguments` name, or all when they name none.
+
+    One verb alone, because each process of the box is a verb too: the receiver must not carry the
+    memory of the search engine.
+    """
+    verb = _verb(arguments)
+    for module in dict.fromkeys(VERBS.values() if verb is None else (VERBS[verb],)):
+        import_module(f"appliance.cli.{module}").register(app)
+
+
+def _verb(arguments: Sequence[str]) -> str | None:
+    """Return the first known verb, unless another word stands before it."""
+    words = iter(arguments)
+    for word in words:
+        if word == "--home":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word if word in VERBS else None
+    return None
 
 
 def _status(error: Exception) -> int:

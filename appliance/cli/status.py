@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from collector.store.catalog import Catalog
 
 from appliance import settings as box_settings
 from appliance.cli import offline
@@ -19,6 +18,8 @@ from appliance.cli.up import PROCESSES
 from collector.control import ask
 from collector.errors import CollectorError
 from collector.spool import size_bytes
+from collector.store.catalog import Catalog
+from collector.store.schema import LOGS
 
 ASK_S = 5.0
 
@@ -84,14 +85,20 @@ def _stored(home: Path, free: int) -> dict[str, Any]:
     path = home / "catalog.sqlite"
     if not path.exists():
         return {}
-    with Catalog.open(path) as catalog:
-        totals = catalog.totals()
     stored: dict[str, Any] = {}
     daily = 0.0
-    for total in totals:
-        days = max((total.received_max - total.received_min) / 86_400e6, 1 / 24)
-        daily += total.size / days
-        stored[total.log] = {"rows": total.rows, "bytes": total.size, "files": total.files}
+    with Catalog.open(path) as catalog:
+        for log in sorted(LOGS):
+            files = catalog.files(log, by="received")
+            stored[log] = {
+                "rows": sum(file.rows for file in files),
+                "bytes": sum(file.size for file in files),
+                "files": len(files),
+            }
+            if files:
+                first = min(file.received_min for file in files)
+                last = max(file.received_max for file in files)
+                daily += stored[log]["bytes"] / max((last - first) / 86_400e6, 1 / 24)
     stored["disk_days_left"] = int(free / daily) if daily else None
     return stored
 

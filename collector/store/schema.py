@@ -92,8 +92,7 @@ class LogSchema:
 
 
 def _constant(text: str, rows: int) -> pa.Array[Any]:
-    codes = pa.array(np.zeros(rows, np.int32))
-    return pa.DictionaryArray.from_arrays(codes, pa.array([text], pa.string()))
+    return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text], pa.string()))
 
 
 _COMMON = (("time", "time"), ("received", "time"), ("source", "str"), ("site", "str"))
