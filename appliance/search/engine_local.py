@@ -24,6 +24,7 @@ from appliance.search import display, duck, times
 from appliance.search.addresses import Address
 from appliance.search.duck import Limits, Runner, Vanished
 from appliance.search.question import Asked, Question, parse
+from appliance.settings import BoxSettings
 from collector.records import AuditEvent, Binding, Clock
 from collector.store.catalog import FILE as CATALOGUE
 from collector.store.catalog import Catalog, FileEntry, PersonName
@@ -347,3 +348,16 @@ def _merged(best: pa.Table, table: pa.Table, most: int) -> pa.Table:
 
 def _oldest(table: pa.Table) -> int:
     return int(pc.min(table["time"]).cast(pa.int64()).as_py())
+
+
+def engine_of(
+    home: Path,
+    settings: BoxSettings,
+    record_audit: Callable[[AuditEvent], None],
+    *,
+    clock: Clock,
+) -> LocalEngine:
+    """Return an engine over a home, with the limits and sites of its settings."""
+    limits = Limits(seconds=settings.admin.query_seconds, memory_mb=settings.admin.query_memory_mb)
+    sites = {site.id: site.networks for site in settings.sites}
+    return LocalEngine(home, limits, record_audit, clock=clock, sites=sites)

@@ -1,0 +1,129 @@
+"""`prathu search`: asks the logs, and writes the answer for people or programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from appliance import settings as box_settings
+from appliance.cli import report
+from appliance.cli.context import Context, unix_actor, wall_clock
+from appliance.errors import NotFound, WrongUse
+from appliance.search import export, times
+from appliance.search.engine_local import Answer, Asker, LocalEngine, engine_of
+from appliance.search.question import Asked
+from collector.records import AuditEvent
+
+FORMATS = ("table", *export.WRITERS, "duckdb")
+SHOWN = 100
+"""Rows when no limit is given and people read them."""
+WRITTEN = 100_000
+"""Rows when no limit is given and they go to a file."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("search")(search)
+
+
+def search(  # noqa: PLR0913  # the options of interfaces
+    ctx: typer.Context,
+    question: Annotated[list[str], typer.Argument(help="What to look for; * is everything.")],
+    log: Annotated[str, typer.Option(help="flows, sessions, events, coverage or audit.")] = "flows",
+    since: Annotated[str, typer.Option("--from", help="Begin: 2569-11-22T08:00, -2h …")] = "-24h",
+    until: Annotated[str, typer.Option("--to", help="End, not included.")] = "now",
+    limit: Annotated[int, typer.Option(help="Most rows; 100 on the screen.")] = 0,
+    form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "",
+    out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+    site: Annotated[list[str] | None, typer.Option(help="Only this site; may be repeated.")] = None,
+    fail_empty: Annotated[bool, typer.Option(help="Status 1 when nothing is found.")] = False,
+) -> None:
+    """Ask the logs. The question is written to the audit log before the answer is shown."""
+    context: Context = ctx.obj
+    form = form or ("json" if context.as_json else "table")
+    _check(form, out)
+    with open_engine(context) as engine:
+        asked = Asked(
+            log=log,
+            sites=tuple(site) if site else None,
+            start_us=times.parse(since, engine.now_us).us,
+            end_us=times.parse(until, engine.now_us).us,
+            limit=limit or (SHOWN if form == "table" else WRITTEN),
+        )
+        answer = engine.ask(engine.parse(" ".join(question), asked), Asker(actor=unix_actor()))
+    _tell(context, answer)
+    _write(context, answer, form, out)
+    if fail_empty and not answer.table.num_rows:
+        raise NotFound("nothing was found")
+
+
+def open_engine(context: Context) -> LocalEngine:
+    """Return the engine of the home; its acts go to the audit log of the box."""
+    home, settings = context.home, box_settings.load(context.home)
+
+    def record(event: AuditEvent) -> None:
+        report.tell(home, settings, "audit", [event])
+
+    return engine_of(home, settings, record, clock=wall_clock)
+
+
+def _check(form: str, out: Path | None) -> None:
+    if form not in FORMATS:
+        raise WrongUse(f"no format is called {form!r}", hint=f"there are: {', '.join(FORMATS)}")
+    if form == "duckdb" and out is None:
+        raise WrongUse("a DuckDB file needs a name", hint="give one: --out answer.duckdb")
+    if form == "parquet" and out is None and sys.stdout.isatty():
+        raise WrongUse("Parquet is not for the screen", hint="give a file: --out answer.parquet")
+    if out is not None and not out.resolve().parent.is_dir():
+        raise WrongUse(f"there is no folder {out.resolve().parent}", hint="make it first")
+
+
+def _tell(context: Context, answer: Answer) -> None:
+    context.say(answer.question.thai)
+    context.say(answer.question.english)
+    for note in answer.question.notes:
+        context.say(note)
+    if answer.truncated:
+        context.say(f"there are more than {answer.question.limit} rows: these are the newest")
+    if answer.coverage:
+        count = len(answer.coverage)
+        context.say(
+            f"the log has {count} gaps in this period, see: prathu search '*' --log coverage"
+        )
+
+
+def _write(context: Context, answer: Answer, form: str, out: Path | None) -> None:
+    if form == "table":
+        _table(context, answer, out)
+    elif form == "duckdb" and out is not None:
+        export.write_duckdb(answer, out)
+    elif out is None:
+        export.WRITERS[form](answer, sys.stdout.buffer)
+        sys.stdout.flush()
+    else:
+        beside = out.with_name(out.name + ".tmp")
+        with beside.open("wb") as file:
+            export.WRITERS[form](answer, file)
+        beside.replace(out)
+    if out is not None:
+        context.say(f"{answer.table.num_rows} rows written to {out}")
+
+
+def _table(context: Context, answer: Answer, out: Path | None) -> None:
+    columns = list(answer.columns)
+    rows = export.rows_of(answer.table.select(columns))
+    if out is None:
+        Context(context.home, as_json=False, quiet=context.quiet, debug=False).show_rows(
+            rows, columns
+        )
+        return
+    lines = ["\t".join(columns), *("\t".join(_word(v) for v in row.values()) for row in rows)]
+    out.write_text(os.linesep.join(lines) + os.linesep, encoding="utf-8")
+
+
+def _word(value: object) -> str:
+    return "" if value is None else " ".join(str(value).split())
