@@ -130,10 +130,14 @@ class Pipeline:
         self._worker.start()
 
     def stop(self) -> None:
-        """Seal everything fed so far and let go of the home."""
+        """Seal everything fed so far, say that the stop was meant, and let go of the home."""
         self.seal_now()
-        self._worker.stop()
         durable.replace(self._home / "state" / "stopped", self._boot_id.encode())
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the home and leave what is not sealed in the spool, for the next start."""
+        self._worker.stop()
         self._catalog.close()
         self._lock.release()
 

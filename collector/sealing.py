@@ -64,6 +64,8 @@ class SealWorker:
         """Seal what was put, then end."""
         self._put(None)
         self._thread.join()
+        for sealer in self._sealers.values():
+            sealer.stop()
         self.check()
 
     def put(self, batch: Sequence[Closed]) -> None:

@@ -1,0 +1,290 @@
+"""Frames in, sealed rows out: every durable frame exactly once, whatever happens between."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid5
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from collector.pipeline import Pipeline
+from collector.records import Frame, FrameKind, SessionEvent
+from collector.settings import CollectorSettings, SealSettings, Site
+from collector.spool import SpoolReader, SpoolWriter, first_position
+from collector.store.catalog import Catalog
+
+SPACE = UUID("2f2b1c1e-6a0f-4a51-8d0e-3c1b5a7a9d10")
+BOOT = "3e0b7a52-54f3-4a8e-9a7e-0c8b8c1d2e3f"
+BEGIN = datetime(2026, 11, 22, 3, 30, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that stands where the test puts it."""
+
+    def __init__(self) -> None:
+        self.now = BEGIN
+
+    def __call__(self) -> int:
+        return ns(self.now)
+
+
+def ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+
+
+def v5(at: datetime, first_port: int, count: int, *, host: int = 1) -> bytes:
+    """Return a NetFlow v5 datagram of `count` flows of 10.0.0.`host`, each of its own port."""
+    seconds = int(at.timestamp())
+    head = struct.pack("!HHIIIIBBH", 5, count, 100_000, seconds, 0, first_port, 0, 0, 0)
+    records = [
+        struct.pack(
+            "!4s4s4sHHIIIIHHBBBBHHBBH",
+            *(bytes([10, 0, 0, host]), bytes([203, 0, 113, 9]), bytes(4), 1, 2, 3, 400),
+            *(99_000, 99_500, first_port + i, 443, 0, 24, 6, 0, 0, 0, 0, 0, 0),
+        )
+        for i in range(count)
+    ]
+    return head + b"".join(records)
+
+
+def flow_frame(at: datetime, first_port: int, count: int, **more: object) -> Frame:
+    host = int(str(more.get("host", 1)))
+    return Frame(
+        kind=FrameKind.FLOW,
+        site=str(more.get("site", "school-a")),
+        received_ns=ns(at),
+        wire_ns=ns(at),
+        address="192.0.2.1",
+        port=50_000,
+        local_port=2055,
+        payload=v5(at, first_port, count, host=host),
+    )
+
+
+def session_frame(at: datetime, person: str, address: str, **more: object) -> Frame:
+    start = more.get("start", at)
+    assert isinstance(start, datetime)
+    site = str(more.get("site", "school-a"))
+    event = SessionEvent(
+        event_id=uuid5(SPACE, f"{person}{address}{start}{site}"),
+        session=uuid5(SPACE, f"session {person}"),
+        event="start",
+        time=start,
+        start=start,
+        site=site,
+        method="portal",
+        person=uuid5(SPACE, person),
+        addresses=(address,),
+        account=person,
+        full_name=f"เด็กชาย {person}",
+    )
+    return Frame(
+        kind=FrameKind.SESSION,
+        site=site,
+        received_ns=ns(at),
+        wire_ns=ns(at),
+        transport="local",
+        payload=event.to_json(),
+    )
+
+
+class Home:
+    """A home with a spool that a test fills and a pipeline that it may stop at any point."""
+
+    def __init__(
+        self, folder: Path, *, rows: int = 1 << 19, sites: Sequence[str] = ("school-a",)
+    ) -> None:
+        self.folder = folder
+        self.clock = Clock()
+        self.settings = CollectorSettings(
+            sites=tuple(Site(id=site) for site in sites), seal=SealSettings(rows=rows)
+        )
+        (folder / "run").mkdir()
+        (folder / "spool").mkdir()
+
+    def write(self, frames: Sequence[Frame]) -> None:
+        with SpoolWriter(
+            self.folder / "spool", self.settings.spool, clock=self.clock, fatal=lambda _: None
+        ) as spool:
+            for frame in frames:
+                spool.append(frame)
+
+    def start(self) -> tuple[Pipeline, SpoolReader]:
+        pipeline = Pipeline(self.folder, self.settings, clock=self.clock, boot_id=BOOT)
+        pipeline.start(first_position(self.folder / "spool"))
+        return pipeline, SpoolReader(self.folder / "spool", pipeline.position)
+
+    def run(self) -> Pipeline:
+        pipeline, reader = self.start()
+        while frames := reader.read(4096):
+            pipeline.feed(frames)
+        pipeline.stop()
+        return pipeline
+
+    def sealed(self, log: str, site: str = "school-a") -> pa.Table:
+        files = sorted((self.folder / "logs" / site / log).rglob("*.parquet"))
+        return pa.concat_tables([pq.read_table(file) for file in files])
+
+    def ports(self, site: str = "school-a") -> Counter[int]:
+        return Counter(self.sealed("flows", site)["src_port"].to_pylist())
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def stream(count: int, step: timedelta = timedelta(seconds=1)) -> Iterator[Frame]:
+    for i in range(count):
+        yield flow_frame(BEGIN + i * step, 10_000 + 10 * i, 10)
+
+
+def test_flows_carry_the_person_who_held_the_address(home: Home) -> None:
+    seen = BEGIN + timedelta(seconds=30)
+    home.write(
+        [
+            session_frame(BEGIN, "malee", "10.0.0.1"),
+            flow_frame(seen, 1000, 3),
+            flow_frame(seen, 2000, 2, host=7),
+        ]
+    )
+    home.run()
+    rows = home.sealed("flows").select(["src_port", "person", "certainty", "via"]).to_pylist()
+    named = {row["src_port"]: (row["person"], row["certainty"], row["via"]) for row in rows}
+    malee = str(uuid5(SPACE, "malee"))
+    assert [named[1000 + i] for i in range(3)] == [(malee, "sure", "src_ip")] * 3
+    assert [named[2000 + i] for i in range(2)] == [(None, "unknown", None)] * 2
+
+
+def test_a_process_that_dies_anywhere_stores_every_frame_once(home: Home) -> None:
+    """It is left with rows that are not sealed, at another place each time."""
+    frames = list(stream(60))
+    home.write(frames)
+    for fed in (0, 7, 23, 40, 41, 60):
+        pipeline, reader = home.start()
+        while pipeline.position < fed and (some := reader.read(1)):
+            pipeline.feed(some)
+        if fed in (23, 41):
+            pipeline.seal_now()
+        pipeline.close()
+    home.run()
+    assert home.ports() == Counter(range(10_000, 10_600))
+
+
+def test_a_full_segment_ends_its_interval_between_two_frames(tmp_path: Path) -> None:
+    home = Home(tmp_path, rows=25)
+    home.write(list(stream(7)))
+    home.run()
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        files = catalog.files("flows")
+    assert sorted((f.spool_from, f.spool_to, f.rows) for f in files) == [
+        (0, 2, 20),
+        (2, 4, 20),
+        (4, 6, 20),
+        (6, 7, 10),
+    ]
+    assert home.ports() == Counter(range(10_000, 10_070))
+
+
+def test_an_interval_ends_on_the_full_hour(home: Home) -> None:
+    home.write(list(stream(4, timedelta(minutes=20))))
+    pipeline, reader = home.start()
+    for _ in range(4):
+        home.clock.now += timedelta(minutes=20)
+        pipeline.feed(reader.read(1))
+    pipeline.stop()
+    with Catalog.open(home.folder / "catalog.sqlite") as catalog:
+        found = sorted((f.seq, f.rows) for f in catalog.files("flows"))
+    assert found == [(0, 20), (1, 20)]
+
+
+def test_what_is_not_sealed_yet_can_be_searched(home: Home) -> None:
+    home.write(list(stream(3)))
+    pipeline, reader = home.start()
+    pipeline.feed(reader.read(1 << 20))
+    pipeline.flush()
+    with Catalog.open(home.folder / "catalog.sqlite") as catalog:
+        (part,) = catalog.files("flows")
+    assert (part.kind, part.rows) == ("part", 30)
+    pipeline.stop()
+
+
+def test_a_session_told_late_reaches_open_rows_and_is_listed_for_sealed_ones(home: Home) -> None:
+    home.write([flow_frame(BEGIN, 1000, 2)])
+    pipeline, reader = home.start()
+    pipeline.feed(reader.read(1 << 20))
+    pipeline.seal_now()
+    sealed = next((home.folder / "logs").rglob("flows/**/*.parquet")).read_bytes()
+    home.write(
+        [
+            flow_frame(BEGIN + timedelta(minutes=5), 2000, 2),
+            session_frame(
+                BEGIN + timedelta(minutes=9),
+                "anan",
+                "10.0.0.1",
+                start=BEGIN - timedelta(hours=1),
+            ),
+        ]
+    )
+    while frames := reader.read(1 << 20):
+        pipeline.feed(frames)
+    pipeline.stop()
+    anan = str(uuid5(SPACE, "anan"))
+    rows = home.sealed("flows").select(["src_port", "person"]).to_pylist()
+    assert {row["src_port"]: row["person"] for row in rows} == {
+        1000: None,
+        1001: None,
+        2000: anan,
+        2001: anan,
+    }
+    with Catalog.open(home.folder / "catalog.sqlite") as catalog:
+        (late,) = catalog.late_bindings(sites=["school-a"], address="10.0.0.1")
+        (name,) = catalog.persons(text="anan")
+    assert (late.person, name.person) == (anan, anan)
+    assert next((home.folder / "logs").rglob("flows/**/0.parquet")).read_bytes() == sealed
+
+
+def test_an_event_told_twice_is_stored_once(home: Home) -> None:
+    home.write([session_frame(BEGIN, "malee", "10.0.0.1")] * 3)
+    pipeline = home.run()
+    assert home.sealed("sessions").num_rows == 1
+    assert pipeline.counts["repeated"] == 2
+
+
+def test_two_sites_with_the_same_addresses_know_nothing_of_one_another(tmp_path: Path) -> None:
+    home = Home(tmp_path, sites=("school-a", "school-b"))
+    seen = BEGIN + timedelta(seconds=5)
+    home.write(
+        [
+            session_frame(BEGIN, "malee", "10.0.0.1", site="school-a"),
+            flow_frame(seen, 1000, 1, site="school-a"),
+            flow_frame(seen, 2000, 1, site="school-b"),
+        ]
+    )
+    home.run()
+    assert home.sealed("flows", "school-a")["person"].to_pylist() == [str(uuid5(SPACE, "malee"))]
+    assert home.sealed("flows", "school-b")["person"].to_pylist() == [None]
+
+
+def test_a_frame_of_no_known_site_is_counted_and_not_fatal(home: Home) -> None:
+    home.write([flow_frame(BEGIN, 1000, 1, site="elsewhere"), flow_frame(BEGIN, 2000, 1)])
+    pipeline = home.run()
+    assert pipeline.counts["malformed"] == 1
+    assert home.ports() == Counter([2000])
+
+
+def test_the_spool_lets_go_of_what_is_sealed(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.settings = home.settings.model_copy(
+        update={"spool": home.settings.spool.model_copy(update={"file_bytes": 1 << 16})}
+    )
+    for _ in range(3):
+        home.write(list(stream(300)))
+        home.run()
+    assert first_position(tmp_path / "spool") >= 600
