@@ -33,18 +33,28 @@ class Box:
     alone: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     admin_password: str = ""
 
-    def init(self, *, site: str = "school-a", settings: str = "") -> None:
-        """Make the home; `settings` is TOML that goes beside the settings it begins with."""
+    def init(
+        self,
+        *,
+        site: str = "school-a",
+        settings: str = "",
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make the home.
+
+        Args:
+            site: Its first site.
+            settings: TOML that goes beside the settings it begins with.
+            secrets: Name and text of files under `nas/`.
+        """
         answer = json.loads(self.prathu("init", "--site", site))
         self.admin_password = answer["one_time_password"]
         folder = self.home / "prathu.d"
         folder.mkdir(exist_ok=True)
         (folder / "test.toml").write_text(settings, encoding="utf-8")
+        for name, text in (secrets or {}).items():
+            (self.home / "nas" / name).write_text(text, encoding="ascii")
         self.prathu("check")
-
-    def secret(self, name: str, text: str) -> None:
-        """Keep the secret of a NAS under the home."""
-        (self.home / "nas" / name).write_text(text, encoding="ascii")
 
     def up(self) -> None:
         """Start `prathu up` and wait until each process says that it is ready."""

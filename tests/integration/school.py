@@ -153,6 +153,12 @@ class School:
         wrapper.chmod(0o755)
         return wrapper
 
+    def send(self, host: str, payload: bytes, address: str, port: int) -> None:
+        """Send one UDP datagram from a host of the school."""
+        python = str(REPO / ".venv/bin/python")
+        visit = str(Path(__file__).with_name("visit.py"))
+        self._run(host, [python, "-I", visit, "send", address, str(port), payload.hex()])
+
     def translations(self) -> list[dict[str, str]]:
         """Return the gateway's NAT table as the kernel tells it: both tuples of each connection."""
         listed = self._run("gateway", ["conntrack", "-L", "-n"], check=False)

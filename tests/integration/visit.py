@@ -1,4 +1,4 @@
-"""What a person's device does: fetch a page, or ask for a name. Run inside a namespace.
+"""What a host does: fetch a page, ask for a name, send a datagram. Run inside a namespace.
 
 Prints one JSON object: when it began (seconds since the epoch), from which port, and the answer.
 """
@@ -40,5 +40,17 @@ def dns(server: str, name: str) -> dict[str, object]:
     return {"time": began, "port": port, "address": socket.inet_ntoa(answer[-4:])}
 
 
+def send(address: str, port: str, payload: str) -> dict[str, object]:
+    """Send one datagram, given in hex."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+        return {"sent": wire.sendto(bytes.fromhex(payload), (address, int(port)))}
+
+
 if __name__ == "__main__":
-    print(json.dumps(http(sys.argv[2]) if sys.argv[1] == "http" else dns(*sys.argv[2:])))
+    match sys.argv[1:]:
+        case ["http", url]:
+            print(json.dumps(http(url)))
+        case ["dns", server, name]:
+            print(json.dumps(dns(server, name)))
+        case ["send", address, port, payload]:
+            print(json.dumps(send(address, port, payload)))
