@@ -36,6 +36,16 @@ class Cursor:
         start, self._at = self._at, self._at + size
         return self._payload[start : self._at]
 
+    def peek(self) -> int:
+        """Return the next byte and stay before it.
+
+        Raises:
+            Malformed: none is left.
+        """
+        if not self.remaining:
+            raise Malformed(f"wanted a byte at offset {self._at}, none left")
+        return self._payload[self._at]
+
     def uint(self, size: int) -> int:
         """Return the next unsigned integer."""
         return int.from_bytes(self.take(size), "big")

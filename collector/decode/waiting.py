@@ -104,7 +104,12 @@ class WaitingSets:
         ]
 
     def restore(self, state: list[Any]) -> None:
-        """Keep the sets that `snapshot` described."""
+        """Keep the sets that `snapshot` described, and no others."""
+        self._sets.clear()
+        self._of_template.clear()
+        self._of_exporter.clear()
+        self._exporter_bytes.clear()
+        self.bytes = 0
         for key, template, body, values in state:
             *plain, (header, samplers) = values
             rates = Rates(header, tuple((number, rate) for number, rate in samplers))

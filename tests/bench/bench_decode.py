@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from collector.decode.batch import Batch
 from collector.decode.decoder import FlowDecoder
+from collector.decode.intake import Intake
+from collector.decode.limits import Limits
 from collector.records import Frame, FrameKind
 
 FIELDS = (
@@ -101,31 +102,41 @@ def measure(work: Callable[[], object], repeats: int = 5) -> float:
     return best
 
 
+def _walk(batches: list[list[Frame]]) -> None:
+    intake = Intake(Limits())
+    for datagrams in batches:
+        for datagram in datagrams:
+            intake.add(datagram)
+        intake.take()
+
+
+def _decode(batches: list[list[Frame]]) -> None:
+    decoder = FlowDecoder("bench")
+    for datagrams in batches:
+        for batch, _ in decoder.heaps(datagrams):
+            for field in range(len(FIELDS)):
+                batch.uint(field)
+
+
+def _flows(batches: list[list[Frame]]) -> None:
+    decoder = FlowDecoder("bench")
+    for datagrams in batches:
+        decoder.decode(datagrams)
+
+
 def main() -> None:
     """Measure and print."""
     rows = 240_000
     datagrams = frames(rows)
     batches = [datagrams[at : at + 1000] for at in range(0, len(datagrams), 1000)]
 
-    def walk() -> list[int]:
-        decoder = FlowDecoder("bench")
-        return [len(decoder.read(batch)) for batch in batches]
-
-    def decode() -> None:
-        decoder = FlowDecoder("bench")
-        for datagrams in batches:
-            chunks = decoder.read(datagrams)
-            batch = Batch(chunks[0].layout, [chunk.body for chunk in chunks])
-            for field in range(len(FIELDS)):
-                batch.uint(field)
-
-    def flows() -> None:
-        decoder = FlowDecoder("bench")
-        for datagrams in batches:
-            decoder.decode(datagrams)
-
-    figures = {name.__name__: measure(name) for name in (walk, decode, flows)}
-    report = {"flows": rows, "fields": len(FIELDS), "per_datagram": PER_DATAGRAM}
+    work = {
+        "walk": lambda: _walk(batches),
+        "decode": lambda: _decode(batches),
+        "flows": lambda: _flows(batches),
+    }
+    figures = {name: measure(each) for name, each in work.items()}
+    report: dict[str, float] = {"flows": rows, "fields": len(FIELDS), "per_datagram": PER_DATAGRAM}
     report |= {f"{name}_s": round(value, 4) for name, value in figures.items()}
     report |= {f"{name}_flows_per_cpu_s": round(rows / value) for name, value in figures.items()}
     print(json.dumps(report))

@@ -1,0 +1,63 @@
+"""The account of what is missing: the journal of datagrams becomes coverage events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from collector.decode.intake import Counters, Entry, Numbered
+from collector.decode.losses import Loss, Losses
+from collector.decode.sequence import Kind, Step
+
+_KINDS = {
+    Kind.GAP: "sequence-gap",
+    Kind.LATE: "sequence-late",
+    Kind.RESTART: "exporter-restart",
+    Kind.FROZEN: "sequence-frozen",
+}
+_NOTES = {
+    Kind.RESTART: "the sequence begins anew: what was lost in between cannot be told",
+    Kind.FROZEN: "the exporter does not count: losses cannot be seen",
+}
+
+
+def settle(
+    journal: Sequence[Entry], counts: Mapping[int, int], losses: Losses, counters: Counters
+) -> None:
+    """Tell the losses of each datagram in turn.
+
+    Args:
+        journal: One entry for each datagram, in order.
+        counts: Records in the chunks that had to be decoded to be counted, by rank.
+        losses: Where they are told.
+        counters: Whose lost records are added to.
+    """
+    for entry in journal:
+        losses.tick(entry.frame, entry.now_us)
+        for loss in entry.losses:
+            losses.add(loss, entry.frame, entry.now_us)
+        if entry.numbered is None:
+            continue
+        step = _step(entry.numbered, counts)
+        if step.kind > Kind.NEXT:
+            if step.kind is Kind.GAP:
+                counters.lost_records += step.records
+            losses.add(_loss(entry.numbered, step), entry.frame, entry.now_us)
+
+
+def _step(numbered: Numbered, counts: Mapping[int, int]) -> Step:
+    records = numbered.records
+    if records >= 0:
+        records += sum(counts[rank] for rank in numbered.chunks)
+    return numbered.stream.sequence.step(numbered.number, records, restarted=numbered.restarted)
+
+
+def _loss(numbered: Numbered, step: Step) -> Loss:
+    lost, note = None, _NOTES.get(step.kind, "")
+    if step.kind is Kind.GAP:
+        lost = step.records
+        if step.in_datagrams:
+            note = f"{step.lost} datagrams; records estimated by the mean of a datagram"
+    elif step.kind is Kind.LATE:
+        note = f"about {step.records} records that were counted as lost came late"
+    span = numbered.before_us, numbered.wire_us
+    return Loss(_KINDS[step.kind], numbered.source, "records", lost, *span, note)
