@@ -42,7 +42,7 @@ test: lint ## everything that this machine can prove
 .PHONY: soak
 soak: ## what is too long for `make test`; figures in build/soak.json
 	@packaging/setup/setup test
-	$(PYTEST) -m soak tests
+	$(PYTEST) -s -m soak tests
 
 .PHONY: fuzz
 fuzz: ## every parser property for long

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from appliance.cli.main import app
+from appliance.cli import main
 from appliance.settings import BoxSettings
 from tests import defaults
 from tests.conftest import REPO
@@ -160,7 +160,8 @@ def test_every_setting_has_its_sentence() -> None:
 
 def verbs() -> Iterator[str]:
     """Yield every verb, those of groups with the name of their group."""
-    command = typer.main.get_command(app)
+    main.register([])
+    command = typer.main.get_command(main.app)
     for name, verb in sorted(getattr(command, "commands", {}).items()):
         below = getattr(verb, "commands", None)
         yield from (f"{name} {inner}" for inner in sorted(below)) if below else (name,)
@@ -170,6 +171,15 @@ def test_every_verb_is_described() -> None:
     pages = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
     told = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     assert [verb for verb in verbs() if f"prathu {verb}" not in told] == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    lost = []
+    for page in [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#]+)[)#]", page.read_text(encoding="utf-8")):
+            if "://" not in target and not (page.parent / target).exists():
+                lost.append(f"{page.relative_to(REPO)}: {target}")
+    assert lost == []
 
 
 def test_the_changelog_tells_of_this_version() -> None:
