@@ -6,7 +6,7 @@ The columns are exactly those of the schema document, in its order, in the types
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,10 @@ def read(path: Path, schema: LogSchema) -> pa.Table:
     """
     text = [field.name for field in schema.arrow if pa.types.is_dictionary(field.type)]
     try:
-        with pq.ParquetFile(path, read_dictionary=text) as file:
-            _check(file.schema_arrow, schema, path)
+        metadata = pq.read_metadata(path)
+        _check_names(metadata.schema.names, schema, path)
+        with pq.ParquetFile(path, metadata=metadata, read_dictionary=text) as file:
+            _check_types(file.schema_arrow, schema, path)
             table = file.read()
         table = table.replace_schema_metadata(None).cast(schema.arrow)
     except (OSError, pa.ArrowException) as error:
@@ -81,13 +83,17 @@ def read(path: Path, schema: LogSchema) -> pa.Table:
     return table.unify_dictionaries().combine_chunks()
 
 
-def _check(found: pa.Schema, schema: LogSchema, path: Path) -> None:
-    """Any other column or type is refused, never cast."""
-    for field, wanted in zip(found, schema.arrow, strict=False):
-        if field.name != wanted.name or field.type not in (wanted.type, _plain(wanted.type)):
-            raise StoreError(f"{path}: {field.name} {field.type} where {wanted.name} belongs")
-    if len(found) != len(schema.arrow):
-        raise StoreError(f"{path} has {len(found)} columns, {schema.log} has {len(schema.arrow)}")
+def _check_names(found: Sequence[str], schema: LogSchema, path: Path) -> None:
+    if list(found) != list(schema.columns):
+        odd = sorted(set(found) ^ schema.columns.keys()) or ["their order"]
+        raise StoreError(f"{path} is not a segment of {schema.log}: {', '.join(odd)} differs")
+
+
+def _check_types(found: pa.Schema, schema: LogSchema, path: Path) -> None:
+    """Any other type is refused, never cast."""
+    for field, wanted in zip(found, schema.arrow, strict=True):
+        if field.type not in (wanted.type, _plain(wanted.type)):
+            raise StoreError(f"{path}: {field.name} is {field.type}, not {_plain(wanted.type)}")
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

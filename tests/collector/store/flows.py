@@ -16,7 +16,7 @@ START_US = 1_800_000_000_000_000
 HOUR_US = 3_600_000_000
 
 Ints = npt.NDArray[np.int64]
-Array: TypeAlias = pa.Array[Any]
+Array: TypeAlias = "pa.Array[Any]"
 
 
 def flows(
