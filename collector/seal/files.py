@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from collector.errors import StoreError
 from collector.seal import segment
 from collector.seal.canonical import Schema, check_types
 from collector.seal.fault import Refused
@@ -84,7 +85,7 @@ def check_rows(
         yield Finding(number=refused.number, place=parquet, text=str(refused))
     except segment.TagCollision:
         yield Finding(number="E-15", place=parquet, text="two subjects with one tag")
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, StoreError) as error:
         yield Finding(number="E-25", place=parquet, text=f"cannot be read: {error}")
 
 

@@ -310,9 +310,7 @@ class _Check:
         self.result.checkpoints += 1
         try:
             signed = note.parse(data)
-            told = note.parse_checkpoint(signed.text)
-            if told != Checkpoint(self.result.origin, size, root):
-                raise Refused("E-25", "origin, size and root are not those of the entries")
+            _check_text(signed, Checkpoint(self.result.origin, size, root))
             self._check_lines(signed, size)
         except Refused as refused:
             self._find(refused.number, name, str(refused))
@@ -370,3 +368,8 @@ class _Check:
             expected = whole[: 32 * width]
         if data != expected:
             raise Refused("E-25", "an older partial tile is not the beginning of the present one")
+
+
+def _check_text(signed: note.Note, expected: Checkpoint) -> None:
+    if note.parse_checkpoint(signed.text) != expected:
+        raise Refused("E-25", "origin, size and root are not those of the entries")

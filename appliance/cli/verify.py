@@ -1,0 +1,158 @@
+"""`prathu verify`: is all that was sealed there and unchanged, and if not, what and where."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from appliance.cli.context import Context, wall_clock
+from appliance.errors import WrongUse
+from appliance.search import times
+from collector.errors import SealError
+from collector.seal.fault import Refused
+from collector.seal.keys import KEK, Secrets
+from collector.seal.ledger import FOLDER
+from collector.seal.note import ED25519, VKey, parse_vkey
+from collector.seal.verify import Question, Report, parse_policy
+from collector.seal.verify import verify as check
+
+_SHOWN = 10
+"""Findings shown to people; `--json` has them all."""
+_WHY = {
+    "given": "given from outside",
+    "linked": "linked from the year behind it",
+    "genesis": "believed as the ledger itself names it: give --vkey with a copy kept elsewhere",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(verify)
+
+
+def verify(
+    ctx: typer.Context,
+    since: Annotated[str, typer.Option("--from", help="Open only what was received since.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Open only what was received before.")] = "",
+    deep: Annotated[bool, typer.Option("--deep", help="Check every byte and row.")] = False,
+    vkey: Annotated[list[str] | None, typer.Option(help="A log key to believe.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="A tlog-policy with log keys.")] = None,
+) -> None:
+    """Check ledger, checkpoints, continuity and files; deep, every byte and row."""
+    context: Context = ctx.obj
+    if not (context.home / FOLDER).is_dir():
+        raise WrongUse(f"no ledger in {context.home}", hint="--home says where the box's home is")
+    now_us = wall_clock() // 1000
+    question = Question(
+        deep=deep,
+        from_us=times.parse(since, now_us).us if since else None,
+        to_us=times.parse(until, now_us).end_us if until else None,
+        vkeys=_believe(vkey or [], policy),
+        kek=_ring_key(context.home) if deep else None,
+    )
+    with _bar(context) as bar:
+        report = check(context.home, question, read=_tables, progress=_Teller(bar))
+    _show(context, report, deep=deep)
+    raise typer.Exit(0 if report.whole else 1)
+
+
+def _believe(texts: list[str], policy: Path | None) -> tuple[VKey, ...]:
+    try:
+        keys = [parse_vkey(text) for text in texts]
+        if policy is not None:
+            keys += parse_policy(policy.read_text(encoding="utf-8"))
+    except (Refused, UnicodeDecodeError) as error:
+        raise WrongUse(f"{policy or '--vkey'}: {error}") from error
+    if any(key.kind != ED25519 or "/ledger/" not in key.name for key in keys):
+        raise WrongUse(
+            "a key to believe is the log key of a ledger, such as prathu verify --json shows"
+        )
+    if policy is not None and not keys:
+        raise WrongUse(f"{policy} names no log", hint="it needs a line: log VKEY")
+    return tuple(keys)
+
+
+def _ring_key(home: Path) -> bytes | None:
+    """Return the key that opens segment keys, None where it is not to be had."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    wrap = Path(folder) / "prathu.wrap" if folder else None
+    secret = wrap.read_bytes() if wrap is not None and wrap.is_file() else None
+    try:
+        key = Secrets(home, random=os.urandom, wrap=secret).read(KEK)
+    except (PermissionError, SealError):
+        return None
+    return key if key is not None and len(key) == 32 else None
+
+
+def _tables(path: Path) -> Iterator[pa.Table]:
+    """Give a segment a piece at a time, whatever its size."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=1 << 16):
+            yield pa.Table.from_batches([batch])
+
+
+class _Teller:
+    """Moves the bar."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        if self._task is None:
+            self._task = self._bar.add_task(what, total=of)
+        self._bar.update(self._task, description=what, completed=done, total=max(of, 1))
+
+
+def _bar(context: Context) -> Progress:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    quiet = context.quiet or not sys.stderr.isatty()
+    return Progress(*columns, console=console, transient=True, disable=quiet)
+
+
+def _show(context: Context, report: Report, *, deep: bool) -> None:
+    if context.as_json:
+        context.show({"whole": report.whole, "deep": deep, **asdict(report)})
+        return
+    for line in _lines(report, deep=deep):
+        print(line)
+
+
+def _lines(report: Report, *, deep: bool) -> Iterator[str]:
+    if report.findings:
+        first = report.findings[0]
+        yield f"not whole: {first.number} {first.place}: {first.text}"
+        for finding in report.findings[1:_SHOWN]:
+            yield f"  then: {finding.number} {finding.place}: {finding.text}"
+        if len(report.findings) > _SHOWN:
+            yield f"  and {len(report.findings) - _SHOWN} more: --json has them all"
+    else:
+        yield "whole: every entry, checkpoint and file is as it was sealed"
+    yield _counts(report, deep=deep)
+    for vkey, why in report.believed:
+        yield f"log key {vkey}: {_WHY[why]}"
+    yield from report.notes
+
+
+def _counts(report: Report, *, deep: bool) -> str:
+    counted: dict[str, Any] = {
+        "ledgers": report.ledgers,
+        "entries": report.entries,
+        "checkpoints": report.checkpoints,
+        "segments": report.segments,
+    }
+    if deep:
+        counted |= {"segments opened": report.opened, "rows checked": report.rows}
+    told = ", ".join(f"{count} {what}" for what, count in counted.items())
+    return told if deep else f"{told}; --deep checks every byte and row"
