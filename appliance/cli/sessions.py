@@ -1,0 +1,186 @@
+"""`prathu sessions`: who is on, and sessions taken in from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from appliance import settings as box_settings
+from appliance.cli import report
+from appliance.cli.context import Context
+from appliance.cli.sessions_file import PastSession, read
+from appliance.errors import WrongUse
+from appliance.search import times
+from appliance.settings import BoxSettings
+from captive_portal.__main__ import session_ids
+from captive_portal.__main__ import times as lasting
+from captive_portal.database import open_database
+from captive_portal.errors import PortalError, ReportError
+from captive_portal.people.accounts import People
+from captive_portal.sessions.keeper import Keeper
+from captive_portal.sessions.rows import Rows
+from captive_portal.sessions.session import Ids, Nas, Person, Session
+from collector.errors import CollectorError
+from collector.records import SessionEvent
+
+_COLUMNS = ["site", "account", "full_name", "addresses", "mac", "method", "nas", "start", "end"]
+_SHOWN_FAULTS = 20
+_TOGETHER = 200
+
+sessions_app = typer.Typer(invoke_without_command=True, help="Who is on, and who was.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.add_typer(sessions_app, name="sessions")
+
+
+@dataclass(frozen=True)
+class _Desk:
+    context: Context
+    settings: BoxSettings
+    people: People
+    rows: Rows
+
+
+@contextmanager
+def _desk(ctx: typer.Context) -> Iterator[_Desk]:
+    context: Context = ctx.obj
+    settings = box_settings.load(context.home)
+    engine = open_database(context.home, settings.database)
+    try:
+        yield _Desk(context, settings, People(engine), Rows(engine))
+    finally:
+        engine.dispose()
+
+
+@sessions_app.callback()
+def sessions(
+    ctx: typer.Context,
+    live: Annotated[bool, typer.Option("--live", help="Only those that go on.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 100,
+) -> None:
+    """Show the latest sessions; what was on at an earlier time, `prathu search --log sessions`."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with _desk(ctx) as desk:
+        found = desk.rows.open()[:limit] if live else desk.rows.recent(limit)
+        what = "live" if live else "latest"
+        report.act(
+            desk.context.home, desk.settings, "sessions", target=f"{what}, {len(found)} shown"
+        )
+        desk.context.show_rows([_line(one) for one in found], _COLUMNS)
+
+
+def _line(session: Session) -> dict[str, Any]:
+    person = session.person
+    return {
+        "session": str(session.id),
+        "site": session.site,
+        "account": person.account if person else "",
+        "full_name": person.full_name if person else "",
+        "addresses": " ".join(session.addresses),
+        "mac": session.mac,
+        "method": session.method,
+        "nas": session.nas.name,
+        "start": times.rfc3339(times.microseconds(session.start)),
+        "end": times.rfc3339(times.microseconds(session.end)) if session.end else None,
+        "cause": session.cause,
+    }
+
+
+@sessions_app.command("import")
+def import_(
+    ctx: typer.Context,
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV with the columns site,person,address,mac,nas,method,start,stop."),
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+) -> None:
+    """Take sessions in; an empty stop means still on. Bad rows are reported, good ones taken.
+
+    Unknown persons are made as shadow accounts. The same file twice changes nothing.
+    """
+    with _desk(ctx) as desk:
+        sites = {site.id for site in desk.settings.sites}
+        lines = list(read(_text(file), sites=sites, now=report.now()))
+        good = [line for line in lines if isinstance(line, PastSession)]
+        faults = [line for line in lines if isinstance(line, str)]
+        if not dry_run:
+            report.act(
+                desk.context.home,
+                desk.settings,
+                "sessions import",
+                target=f"{file.name}, {len(good)} rows",
+            )
+            _take(desk, good)
+        for fault in faults[:_SHOWN_FAULTS]:
+            typer.echo(fault, err=True)
+        desk.context.show({"sessions": len(good), "bad_rows": len(faults), "dry_run": dry_run})
+    if faults:
+        raise typer.Exit(1)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUse(f"cannot read {file}: {error}", hint="wanted CSV in UTF-8") from error
+
+
+def _take(desk: _Desk, lines: list[PastSession]) -> None:
+    ids = session_ids(desk.context.home)
+    keeper = Keeper(
+        desk.rows,
+        tell=partial(_tell, desk.context.home, desk.settings),
+        ids=ids,
+        times=lasting(desk.settings.portal),
+    )
+    for at in range(0, len(lines), _TOGETHER):
+        keeper.add([_session(desk, ids, line) for line in lines[at : at + _TOGETHER]])
+
+
+def _tell(home: Path, settings: BoxSettings, events: list[SessionEvent]) -> None:
+    try:
+        report.tell(home, settings, "session", events)
+    except CollectorError as error:
+        raise ReportError(str(error)) from error
+
+
+def _session(desk: _Desk, ids: Ids, line: PastSession) -> Session:
+    now = report.now()
+    try:
+        account = desk.people.shadow(line.site, line.person, now=now)
+    except PortalError as error:
+        raise WrongUse(f"line {line.number}: {error}") from error
+    person = Person(
+        id=account.id,
+        account=account.account,
+        full_name=account.full_name,
+        proofing=account.proofing,
+    )
+    parts = (line.site, account.id, line.addresses, line.start, line.method)
+    return Session(
+        id=ids.make("import", *parts),
+        site=line.site,
+        method=line.method,
+        person=person,
+        start=line.start,
+        last_seen=line.stop or now,
+        # What is still on elsewhere is believed for as long as a sign-in here.
+        expires=None if line.stop else now + lasting(desk.settings.portal).lasts,
+        end=line.stop,
+        addresses=line.addresses,
+        mac=line.mac,
+        nas=Nas(identifier=line.nas),
+        stopped=line.stop is not None,
+    )
