@@ -57,8 +57,8 @@ def inspect(
                 work.print_records(heaps)
     if summary:
         print(json.dumps(work.summary(), ensure_ascii=False, indent=None if context.as_json else 2))
-    elif work.faults or work.decoder.waiting:
-        context.say(work.remark())
+    elif remark := work.remark():
+        context.say(remark)
     if work.faults:
         raise WrongUse(work.faults[0], hint="wanted: pcap, pcapng, or one raw NetFlow datagram")
 
@@ -94,6 +94,8 @@ class _Inspection:
                         frames = []
         except Malformed as error:
             self.faults.append(f"{file}: {error}")
+        except OSError as error:
+            self.faults.append(f"{file}: {error.strerror or error}")
         if frames:
             yield self._heaps(frames, file)
 
@@ -235,7 +237,7 @@ class _Inspection:
         if self.decoder.waiting:
             sets = len(self.decoder.waiting)
             parts.append(f"{sets} sets wait for a template that is not in these files")
-        return "; ".join(parts) or "see the line below"
+        return "; ".join(parts)
 
 
 def _iso(moment_us: int | None) -> str | None:

@@ -93,12 +93,16 @@ def _unchanged(before: Ends | None, nat: Told, side: str, numbers: Mapping[str, 
     """Tell where neither address nor port of an end were translated."""
     if before is None or before.v4 is None:
         return np.zeros(len(nat[0]), np.bool_)
-    same: Mask = np.equal(before.v4[0], nat[0])
+    same = _equal(before.v4[0], nat[0])
     port, nat_port = numbers.get(f"{side}_port"), numbers.get(f"nat_{side}_port")
     if port is not None and nat_port is not None:
-        kept: Mask = np.equal(port[0], nat_port[0]) | ~_mask(*nat_port)
-        same = same & kept
+        same = _and(same, _equal(port[0], nat_port[0]) | ~_mask(*nat_port))
     return _and(same, before.v4[1])
+
+
+def _equal(one: Numbers, other: Numbers) -> Mask:
+    found: Mask = np.asarray(one == other)
+    return found
 
 
 def _mask(values: npt.NDArray[Any], valid: Mask | None) -> Mask:

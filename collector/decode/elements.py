@@ -15,8 +15,6 @@ IPFIX = 10
 REVERSE_PEN = 29305
 _CERT_PEN = 6871
 _CERT_REVERSE_BIT = 0x4000
-_V9_PLAIN_FROM = 32768
-"""NetFlow v9 has no enterprise bit: types from here on are plain types of the vendor."""
 
 _SCOPES = {
     1: "scopeSystem",
@@ -51,10 +49,10 @@ def table() -> dict[tuple[int, int], Element]:
     }
 
 
-def lookup(pen: int, number: int, version: int = IPFIX) -> Element:
+def lookup(pen: int, number: int) -> Element:
     """Return the element, made up from its number when the table does not have it."""
     known = table().get((pen, number))
-    if known is not None and not (pen == 0 and number >= _V9_PLAIN_FROM and version == IPFIX):
+    if known is not None:
         return known
     forward = None
     if pen == REVERSE_PEN:

@@ -148,7 +148,7 @@ class Intake:
         if message.sampling:
             stream.rates = stream.rates._replace(header=message.sampling)
         head = self._head(frame, message, stream)
-        records = 0
+        first, records = len(self.chunks), 0
         to_count: list[int] = []
         for set_id, body in message.sets:
             found = self._set(stream, head, set_id, body, to_count)
@@ -157,6 +157,7 @@ class Intake:
             records = -1
             self.counters.broken_sets += message.broken_sets
             self._lose("malformed", frame, message.broken_sets, "sets", "a set of wrong length")
+        self._place_boot(stream, first)
         self._entry.numbered = Numbered(
             stream,
             message.sequence,
@@ -168,6 +169,15 @@ class Intake:
             wire_us,
         )
         stream.uptime_ms, stream.last_us = message.uptime_ms, wire_us
+
+    def _place_boot(self, stream: Stream, first: int) -> None:
+        """Let records know when their exporter started, even if its options came after them."""
+        if stream.boot_us < 0:
+            return
+        for rank in range(first, len(self.chunks)):
+            chunk = self.chunks[rank]
+            if chunk.head.boot_us < 0:
+                self.chunks[rank] = chunk._replace(head=chunk.head._replace(boot_us=stream.boot_us))
 
     def _head(self, frame: Frame, message: Message, stream: Stream) -> Head:
         offset, wire_us = 0, frame.wire_ns // 1000
@@ -211,6 +221,8 @@ class Intake:
             return 0
         if layout.variable:
             to_count.append(len(self.chunks))
+        if head.rates is not stream.rates:
+            head = head._replace(rates=stream.rates)
         self._data(stream, head, layout, set_id, body)
         return 0 if layout.variable else len(body) // layout.least_bytes
 

@@ -71,7 +71,7 @@ class Layout:
         return tuple(
             elements.scope(field.id)
             if index < self.scopes and self.version != elements.IPFIX
-            else elements.lookup(field.pen, field.id, self.version)
+            else elements.lookup(field.pen, field.id)
             for index, field in enumerate(self.fields)
         )
 

@@ -19,8 +19,7 @@ from collector.decode.sampling import RATE_ELEMENTS, SAMPLER_ELEMENTS
 Element = tuple[int, int]
 """PEN and id."""
 
-_CERT = 6871
-_PALO_ALTO = 0
+_NTOP = 35632
 
 MOST: Mapping[str, int] = {"u8": 0xFF, "u16": 0xFFFF, "u32": 0xFFFFFFFF, "u64": (1 << 63) - 1}
 _BYTES: Mapping[str, int] = {"u8": 1, "u16": 2, "u32": 4, "u64": 7}
@@ -69,7 +68,7 @@ MACS: Mapping[str, tuple[Element, ...]] = {
 }
 
 TEXTS: Mapping[str, tuple[Element, ...]] = {
-    "app": ((0, 96), (0, 56701)),
+    "app": ((0, 96), (0, 56701), (_NTOP, 119), (0, 57591)),
     "host": ((0, 460),),
 }
 
