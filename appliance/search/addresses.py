@@ -8,7 +8,6 @@ that Spark says alike.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -43,9 +42,27 @@ def in_network(column: str, network: Network, bind: Bind) -> str:
 
 
 def between(column: str, first: Address, last: Address, bind: Bind) -> str:
-    """Return SQL that is true for the addresses from first to last, of one family."""
-    networks = ipaddress.summarize_address_range(first, last)
-    return "(" + " OR ".join(in_network(column, network, bind) for network in networks) + ")"
+    """Return SQL that is true for the addresses from first to last, both of one family.
+
+    The smallest network around both narrows; then the groups, filled up with zeros to one width,
+    are compared as text.
+    """
+    if isinstance(first, IPv4Address):
+        around = _around(first, last)
+        low, high = bind(_wide_v4(first)), bind(_wide_v4(last))
+        inside = f"{_filled(column, '.', 4, 3)} BETWEEN {low} AND {high}"
+        return f"({in_network(column, IPv4Network(around), bind)} AND {inside})"
+    narrowed = in_network(column, IPv6Network(_around(first, last)), bind)
+    low, high = bind(first.exploded), bind(last.exploded)
+    inside = f"{_filled(_spread(column), ':', 8, 4)} BETWEEN {low} AND {high}"
+    found = f"{column} NOT LIKE '%.%' AND {inside}"
+    begin = max(int(first), int(MAPPED.network_address))
+    end = min(int(last), int(MAPPED.broadcast_address))
+    if begin <= end:
+        low, high = bind(_wide_v4(_unmapped(begin))), bind(_wide_v4(_unmapped(end)))
+        quad = _filled(f"substr({column}, 8)", ".", 4, 3)
+        found = f"({found} OR {column} LIKE '%.%' AND {quad} BETWEEN {low} AND {high})"
+    return f"({narrowed} AND {found})"
 
 
 def starts_with(column: str, prefix: str, bind: Bind) -> str:
@@ -96,6 +113,26 @@ def _in_v6(column: str, network: IPv6Network, bind: Bind) -> str:
         part = f"lpad(split_part({spread}, ':', {i + 1}), 4, '0')"
         conditions.append(f"{part} BETWEEN {bind(f'{low[i]:04x}')} AND {bind(f'{high[i]:04x}')}")
     return "(" + " AND ".join(conditions) + ")"
+
+
+def _around(first: Address, last: Address) -> tuple[int, int]:
+    """Return address and length of the smallest network with both."""
+    bits = (int(first) ^ int(last)).bit_length()
+    return int(first) >> bits << bits, first.max_prefixlen - bits
+
+
+def _unmapped(address: int) -> IPv4Address:
+    return IPv4Address(address & 0xFFFFFFFF)
+
+
+def _wide_v4(address: Address) -> str:
+    return ".".join(f"{octet:03}" for octet in address.packed)
+
+
+def _filled(text: str, sign: str, count: int, width: int) -> str:
+    """Return SQL for the groups of an address, each filled up with zeros."""
+    parts = [f"lpad(split_part({text}, '{sign}', {i + 1}), {width}, '0')" for i in range(count)]
+    return f"concat_ws('{sign}', {', '.join(parts)})"
 
 
 def _groups(address: IPv6Address) -> list[int]:
