@@ -45,24 +45,23 @@ def test_every_flow_of_a_signed_in_client_carries_the_person(day: Day) -> None:
                 rows = day.flows(question)
                 told = {e.sender for e in EXPORTERS}
                 assert told <= {row["source"] for row in rows}
-                assert {row["account"] for row in rows} == {PEOPLE[address]}
+                assert {row.get("account") for row in rows} == {PEOPLE[address]}
                 assert {row["certainty"] for row in rows} == {"sure"}
 
 
 def test_no_other_flow_carries_a_person(day: Day) -> None:
     for row in day.flows():
         ends = {row["src_ip"], row["dst_ip"]}
-        ports = {row["src_port"], row["dst_port"]}
+        ports = {row.get("src_port"), row.get("dst_port")}
         if BOX in ends:
             continue  # signing in itself runs while the sign-in happens
         known = {PEOPLE.get(end) for end in ends} - {None}
-        times = [used for used in (day.before, day.signed, day.after)]
-        assert row["account"] is None or {row["account"]} == known
+        assert "account" not in row or {row["account"]} == known
         for client, address in CLIENTS.items():
-            free = [times[0]] + ([times[2]] if client != "client1" else [])
+            free = [day.before] + ([day.after] if client != "client1" else [])
             free_ports = {used[client][kind] for used in free for kind in ("tcp", "udp")}
             if address in ends and ports & free_ports:
-                assert row["account"] is None, row
+                assert "account" not in row, row
 
 
 def test_who_names_both_and_nobody_before(day: Day) -> None:
@@ -95,15 +94,15 @@ def test_who_names_the_person_behind_the_public_address(day: Day) -> None:
 
 def test_syslog_is_kept_as_it_came_over_udp_and_tcp(day: Day) -> None:
     rows = day.box.rows("search", "*", "--log", "events", "--from", "-1h", "--format", "jsonl")
-    told = {(row["transport"], row["message"].strip()) for row in rows if row["message"]}
+    told = {(row["transport"], row["message"].strip()) for row in rows if row.get("message")}
     assert ("udp", "dhcp lease for somebody's phone") in told
     assert ("tcp", "link up on port 7 ✓ พอร์ต") in told
-    assert all(row["message"].strip() in row["raw"] for row in rows if row["message"])
+    assert all(row["message"].strip() in row["raw"] for row in rows if row.get("message"))
 
 
 def test_both_ways_to_be_known_make_sessions(day: Day) -> None:
     rows = day.box.rows("search", "*", "--log", "sessions", "--from", "-1h", "--format", "jsonl")
-    told = {(row["account"], row["method"], row["event"], row["ip"]) for row in rows}
+    told = {(row.get("account"), row["method"], row["event"], row.get("ip")) for row in rows}
     assert (SOMCHAI, "portal", "start", CLIENTS["client1"]) in told
     assert (SOMSRI, "accounting", "start", CLIENTS["client2"]) in told
     assert (SOMSRI, "accounting", "stop", CLIENTS["client2"]) in told
@@ -112,7 +111,7 @@ def test_both_ways_to_be_known_make_sessions(day: Day) -> None:
 def test_every_question_is_on_record(day: Day) -> None:
     day.flows("src_port:4711")
     rows = day.box.rows("search", "*", "--log", "audit", "--from", "-1h", "--format", "jsonl")
-    assert "src_port:4711" in {row["question"] for row in rows}
+    assert "src_port:4711" in {row.get("question") for row in rows}
 
 
 def test_all_of_it_is_whole(day: Day) -> None:
