@@ -167,7 +167,7 @@ def _app(home: Path, settings: BoxSettings, clock: Clock) -> Iterator[FastAPI]:
                     home=home,
                     settings=settings,
                     clock=clock,
-                    asking=LocalAsking(engine),
+                    asking=LocalAsking(engine, sites=list(sites)),
                     staff=PortalStaff(database, sites=list(sites), clock=clock),
                     control=ask,
                     demo=demo,

@@ -45,7 +45,7 @@ _SITES = (
     ("192.0.2.80", 443, TCP, 0.16),
     ("192.0.2.143", 993, TCP, 0.05),
     ("203.0.113.77", 80, TCP, 0.06),
-    ("10.20.0.1", 53, UDP, 0.17),
+    ("192.0.2.53", 53, UDP, 0.17),
 )
 """Address, port, protocol, and the share of all flows."""
 
@@ -112,16 +112,16 @@ class Traffic:
     def _talk(self, person: DemoPerson, end_ms: int) -> Iterator[DemoFlow]:
         site = self._dice.choice(len(_SITES), p=self._weights)
         address, port, protocol, _ = _SITES[site]
-        inside = address.startswith("10.")
+        short = port == 53
         six = protocol == TCP and self._dice.random() < 0.15
-        length_ms = 5 if inside else int(self._dice.integers(50, 8000))
+        length_ms = 5 if short else int(self._dice.integers(50, 8000))
         own_port = int(self._dice.integers(32768, 61000))
-        nat = "" if inside or six else PUBLIC
+        nat = "" if six else PUBLIC
         mine, theirs = person.address, address
         if six:
             mine, theirs = person.address6, f"2001:db8:{site + 1:x}::80"
         for outward in (True, False):
-            packets = 1 if inside else int(self._dice.geometric(0.05))
+            packets = 1 if short else int(self._dice.geometric(0.05))
             size = packets * int(self._dice.integers(60, 220 if outward else 1400))
             yield DemoFlow(
                 source=mine if outward else theirs,

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from html import escape
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.requests import ClientDisconnect
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.staticfiles import StaticFiles
 
 from appliance.errors import BoxError, WrongUse
@@ -23,7 +31,7 @@ from appliance.web import (
 )
 from appliance.web.deps import Deps
 from appliance.web.guard import Guard, hosts_for
-from appliance.web.render import STATIC, ErrorPage, page
+from appliance.web.render import STATIC, ErrorPage, page, wants_whole
 from appliance.web.seats import Seats, Tries
 from appliance.web.visitor import Forbidden, MustChange, NotSignedIn, Room, find
 from appliance.web.workers import TooBusy, Workers
@@ -128,6 +136,11 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return await _refused(request, 422, f"{place}: {fault.get('msg', 'wrong')}")
 
 
+async def _gone(_: Request, __: Exception) -> Response:
+    """Answer nobody: the browser went away before its form was here."""
+    return Response(status_code=400)
+
+
 async def _fault(request: Request, error: Exception) -> Response:
     # Starlette logs the traceback; the page says only that there is one.
     del error
@@ -138,6 +151,9 @@ async def _refused(request: Request, status: int, message: str) -> Response:
     if _is_api(request):
         return JSONResponse({"error": message}, status)
     visitor = await find(request)
+    if not wants_whole(request):
+        text = f'<p class="note bad" role="alert">{escape(visitor.texts(message))}</p>'
+        return HTMLResponse(text, status)
     content = ErrorPage(status=status, message=visitor.texts(message))
     return page(request, visitor, content, status=status)
 
@@ -153,5 +169,6 @@ HANDLERS: dict[type[Exception], Handler] = {
     CollectorError: _unavailable,
     HTTPException: _http,
     RequestValidationError: _invalid,
+    ClientDisconnect: _gone,
     Exception: _fault,
 }

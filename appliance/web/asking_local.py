@@ -32,8 +32,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class LocalAsking:
     """Asks a started `LocalEngine`. Safe to use from several threads."""
 
-    def __init__(self, engine: LocalEngine) -> None:
+    def __init__(self, engine: LocalEngine, *, sites: Sequence[str]) -> None:
         self._engine = engine
+        self._sites = tuple(sites)
 
     def search(self, wish: Wish, asker: Asker) -> Shown:
         """Return the newest rows that fit, and how many there are over time."""
@@ -44,7 +45,7 @@ class LocalAsking:
             thai=question.thai,
             english=question.english,
             notes=(*question.notes, *notes),
-            columns=wish.columns or answer.columns,
+            columns=wish.columns or self.usual_columns(wish.log),
             rows=answer.table.to_pylist(),
             total=sum(b.count for b in buckets) if buckets else _total(answer),
             more=answer.truncated,
@@ -85,7 +86,8 @@ class LocalAsking:
 
     def usual_columns(self, log: str) -> tuple[str, ...]:
         """Return the columns shown unless told otherwise."""
-        return tuple(COLUMNS[log])
+        # Where there is one site, its name in every row tells nothing.
+        return tuple(c for c in COLUMNS[log] if c != "site" or len(self._sites) > 1)
 
     def _question(self, wish: Wish) -> Question:
         asked = Asked(

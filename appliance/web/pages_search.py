@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, Request
@@ -115,10 +115,12 @@ async def search(request: Request, visitor: Searcher, room: TheRoom) -> Response
     part = await _answer(room, visitor, form, asked="q" in request.query_params)
     status = 422 if part.error else 200
     if not wants_whole(request):
-        return page(request, visitor, part, status=status)
+        response = page(request, visitor, part, status=status)
+        response.headers["HX-Push-Url"] = link("/search", form.values())
+        return response
     asking = room.deps.asking
     whole = SearchPage(
-        **{name: getattr(part, name) for name in ResultsPart.__dataclass_fields__},
+        **{f.name: getattr(part, f.name) for f in fields(part)},
         logs=tuple(LOGS),
         sites=room.deps.settings.sites,
         ranges=RANGES,
@@ -166,11 +168,7 @@ def _form(request: Request, room: Room) -> Form:
     given: Mapping[str, str] = request.query_params
     log = given.get("log", "flows")
     log = log if log in LOGS else "flows"
-    wanted = [*given.get("cols", "").split(","), *request.query_params.getlist("col")]
-    known = room.deps.asking.columns(log)
-    columns = tuple(dict.fromkeys(c for c in wanted if c in known))
-    if columns == room.deps.asking.usual_columns(log):
-        columns = ()
+    columns = _columns(request, room, log)
     limit = given.get("limit", "")
     site = given.get("site", "")
     frm, to = given.get("from", "").strip(), given.get("to", "").strip()
@@ -184,6 +182,16 @@ def _form(request: Request, room: Room) -> Form:
         limit=int(limit) if limit.isdecimal() and int(limit) in LIMITS else LIMITS[0],
         columns=columns,
     )
+
+
+def _columns(request: Request, room: Room, log: str) -> tuple[str, ...]:
+    """Return the columns wished for, in the order of a link; empty for the usual ones."""
+    usual, known = room.deps.asking.usual_columns(log), room.deps.asking.columns(log)
+    ticked = set(request.query_params.getlist("col"))
+    linked = request.query_params.get("cols", "").split(",")
+    wanted = [c for c in (*usual, *known) if c in ticked] or linked
+    columns = tuple(dict.fromkeys(c for c in wanted if c in known))
+    return () if columns == usual else columns
 
 
 def _wish(form: Form, room: Room) -> Wish:

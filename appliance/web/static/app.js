@@ -69,7 +69,18 @@
     }
   });
 
-  // The busy line and the button, while a question runs (htmx marks the form).
+  // What cannot be undone by a click is not done by one.
+  document.addEventListener("submit", (event) => {
+    const question = event.target.dataset.confirm;
+    if (question && !window.confirm(question)) event.preventDefault();
+  });
+
+  // On a small screen the answer is below the form: go there.
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const target = event.detail.target;
+    if (target.id === "results" && target.getBoundingClientRect().top > innerHeight * 0.8) target.scrollIntoView();
+  });
+
   document.addEventListener("htmx:sendError", () => {
     const results = document.getElementById("results");
     if (results) results.textContent = results.dataset.unreachable;
