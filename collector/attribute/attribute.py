@@ -55,6 +55,22 @@ class _End:
     inside: Bools
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the bindings of a batch say in one field: each distinct value once."""
+
+    codes: Codes
+    """Of each binding; one more at the end, -1, which place -1 takes."""
+    values: Sequence[str]
+
+    @classmethod
+    def of(cls, holders: Holders, field: str) -> _Told:
+        """Read `field` of all bindings."""
+        values = [getattr(binding, field) for binding in holders.bindings]
+        codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
+        return cls(np.array([*(codes[value] for value in values), -1], np.int32), list(codes))
+
+
 def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Table:
     """Return the flows `table`, all of one site, with the columns on people filled anew.
 
@@ -72,14 +88,15 @@ def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Tab
         ends.append(_end((plain, nat), slots, inside[0] | inside[1], (holders, begin, end_rank)))
     source, target = ends
     swap = _is_subject(target, source)
-    filled = _columns(_choose(swap, target, source), holders)
-    filled += _columns(_choose(swap, source, target), holders)
+    told = [_Told.of(holders, name) for name in ("person", "session", "method")]
+    filled = _columns(_choose(swap, target, source), told)
+    filled += _columns(_choose(swap, source, target), told)
     names = [*FILLED, *(f"peer_{name}" for name in FILLED)]
     for name, values in zip(names, filled, strict=True):
         table = table.set_column(table.column_names.index(name), name, values)
     unsure = [np.where(end.holder == SEVERAL, end.slot, _NONE) for end in ends]
-    told = candidates.tell(holders, unsure, begin, end_rank)
-    return table.set_column(table.column_names.index("candidates"), "candidates", told)
+    listed = candidates.tell(holders, unsure, begin, end_rank)
+    return table.set_column(table.column_names.index("candidates"), "candidates", listed)
 
 
 def _site(column: pa.ChunkedArray[Any]) -> str:
@@ -149,22 +166,12 @@ def _choose(where: Bools, one: _End, other: _End) -> _End:
     )
 
 
-def _columns(end: _End, holders: Holders) -> list[pa.Array[Any]]:
+def _columns(end: _End, told: Sequence[_Told]) -> list[pa.Array[Any]]:
     """Return the values of FILLED for one end."""
     sure = end.holder >= 0
     place = np.where(sure, end.holder, _NONE)
-    told = [
-        _dictionary(place, [getattr(binding, name) for binding in holders.bindings])
-        for name in ("person", "session", "method")
-    ]
     via = np.where(end.holder == NOBODY, _NONE, end.via)
     nobody = np.where(end.inside, np.int32(2), _NONE)
     certainty = np.where(sure, np.int32(0), np.where(end.holder == SEVERAL, np.int32(1), nobody))
-    return [*told, coded(via, VIA), coded(certainty, _CERTAINTY)]
-
-
-def _dictionary(places: Codes, values: Sequence[str]) -> pa.Array[Any]:
-    """Return the values at `places`, null at -1, with each distinct value once."""
-    distinct = {value: code for code, value in enumerate(dict.fromkeys(values))}
-    codes = np.array([*(distinct[value] for value in values), -1], np.int32)
-    return coded(codes[places], list(distinct))
+    columns = [coded(one.codes[place], one.values) for one in told]
+    return [*columns, coded(via, VIA), coded(certainty, _CERTAINTY)]

@@ -29,8 +29,8 @@ class Networks:
         found = np.zeros(len(addresses), bool)
         colon: Any = pc.match_substring(addresses, ":")
         longer = np.asarray(colon.fill_null(True), bool)
-        for place in np.flatnonzero(longer).tolist():
-            found[place] = self._is_inside(addresses[place].as_py())
+        long_texts = addresses.filter(pa.array(longer)).to_pylist()
+        found[longer] = [self._is_inside(text) for text in long_texts]
         found[~longer] = self._v4_inside(addresses.filter(pa.array(~longer)))
         return found
 
