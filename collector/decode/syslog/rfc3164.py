@@ -13,7 +13,7 @@ from collector.decode.syslog import times
 from collector.decode.syslog.header import Header, Priority, priority
 
 _CLOCK = r"\d{1,2}:\d\d:\d\d"
-_ZONE = rf"(?:(?:{'|'.join(times.ZONES)})(?![\w.-])|[+-]\d\d:?\d\d)"
+_ZONE = rf"(?:(?:{'|'.join(times.ZONES)})(?![\w.-])|[A-Z]{{3,5}}(?=:)|[+-]\d\d:?\d\d)"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 
 _TIMED = re.compile(
@@ -23,11 +23,11 @@ _TIMED = re.compile(
     (?:\d{{1,10}}:\ {{1,2}})?                # the host's own number,
     [*.]?                                    # and whether its clock is set
     (?:
-      (?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?\ )?
+      (?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?\ )?(?:(?P<early_year>\d{{4}})\ )?
       (?P<month>{_MONTH})\ {{1,2}}(?P<day>\d{{1,2}})(?:,?\ (?P<year>\d{{4}}))?\ {{1,2}}
       (?P<clock>{_CLOCK})(?:\ (?P<half>[AP]M))?(?:[.,](?P<part>\d{{1,9}}))?
       (?:\ ?(?P<zone>{_ZONE}))?(?:\ (?P<late_year>(?:19|20|25)\d\d)(?=\s|:\s|\Z))?
-    | (?P<date>\d{{4}}[-/]\d\d[-/]\d\d)[T\ ](?P<iso_clock>{_CLOCK})
+    | (?:1\ )?(?P<date>\d{{4}}[-/]\d\d[-/]\d\d)[T\ ](?P<iso_clock>{_CLOCK})
       (?:[.,](?P<iso_part>\d{{1,9}}))?(?:\ ?(?P<iso_zone>{_ZONE}))?
     | (?:1\ )?(?P<epoch>\d{{10}})(?:\.(?P<epoch_part>\d{{1,9}}))?(?=\ )
     )
@@ -35,7 +35,7 @@ _TIMED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_HOST = re.compile(r"\[?([\w.:/@()~-]{1,255})\]? +(?=\S)")
+_HOST = re.compile(r"\[?([^\s\[\]{}=\"|,;<>']{1,255})\]? +(?=\S)")
 _HOST_COLON = re.compile(r"([\w.:/@-]{1,255}) ?: +(?=%|CEF:|LEEF:)")
 _TAG = re.compile(
     r"""
@@ -106,7 +106,7 @@ def _time(found: re.Match[str], near_us: int) -> tuple[int | None, bool]:
         return times.at(
             year, month, day, found["iso_clock"], fraction=found["iso_part"], zone=zone
         ), zone is not None
-    zone, written = found["zone"], found["year"] or found["late_year"]
+    zone, written = found["zone"], found["early_year"] or found["year"] or found["late_year"]
     month, day = times.month_of(found["month"]), int(found["day"])
     clock = _clock_of_24(found["clock"], found["half"])
     if written is None:

@@ -12,7 +12,7 @@ _LONGEST = {"hostname": 255, "app name": 48, "process id": 128, "message id": 32
 _NESTED = 3
 
 _BEGIN = re.compile(r"<\d{1,3}>[1-9]\d{0,2} (?=-(?:[ \n]|\Z)|\d{4}-\d\d)")
-_FIELDS = re.compile(r"(\S+) (\S+) (\S+) (\S+) (\S+) (.*)\Z", re.DOTALL)
+_FIELDS = re.compile(r"(\S+) (\S+) (?!CEF:|LEEF:)(\S+) (\S+) (\S+) (.*)\Z", re.DOTALL)
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)\Z")
 _LOOSE_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt_](\d\d:\d\d:\d\d)(?:[.,](\d{1,18}))?([Zz]|[+-]\d\d:?\d\d)?\Z"
@@ -46,13 +46,7 @@ def _parse(text: str) -> Header | None:
     facility, severity, _, fault = priority(text)
     fields = _FIELDS.match(text, begin.end())
     if fields is None:
-        return Header(
-            "rfc5424",
-            text[begin.end() :],
-            facility,
-            severity,
-            fault=fault or "the header ends early",
-        )
+        return None  # some begin like this and go on like RFC 3164
     time_us, zoned, time_fault = _time(fields[1])
     names = [None if field == "-" else field for field in fields.groups()[1:5]]
     data, message, data_fault = _structured_data(fields[6])

@@ -271,6 +271,27 @@ VARIANTS = {
         "<13>Jan 25 01:58:06 host CEF:0|V|P|1|2|n|3|src=192.0.2.1",
         {"message": "CEF:0|V|P|1|2|n|3|src=192.0.2.1", "time_us": T, "hostname": "host"},
     ),
+    "LEEF behind the beginning of RFC 5424": (
+        "<13>1 2026-01-25T01:58:06+07:00 host LEEF:1.0|Vendor|Product|1|n|src=192.0.2.1 x y z",
+        {
+            "message": "LEEF:1.0|Vendor|Product|1|n|src=192.0.2.1 x y z",
+            "time_us": T,
+            "hostname": "host",
+        },
+    ),
+    "year first and a zone that nobody knows": (
+        "<189>rtr-1: 2026 Jan 25 01:58:06 AKDT: %MODULE-2-MOD: failed",
+        {
+            "message": "failed",
+            "hostname": "rtr-1",
+            "msg_id": "%MODULE-2-MOD",
+            "fault": "no such time: rtr-1: 2026 Jan 25 01:58:06 AKDT: ",
+        },
+    ),
+    "host in Thai": (
+        "<13>Jan 25 01:58:06 ห้องสมุด app: เข้าสู่ระบบ",
+        {"message": "เข้าสู่ระบบ", "time_us": T, "hostname": "ห้องสมุด", "app_name": "app"},
+    ),
     "no such day": (
         "<13>Feb 30 01:58:06 host app: m",
         {
