@@ -63,3 +63,8 @@ def console() -> Console:
 def unix_actor() -> str:
     """Return who sits at the command line, as `audit` names them."""
     return f"local:{os.environ.get('SUDO_USER') or os.environ.get('USER') or os.getuid()}"
+
+
+def error_console() -> Console:
+    """Return the console on stderr, for progress bars."""
+    return Console(stderr=True, highlight=False)

@@ -64,6 +64,7 @@ def up(
 def _run_here(home: Path, settings: BoxSettings, name: str) -> None:
     """Be the one process `name` until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
