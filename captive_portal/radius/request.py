@@ -73,7 +73,7 @@ def read(
     )
     calling, called = values.text("Calling-Station-Id"), values.text("Called-Station-Id")
     accounting = Accounting(
-        event_id=ids.make("radius", site, source, _fingerprint(request)),
+        event_id=ids.make("radius", site, source, _fingerprint(request, status)),
         status=status,
         time=time,
         site=site,
@@ -237,11 +237,12 @@ def _ssid(values: _Values, called: str) -> str:
     return vendors or (found[1] if found else "")
 
 
-def _fingerprint(request: packet.AcctPacket) -> str:
+def _fingerprint(request: packet.AcctPacket, status: str) -> str:
     """Return what stays the same when a NAS sends a packet again.
 
     RFC 2866 5.2: a retransmission counts Acct-Delay-Time up, and so gets another id and another
-    authenticator. When nothing else in the packet tells two updates apart, its id does.
+    authenticator. A session has one start and one stop; when nothing else in the packet tells two
+    updates apart, its id does.
     """
     octets: bytes = request.raw_packet
     digest, at, seen = hashlib.sha256(), _HEADER, set()
@@ -251,6 +252,6 @@ def _fingerprint(request: packet.AcctPacket) -> str:
         if octets[at] not in _CHANGING:
             digest.update(octets[at : at + size])
         at += size
-    if not seen & _TELLING_APART:
+    if status == "update" and not seen & _TELLING_APART:
         digest.update(octets[1:2])
     return digest.hexdigest()

@@ -127,14 +127,17 @@ def _resume(known: Session, *, ids: Ids) -> Session:
 
 
 def _belongs(known: Session, request: Accounting) -> bool:
-    """Say whether a packet is of this session, not of a later one with the same ids."""
-    began = request.began
-    if began is None:
-        # It does not say when: a packet long after a heard stop cannot be of that session.
-        return not known.stopped or request.time <= known.last_seen + SLACK
-    if request.status == "start" and not known.open and known.started:
-        return began <= known.last_seen
-    return began <= known.last_seen + SLACK
+    """Say whether a packet is of this session, not of a later one with the same ids.
+
+    The key has person and device in it, so that in doubt (a packet came late and does not say so)
+    it is the same one.
+    """
+    if request.status == "start":
+        slack = SLACK if known.open or not known.started else timedelta()
+        return request.time <= known.last_seen + slack
+    if not known.stopped:
+        return True
+    return (request.began or request.time) <= known.last_seen + SLACK
 
 
 def _begin(request: Accounting, person: Person | None, generation: int, *, ids: Ids) -> Session:
