@@ -193,8 +193,7 @@ def test_our_script_and_style_name_no_other_host() -> None:
 
 def english(page: str) -> str:
     """Return the text that people read, without what is the same in both languages."""
-    page = re.sub(r"<(script|code|svg|option|title)\b.*?</\1>|<[^>]+>", " ", page, flags=re.S)
-    return page
+    return re.sub(r"<(script|code|svg|option|title)\b.*?</\1>|<[^>]+>", " ", page, flags=re.S)
 
 
 @pytest.mark.parametrize("path", PAGES)
