@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from appliance.errors import BoxError
+from appliance.errors import BoxError, WrongUse
 from appliance.search import display, duck, times
 from appliance.search.addresses import Address
 from appliance.search.duck import Limits, Runner, Vanished
@@ -131,7 +131,19 @@ class LocalEngine:
         Raises:
             WrongQuestion: it cannot be read.
         """
+        self.check_sites(asked.sites or ())
         return parse(text, asked, Names(self.catalogue()), now_us=self.now_us)
+
+    def check_sites(self, sites: Sequence[str]) -> None:
+        """Refuse a site that the settings do not have.
+
+        Raises:
+            WrongUse: naming the site and those there are.
+        """
+        for site in sites:
+            if site not in self._networks:
+                known = ", ".join(self._networks)
+                raise WrongUse(f"no site is called {site!r}", hint=f"there are: {known}")
 
     def ask(self, question: Question, asker: Asker) -> Answer:
         """Return the newest rows that fit.

@@ -108,8 +108,10 @@ def who(engine: LocalEngine, question: WhoQuestion, asker: Asker) -> WhoAnswer:
     The act is recorded first.
 
     Raises:
+        WrongUse: an unknown site.
         BoxError: it could not be recorded, or the question used more than its share.
     """
+    engine.check_sites([question.site] if question.site else [])
     thai, english = who_text.asked(question.text)
     engine.record_act("who", question.text, f"{thai} / {english}", question.site, asker)
     with engine.runner() as run:
