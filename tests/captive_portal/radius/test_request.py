@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from captive_portal.radius import guard
 from captive_portal.radius import request as reader
 from captive_portal.radius.guard import Discard
 from captive_portal.radius.request import Heard
@@ -17,7 +18,6 @@ from tests.captive_portal.radius.test_guard import (
     PACKETS,
     attribute,
     client,
-    guard,
     request,
     through,
 )

@@ -1,0 +1,121 @@
+"""Accounts are found, checked and closed, and never lost."""
+
+from datetime import timedelta
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session
+
+from captive_portal.errors import PortalError, Refused
+from captive_portal.people import passwords
+from captive_portal.people.accounts import AccountRow, Kind, NewAccount, People, Role
+from tests.captive_portal.conftest import NOW, SITE
+
+
+def stored(engine: Engine, account: str) -> str:
+    with Session(engine) as db:
+        found = db.scalars(select(AccountRow.password).where(AccountRow.account == account)).one()
+    assert found is not None
+    return found
+
+
+def test_the_right_password_opens_in_any_spelling_of_the_name(people: People) -> None:
+    assert people.check(SITE, " SomChai ", "correct horse").full_name == "สมชาย ใจดี"
+
+
+@pytest.mark.parametrize(
+    ("site", "account", "password"),
+    [
+        (SITE, "somchai", "wrong"),
+        (SITE, "somchai", ""),
+        (SITE, "somchai", "x" * 10_000),
+        (SITE, "nobody", "correct horse"),
+        (SITE, "", ""),
+        ("school-b", "somchai", "correct horse"),
+    ],
+)
+def test_anything_else_is_refused_in_the_same_words(
+    people: People, site: str, account: str, password: str
+) -> None:
+    with pytest.raises(Refused) as error:
+        people.check(site, account, password)
+    assert str(error.value) == "account or password is not right"
+
+
+def test_pupils_and_staff_have_the_costs_they_are_worth(people: People, engine: Engine) -> None:
+    people.first_admin(SITE, now=NOW)
+    assert "$argon2id$v=19$m=19456,t=2,p=1$" in stored(engine, "somchai")
+    assert "$argon2id$v=19$m=65536,t=3,p=1$" in stored(engine, "admin")
+
+
+def test_a_hash_of_old_costs_is_made_anew_at_sign_in(people: People, engine: Engine) -> None:
+    old = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("correct horse")
+    with engine.begin() as connection:
+        connection.execute(update(AccountRow).values(password=old))
+    people.check(SITE, "somchai", "correct horse")
+    assert "m=19456,t=2" in stored(engine, "somchai")
+    assert people.check(SITE, "somchai", "correct horse").account == "somchai"
+
+
+def test_a_disabled_account_cannot_sign_in_and_is_still_there(people: People) -> None:
+    found = people.find(SITE, "somchai")
+    assert found is not None
+    people.disable(found.id, now=NOW)
+    people.disable(found.id, now=NOW + timedelta(days=1))
+    with pytest.raises(Refused):
+        people.check(SITE, "somchai", "correct horse")
+    again = people.get(found.id)
+    assert again is not None
+    assert again.disabled_at == NOW
+
+
+def test_a_shadow_is_made_once_and_becomes_the_account(people: People) -> None:
+    first = people.shadow(SITE, "สมหญิง", now=NOW)
+    assert (first.kind, first.has_password) == (Kind.SHADOW, False)
+    assert people.shadow(SITE, "สมหญิง ", now=NOW) == first
+    with pytest.raises(Refused):
+        people.check(SITE, "สมหญิง", "")
+    real = people.add(
+        NewAccount(site=SITE, account="สมหญิง", kind=Kind.PUPIL, password="long enough"), now=NOW
+    )
+    assert real.id == first.id
+    assert people.shadow(SITE, "สมหญิง", now=NOW).kind is Kind.PUPIL
+
+
+def test_an_account_exists_once_per_site(people: People) -> None:
+    with pytest.raises(PortalError, match="exists already"):
+        people.add(NewAccount(site=SITE, account="SOMCHAI"), now=NOW)
+    other = people.add(NewAccount(site="school-b", account="somchai"), now=NOW)
+    mine = people.find(SITE, "somchai")
+    assert mine is not None
+    assert other.id != mine.id
+
+
+def test_the_first_admin_must_change_the_password(people: People) -> None:
+    account, password = people.first_admin(SITE, now=NOW)
+    found = people.check(SITE, account, password)
+    assert (found.role, found.must_change) == (Role.ADMIN, True)
+    people.set_password(found.id, "a better one")
+    assert people.check(SITE, account, "a better one").must_change is False
+
+
+def test_passwords_are_one_whatever_the_keyboard_composes(people: People) -> None:
+    found = people.find(SITE, "somchai")
+    assert found is not None
+    people.set_password(found.id, "café-au-lait")
+    assert people.check(SITE, "somchai", "cafe\u0301-au-lait").id == found.id
+
+
+def test_short_and_endless_passwords_are_refused(people: People) -> None:
+    found = people.find(SITE, "somchai")
+    assert found is not None
+    for password in ("short", "x" * 257):
+        with pytest.raises(PortalError, match="password is"):
+            people.set_password(found.id, password)
+
+
+def test_one_time_passwords_differ_and_are_fit() -> None:
+    made = {passwords.one_time() for _ in range(100)}
+    assert len(made) == 100
+    assert not any(passwords.fault(password) for password in made)

@@ -1,0 +1,45 @@
+"""One account has one name, however it is typed."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captive_portal.people import names
+
+
+@given(st.text(max_size=40))
+def test_spellings_of_a_name_fold_to_one(text: str) -> None:
+    forms = {
+        names.folded(unicodedata.normalize(form, names.clean(text))) for form in ("NFC", "NFD")
+    }
+    assert len(forms) == 1
+    assert names.folded(names.folded(text)) == names.folded(text)
+    assert names.folded(f"  {text} ") == names.folded(text)
+
+
+def test_case_and_composition_do_not_matter() -> None:
+    assert names.folded("Somchai ") == names.folded("SOMCHAI")
+    assert names.folded("กำ") != names.folded("กํ")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "02-AA-00-00-00-01", "02:aa:00:00:00:01", "02aa.0000.0001", "02AA00000001",
+        "02-AA-00-00-00-01:school", " 02-aa-00-00-00-01 ",
+    ],
+)  # fmt: skip
+def test_every_spelling_of_a_mac_is_one(spelling: str) -> None:
+    assert names.mac(spelling) == "02:aa:00:00:00:01"
+
+
+@pytest.mark.parametrize("text", ["", "somchai", "02-AA-00-00-00", "02-AA-00-00-00-0G", "1" * 13])
+def test_what_is_no_mac_gives_none(text: str) -> None:
+    assert names.mac(text) == ""
+
+
+@pytest.mark.parametrize("account", ["", "a\0b", "a\u2028b", "x" * 254])
+def test_names_that_nobody_can_have(account: str) -> None:
+    assert names.fault(account)

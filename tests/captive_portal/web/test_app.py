@@ -1,0 +1,293 @@
+"""The pages as a device without cookies or scripts sees them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+
+from captive_portal.errors import ReportError
+from captive_portal.people.accounts import Account, Kind, NewAccount, People
+from captive_portal.sessions import portal
+from captive_portal.sessions.session import Person, Session
+from captive_portal.settings import SignIn
+from captive_portal.sign_in.local import LocalSignIn
+from captive_portal.web.app import Portal
+from captive_portal.web.neighbours import mac_of
+from captive_portal.web.sites import Places
+from captive_portal.web.tokens import VALID_NS, Tokens
+from tests.captive_portal.conftest import NOW, SITE
+
+NOW_NS = int(NOW.timestamp()) * 10**9
+PUPIL = "10.0.0.5"
+SITES = [(SITE, "โรงเรียน ก", ["10.0.0.0/8", "fd00::/8"]), ("school-b", "", ["172.16.0.0/12"])]
+
+
+@dataclass
+class Desk:
+    """Keeps sessions in memory."""
+
+    sessions: dict[tuple[str, str], Session] = field(default_factory=dict)
+    fails: bool = False
+
+    async def sign_in(self, site: str, account: Account, address: str, mac: str) -> Session:
+        self._may_fail()
+        person = Person(id=account.id, account=account.account, full_name=account.full_name)
+        hour = timedelta(hours=1)
+        made = portal.new(uuid4(), site, person, address, mac=mac, now=NOW, lasts=hour)
+        self.sessions[site, address] = made
+        return made
+
+    async def sign_out(self, session: Session) -> None:
+        self._may_fail()
+        del self.sessions[session.site, session.addresses[0]]
+
+    async def at(self, site: str, address: str) -> Session | None:
+        return self.sessions.get((site, address))
+
+    def _may_fail(self) -> None:
+        if self.fails:
+            raise ReportError("the collector cannot be told")
+
+
+@dataclass
+class School:
+    """The application and what is behind it."""
+
+    app: Portal
+    desk: Desk
+    people: People
+    now: list[int]
+
+    def device(self, address: str = PUPIL, **headers: str) -> TestClient:
+        return TestClient(
+            self.app.app(),
+            client=(address, 40_000),
+            base_url="http://portal.test",
+            follow_redirects=False,
+            headers=headers,
+        )
+
+
+@pytest.fixture
+def school(people: People) -> Iterator[School]:
+    now, desk = [NOW_NS], Desk()
+    with LocalSignIn(people, tries_per_minute=3, clock=lambda: now[0]) as local:
+        app = Portal(
+            SignIn(contact="ห้องคอมพิวเตอร์ โทร. 0-0000-0000"),
+            places=Places(SITES),
+            people=people,
+            local=local,
+            desk=desk,
+            clock=lambda: now[0],
+        )
+        yield School(app, desk, people, now)
+
+
+def token(page: str) -> str:
+    found = re.search(r'name="token" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def sign_in(device: TestClient, account: str = "somchai", password: str = "correct horse") -> int:
+    form = {"account": account, "password": password, "token": token(device.get("/").text)}
+    return int(device.post("/", data=form).status_code)
+
+
+def test_thai_first_and_english_one_click_away(school: School) -> None:
+    device = school.device()
+    page = device.get("/").text
+    assert '<html lang="th">' in page
+    assert 'href="/?lang=en"' in page
+    assert '<html lang="en">' in device.get("/?lang=en").text
+    assert '<html lang="th">' in device.get("/?lang=xx").text
+
+
+def test_pages_are_small_whole_and_from_here_alone(school: School) -> None:
+    device = school.device()
+    size = len(device.get("/portal.css").content)
+    for path in ("/", "/notice", "/?lang=en", "/nothing"):
+        answer = device.get(path)
+        assert len(answer.content) + size < 60_000
+        assert re.findall(r'(?:src|href|action)="(?!/|data:,)', answer.text) == []
+        assert "<script" not in answer.text
+        assert "set-cookie" not in answer.headers
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_every_field_has_its_label(school: School) -> None:
+    page = school.device().get("/").text
+    fields = set(re.findall(r'<input id="(\w+)"', page))
+    assert fields == set(re.findall(r'<label for="(\w+)"', page)) == {"account", "password"}
+
+
+def test_the_notice_says_what_the_law_asks_and_asks_no_consent(school: School) -> None:
+    page = school.device().get("/notice").text
+    for said in ("มาตรา 26", "24(6)", "90 วัน", "พนักงานเจ้าหน้าที่", "โรงเรียน ก", "ห้องคอมพิวเตอร์"):
+        assert said in page
+    assert "ข้าพเจ้ายินยอม" not in page
+    assert "90 วัน" in school.device().get("/").text
+
+
+def test_signing_in_shows_who_and_until_when_and_signing_out_ends_it(school: School) -> None:
+    device = school.device()
+    assert sign_in(device) == 303
+    page = device.get("/session").text
+    assert "สมชาย ใจดี" in page
+    assert PUPIL in page
+    assert "22 พ.ย. 2569 เวลา 11:00 น." in page
+    assert device.post("/session", data={"token": token(page)}).status_code == 200
+    assert device.get("/session").status_code == 303
+    assert school.desk.sessions == {}
+
+
+def test_a_wrong_password_and_an_unknown_name_read_the_same(school: School) -> None:
+    pages = []
+    for number, account in enumerate(("somchai", "nobody")):
+        device = school.device(f"10.0.1.{number}")
+        form = {"account": account, "password": "wrong", "token": token(device.get("/").text)}
+        answer = device.post("/", data=form)
+        assert answer.status_code == 403
+        pages.append(re.sub(r'value="[^"]*"', "", answer.text))
+    assert pages[0] == pages[1]
+    assert "ชื่อผู้ใช้หรือรหัสผ่านไม่ถูกต้อง" in pages[0]
+
+
+def test_what_is_typed_comes_back_as_text(school: School) -> None:
+    device = school.device()
+    form = {"account": '"><script>x', "password": "wrong", "token": token(device.get("/").text)}
+    answer = device.post("/", data=form)
+    assert "<script>" not in answer.text
+    assert "&lt;script&gt;" in answer.text
+
+
+def test_too_many_tries_have_to_wait_and_say_how_long(school: School) -> None:
+    device = school.device()
+    assert [sign_in(device, password="wrong") for _ in range(5)] == [403, 403, 403, 429, 429]
+    assert sign_in(device) == 429
+    assert sign_in(school.device("10.0.0.6")) == 303
+    school.now[0] += 61 * 10**9
+    assert sign_in(device) == 303
+
+
+def test_a_form_of_another_site_or_device_does_nothing(school: School) -> None:
+    mine, other = school.device(), school.device("10.0.0.6")
+    stolen = token(other.get("/").text)
+    for bad in ("", "x", stolen, f"{NOW_NS}.0", token(mine.get("/").text)[:-1]):
+        form = {"account": "somchai", "password": "correct horse", "token": bad}
+        assert mine.post("/", data=form).status_code == 403
+    assert school.desk.sessions == {}
+
+
+def test_a_page_open_for_too_long_asks_again(school: School) -> None:
+    device = school.device()
+    old = token(device.get("/").text)
+    school.now[0] += VALID_NS + 1
+    form = {"account": "somchai", "password": "correct horse", "token": old}
+    answer = device.post("/", data=form)
+    assert answer.status_code == 403
+    assert "เปิดไว้นานเกินไป" in answer.text
+
+
+def test_the_address_is_the_connections_whatever_headers_say(school: School) -> None:
+    told = {"X-Forwarded-For": "10.9.9.9", "Forwarded": "for=10.9.9.9"}
+    device = school.device(PUPIL, **told)
+    assert sign_in(device) == 303
+    assert list(school.desk.sessions) == [(SITE, PUPIL)]
+
+
+def test_sites_are_told_apart_and_outsiders_turned_away(school: School) -> None:
+    assert sign_in(school.device("172.16.0.9")) == 403
+    assert sign_in(school.device("::ffff:10.0.0.7")) == 303
+    assert sign_in(school.device("fd00::7")) == 303
+    answer = school.device("198.51.100.1").get("/")
+    assert answer.status_code == 403
+    assert "ไม่ได้อยู่ในเครือข่าย" in answer.text
+    assert list(school.desk.sessions) == [(SITE, "10.0.0.7"), (SITE, "fd00::7")]
+
+
+def test_when_the_collector_cannot_be_told_nobody_is_let_in_or_out(school: School) -> None:
+    device = school.device()
+    assert sign_in(device) == 303
+    school.desk.fails = True
+    page = device.get("/session").text
+    answer = device.post("/session", data={"token": token(page)})
+    assert (answer.status_code, "ขณะนี้ยังทำรายการไม่ได้" in answer.text) == (503, True)
+    assert sign_in(school.device("10.0.0.6")) == 503
+    assert list(school.desk.sessions) == [(SITE, PUPIL)]
+
+
+def test_a_one_time_password_leads_to_ones_own(school: School) -> None:
+    one_time = NewAccount(
+        site=SITE, account="malee", kind=Kind.PUPIL, password="given-once", must_change=True
+    )
+    school.people.add(one_time, now=NOW)
+    device = school.device()
+    form = {"account": "malee", "password": "given-once", "token": token(device.get("/").text)}
+    page = device.post("/", data=form).text
+    assert school.desk.sessions == {}
+    person = re.search(r'name="person" value="([^"]+)"', page)
+    assert person is not None
+    chosen = {"token": token(page), "person": person[1], "new": "my own words"}
+    assert device.post("/password", data={**chosen, "again": "other"}).status_code == 422
+    assert device.post("/password", data={**chosen, "again": "my own words"}).status_code == 303
+    assert list(school.desk.sessions) == [(SITE, PUPIL)]
+    again = device.post("/password", data={**chosen, "again": "my own words"})
+    assert again.status_code == 403
+    assert sign_in(device, "malee", "my own words") == 303
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe", b"a" * 9000, b"&".join([b"a=1"] * 50), b"account=%ZZ&token=%00"]
+)
+def test_forms_that_are_none_are_refused(school: School, body: bytes) -> None:
+    assert school.device().post("/", content=body).status_code in (403, 413)
+
+
+def test_the_api_answers_in_every_state(school: School) -> None:
+    device = school.device()
+    answer = device.get("/captive-portal/api")
+    assert answer.headers["content-type"] == "application/captive+json"
+    assert answer.json() == {"captive": True}
+    sign_in(device)
+    assert device.get("/captive-portal/api").json() == {
+        "captive": False,
+        "seconds-remaining": 3600,
+        "can-extend-session": True,
+    }
+    assert school.device("198.51.100.1").get("/captive-portal/api").json() == {"captive": False}
+    assert device.get("/healthz").text == "ok\n"
+
+
+def test_an_unknown_page_leads_back(school: School) -> None:
+    answer = school.device().get("/wp-login.php")
+    assert answer.status_code == 404
+    assert 'href="/?lang=th"' in answer.text
+
+
+def test_a_token_is_for_one_purpose_and_address() -> None:
+    tokens = Tokens(lambda: NOW_NS)
+    made = tokens.make("sign-in", PUPIL)
+    assert tokens.good(made, "sign-in", PUPIL)
+    assert not tokens.good(made, "sign-out", PUPIL)
+    assert not tokens.good(made, "sign-in", "10.0.0.6")
+    assert not Tokens(lambda: NOW_NS).good(made, "sign-in", PUPIL)
+    assert not tokens.good("๑๒.x", "sign-in", PUPIL)
+
+
+def test_the_kernels_neighbour_gives_the_mac(tmp_path: Path) -> None:
+    table = tmp_path / "arp"
+    table.write_text(
+        "IP address       HW type     Flags       HW address            Mask     Device\n"
+        "10.0.0.5         0x1         0x2         02:00:00:00:00:AA     *        br0\n"
+        "10.0.0.6         0x1         0x0         00:00:00:00:00:00     *        br0\n"
+    )
+    assert mac_of("10.0.0.5", table) == "02:00:00:00:00:aa"
+    assert mac_of("10.0.0.6", table) == mac_of("10.0.0.7", table) == ""
+    assert mac_of("10.0.0.5", tmp_path / "none") == ""
