@@ -35,7 +35,7 @@ _TIMED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_HOST = re.compile(r"\[?([^\s\[\]{}=\"|,;<>']{1,255})\]? +(?=\S)")
+_HOST = re.compile(r"\[?([^\s\[\]{}=\"|,;<>']{1,255})\]? +")
 _HOST_COLON = re.compile(r"([\w.:/@-]{1,255}) ?: +(?=%|CEF:|LEEF:)")
 _TAG = re.compile(
     r"""
