@@ -157,11 +157,12 @@ FLOWS = LogSchema(
         ("extra", "str"),
     ),
 )
-"""One flow. `time` is its corrected start, `clock` the verdict on the exporter's clock (`ok`,
-`skewed`, `implausible`, `none`). `nat_key` is the public IPv4 address of the inside end << 16 | its
-public port. `person` is at the inside end (the initiator when both ends are inside), known by the
-address in the column that `via` names; `certainty` is `sure`, `ambiguous` (no person then,
-`candidates` as JSON) or `unknown`."""
+"""One flow. `time` is its corrected start, `time_end` its end, `clock` the verdict on the
+exporter's clock (`ok`, `skewed`, `implausible`, `none`); `exporter_start` and `exporter_end` are
+what that clock said, where it is something else. `nat_*` are null where an end was not translated;
+`nat_key` is the public IPv4 address of the inside end << 16 | its public port. `person` is at the
+inside end (the initiator when both ends are inside), known by the address in the column that `via`
+names; `certainty` is `sure`, `ambiguous` (no person then, `candidates` as JSON) or `unknown`."""
 
 SESSIONS = LogSchema(
     log="sessions",

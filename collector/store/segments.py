@@ -20,14 +20,17 @@ from collector.store import stats
 from collector.store.schema import LOGS, LogSchema
 from collector.store.stats import FileStats
 
-ROW_GROUP = 122_880
-"""Rows that one thread of DuckDB reads at a time, and that one bloom filter tells of."""
+ROW_GROUP = 1 << 18
+"""Rows that one thread of DuckDB reads at a time, and that one bloom filter tells of. Twice the
+usual: every group repeats the dictionaries of addresses, an eighth of a file of flows."""
+DICTIONARY_BYTES = 8 << 20
+"""Room for the addresses of a whole row group."""
 
-_RISING = frozenset(("time", "time_end", "exporter_start", "exporter_end", "start", "expires"))
-"""Times with as many values as rows: differences are smaller than a dictionary."""
-_SCATTERED = frozenset(("nat_key", "nat_src_port", "nat_dst_port"))
-"""Numbers packed as differences because they are wide or often follow one another."""
-_UNLIKE = frozenset(("src_port", "dst_port", "packets", "raw", "message", "candidates"))
+REPEATS = 8
+"""Times that come so often each are kept in a dictionary; others as differences."""
+_SCATTERED = frozenset(("nat_src_port", "nat_dst_port"))
+"""Numbers packed as differences because they often follow one another."""
+_UNLIKE = frozenset(("src_port", "dst_port", "nat_key", "packets", "raw", "message", "candidates"))
 """Columns whose values seldom repeat: a dictionary would only be given up half way."""
 _NEEDLES = frozenset(
     ("person", "peer_person", "session", "peer_session", "nat_key", "actor", "acct_session_id")
@@ -46,7 +49,7 @@ def write(table: pa.Table, path: Path, schema: LogSchema) -> FileStats:
     """
     if table.schema != schema.arrow:
         raise StoreError(f"{path}: the table does not have the columns of {schema.log}")
-    deltas = [name for name in schema.columns if name in _RISING | _SCATTERED]
+    deltas = [name for name in schema.columns if name in _SCATTERED or _scattered(table, name)]
     repeating = [c for c in schema.columns if c not in _UNLIKE and c not in deltas]
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(
@@ -55,6 +58,7 @@ def write(table: pa.Table, path: Path, schema: LogSchema) -> FileStats:
         compression="zstd",
         compression_level=3,
         row_group_size=ROW_GROUP,
+        dictionary_pagesize_limit=DICTIONARY_BYTES,
         use_dictionary=repeating,  # type: ignore[arg-type]  # the stubs know only bool
         column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
         bloom_filter_options=_blooms(table, schema),
@@ -98,6 +102,14 @@ def _check_types(found: pa.Schema, schema: LogSchema, path: Path) -> None:
 
 def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+
+
+def _scattered(table: pa.Table, name: str) -> bool:
+    """Return whether `name` is a time that seldom repeats; as bits, times of whole ms waste ten."""
+    column = table[name].slice(0, ROW_GROUP)
+    if not pa.types.is_timestamp(column.type) or column.null_count == len(column):
+        return False
+    return name == "time" or pc.count_distinct(column).as_py() * REPEATS > len(column)
 
 
 def _blooms(table: pa.Table, schema: LogSchema) -> Mapping[str, Any]:

@@ -60,8 +60,6 @@ def flows(
         "site": constant(site, count),
         "observation_domain": ints(np.zeros(count)),
         "time_end": times(end),
-        "exporter_start": times(start),
-        "exporter_end": times(end),
         "exporter_sent": times(sent),
         "clock": constant("ok", count),
         "src_ip": either(up, inside, client, outside, server),
