@@ -20,7 +20,7 @@ from unittest import mock
 from collector import pipeline as pipeline_module
 from collector.decode.decoder import FlowDecoder
 from collector.seal.sealer import Sealer
-from collector.store import parts, rollup
+from collector.store import parts, rollup, segments
 from collector.store.open_log import OpenLog
 from tests.bench import questions
 from tests.integration.box import PORTS, Box, free_ports, loopback_settings
@@ -34,8 +34,8 @@ WATCHED: tuple[tuple[str, object, str], ...] = (
     ("parts", OpenLog, "cut"),
     ("read the parts again", parts, "read"),
     ("attribute, at sealing", pipeline_module.Pipeline, "_finish"),
-    ("write Parquet", pipeline_module, "_write_segment"),
-    ("read Parquet back", pipeline_module, "_read_segment"),
+    ("write Parquet", segments, "write_any"),
+    ("read Parquet back", segments, "read_any"),
     ("seal, all but Parquet", Sealer, "seal"),
     ("rollup", rollup, "make"),
 )

@@ -45,6 +45,8 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
 )
 """Name here, element of RFC 3954 and IPFIX, type."""
 
+Records = npt.NDArray[np.void]
+Mask = npt.NDArray[np.bool_]
 RECORD = np.dtype([(name, kind) for name, _, kind in FIELDS])
 
 
@@ -84,33 +86,53 @@ class Flows:
         return header + sets
 
     def _records(self, count: int) -> npt.NDArray[np.void]:
-        random = self._random
+        """Return conversations: the flow from inside, and beside it the one that answers."""
         records = np.zeros(count, RECORD)
-        client = (0x0A140000 + (random.zipf(1.3, count) - 1) % CLIENTS).astype(np.uint32)
-        place = self._places[(random.zipf(1.15, count) - 1) % PLACES]
-        port = random.integers(1024, 65535, count).astype(np.uint16)
-        kind = random.choice(4, count, p=(0.55, 0.25, 0.15, 0.05))
-        far = np.array((443, 443, 53, 80), np.uint16)[kind]
-        out = random.random(count) < 0.5
-        records["protocol"] = np.array((6, 17, 17, 6), np.uint8)[kind]
-        records["flags"] = np.where(records["protocol"] == 6, 0x1B, 0)
-        records["src"] = np.where(out, client, place)
-        records["dst"] = np.where(out, place, PUBLIC)
-        records["src_port"] = np.where(out, port, far)
-        records["dst_port"] = np.where(out, far, port)
-        records["nat_src"] = np.where(out, PUBLIC, place)
-        records["nat_dst"] = np.where(out, place, client)
-        records["nat_src_port"] = records["src_port"]
-        records["nat_dst_port"] = records["dst_port"]
-        records["next_hop"] = np.where(out, 0xC6336401, 0)
-        records["in_if"], records["out_if"] = np.where(out, 2, 1), np.where(out, 1, 2)
-        packets = np.minimum(random.lognormal(2.0, 1.2, count), 1e6).astype(np.uint32) + 1
-        records["packets"] = packets
-        records["bytes"] = packets * random.integers(60, 1200, count)
-        began = random.integers(1000, SPREAD_MS, count)
-        records["first"] = UPTIME_MS - began
-        records["last"] = UPTIME_MS - (began * random.random(count)).astype(np.int64)
+        out, back = records[0::2], records[1::2]
+        random, pairs = self._random, count // 2
+        kind = random.choice(4, pairs, p=(0.45, 0.2, 0.3, 0.05))
+        name = kind == 2
+        client = (0x0A140000 + (random.zipf(1.3, pairs) - 1) % CLIENTS).astype(np.uint32)
+        place = self._places[(random.zipf(1.15, pairs) - 1) % PLACES]
+        place = np.where(name, self._places[:1], place)
+        port = random.integers(1024, 65535, pairs).astype(np.uint16)
+        for flows in (out, back):
+            flows["protocol"] = np.array((6, 17, 17, 6), np.uint8)[kind]
+            flows["flags"] = np.where(flows["protocol"] == 6, 0x1B, 0)
+        out["src"], out["dst"], out["src_port"] = client, place, port
+        out["dst_port"] = np.array((443, 443, 53, 80), np.uint16)[kind]
+        out["nat_src"], out["nat_dst"] = PUBLIC, place
+        back["src"], back["dst"], back["dst_port"] = place, PUBLIC, port
+        back["src_port"] = out["dst_port"]
+        back["nat_src"], back["nat_dst"] = place, client
+        for flows in (out, back):
+            flows["nat_src_port"], flows["nat_dst_port"] = flows["src_port"], flows["dst_port"]
+        out["in_if"], out["out_if"], back["in_if"], back["out_if"] = 2, 1, 1, 2
+        out["next_hop"] = 0xC6336401
+        self._count(out, back, name)
+        self._time(out, back, name)
         return records
+
+    def _count(self, out: Records, back: Records, name: Mask) -> None:
+        """Fill packets and bytes: a name takes one packet each way, a page far more back."""
+        random, pairs = self._random, len(out)
+        packets = np.minimum(random.lognormal(2.0, 1.2, pairs), 1e6).astype(np.int64) + 2
+        out["packets"] = np.where(name, 1, packets)
+        back["packets"] = np.where(name, 1, packets + packets // 2)
+        asked, told = random.integers(58, 82, pairs), random.integers(90, 300, pairs)
+        out["bytes"] = np.where(name, asked, packets * random.integers(52, 200, pairs))
+        back["bytes"] = np.where(name, told, packets * random.integers(200, 1400, pairs))
+
+    def _time(self, out: Records, back: Records, name: Mask) -> None:
+        """Fill begin and end: the answer begins some milliseconds later, both end together."""
+        random, pairs = self._random, len(out)
+        began = random.integers(1000, SPREAD_MS, pairs)
+        later = random.integers(2, 60, pairs)
+        lasted = np.where(name, 0, (began * random.random(pairs)).astype(np.int64))
+        out["first"] = UPTIME_MS - began
+        back["first"] = UPTIME_MS - began + later
+        out["last"] = UPTIME_MS - began + lasted
+        back["last"] = UPTIME_MS - began + np.maximum(lasted, later)
 
 
 def template() -> bytes:

@@ -28,7 +28,7 @@ from tests.integration.box import Box, free_ports, loopback_settings
 
 SITE = "school-a"
 SETTINGS = """
-rows = 2048
+rows = 512
 interval_s = 60
 part_grace_s = 2.0
 """
