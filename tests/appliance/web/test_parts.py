@@ -41,7 +41,7 @@ def messages() -> set[str]:
     for path in WEB.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "texts":
-                found |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+                found |= {str(a.value) for a in node.args if isinstance(a, ast.Constant)}
     named = [f"log:{log}" for log in LOGS] + [f"range:{r}" for r in RANGES]
     named += [f"kind:{k}" for k in Kind] + [f"role:{r}" for r in Role]
     return found | set(named)
