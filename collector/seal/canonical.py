@@ -12,8 +12,6 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv6Address
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +22,7 @@ import rfc8785
 from typing_extensions import override
 
 from collector.seal.fault import Refused
+from collector.seal.spelling import ip_bytes, mac_bytes, uuid_bytes
 
 Matrix = npt.NDArray[np.uint8]
 Column = tuple[str, str]
@@ -359,57 +358,6 @@ def _one(column: pa.ChunkedArray[Any]) -> Any:  # noqa: ANN401  # the array clas
     if column.num_chunks == 1:
         return column.chunk(0)
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-
-@lru_cache(maxsize=1 << 16)
-def ip_bytes(text: bytes) -> bytes:
-    """Return family byte and 16 bytes of an address in its one canonical text.
-
-    Raises:
-        ValueError: not an address, or spelt another way.
-    """
-    try:
-        if b":" not in text:
-            packed = bytes(map(int, text.split(b".")))
-            if len(packed) == 4 and b"%d.%d.%d.%d" % tuple(packed) == text:
-                return b"\x04" + _MAPPED + packed
-        elif ip6_text(address := IPv6Address(text.decode("ascii"))) == text.decode("ascii"):
-            return b"\x06" + address.packed
-    except ValueError:
-        pass
-    raise ValueError(f"not an address in canonical text: {text!r}")
-
-
-_MAPPED = bytes(10) + b"\xff\xff"
-
-
-def ip6_text(address: IPv6Address) -> str:
-    """Return the text of RFC 5952, IPv4-mapped with a dotted tail."""
-    if address.packed.startswith(_MAPPED):
-        return "::ffff:" + ".".join(map(str, address.packed[12:]))
-    return address.compressed
-
-
-def mac_bytes(text: bytes) -> bytes:
-    """Return the 6 bytes of `aa:bb:cc:dd:ee:ff`.
-
-    Raises:
-        ValueError: spelt another way.
-    """
-    if not re.fullmatch(rb"[0-9a-f]{2}(:[0-9a-f]{2}){5}", text):
-        raise ValueError(f"not a MAC address in canonical text: {text!r}")
-    return bytes.fromhex(text.replace(b":", b"").decode())
-
-
-def uuid_bytes(text: bytes) -> bytes:
-    """Return the 16 bytes of a UUID, lower case with hyphens.
-
-    Raises:
-        ValueError: spelt another way.
-    """
-    if not re.fullmatch(rb"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", text):
-        raise ValueError(f"not a UUID in canonical text: {text!r}")
-    return bytes.fromhex(text.replace(b"-", b"").decode())
 
 
 def _hash(value: bytes) -> bytes:

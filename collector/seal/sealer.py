@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pyarrow as pa
-
 from collector import durable
 from collector.errors import SealError, StoreError
 from collector.seal import course, entries, files, ledger
+from collector.seal.batch import Entry, Interval, Sealed, Start, access_entry, numbers, sealed
 from collector.seal.canonical import parse_schema, read_schema
 from collector.seal.chain import Box, Chain, ClockState
 from collector.seal.course import Position
@@ -26,52 +25,9 @@ from collector.seal.fault import Refused
 from collector.seal.keys import Rings, Secrets, SiteKeys, ring_key
 from collector.seal.staging import Damaged, Parquet, Segments, Stage
 
+__all__ = ["Interval", "Sealed", "Sealer", "Start"]
+
 RUN = "run"
-Entry = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """One closed interval of one log; it goes on where `Sealer.position` says."""
-
-    log: str
-    start_us: int
-    end_us: int
-    spool_from: int
-    spool_to: int
-    table: pa.Table | None = None
-    """The rows in the order of arrival; None or empty when there were none."""
-    document: Mapping[str, Any] | None = None
-    """The schema document of `table`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sealed:
-    """What became of an interval."""
-
-    log: str
-    seq: int
-    rows: int
-    path: str | None
-    """The Parquet file from the home on; None without rows."""
-    manifest: Mapping[str, Any] | None
-    """The `segment` entry; None without rows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """What a sealer is told when it starts."""
-
-    cause: str = "stopped"
-    """Of the gap since the last sealed end: `stopped`, `power`, `disk-full`, `unknown`."""
-    begin_us: int | None = None
-    """Where a new site begins; now when None."""
-    spool: int = 0
-    """First position in the spool that a log takes which is new."""
-    approvals: tuple[str, ...] = ()
-    """Two ids of people, needed only to go on after a lost log or epoch key."""
-    settings: tuple[str, str] | None = None
-    """Commitments to the settings before and after, for when logs or intervals changed."""
 
 
 class Sealer:
@@ -195,7 +151,7 @@ class Sealer:
             committed = self._chain.commit(told)
         self._stage.clear(folder)
         self._chain.turn()
-        return [_sealed(interval, committed) for interval in batch]
+        return [sealed(interval, committed) for interval in batch]
 
     def tell_clock(self, state: ClockState, *, step_us: int = 0) -> None:
         """Write that the clock's source changed or that it was stepped."""
@@ -253,7 +209,7 @@ class Sealer:
     def _done(self, planned: Sequence[Entry]) -> bool:
         """Say whether a batch was committed: the crash came before its folder was cleared."""
         known = self._chain.course.positions
-        return any(log not in known or seq < known[log].seq for log, seq in _numbers(planned))
+        return any(log not in known or seq < known[log].seq for log, seq in numbers(planned))
 
     def _roll_forward(self, batch: Path, planned: Sequence[Entry]) -> None:
         segments = [entry for entry in planned if entry["type"] == "segment"]
@@ -349,7 +305,7 @@ class Sealer:
             told = [entry for entry in made if entry is not None]
             told += self._empty(batch, made)
             if access is not None:
-                told.append(_access(batch, told, access))
+                told.append(access_entry(batch, told, access))
             self._chain.stamp(told)
             self._segments.plan(folder, told)
         except Damaged as damaged:
@@ -417,34 +373,3 @@ class Sealer:
 
     def _id(self, log: str) -> str:
         return f"{self._site}/{log}/{self.position(log).seq}"
-
-
-def _numbers(planned: Sequence[Entry]) -> Iterator[tuple[str, int]]:
-    """Give log and number of every interval in a plan."""
-    for entry in planned:
-        if entry["type"] == "segment":
-            yield entry["log"], entry["seq"]
-        elif entry["type"] == "empty":
-            yield from ((row[0], row[1]) for row in entry["logs"])
-
-
-def _access(batch: Sequence[Interval], told: Sequence[Entry], counts: Mapping[str, int]) -> Entry:
-    audit = [e["seq"] for e in told if e["type"] == "segment" and e["log"] == "audit"]
-    return {
-        "type": "access",
-        "start": min(interval.start_us for interval in batch),
-        "end": max(interval.end_us for interval in batch),
-        **{name: counts.get(name, 0) for name in ("searches", "views", "exports", "signins")},
-        "audit_seq": audit[0] if audit else None,
-    }
-
-
-def _sealed(interval: Interval, committed: Sequence[Entry]) -> Sealed:
-    for entry in committed:
-        if entry["type"] == "segment" and entry["log"] == interval.log:
-            path = files.paths(entry)[0]
-            return Sealed(
-                log=interval.log, seq=entry["seq"], rows=entry["rows"], path=path, manifest=entry
-            )
-    seq = next(seq for log, seq in _numbers(committed) if log == interval.log)
-    return Sealed(log=interval.log, seq=seq, rows=0, path=None, manifest=None)
