@@ -59,11 +59,12 @@ class Draft:
         self.events: list[SessionEvent] = []
 
     def put(self, session: Session, *events: SessionEvent) -> Session:
-        """Take a changed session and what is to be told of it; return the session."""
+        """Take a changed session and what is to be told of it, once; return the session."""
         for event in events:
-            session = session.telling(event.event_id)
+            if not session.knows(event.event_id):
+                session = session.telling(event.event_id)
+                self.events.append(event)
         self.changed[session.id] = session
-        self.events.extend(events)
         return session
 
     def get(self, session: UUID) -> Session | None:
