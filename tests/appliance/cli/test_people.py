@@ -1,0 +1,122 @@
+"""`prathu people`: accounts at the command line, each act written down."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from captive_portal.database import open_database
+from captive_portal.errors import Refused
+from captive_portal.people.accounts import People
+from captive_portal.report import SOCKET
+from tests.appliance.cli.boxes import Box
+from tests.captive_portal.collector_stub import CollectorStub
+
+A = ("--site", "school-a")
+
+
+@pytest.fixture
+def box(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Box:
+    return Box(tmp_path, capsys, monkeypatch)
+
+
+def opens(box: Box, account: str, password: str) -> bool:
+    engine = open_database(box.home)
+    try:
+        People(engine).check("school-a", account, password)
+    except Refused:
+        return False
+    finally:
+        engine.dispose()
+    return True
+
+
+def test_an_account_is_made_with_a_password_shown_once(box: Box) -> None:
+    said = box.prathu("--json", "people", "add", "somchai", "--name", "สมชาย ใจดี", *A)
+    made = said.lines()[0]
+    assert (said.status, made["full_name"], made["state"]) == (0, "สมชาย ใจดี", "must change")
+    assert opens(box, "SomChai", made["one_time_password"])
+    listed = box.prathu("--json", "people", "list").out
+    assert "somchai" in listed
+    assert made["one_time_password"] not in listed
+
+
+def test_every_act_is_written_down_before_it_is_done_and_no_password_with_it(box: Box) -> None:
+    box.prathu("people", "add", "somchai", "--password-stdin", *A, typed="correct horse\n")
+    box.prathu("people", "passwd", "somchai", "--password-stdin", *A, typed="another horse\n")
+    box.prathu("people", "disable", "somchai", *A)
+    box.prathu("people", "list")
+    acts = box.audits()
+    assert [act.target.split()[0] for act in acts] == ["add", "passwd", "disable", "list"]
+    assert {act.act for act in acts} == {"people"}
+    assert all(act.actor.startswith("local:") for act in acts)
+    assert "horse" not in "".join(act.to_json().decode() for act in acts)
+
+
+def test_the_running_box_is_told_and_without_its_word_nothing_is_done(box: Box) -> None:
+    with CollectorStub(box.home / SOCKET) as stub:
+        assert box.prathu("people", "add", "somchai", *A).status == 0
+        assert [act.act for act in stub.audits] == ["people"]
+        stub.mode = "refuse"
+        said = box.prathu("people", "add", "malee", *A)
+        assert (said.status, "the disk is full" in said.err) == (3, True)
+    assert "malee" not in box.prathu("people", "list").out
+
+
+def test_a_disabled_account_and_a_new_password(box: Box) -> None:
+    box.prathu("people", "add", "somchai", "--password-stdin", *A, typed="correct horse\n")
+    box.prathu("people", "passwd", "somchai", "--password-stdin", *A, typed="another horse\n")
+    assert opens(box, "somchai", "another horse")
+    assert box.prathu("people", "disable", "somchai", *A).status == 0
+    assert not opens(box, "somchai", "another horse")
+    assert "disabled" in box.prathu("people", "list").out
+
+
+ROLL = "ชื่อผู้ใช้,ชื่อ-สกุล,ประเภท,ศาสนา\nmalee,มาลี ดี,นักเรียน,x\n,ไม่มี,นักเรียน,x\nkrit,กฤษ,ครู,x\n"
+
+
+def test_a_roll_is_taken_in_and_its_bad_rows_named(box: Box) -> None:
+    file, secrets = box.home / "roll.csv", box.home / "passwords.csv"
+    file.write_text(ROLL, encoding="utf-8-sig")
+    dry = box.prathu("--json", "people", "import", str(file), "--dry-run", *A)
+    assert dry.lines()[0] == {"new": 2, "changed": 0, "same": 0, "bad_rows": 1, "dry_run": True}
+    assert box.audits() == []
+    said = box.prathu("--json", "people", "import", str(file), "--passwords", str(secrets), *A)
+    assert (said.status, said.lines()[0]["new"]) == (1, 2)
+    assert "line 3: the account name is empty" in said.err
+    assert "ศาสนา" in said.err
+    assert secrets.stat().st_mode & 0o077 == 0
+    with secrets.open(encoding="utf-8-sig", newline="") as stream:
+        made = {row["account"]: row["password"] for row in csv.DictReader(stream)}
+    assert opens(box, "malee", made["malee"])
+    again = box.prathu("--json", "people", "import", str(file), *A)
+    assert again.lines()[0]["same"] == 2
+
+
+def test_a_file_of_passwords_is_never_written_over(box: Box) -> None:
+    file = box.home / "roll.csv"
+    file.write_text(ROLL)
+    said = box.prathu("people", "import", str(file), "--passwords", str(file), *A)
+    assert (said.status, file.read_text()) == (2, ROLL)
+    assert "malee" not in box.prathu("people", "list").out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("add", "x"), 2, "which site?"),
+        (("add", "x", "--site", "nowhere"), 2, "no site nowhere"),
+        (("add", "", *A), 2, "empty"),
+        (("add", "x", "--kind", "shadow", *A), 2, "shadow"),
+        (("passwd", "nobody", *A), 1, "no account nobody"),
+        (("disable", "nobody", *A), 1, "no account nobody"),
+        (("import", "/nowhere.csv", *A), 2, "cannot read /nowhere.csv"),
+        (("add", "x", "--password-stdin", *A), 2, "shorter than 8"),
+    ],
+)
+def test_wrong_use_is_one_line(box: Box, words: tuple[str, ...], status: int, said: str) -> None:
+    answer = box.prathu("people", *words)
+    assert (answer.status, answer.err.count("\n")) == (status, 1)
+    assert said in answer.err
