@@ -27,13 +27,18 @@ def pss_bytes(pids: Iterable[int]) -> int:
 
 def kernel_drops(port: int) -> int:
     """Return how many datagrams the kernel dropped at the UDP sockets of a port."""
-    total = 0
-    for table in ("/proc/net/udp", "/proc/net/udp6"):
-        for line in Path(table).read_text().splitlines()[1:]:
-            fields = line.split()
-            if int(fields[1].rpartition(":")[2], 16) == port:
-                total += int(fields[-1])
-    return total
+    return sum(int(fields[-1]) for fields in _sockets(port))
+
+
+def kernel_queue(port: int) -> int:
+    """Return the bytes that wait at the UDP sockets of a port."""
+    return sum(int(fields[4].rpartition(":")[2], 16) for fields in _sockets(port))
+
+
+def _sockets(port: int) -> list[list[str]]:
+    tables = [Path(f"/proc/net/{name}").read_text() for name in ("udp", "udp6")]
+    lines = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return [fields for fields in lines if int(fields[1].rpartition(":")[2], 16) == port]
 
 
 def size_bytes(folder: Path, pattern: str = "*") -> int:
