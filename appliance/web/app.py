@@ -33,6 +33,7 @@ from appliance.web.deps import Deps
 from appliance.web.guard import Guard, hosts_for
 from appliance.web.render import STATIC, ErrorPage, page, wants_whole
 from appliance.web.seats import Seats, Tries
+from appliance.web.sources import Meter
 from appliance.web.visitor import Forbidden, MustChange, NotSignedIn, Room, find
 from appliance.web.workers import TooBusy, Workers
 from captive_portal.errors import PortalError
@@ -50,6 +51,7 @@ def create_app(deps: Deps) -> FastAPI:
         account_tries=Tries(clock=deps.clock, most=5, window_s=60),
         address_tries=Tries(clock=deps.clock, most=20, window_s=60),
         workers=Workers(),
+        meter=Meter(),
     )
 
     @asynccontextmanager

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.web import sources
 from appliance.web.deps import Deps
+from appliance.web.sources import Meter, Source, Stranger
 from collector.errors import CollectorError, StoreError
 from collector.spool import size_bytes
 from collector.store.catalog import FILE as CATALOGUE
@@ -31,8 +33,13 @@ class Process:
     name: str
     running: bool
     error: str
-    figures: dict[str, Any]
-    """What it tells of itself, flat: `sites.default.exporters` and so on."""
+    reply: dict[str, Any]
+    """What it tells of itself."""
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What it tells of itself, flat: `sites.default.flows.records` and so on."""
+        return dict(_flat(self.reply))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +67,8 @@ class BoxStatus:
     days_kept: float
     disk_days_left: int | None
     now_us: int
+    sources: list[Source]
+    strangers: list[Stranger]
 
     @property
     def empty(self) -> bool:
@@ -76,15 +85,24 @@ class BoxStatus:
         return {**asdict(self), "empty": self.empty, "healthy": self.healthy}
 
 
-def read(deps: Deps) -> BoxStatus:
-    """Return the box as of now. Blocks for a few seconds at most."""
+def read(deps: Deps, meter: Meter) -> BoxStatus:
+    """Return the box as of now. Blocks for a few seconds at most.
+
+    Args:
+        deps: Whom to ask.
+        meter: Kept from one reading to the next, for rates.
+    """
     now_us = deps.clock() // 1000
     disk = shutil.disk_usage(deps.home)
     logs = _logs(deps.home)
     oldest = min((t.oldest_us for t in logs), default=now_us)
     daily = sum(t.size / max((t.newest_us - t.oldest_us) / DAY_US, 1 / 24) for t in logs)
+    processes = {name: _process(deps, name) for name in PROCESSES}
+    receiving = processes["receive"].reply
     return BoxStatus(
-        processes=[_process(deps, name) for name in PROCESSES],
+        processes=list(processes.values()),
+        sources=sources.listed(receiving, meter, deps.clock()),
+        strangers=sources.strangers(receiving),
         logs=logs,
         spool_bytes=size_bytes(deps.home / "spool"),
         disk_free=disk.free,
@@ -98,15 +116,15 @@ def read(deps: Deps) -> BoxStatus:
 
 def _process(deps: Deps, name: str) -> Process:
     if name == "web":
-        return Process(name=name, running=True, error="", figures={})
-    running, error, figures = _alive(deps.home / "run" / f"{name}.pid"), "", {}
+        return Process(name=name, running=True, error="", reply={})
+    running, error = _alive(deps.home / "run" / f"{name}.pid"), ""
+    reply: dict[str, Any] = {}
     if name in ANSWERING:
         try:
-            reply = deps.control(name, {"do": "status"}, timeout_s=3.0)
-            running, figures = True, dict(_flat(reply))
+            reply, running = deps.control(name, {"do": "status"}, timeout_s=3.0), True
         except CollectorError as fault:
             error = str(fault)
-    return Process(name=name, running=running, error=error if running else "", figures=figures)
+    return Process(name=name, running=running, error=error if running else "", reply=reply)
 
 
 def _alive(pid_file: Path) -> bool:

@@ -45,7 +45,7 @@ class StatusPart(StatusPage):
 async def status(request: Request, visitor: SignedIn, room: TheRoom) -> Response:
     """Show how the box is."""
     deps = room.deps
-    now = await run_in_threadpool(box_status.read, deps)
+    now = await run_in_threadpool(box_status.read, deps, room.meter)
     kind = StatusPart if request.headers.get("hx-request") else StatusPage
     content = kind(
         status=now,

@@ -13,6 +13,7 @@ from starlette.datastructures import FormData
 
 from appliance.web.deps import Deps, May, Member
 from appliance.web.seats import Seat, Seats, Tries
+from appliance.web.sources import Meter
 from appliance.web.texts import Texts, language_of, texts
 from appliance.web.workers import Workers
 
@@ -29,6 +30,7 @@ class Room:
     account_tries: Tries
     address_tries: Tries
     workers: Workers
+    meter: Meter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
