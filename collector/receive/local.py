@@ -11,14 +11,16 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from collector.control import Handler
 from collector.errors import CollectorError, SpoolFull
 from collector.receive.admission import canonical
 from collector.records import AuditEvent, Clock, CoverageEvent, Frame, FrameKind, SessionEvent
 from collector.spool import SpoolWriter
+from collector.spool.layout import TRANSPORTS
 
 Event = SessionEvent | AuditEvent | CoverageEvent
 _EVENTS: Mapping[FrameKind, type[Event]] = {
@@ -26,14 +28,6 @@ _EVENTS: Mapping[FrameKind, type[Event]] = {
     FrameKind.AUDIT: AuditEvent,
     FrameKind.COVERAGE: CoverageEvent,
 }
-_TYPES: Mapping[FrameKind, dict[str, tuple[type, ...]]] = {
-    kind: {
-        name: (tuple,) if name == "addresses" else get_args(hint) or (hint,)
-        for name, hint in get_type_hints(model).items()
-    }
-    for kind, model in _EVENTS.items()
-}
-"""The types that each member of an event may have."""
 _KINDS = {kind.name.lower(): kind for kind in FrameKind}
 _WORDS = {"start", "update", "stop", "reject"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -128,6 +122,9 @@ class LocalDoor:
         if unknown:
             raise ValueError(f"no member {sorted(unknown)[0]!r}")
         kind = _kind(members.get("kind"))
+        transport = _text(members, "transport") or "local"
+        if transport not in TRANSPORTS:
+            raise ValueError(f"no transport {transport!r}; known: {', '.join(TRANSPORTS)}")
         received = _integer(members, "received_ns", self._clock(), (1 << 63) - 1)
         frame = Frame(
             kind=kind,
@@ -138,7 +135,7 @@ class LocalDoor:
             port=_integer(members, "port", 0, 65535),
             local_port=_integer(members, "local_port", 0, 65535),
             label=_text(members, "label"),
-            transport=_text(members, "transport") or "local",
+            transport=transport,
             payload=_payload(members),
         )
         if kind in _EVENTS:
@@ -154,17 +151,16 @@ def _read_event(kind: FrameKind, text: str | bytes) -> Event:
     Raises:
         CollectorError: what is wrong with it.
     """
-    model = _EVENTS[kind]
     try:
-        event = model.from_json(text)
-    except ValueError as error:
+        event = _EVENTS[kind].from_json(text)
+    except (ValueError, TypeError) as error:
         raise CollectorError(f"not an event of kind {kind.name.lower()}: {error}") from error
-    for name, types in _TYPES[kind].items():
-        value = getattr(event, name)
-        if not isinstance(value, types) or isinstance(value, bool):
-            raise CollectorError(f"{kind.name.lower()} event: {name} cannot be {value!r}")
+    for field in fields(event):
+        value = getattr(event, field.name)
         if isinstance(value, int) and not 0 <= value < 1 << 63:
-            raise CollectorError(f"{kind.name.lower()} event: {name} is out of range: {value}")
+            raise CollectorError(
+                f"{kind.name.lower()} event: {field.name} is out of range: {value}"
+            )
     if isinstance(event, SessionEvent):
         _check_session(event)
     return event
@@ -174,7 +170,7 @@ def _check_session(event: SessionEvent) -> None:
     if event.event not in _WORDS:
         raise CollectorError(f"session event: no event {event.event!r}")
     for address in event.addresses:
-        if _address(str(address)) != address:
+        if _address(address) != address:
             raise CollectorError(f"session event: {address!r} is not an address in canonical text")
 
 

@@ -147,6 +147,8 @@ class Receiver:
     def _stop(self) -> None:
         """Undo in reverse order, each part even if another cannot be."""
         self._stopping.set()
+        for each in self._udp:
+            each.finish()  # all at once: each may take a moment to look up
         if self._watcher.is_alive():
             self._watcher.join()
         while self._undo:

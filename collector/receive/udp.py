@@ -78,9 +78,13 @@ class UdpSocket:
         """Receive from now on."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Take what the kernel still holds, and close."""
+    def finish(self) -> None:
+        """Take what the kernel still holds and then end; returns at once."""
         self._stopping = True
+
+    def stop(self) -> None:
+        """Finish, wait for it, and close."""
+        self.finish()
         if self._thread.is_alive():
             self._thread.join()
         self.count_drops()

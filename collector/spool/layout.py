@@ -19,7 +19,7 @@ from collector.records import Frame, FrameKind
 MAX_PAYLOAD = 1 << 20
 MARK_SIZE = 4
 
-_TRANSPORTS = ("udp", "tcp", "local", "tls")  # only ever add
+TRANSPORTS = ("udp", "tcp", "local", "tls")  # only ever add
 _KINDS = {int(kind): kind for kind in FrameKind}
 _MAGIC = b"PRSPOOL1"
 _FILE = struct.Struct("<8sQQ4sI")
@@ -54,10 +54,10 @@ def encode(frame: Frame, number: int, durable_before: int) -> bytes:
             frame.port,
             frame.local_port,
             frame.kind,
-            _TRANSPORTS.index(frame.transport),
+            _transport(frame.transport),
             *sizes,
         )
-    except (struct.error, ValueError) as error:
+    except struct.error as error:
         raise SpoolError(f"a frame from {frame.address!r} that cannot be: {error}") from error
     size = len(fixed) + len(names) + len(frame.payload)
     checksum = crc32(frame.payload, crc32(names, crc32(fixed, size)))
@@ -93,7 +93,7 @@ def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
         port=port,
         local_port=local_port,
         label=label,
-        transport=_TRANSPORTS[transport],
+        transport=TRANSPORTS[transport],
         payload=data[payload_at:end],
         number=number,
     )
@@ -211,6 +211,13 @@ def _split(names: bytes, site: int, address: int, label: int) -> tuple[str, str,
         names[site:rest].decode(),
         names[rest : rest + label].decode(),
     )
+
+
+def _transport(word: str) -> int:
+    try:
+        return TRANSPORTS.index(word)
+    except ValueError:
+        raise SpoolError(f"no transport {word!r}; known: {', '.join(TRANSPORTS)}") from None
 
 
 @lru_cache(maxsize=1)
