@@ -138,7 +138,8 @@ def _translations(engine: LocalEngine, day: Asked) -> list[dict[str, Any]]:
     for n in range(ASKED):
         at = day.start_us + (day.end_us - day.start_us) * (2 * n + 1) // (2 * ASKED)
         asked = Asked(start_us=at, end_us=at + 3_600_000_000, limit=200)
-        table = engine.ask(engine.parse("src:10.20.0.0/16 AND dst_port:443", asked), Asker(actor="bench")).table
+        question = engine.parse("src:10.20.0.0/16 AND dst_port:443", asked)
+        table = engine.ask(question, Asker(actor="bench")).table
         rows = [row for row in table.to_pylist() if row["nat_src_ip"]]
         found.append(rows[n % len(rows)])
     return found
