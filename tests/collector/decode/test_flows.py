@@ -1,0 +1,204 @@
+"""Decoded fields to columns of the log: NAT, both directions, sampling, what has no column."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from collector.decode.decoder import FlowDecoder
+from tests.collector.decode import rows, wire
+
+
+def ipfix_rows(fields: list[wire.Spec], *bodies: bytes) -> list[dict[str, Any]]:
+    payload = wire.ipfix(wire.ipfix_template(300, fields), wire.a_set(300, b"".join(bodies)))
+    return rows.decode(payload)
+
+
+def ends(src: str, src_port: int, dst: str, dst_port: int) -> bytes:
+    return wire.ip4(src) + wire.ip4(dst) + struct.pack(">HH", src_port, dst_port)
+
+
+NAT: list[wire.Spec] = [
+    *((8, 4), (12, 4), (7, 2), (11, 2)),
+    *((225, 4), (226, 4), (227, 2), (228, 2)),
+]
+PUBLIC = int.from_bytes(wire.ip4("198.51.100.7"))
+
+
+def test_a_translated_source_gives_the_key() -> None:
+    body = ends("10.0.0.5", 50000, "203.0.113.9", 443) + ends(
+        "198.51.100.7", 40211, "203.0.113.9", 443
+    )
+    (row,) = ipfix_rows(NAT, body)
+    assert row["nat_key"] == PUBLIC << 16 | 40211
+    assert (row["nat_src_ip"], row["nat_src_port"]) == ("198.51.100.7", 40211)
+    assert (row["nat_dst_ip"], row["nat_dst_port"]) == ("203.0.113.9", 443)
+
+
+def test_a_translated_destination_gives_the_key_when_the_source_is_as_it_was() -> None:
+    body = ends("203.0.113.9", 443, "198.51.100.7", 40211) + ends(
+        "203.0.113.9", 443, "10.0.0.5", 50000
+    )
+    (row,) = ipfix_rows(NAT, body)
+    assert row["nat_key"] == int.from_bytes(wire.ip4("10.0.0.5")) << 16 | 50000
+
+
+def test_nothing_translated_gives_no_key() -> None:
+    same = ends("10.0.0.5", 50000, "203.0.113.9", 443)
+    zeros = ends("0.0.0.0", 0, "0.0.0.0", 0)
+    first, second = ipfix_rows(NAT, same + same, same + zeros)
+    assert "nat_key" not in first
+    assert {"nat_key", "nat_src_ip", "nat_src_port"}.isdisjoint(second)
+
+
+def test_a_port_alone_may_be_translated() -> None:
+    before = ends("198.51.100.7", 50000, "203.0.113.9", 443)
+    (row,) = ipfix_rows(NAT, before + ends("198.51.100.7", 40211, "203.0.113.9", 443))
+    assert row["nat_key"] == PUBLIC << 16 | 40211
+
+
+def test_translated_addresses_may_come_without_ports() -> None:
+    fields: list[wire.Spec] = [*NAT[:4], (225, 4), (281, 16)]
+    body = ends("10.0.0.5", 50000, "203.0.113.9", 443) + wire.ip4("198.51.100.7") + b"\0" * 16
+    (row,) = ipfix_rows(fields, body)
+    assert row["nat_key"] == PUBLIC << 16
+
+
+def test_both_families_in_one_template_are_told_apart_by_row() -> None:
+    fields: list[wire.Spec] = [(8, 4), (27, 16), (12, 4), (28, 16)]
+    six = bytes.fromhex("20010db8" + "0" * 23 + "1")
+    four = wire.ip4("10.0.0.5") + b"\0" * 16 + wire.ip4("10.0.0.6") + b"\0" * 16
+    first, second = ipfix_rows(fields, four, b"\0" * 4 + six + b"\0" * 4 + six)
+    assert (first["src_ip"], first["dst_ip"]) == ("10.0.0.5", "10.0.0.6")
+    assert (second["src_ip"], second["dst_ip"]) == ("2001:db8::1", "2001:db8::1")
+
+
+def test_reverse_counters_stand_beside_the_forward_ones() -> None:
+    fields: list[wire.Spec] = [(1, 4), (2, 4), (1, 4, 29305), (2, 4, 29305), (6, 1, 29305)]
+    (row,) = ipfix_rows(fields, struct.pack(">IIIIB", 100, 2, 0, 0, 18))
+    assert (row["bytes"], row["packets"]) == (100, 2)
+    assert (row["bytes_reverse"], row["packets_reverse"]) == (0, 0)
+    assert json.loads(row["extra"]) == {"reverseTcpControlBits": 18}
+
+
+def test_initiator_and_responder_are_the_two_directions() -> None:
+    fields: list[wire.Spec] = [(231, 4), (232, 2), (298, 4), (299, 4)]
+    (row,) = ipfix_rows(fields, struct.pack(">IHII", 700, 60, 5, 1))
+    assert (row["bytes"], row["bytes_reverse"]) == (700, 60)
+    assert (row["packets"], row["packets_reverse"]) == (5, 1)
+
+
+def test_what_is_too_large_for_its_column_is_kept_beside_it() -> None:
+    fields: list[wire.Spec] = [(1, 8), (4, 2), (7, 2)]
+    first, second = ipfix_rows(
+        fields, struct.pack(">QHH", 2**63, 6, 80), struct.pack(">QHH", 2**63 - 1, 300, 81)
+    )
+    assert "bytes" not in first
+    assert first["protocol"] == 6
+    assert json.loads(first["extra"]) == {"octetDeltaCount": 2**63}
+    assert second["bytes"] == 2**63 - 1
+    assert "protocol" not in second
+    assert json.loads(second["extra"]) == {"protocolIdentifier": 300}
+
+
+def test_elements_without_a_column_are_kept_by_name() -> None:
+    fields: list[wire.Spec] = [(7, 2), (148, 8), (371, 65535), (9, 4, 4242), (210, 3), (7, 2)]
+    bodies = [
+        struct.pack(">HQ", 80, n) + wire.variable(b's"k\0') + struct.pack(">I3xH", 7, 81)
+        for n in (5, 2**64 - 1)
+    ]
+    found = [json.loads(row["extra"]) for row in ipfix_rows(fields, *bodies)]
+    shared = {"userName": 's"k', "4242/9": 7, "sourceTransportPort#2": 81}
+    assert found == [{"flowId": 5, **shared}, {"flowId": 2**64 - 1, **shared}]
+
+
+def test_no_extra_where_every_field_has_a_column() -> None:
+    (row,) = ipfix_rows([(7, 2), (60, 1), (210, 1)], b"\0\x50\x04\0")
+    assert "extra" not in row
+
+
+def test_many_distinct_values_share_no_object() -> None:
+    fields: list[wire.Spec] = [(148, 8), (185, 8), (186, 8)]
+    bodies = [struct.pack(">QQQ", n, 2**63 + n * n, n % 7) for n in range(2000)]
+    found = [json.loads(row["extra"]) for row in ipfix_rows(fields, *bodies)]
+    names = ("flowId", "tcpAcknowledgementNumber", "tcpWindowSize")
+    expected = [(n, 2**63 + n * n, n % 7) for n in range(2000)]
+    assert [tuple(each[name] for name in names) for each in found] == expected
+
+
+def test_mac_vlan_and_end_reason() -> None:
+    fields: list[wire.Spec] = [(81, 6), (57, 6), (58, 2), (136, 1), (61, 1), (230, 1)]
+    (row,) = ipfix_rows(fields, bytes.fromhex("0050569a0b0c 0050569a0b0d 0064 03 01 04"))
+    assert (row["src_mac"], row["dst_mac"]) == ("00:50:56:9a:0b:0c", "00:50:56:9a:0b:0d")
+    assert (row["vlan"], row["end_reason"], row["direction"], row["nat_event"]) == (100, 3, 1, 4)
+
+
+def test_icmp_type_and_code_in_two_elements() -> None:
+    (row,) = ipfix_rows([(4, 1), (176, 1), (177, 1)], b"\x01\x03\x0d")
+    assert row["icmp_type_code"] == 0x030D
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "rate"),
+    [
+        ([(305, 4), (306, 4)], struct.pack(">II", 1, 99), 100),
+        ([(305, 4), (306, 4)], struct.pack(">II", 10, 90), 10),
+        ([(309, 4), (310, 4)], struct.pack(">II", 1, 500), 500),
+        ([(34, 4)], struct.pack(">I", 64), 64),
+        ([(50, 4)], struct.pack(">I", 32), 32),
+        ([(305, 4), (34, 4)], struct.pack(">II", 0, 16), 16),
+    ],
+)
+def test_a_rate_in_the_record(fields: list[wire.Spec], body: bytes, rate: int) -> None:
+    (row,) = ipfix_rows([(1, 4), *fields], struct.pack(">I", 1000) + body)
+    assert (row["sampling_rate"], row["sampling_origin"]) == (rate, "record")
+    assert row["bytes"] == 1000
+
+
+def test_rates_from_options_hold_from_then_on_and_by_sampler() -> None:
+    template = wire.v9_template(256, [(48, 1), (1, 4)])
+    options = wire.v9_options(257, [(1, 4)], [(48, 1), (50, 4)])
+    data = wire.a_set(256, struct.pack(">BIBI", 1, 10, 2, 20))
+    told = wire.a_set(257, struct.pack(">IBIIBI", 0, 1, 100, 0, 2, 200))
+    found = rows.decode(
+        wire.v9(template, options, data), wire.v9(told, sequence=1), wire.v9(data, sequence=2)
+    )
+    origins = [(row["sampling_origin"], row.get("sampling_rate")) for row in found]
+    assert origins == [("none", None), ("none", None), ("options", 100), ("options", 200)]
+
+
+def test_the_only_rate_serves_records_that_name_no_sampler() -> None:
+    options = wire.v9_options(257, [(1, 4)], [(34, 4), (35, 1)])
+    told = wire.a_set(257, struct.pack(">IIB", 0, 512, 1))
+    data = wire.v9_template(256, [(1, 4)]) + wire.a_set(256, struct.pack(">I", 10))
+    (row,) = rows.decode(wire.v9(options, told, data))
+    assert (row["sampling_rate"], row["sampling_origin"]) == (512, "options")
+
+
+def test_applications_have_the_names_that_options_told() -> None:
+    options = wire.v9_options(257, [(1, 4)], [(95, 4), (96, 8)])
+    told = wire.a_set(257, struct.pack(">I4s8s", 0, b"\x0d\0\x01\xc5", b"https"))
+    data = wire.v9_template(256, [(95, 4)]) + wire.a_set(256, b"\x0d\0\x01\xc5\x03\0\0\x50")
+    before, _, known, unknown = rows.decode(wire.v9(options, data), wire.v9(told, data, sequence=1))
+    assert before["app"] == "13:453"
+    assert (known["app"], unknown["app"]) == ("https", "3:80")
+
+
+def test_fortinet_applications_show_their_pen() -> None:
+    (row,) = ipfix_rows([(95, 9)], bytes.fromhex("140000304400008f34"))
+    assert row["app"] == "20:12356:36660"
+
+
+def test_columns_of_text_hold_each_word_once() -> None:
+    records = [wire.v5_record(src=f"10.0.0.{n % 5}") for n in range(200)]
+    payloads = [wire.v5(records[n : n + 20], sequence=n) for n in range(0, 200, 20)]
+    decoded = FlowDecoder(wire.SITE).decode(wire.frames(*payloads))
+    assert decoded.flows is not None
+    column = decoded.flows.columns["src_ip"]
+    assert column.type == pa.dictionary(pa.int32(), pa.string())
+    assert isinstance(column, pa.DictionaryArray)
+    assert sorted(column.dictionary.to_pylist()) == [f"10.0.0.{n}" for n in range(5)]

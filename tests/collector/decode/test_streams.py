@@ -1,0 +1,118 @@
+"""Whose templates serve whom, and how little a forger can claim."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.decode.decoder import FlowDecoder
+from collector.decode.limits import Limits
+from collector.records import Frame
+from tests.collector.decode import rows, wire
+
+FORWARD = wire.v9_template(256, [(7, 2), (11, 2)])
+SWAPPED = wire.v9_template(256, [(11, 2), (7, 2)])
+DATA = wire.a_set(256, b"\0\1\0\2")
+
+
+def ports(decoded_rows: list[dict[str, int]]) -> list[tuple[int, int]]:
+    return [(row["src_port"], row["dst_port"]) for row in decoded_rows]
+
+
+def test_domains_ports_exporters_and_versions_have_their_own_templates() -> None:
+    decoder = FlowDecoder(wire.SITE)
+    teach = [
+        wire.frame(wire.v9(FORWARD), 0),
+        wire.frame(wire.v9(SWAPPED, domain=1), 1),
+        wire.frame(wire.v9(SWAPPED), 2, port=40001),
+        wire.frame(wire.v9(SWAPPED), 3, address="192.0.2.2"),
+        wire.frame(wire.ipfix(wire.ipfix_template(256, [(11, 2), (7, 2)])), 4),
+    ]
+    asked = [
+        wire.frame(wire.v9(DATA, sequence=1), 5),
+        wire.frame(wire.v9(DATA, domain=1, sequence=1), 6),
+        wire.frame(wire.v9(DATA, sequence=1), 7, port=40001),
+        wire.frame(wire.v9(DATA, sequence=1), 8, address="192.0.2.2"),
+        wire.frame(wire.ipfix(DATA), 9),
+    ]
+    found = rows.of(decoder.decode(teach + asked))
+    assert ports(found) == [(1, 2), (2, 1), (2, 1), (2, 1), (2, 1)]
+
+
+def test_a_known_exporter_on_a_new_port_is_read_by_its_last_templates() -> None:
+    decoder = FlowDecoder(wire.SITE)
+    frames = [
+        wire.frame(wire.v9(FORWARD, DATA), 0),
+        wire.frame(wire.v9(DATA, sequence=1), 1, port=40001),
+        wire.frame(wire.v9(SWAPPED, DATA, sequence=2), 2, port=40001),
+    ]
+    assert ports(rows.of(decoder.decode(frames))) == [(1, 2), (1, 2), (2, 1)]
+    assert decoder.streams.fallbacks == 1
+
+
+def test_a_port_that_still_speaks_is_another_process() -> None:
+    decoder = FlowDecoder(wire.SITE)
+    frames = [
+        wire.frame(wire.v9(FORWARD, DATA), 0),
+        wire.frame(wire.v9(sequence=1), 1, port=40001),
+        wire.frame(wire.v9(DATA, sequence=1), 2),
+        wire.frame(wire.v9(DATA, sequence=2), 3, port=40001),
+    ]
+    assert len(rows.of(decoder.decode(frames))) == 2
+    assert len(decoder.waiting) == 1
+
+
+def test_a_repeated_template_is_no_new_one() -> None:
+    decoder = FlowDecoder(wire.SITE)
+    decoder.decode(wire.frames(*(wire.v9(FORWARD, sequence=n) for n in range(50))))
+    assert decoder.streams.fields == 2
+
+
+def bomb(ports: range, fields: int = 50) -> list[Frame]:
+    template = wire.v9_template(256, [(number, 4) for number in range(1, fields + 1)])
+    payload = wire.v9(template)
+    return [
+        wire.frame(payload, n, port=n % 65536, address=f"198.51.100.{n // 65536}") for n in ports
+    ]
+
+
+def test_forged_ports_cannot_push_out_a_stream_that_gave_records() -> None:
+    limits = Limits(streams_per_exporter=8, streams=32, fields=4000)
+    decoder = FlowDecoder(wire.SITE, limits)
+    decoder.decode([wire.frame(wire.v9(FORWARD, DATA), 0, address="198.51.100.0", port=9)])
+
+    decoder.decode(bomb(range(10, 5000)))
+
+    assert len(decoder.streams) <= limits.streams
+    assert decoder.streams.fields <= limits.fields
+    real = wire.frame(wire.v9(DATA, sequence=1), 5001, address="198.51.100.0", port=9)
+    assert ports(rows.of(decoder.decode([real]))) == [(1, 2)]
+    assert decoder.streams.evicted >= 4900
+
+
+def test_many_templates_of_one_stream_are_bounded() -> None:
+    decoder = FlowDecoder(wire.SITE, Limits(templates_per_stream=16))
+    for number in range(256, 2000):
+        decoder.decode([wire.frame(wire.v9(wire.v9_template(number, [(7, 2)])), number)])
+    assert decoder.streams.fields == 16
+
+
+def test_a_template_of_too_many_fields_is_refused() -> None:
+    decoder = FlowDecoder(wire.SITE)
+    fields = [(n % 400 + 1, 1) for n in range(16_000)]
+    decoded = decoder.decode(wire.frames(wire.v9(wire.v9_template(256, fields))))
+    assert rows.kinds(decoded) == [("malformed", 1)]
+    assert decoder.streams.fields == 0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(256, 260), st.integers(1, 40)), max_size=60)
+)
+def test_the_count_of_fields_is_what_is_kept(steps: list[tuple[int, int, int]]) -> None:
+    decoder = FlowDecoder(wire.SITE, Limits(streams=10, templates_per_stream=3, fields=150))
+    for number, (port, template, fields) in enumerate(steps):
+        payload = wire.v9(wire.v9_template(template, [(n + 1, 2) for n in range(fields)]))
+        decoder.decode([wire.frame(payload, number, port=port)])
+    kept = sum(len(x.fields) for s in decoder.streams for x in s.templates.values())
+    assert decoder.streams.fields == kept <= 150
+    assert len(decoder.streams) <= 10
