@@ -15,7 +15,7 @@ from appliance.cli.context import Context, unix_actor, wall_clock
 from appliance.errors import NotFound, WrongUse
 from appliance.search import export, times
 from appliance.search.engine_local import Answer, Asker, LocalEngine, engine_of
-from appliance.search.question import Asked
+from appliance.search.question import COLUMNS, Asked
 from collector.records import AuditEvent
 
 FORMATS = ("table", *export.WRITERS, "duckdb")
@@ -53,6 +53,7 @@ def search(  # noqa: PLR0913  # the options of interfaces
             start_us=times.parse(since, engine.now_us).us,
             end_us=times.parse(until, engine.now_us).us,
             limit=limit or (SHOWN if form == "table" else WRITTEN),
+            columns=COLUMNS.get(log) if form == "table" else None,
         )
         answer = engine.ask(engine.parse(" ".join(question), asked), Asker(actor=unix_actor()))
     _tell(context, answer)

@@ -30,8 +30,8 @@ from collector.store.catalog import FILE as CATALOGUE
 from collector.store.catalog import Catalog, FileEntry, PersonName
 from collector.store.schema import LOGS
 
-FIRST_ROWS = 400_000
-"""Files with so many rows together are read first; every further reading takes twice as many."""
+FIRST_ROWS = 500_000
+"""Files with so many rows together are read first; each further reading takes four times more."""
 COVERAGE_ROWS = 200
 """So many gaps in the log are shown with an answer, the newest."""
 
@@ -220,8 +220,7 @@ class LocalEngine:
             start_us=question.start_us,
             end_us=question.end_us,
         )
-        best = LOGS[question.log].arrow.empty_table()
-        best = best.cast(plain_schema(question.log))
+        best = plain_schema(question.log).empty_table().select(list(question.read))
         read = rows = 0
         for batch in batches(files):
             if best.num_rows > question.limit and batch[0].event_max < _oldest(best):
@@ -318,7 +317,7 @@ def batches(files: Sequence[FileEntry]) -> Iterator[list[FileEntry]]:
     for file in files:
         if portion and size + file.rows > enough:
             yield portion
-            portion, size, enough = [], 0, enough * 2
+            portion, size, enough = [], 0, enough * 4
         portion.append(file)
         size += file.rows
     if portion:
@@ -345,7 +344,7 @@ def scope_sql(question: Question) -> str:
 def newest_sql(question: Question, files: Sequence[FileEntry]) -> str:
     """Return the statement for the newest rows of some files."""
     mixed = len({file.schema_version for file in files}) > 1
-    read = duck.reading(list(LOGS[question.log].columns), mixed=mixed)
+    read = duck.reading(question.read, mixed=mixed)
     scope = scope_sql(question)
     parts = [f"({read} WHERE {scope} AND ({branch}))" for branch in question.branches]
     ordered = "ORDER BY time DESC, received DESC"

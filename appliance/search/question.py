@@ -17,6 +17,7 @@ from appliance.search import conditions, lucene, people, times
 from appliance.search.conditions import Bounds, Condition, Parameters
 from appliance.search.fields import FIELDS, Field, nearest
 from appliance.search.lucene import Value, value_of, wrong
+from collector.store.schema import LOGS
 
 _SHOWN = {
     "flows": "time time_end site account full_name src_ip src_port dst_ip dst_port protocol bytes"
@@ -29,6 +30,10 @@ _SHOWN = {
 COLUMNS: Mapping[str, tuple[str, ...]] = {log: tuple(t.split()) for log, t in _SHOWN.items()}
 """The columns a table shows unless told otherwise; files and JSON have all."""
 
+KEYS = frozenset(
+    ("time", "received", "site", "src_ip", "dst_ip", "person", "peer_person", "certainty")
+)
+"""Columns that order an answer and say whom it is about."""
 MAX_LIMIT = 1_000_000
 
 
@@ -53,6 +58,9 @@ class Question:
     thai: str
     english: str
     columns: tuple[str, ...]
+    """What a table shows."""
+    read: tuple[str, ...]
+    """Columns of the log that are read; fewer are faster."""
     notes: tuple[str, ...] = ()
     """What the asker should know before believing an empty answer."""
 
@@ -71,6 +79,8 @@ class Asked:
     start_us: int
     end_us: int
     limit: int = 100
+    columns: tuple[str, ...] | None = None
+    """Only these columns are wanted; None: all."""
 
 
 def parse(text: str, asked: Asked, directory: people.Directory, *, now_us: int) -> Question:
@@ -97,7 +107,8 @@ def parse(text: str, asked: Asked, directory: people.Directory, *, now_us: int) 
         parameters=MappingProxyType(reader.parameters.values),
         thai=thai,
         english=english,
-        columns=tuple(COLUMNS[asked.log]),
+        columns=COLUMNS[asked.log] if asked.columns is None else asked.columns,
+        read=_read(asked),
         notes=tuple(dict.fromkeys(reader.notes)),
     )
 
@@ -110,6 +121,14 @@ def _check(asked: Asked) -> None:
         raise WrongUse(f"the period is empty: it begins at {begin} and ends at {end}")
     if not 1 <= asked.limit <= MAX_LIMIT:
         raise WrongUse(f"the limit is 1 to {MAX_LIMIT}, not {asked.limit}")
+
+
+def _read(asked: Asked) -> tuple[str, ...]:
+    """Return the columns to read: those wanted, and those that names are looked up by."""
+    known = tuple(LOGS[asked.log].columns)
+    if asked.columns is None:
+        return known
+    return tuple(c for c in known if c in asked.columns or c in KEYS)
 
 
 def _sentences(asked: Asked, whole: Condition) -> tuple[str, str]:

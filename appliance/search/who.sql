@@ -13,7 +13,12 @@ WITH held AS (
         unnest(CAST($late_methods AS VARCHAR[])) AS method
 ),
 hits AS (
-    SELECT *, 'src' AS side, FALSE AS translated
+    SELECT
+        time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
+        bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
+        person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
+        candidates,
+        'src' AS side, FALSE AS translated
     FROM read_parquet($files)
     WHERE src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER))
         AND ($other IS NULL OR dst_ip = $other OR nat_dst_ip = $other)
@@ -22,7 +27,12 @@ hits AS (
             OR nat_dst_port = CAST($other_port AS INTEGER))
         AND time < $until AND coalesce(time_end, time) >= $from
     UNION ALL
-    SELECT *, 'src' AS side, TRUE AS translated
+    SELECT
+        time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
+        bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
+        person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
+        candidates,
+        'src' AS side, TRUE AS translated
     FROM read_parquet($files)
     WHERE nat_src_ip = $address AND ($port IS NULL OR nat_src_port = CAST($port AS INTEGER))
         AND NOT coalesce(
@@ -34,7 +44,12 @@ hits AS (
             OR nat_dst_port = CAST($other_port AS INTEGER))
         AND time < $until AND coalesce(time_end, time) >= $from
     UNION ALL
-    SELECT *, 'dst' AS side, FALSE AS translated
+    SELECT
+        time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
+        bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
+        person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
+        candidates,
+        'dst' AS side, FALSE AS translated
     FROM read_parquet($files)
     WHERE dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER))
         AND ($other IS NULL OR src_ip = $other OR nat_src_ip = $other)
@@ -43,7 +58,12 @@ hits AS (
             OR nat_src_port = CAST($other_port AS INTEGER))
         AND time < $until AND coalesce(time_end, time) >= $from
     UNION ALL
-    SELECT *, 'dst' AS side, TRUE AS translated
+    SELECT
+        time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
+        bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
+        person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
+        candidates,
+        'dst' AS side, TRUE AS translated
     FROM read_parquet($files)
     WHERE nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS INTEGER))
         AND NOT coalesce(
