@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from tests.collector.decode.wire import Spec
@@ -20,7 +21,7 @@ def ipv6(octets: bytes) -> str:
     return f"::ffff:{address.ipv4_mapped}" if address.ipv4_mapped else str(address)
 
 
-ADDRESSES = {
+ADDRESSES: dict[tuple[str, int], Callable[[bytes], str]] = {
     ("ipv4Address", 4): lambda octets: ".".join(str(octet) for octet in octets),
     ("ipv6Address", 16): ipv6,
     ("macAddress", 6): lambda octets: ":".join(f"{octet:02x}" for octet in octets),

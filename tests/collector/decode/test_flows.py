@@ -201,4 +201,4 @@ def test_columns_of_text_hold_each_word_once() -> None:
     column = decoded.flows.columns["src_ip"]
     assert column.type == pa.dictionary(pa.int32(), pa.string())
     assert isinstance(column, pa.DictionaryArray)
-    assert sorted(column.dictionary.to_pylist()) == [f"10.0.0.{n}" for n in range(5)]
+    assert sorted(map(str, column.dictionary.to_pylist())) == [f"10.0.0.{n}" for n in range(5)]

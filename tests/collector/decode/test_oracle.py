@@ -12,7 +12,9 @@ from tests.collector.decode.wire import Spec
 
 KNOWN = [1, 2, 4, 6, 7, 8, 12, 27, 56, 60, 82, 95, 96, 152, 210, 225, 276, 293, 371, 30000]
 SIZES = [*range(10), 12, 16, 20, oracle.VARIABLE]
-specs = st.tuples(st.sampled_from(KNOWN), st.sampled_from(SIZES), st.sampled_from([0, 0, 29305, 9]))
+specs: st.SearchStrategy[Spec] = st.tuples(
+    st.sampled_from(KNOWN), st.sampled_from(SIZES), st.sampled_from([0, 0, 29305, 9])
+)
 
 
 @st.composite
