@@ -29,7 +29,7 @@ TRIAL_SITE = "default"
 """The id of a site that is for trying out."""
 STEP_S = 1.0
 PAST_STEP_MS = 60_000
-PAST_SHARE = 0.1
+PAST_SHARE = 0.25
 """The made-up past is so much thinner than the present, to be there within seconds."""
 
 

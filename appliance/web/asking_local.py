@@ -86,8 +86,9 @@ class LocalAsking:
 
     def usual_columns(self, log: str) -> tuple[str, ...]:
         """Return the columns shown unless told otherwise."""
-        # Where there is one site, its name in every row tells nothing.
-        return tuple(c for c in COLUMNS[log] if c != "site" or len(self._sites) > 1)
+        # Who and whereto must be seen without scrolling; one site's name in every row tells nothing.
+        hidden = {"time_end"} if len(self._sites) > 1 else {"time_end", "site"}
+        return tuple(c for c in COLUMNS[log] if c not in hidden)
 
     def _question(self, wish: Wish) -> Question:
         asked = Asked(
