@@ -178,6 +178,9 @@ def _merge(known: Session, request: Accounting, person: Person | None, lasts: ti
 def _with_start(session: Session, request: Accounting) -> Session:
     began = request.began or request.time
     if request.status == "start":
+        if session.end is not None and began > session.end:
+            # It was sent again, and came after the stop: its time is not that of the start.
+            began = session.start
         start = min(session.start, began) if session.started else began
         return replace(session, start=start, started=True)
     return session if session.started else replace(session, start=min(session.start, began))

@@ -94,12 +94,13 @@ class Keeper:
         Raises:
             ReportError: the collector cannot be told; none of them may be answered.
         """
-        draft = Draft(self._rows)
-        for request, person in requests:
-            if request.status in ("on", "off"):
-                accounting.reboot(draft, request, ids=self._ids)
-            else:
-                accounting.hear(draft, request, person, lasts=self._times.lasts, ids=self._ids)
+        with self._rows.one_look() as book:
+            draft = Draft(book)
+            for request, person in requests:
+                if request.status in ("on", "off"):
+                    accounting.reboot(draft, request, ids=self._ids)
+                else:
+                    accounting.hear(draft, request, person, lasts=self._times.lasts, ids=self._ids)
         self._keep(draft)
 
     def add(self, sessions: Sequence[Session]) -> None:
@@ -108,15 +109,16 @@ class Keeper:
         Raises:
             ReportError: the collector cannot be told.
         """
-        draft = Draft(self._rows)
-        for session in sessions:
-            if draft.get(session.id) is not None:
-                continue
-            events = [session.event("start", self._start_id(session), session.start)]
-            if session.end is not None:
-                stop = self._ids.make("stop", session.id, session.cause, session.end)
-                events.append(session.event("stop", stop, session.end))
-            draft.put(session, *events)
+        with self._rows.one_look() as book:
+            draft = Draft(book)
+            for session in sessions:
+                if draft.get(session.id) is not None:
+                    continue
+                events = [session.event("start", self._start_id(session), session.start)]
+                if session.end is not None:
+                    stop = self._ids.make("stop", session.id, session.cause, session.end)
+                    events.append(session.event("stop", stop, session.end))
+                draft.put(session, *events)
         self._keep(draft)
 
     def tick(self, now: datetime) -> None:

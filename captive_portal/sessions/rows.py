@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -15,9 +16,11 @@ from sqlalchemy import (
     Engine,
     ForeignKey,
     Index,
+    Select,
     String,
+    Table,
     Uuid,
-    delete,
+    bindparam,
     func,
     select,
 )
@@ -83,12 +86,12 @@ class Rows:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._shared: Database | None = None
 
     def get(self, session: UUID) -> Session | None:
         """Return the session with this id."""
-        with Database(self._engine) as db:
-            row = db.get(SessionRow, session)
-            return None if row is None else _session(row)
+        found = self._select(select(SessionRow).where(SessionRow.id == session))
+        return found[0] if found else None
 
     def latest(self, key: str) -> Session | None:
         """Return the session of a NAS's key with the highest generation."""
@@ -139,49 +142,69 @@ class Rows:
 
     def write(self, sessions: Iterable[Session], *, opening: bool = False) -> None:
         """Write sessions as they are now, all or none."""
-        with Database(self._engine) as db, db.begin():
-            for session in sessions:
-                row = _row(session, OPENING if opening else None)
-                db.merge(row)
-                db.flush()
-                db.execute(delete(AddressRow).where(AddressRow.session == session.id))
-                if row.state == OPEN:
-                    db.add_all(
-                        AddressRow(session=session.id, address=address, site=session.site)
-                        for address in session.addresses
-                    )
+        rows = [_row(session, OPENING if opening else None) for session in sessions]
+        held = [
+            {"session": row["id"], "address": address, "site": row["site"]}
+            for row in rows
+            if row["state"] == OPEN
+            for address in row["rest"]["addresses"]
+        ]
+        with self._engine.begin() as db:
+            # What was known of them goes first, and with it, by cascade, their addresses.
+            db.execute(_sessions.delete().where(_sessions.c.id == bindparam("gone")), _gone(rows))
+            db.execute(_sessions.insert(), rows)
+            if held:
+                db.execute(_addresses.insert(), held)
 
-    def _select(self, query: Any) -> list[Session]:  # noqa: ANN401  # a select of SessionRow
+    @contextmanager
+    def one_look(self) -> Iterator[Rows]:
+        """Give a book for many look-ups in one transaction; nothing is written meanwhile."""
+        with Database(self._engine) as db:
+            look = Rows(self._engine)
+            look._shared = db
+            yield look
+
+    def _select(self, query: Select[SessionRow]) -> list[Session]:
+        if self._shared is not None:
+            return [_session(row) for row in self._shared.scalars(query)]
         with Database(self._engine) as db:
             return [_session(row) for row in db.scalars(query)]
+
+
+_sessions = cast(Table, SessionRow.__table__)
+_addresses = cast(Table, AddressRow.__table__)
+
+
+def _gone(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"gone": row["id"]} for row in rows]
 
 
 def _hashed(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest() if key else ""
 
 
-def _row(session: Session, state: str | None) -> SessionRow:
+def _row(session: Session, state: str | None) -> dict[str, Any]:
     person = session.person
-    return SessionRow(
-        id=session.id,
-        state=state or (OPEN if session.open else CLOSED),
-        site=session.site,
-        method=session.method,
-        person=person.id if person else None,
-        account=person.account if person else "",
-        start=session.start,
-        last_seen=session.last_seen,
-        expires=session.expires,
-        end=session.end,
-        cause=session.cause[:64],
-        mac=session.mac,
-        nas=session.nas.name[:255],
-        key=_hashed(session.key),
-        generation=session.generation,
-        bytes_in=session.counters.bytes_in,
-        bytes_out=session.counters.bytes_out,
-        rest=_rest(session),
-    )
+    return {
+        "id": session.id,
+        "state": state or (OPEN if session.open else CLOSED),
+        "site": session.site,
+        "method": session.method,
+        "person": person.id if person else None,
+        "account": person.account if person else "",
+        "start": session.start,
+        "last_seen": session.last_seen,
+        "expires": session.expires,
+        "end": session.end,
+        "cause": session.cause[:64],
+        "mac": session.mac,
+        "nas": session.nas.name[:255],
+        "key": _hashed(session.key),
+        "generation": session.generation,
+        "bytes_in": session.counters.bytes_in,
+        "bytes_out": session.counters.bytes_out,
+        "rest": _rest(session),
+    }
 
 
 _TEXTS = ("nas_port", "ssid", "called_station", "calling_station", "acct_session_id", "key")

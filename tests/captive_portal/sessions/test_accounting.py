@@ -202,6 +202,12 @@ def test_an_address_given_to_another_ends_the_lost_session_there() -> None:
     assert held(draft)[0][1:] == (at(0), at(30))
 
 
+def test_a_start_that_comes_after_its_stop_does_not_turn_the_session_round() -> None:
+    draft = heard(said("stop", 10, lasted=2), said("start", 10.5))
+    assert (only(draft).start, only(draft).end) == (at(8), at(10))
+    assert [b[1:] for b in held(draft)] == [(at(8), at(10))]
+
+
 def test_the_first_of_two_stops_counts() -> None:
     stops = [said("stop", 12, lasted=10), said("stop", 10, lasted=10)]
     for order in (stops, stops[::-1]):
