@@ -52,8 +52,12 @@ def seal(
     home: Path, settings: CollectorSettings, stop: threading.Event, *, clock: Clock, ready: Ready
 ) -> None:
     """Turn the spool into sealed segments until `stop` is set; then seal what is left."""
+    import pyarrow
+
     from collector.pipeline import Pipeline
 
+    # The allocator that gives back to the system what a sealed segment no longer needs.
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     pipeline = Pipeline(home, settings, clock=clock, boot_id=boot_id())
     pipeline.start(first_position(home / "spool"))
     reader = SpoolReader(home / "spool", pipeline.position)

@@ -202,7 +202,7 @@ class Pipeline:
             site.id,
             logs=[(name, self._settings.seal.interval_s) for name in sorted(LOGS)],
             box=Box(clock=self._clock, boot_id=self._boot_id, software=SOFTWARE),
-            parquet=Parquet(write=segments.write_any, read=segments.read_any),
+            parquet=Parquet(write=segments.write_any, read=segments.pieces),
         )
         sealer.start(Start(cause=self._gap_cause(), spool=head))
         for alarm in sealer.alarms:

@@ -12,6 +12,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -115,20 +116,22 @@ class SealWorker:
         self._sealed(site, {closed.schema.log: closed.spool_to for closed in batch})
 
     def _interval(self, closed: Closed) -> Interval:
-        table = None
-        if closed.rows:
-            table = parts.read([self._home / part.path for part in closed.parts], closed.schema)
-            if closed.schema.log == "flows":
-                table = self._finish(closed.site, table, max(p.event_max for p in closed.parts))
         return Interval(
             log=closed.schema.log,
             start_us=closed.start_us,
             end_us=closed.end_us,
             spool_from=closed.spool_from,
             spool_to=closed.spool_to,
-            table=table,
+            rows=partial(self._rows, closed) if closed.rows else None,
             document=closed.schema.document,
         )
+
+    def _rows(self, closed: Closed) -> pa.Table:
+        """Return the rows of an interval from its parts, flows with their last attribution."""
+        table = parts.read([self._home / part.path for part in closed.parts], closed.schema)
+        if closed.schema.log != "flows":
+            return table
+        return self._finish(closed.site, table, max(part.event_max for part in closed.parts))
 
     def _publish(self, closed: Closed, result: Sealed) -> None:
         if result.path is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,10 @@ class Interval:
     end_us: int
     spool_from: int
     spool_to: int
-    table: pa.Table | None = None
-    """The rows in the order of arrival; None or empty when there were none."""
+    rows: Callable[[], pa.Table] | None = None
+    """Gives the rows in the order of arrival, again if asked again; None when there were none."""
     document: Mapping[str, Any] | None = None
-    """The schema document of `table`."""
+    """The schema document of the rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

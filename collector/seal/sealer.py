@@ -234,9 +234,7 @@ class Sealer:
         document = self._home / ledger.FOLDER / ledger.SCHEMAS / f"{entry['schema']}.json"
         key = self._rings.get(files.segment_id(entry), entry["start"])
         schema = parse_schema(document.read_bytes())
-        yield from files.check_rows(
-            self._home, entry, schema, key, read=lambda path: [self._parquet.read(path)]
-        )
+        yield from files.check_rows(self._home, entry, schema, key, read=self._parquet.read)
 
     def _set_aside(self, log: str, position: Position) -> None:
         """Move what lies in the place of the next segment and was in no plan."""
@@ -329,12 +327,12 @@ class Sealer:
                 f"{interval.log} goes on at {position.start_us} and spool {position.spool}, "
                 f"not {interval.start_us} and {interval.spool_from}"
             )
-        if interval.table is None or not interval.table.num_rows:
+        if interval.rows is None:
             return None
         if interval.document is None or interval.document.get("log") != interval.log:
             raise SealError(f"{interval.log}: rows without the schema document of their log")
         schema = read_schema(interval.document)
-        return self._segments.make(folder, self._manifest(interval), interval.table, schema)
+        return self._segments.make(folder, self._manifest(interval), interval.rows, schema)
 
     def _manifest(self, interval: Interval) -> Entry:
         """Return what is known of a segment before its rows are."""

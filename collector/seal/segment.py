@@ -19,7 +19,7 @@ import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from collector.seal import tree
-from collector.seal.canonical import YEAR_2400_US, Encoder, Schema, coded
+from collector.seal.canonical import YEAR_2400_US, Encoder, Schema, check_types, coded
 from collector.seal.fault import Refused
 
 KEY_BYTES = 32
@@ -87,11 +87,19 @@ def build(table: pa.Table, schema: Schema, key: bytes) -> Built:
         TagCollision: draw another key and begin again.
         Refused: E-12, a value that cannot be stored.
     """
+    check_types(table, schema)
     order = arrange(table, schema, key)
-    arranged = table.take(pa.array(order, pa.int64()))
+    arranged = _taken(table, pa.array(order, pa.int64()))
+    del table  # nobody else holds it: the rows are in memory once
     hasher = Hasher(schema, key)
     hasher.add(arranged)
     return Built(table=arranged, order=order, digest=hasher.finish(), key_commit=key_commit(key))
+
+
+def _taken(table: pa.Table, order: pa.Array[Any]) -> pa.Table:
+    """Return the rows in another order; a column of nulls needs no sorting."""
+    columns = [c if c.null_count == len(c) else c.take(order) for c in table.columns]
+    return pa.Table.from_arrays(columns, schema=table.schema)
 
 
 def arrange(table: pa.Table, schema: Schema, key: bytes) -> npt.NDArray[np.int64]:

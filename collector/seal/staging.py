@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import rfc8785
 from collector import durable
 from collector.errors import SealError
 from collector.seal import files, segment
-from collector.seal.canonical import Schema, check_types
+from collector.seal.canonical import Schema
 from collector.seal.keys import Random, Rings
 from collector.seal.ledger import FOLDER, READABLE, SCHEMAS
 
@@ -43,7 +43,8 @@ class Parquet:
     """How the pipeline writes and reads the Parquet file of a segment."""
 
     write: Callable[[pa.Table, Path], None]
-    read: Callable[[Path], pa.Table]
+    read: Callable[[Path], Iterable[pa.Table]]
+    """Gives the rows in pieces, so that a segment is never twice in memory."""
 
 
 class Stage:
@@ -104,7 +105,11 @@ class Segments:
         self._random = random
 
     def make(
-        self, batch: Path, manifest: Mapping[str, Any], table: pa.Table, schema: Schema
+        self,
+        batch: Path,
+        manifest: Mapping[str, Any],
+        rows: Callable[[], pa.Table],
+        schema: Schema,
     ) -> dict[str, Any]:
         """Stage one segment and return its manifest with all that its rows come to.
 
@@ -112,10 +117,9 @@ class Segments:
             Damaged: what was read back differs.
             SealError: no key without collision, or a value that cannot be stored.
         """
-        check_types(table, schema)
         # 1. Stage. A crash leaves a folder without plan, and a wrapped key without segment: both
         #    are dropped at start.
-        key, built = self._build(table, schema)
+        key, built = self._build(rows, schema)
         parquet, sidecar = self._staged(batch, manifest)
         self._parquet.write(built.table, parquet)
         durable.write_new(sidecar, built.digest.sidecar)
@@ -178,11 +182,11 @@ class Segments:
         parquet = batch / f"{entry['log']}.{entry['seq']}.parquet"
         return parquet, files.sidecar_of(parquet)
 
-    def _build(self, table: pa.Table, schema: Schema) -> tuple[bytes, segment.Built]:
+    def _build(self, rows: Callable[[], pa.Table], schema: Schema) -> tuple[bytes, segment.Built]:
         for _ in range(_DRAWS):
             key = self._random(segment.KEY_BYTES)
             try:
-                return key, segment.build(table, schema, key)
+                return key, segment.build(rows(), schema, key)
             except segment.TagCollision:
                 continue
         raise SealError("every key drawn has two subjects with one tag", hint="is urandom broken?")
@@ -198,8 +202,13 @@ class Segments:
         if sidecar.read_bytes() != built.digest.sidecar:
             raise Damaged(f"{sidecar.name} was read back otherwise than it was written")
         sha256 = files.file_hash(parquet)
-        if not same(self._parquet.read(parquet), built.table):
-            raise Damaged(f"{parquet.name} was read back otherwise than it was written")
+        at = 0
+        for piece in self._parquet.read(parquet):
+            if not same(piece, built.table.slice(at, piece.num_rows)):
+                raise Damaged(f"{parquet.name} was read back otherwise than it was written")
+            at += piece.num_rows
+        if at != built.digest.rows:
+            raise Damaged(f"{parquet.name} was read back with {at} rows, not {built.digest.rows}")
         return sha256, parquet.stat().st_size
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,20 +43,40 @@ def write(table: pa.Table, path: Path) -> FileStats:
 def read(paths: Sequence[Path], schema: LogSchema) -> pa.Table:
     """Return the rows of `paths`, in that order, with the types of `schema.arrow`.
 
+    Columns stay in the pieces they were read in: joining all at once would need them twice.
+
     Raises:
         StoreError: a file that is not there, not a part, or not of `schema`.
     """
     if not paths:
         return schema.arrow.empty_table()
-    tables = [_read(path) for path in paths]
+    tables = [_sparing(_read(path)) for path in paths]
     for path, table in zip(paths, tables, strict=True):
         if table.schema != schema.arrow:
             raise StoreError(f"{path} does not have the columns of {schema.log}")
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    return _sparing(pa.concat_tables(tables)).unify_dictionaries()
+
+
+def _sparing(table: pa.Table) -> pa.Table:
+    """Return `table` with one run of zeros under all its columns of nulls."""
+    rows = table.num_rows
+    zeros = pa.py_buffer(bytes(8 * rows))
+    for place, column in enumerate(table.columns):
+        if rows and column.null_count == rows and not pa.types.is_binary(column.type):
+            nulls: Any = pa.Array.from_buffers(_storage(column.type), rows, [zeros, zeros])
+            if pa.types.is_dictionary(column.type):
+                nulls = pa.DictionaryArray.from_arrays(nulls, pa.array([], column.type.value_type))
+            table = table.set_column(place, table.schema.field(place), nulls)
+    return table
+
+
+def _storage(kind: pa.DataType) -> pa.DataType:
+    return kind.index_type if isinstance(kind, pa.DictionaryType) else kind
 
 
 def _read(path: Path) -> pa.Table:
     try:
-        return pq.ParquetFile(path, memory_map=False).read()
+        with pq.ParquetFile(path, memory_map=False) as file:
+            return file.read(use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"cannot read the part {path}: {error}") from error

@@ -6,7 +6,7 @@ The columns are exactly those of the schema document, in its order, in the types
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +74,25 @@ def read(path: Path, schema: LogSchema) -> pa.Table:
     Raises:
         StoreError: not there, not Parquet, damaged, or not the columns of `schema`.
     """
-    text = [field.name for field in schema.arrow if pa.types.is_dictionary(field.type)]
     try:
         metadata = pq.read_metadata(path)
         _check_names(metadata.schema.names, schema, path)
-        with pq.ParquetFile(path, metadata=metadata, read_dictionary=text) as file:
-            _check_types(file.schema_arrow, schema, path)
-            table = file.read()
-        table = table.replace_schema_metadata(None).cast(schema.arrow)
+        with _opened(path, metadata, schema) as file:
+            return _in_memory(file.read(), schema)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"cannot read the segment {path}: {error}") from error
+
+
+def _opened(path: Path, metadata: pq.FileMetaData, schema: LogSchema) -> pq.ParquetFile:
+    """Open a segment whose columns are right; texts come as dictionaries, as they are in memory."""
+    texts = [field.name for field in schema.arrow if pa.types.is_dictionary(field.type)]
+    file = pq.ParquetFile(path, metadata=metadata, read_dictionary=texts)
+    _check_types(file.schema_arrow, schema, path)
+    return file
+
+
+def _in_memory(table: pa.Table, schema: LogSchema) -> pa.Table:
+    table = table.replace_schema_metadata(None).cast(schema.arrow)
     return table.unify_dictionaries().combine_chunks()
 
 
@@ -152,17 +161,20 @@ def write_any(table: pa.Table, path: Path) -> None:
     write(table, path, _schema_of(tuple(table.column_names), path))
 
 
-def read_any(path: Path) -> pa.Table:
-    """Return the rows of a segment of whichever log has exactly its columns.
+def pieces(path: Path) -> Iterator[pa.Table]:
+    """Give the rows of a segment of whichever log has exactly its columns, a row group at a time.
 
     Raises:
         StoreError: it cannot be read, or no log has these columns.
     """
     try:
-        columns = tuple(pq.read_schema(path).names)
+        metadata = pq.read_metadata(path)
+        schema = _schema_of(tuple(metadata.schema.names), path)
+        with _opened(path, metadata, schema) as file:
+            for group in range(file.num_row_groups):
+                yield _in_memory(file.read_row_group(group, use_threads=False), schema)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"cannot read the segment {path}: {error}") from error
-    return read(path, _schema_of(columns, path))
 
 
 def _schema_of(columns: tuple[str, ...], path: Path) -> LogSchema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,9 @@ def write(rows: pa.Table, path: Path) -> None:
     pq.write_table(rows, path, compression="zstd", store_schema=False)
 
 
-def read(path: Path) -> pa.Table:
-    """Read a Parquet file."""
-    return pq.ParquetFile(path).read()
+def read(path: Path) -> list[pa.Table]:
+    """Read a Parquet file, in pieces of which there is one."""
+    return [pq.ParquetFile(path).read()]
 
 
 class Noise:
@@ -136,14 +137,15 @@ class School:
     def interval(self, log: str, rows: int, end_us: int | None = None) -> Interval:
         """Return the next interval of a log, up to now."""
         position = self.sealer.position(log)
-        end = max(self.now_us if end_us is None else end_us, position.start_us)
+        latest = min(self.now_us, self.sealer.latest_end_us(log)) if end_us is None else end_us
+        end = max(latest, position.start_us)
         return Interval(
             log=log,
             start_us=position.start_us,
             end_us=end,
             spool_from=position.spool,
             spool_to=position.spool + rows,
-            table=table(rows, position.start_us) if rows else None,
+            rows=partial(table, rows, position.start_us) if rows else None,
             document=DEMO if rows else None,
         )
 
