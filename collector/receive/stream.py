@@ -60,6 +60,8 @@ class StreamServer:
         self._connections: dict[socket.socket, _Connection] = {}
         self._selector = selectors.DefaultSelector()
         self._buffer = bytearray(_PIECE)
+        self._wake, self._woken = socket.socketpair()
+        self._selector.register(self._woken, selectors.EVENT_READ)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="syslog-tcp", daemon=True)
 
@@ -75,10 +77,11 @@ class StreamServer:
     def stop(self) -> None:
         """Read what has come, and close all connections."""
         self._stopping.set()
+        self._wake.send(b"!")
         if self._thread.is_alive():
             self._thread.join()
-        for listener in self._listeners:
-            listener.close()
+        for each in (*self._listeners, self._wake, self._woken):
+            each.close()
         self._selector.close()
 
     def status(self) -> dict[str, object]:
@@ -114,14 +117,14 @@ class StreamServer:
             if isinstance(key.data, _Connection):
                 if key.data.socket in self._connections:  # else it gave way in this very turn
                     self._read(key.data)
+            elif key.data is None:
+                self._woken.recv(1)
             else:
                 self._accept(key.data)
         return bool(ready)
 
     def _drain(self) -> None:
-        """Take no new connections, read what has arrived, and count what cannot be kept."""
-        for listener in self._listeners:
-            self._selector.unregister(listener)
+        """Read what has arrived, from callers still waiting too; count what cannot be kept."""
         deadline = time.monotonic() + _DRAIN_S
         while self._turn(0) and time.monotonic() < deadline:
             pass

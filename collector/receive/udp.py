@@ -6,6 +6,7 @@ and whatever takes time are others' work.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -81,6 +82,10 @@ class UdpSocket:
     def finish(self) -> None:
         """Take what the kernel still holds and then end; returns at once."""
         self._stopping = True
+        with contextlib.suppress(
+            OSError
+        ):  # it says "not connected", and wakes the loop all the same
+            self._socket.shutdown(socket.SHUT_RD)
 
     def stop(self) -> None:
         """Finish, wait for it, and close."""
@@ -150,6 +155,8 @@ class UdpSocket:
             try:
                 size, told, _, sender = receive(into, _ANCILLARY)
             except BlockingIOError:  # woke up with nothing there
+                size, told, sender = 0, [], None
+            if not sender:
                 if self._stopping:
                     return
                 continue

@@ -424,16 +424,28 @@ def _kill_after(folder: Path, seconds: float) -> int:
     return int(whole[-1]) if whole else -1
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_killed_writers_lose_nothing_acknowledged(tmp_path: Path, seed: int) -> None:
+def _kill_often(folder: Path, seed: int, kills: int) -> None:
     rng = random.Random(seed)
-    for _ in range(4):
-        acknowledged = _kill_after(tmp_path, rng.uniform(0, 0.15))
+    for _ in range(kills):
+        acknowledged = _kill_after(folder, rng.uniform(0, 0.15))
         assert acknowledged >= 0
-        with SpoolWriter(tmp_path, SETTINGS, clock=_clock) as out:
+        with SpoolWriter(folder, SETTINGS, clock=_clock) as out:
             assert out.head > acknowledged
             assert out.repaired is None or out.repaired.lost == 0
-        assert _read(tmp_path, max_bytes=1 << 20) == list(range(out.head))
+        first = spool.first_position(folder)
+        assert _read(folder, first, max_bytes=1 << 20) == list(range(first, out.head))
+        spool.release(folder, out.head)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_writers_lose_nothing_acknowledged(tmp_path: Path, seed: int) -> None:
+    _kill_often(tmp_path, seed, kills=4)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100, 104))
+def test_two_hundred_kills_of_writers_lose_nothing_acknowledged(tmp_path: Path, seed: int) -> None:
+    _kill_often(tmp_path, seed, kills=50)
 
 
 @pytest.mark.parametrize("step", range(8))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from collector import durable
+from collector.control import ask
 from collector.errors import Busy, CollectorError
 from collector.records import CoverageEvent, FrameKind
 from collector.settings import Exporter, Listen, Site
@@ -216,6 +220,50 @@ def _says(port: int, data: bytes) -> bool:
     except OSError:
         return False
     return True
+
+
+_RUN = """
+import sys
+from pathlib import Path
+from tests.collector.receive.home import receiver
+with receiver(Path(sys.argv[1])) as running:
+    print("ready", flush=True)
+    running.wait()
+"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_receiver_has_kept_every_acknowledged_event_once(
+    tmp_path: Path, seed: int
+) -> None:
+    rng = random.Random(seed)
+    acknowledged: dict[int, int] = {}
+    for _ in range(3):
+        command = [sys.executable, "-c", _RUN, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            killing = threading.Timer(rng.uniform(0.05, 0.4), process.kill)
+            killing.start()
+            with contextlib.suppress(CollectorError):
+                while True:
+                    lost = len(acknowledged)
+                    event = {"time": "2026-01-25T00:00:00Z", "site": SITE, "kind": "test"}
+                    request = {"do": "event", "kind": "coverage", "event": {**event, "lost": lost}}
+                    reply = ask(tmp_path / "run" / "receive.sock", request, timeout=10)
+                    acknowledged[lost] = reply["position"]
+            killing.join()
+    with receiver(tmp_path):  # repairs what was torn
+        pass
+    kept = {
+        frame.number: CoverageEvent.from_json(frame.payload).lost
+        for frame in frames(tmp_path, FrameKind.COVERAGE)
+    }
+    assert len(acknowledged) > 10
+    for lost, position in acknowledged.items():
+        assert kept[position] == lost
+    numbers = [frame.number for frame in frames(tmp_path)]
+    assert numbers == list(range(len(numbers)))
 
 
 def test_events_name_the_site_of_the_exporters_network(tmp_path: Path) -> None:
