@@ -30,7 +30,7 @@ from appliance.web import (
     pages_who,
 )
 from appliance.web.deps import Deps
-from appliance.web.guard import Guard, hosts_for
+from appliance.web.guard import HEADERS, Guard, hosts_for
 from appliance.web.render import STATIC, ErrorPage, page, wants_whole
 from appliance.web.seats import Seats, Tries
 from appliance.web.sources import Meter
@@ -144,9 +144,12 @@ async def _gone(_: Request, __: Exception) -> Response:
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    # Starlette logs the traceback; the page says only that there is one.
+    # Starlette logs the traceback; the page says only that there is one. It is made outside of
+    # every middleware, so the guard's headers come from here.
     del error
-    return await _refused(request, 500, "A fault in the program. Its log says more.")
+    response = await _refused(request, 500, "A fault in the program. Its log says more.")
+    response.headers.update({**HEADERS, "Cache-Control": "no-store"})
+    return response
 
 
 async def _refused(request: Request, status: int, message: str) -> Response:
