@@ -97,6 +97,10 @@ class Runner:
         except duckdb.IOException as error:
             raise Vanished(f"a log file cannot be read: {error}") from error
 
+    def known_as(self, name: str, table: pa.Table) -> None:
+        """Let the question's statements read a table in memory by a name."""
+        self._cursor.register(name, table)
+
     @contextmanager
     def running(self) -> Iterator[Runner]:
         """Stop whatever runs when the time is up."""

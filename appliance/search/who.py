@@ -41,6 +41,8 @@ SESSION_DAYS = 32
 """Sessions that began longer ago, and were not told of since, are not looked for."""
 MAX_SESSIONS = 200
 MAX_GROUPS = 1000
+MAX_HITS = 2000
+"""Up to so many flows are taken into memory."""
 
 _SQL = named_sql.load("who.sql")
 
@@ -186,14 +188,23 @@ def _values(question: WhoQuestion, at_us: int, start: int, end: int) -> dict[str
 def _flows(
     engine: LocalEngine, run: Runner, files: Sequence[FileEntry], values: Mapping[str, object]
 ) -> tuple[list[Group], list[dict[str, Any]]]:
+    """Return the flows counted by person, and a few of them.
+
+    The few that a port has are read once; a whole school behind one address is counted where it
+    lies.
+    """
     if not files:
         return [], []
     values = {**values, "files": engine.paths(files)}
-    flows = _SQL["flows"].strip().removesuffix(";")
-    groups = run.table(_SQL["groups"].replace("{flows}", flows), values)
-    if not groups.num_rows:
+    hits = run.table(f"{_SQL['flows']} LIMIT {MAX_HITS + 1}", values)
+    if not hits.num_rows:
         return [], []
-    rows = run.table(_SQL["rows"].replace("{flows}", flows), values)
+    source = f"({_SQL['flows']})"
+    if hits.num_rows <= MAX_HITS:
+        run.known_as("hits_read", hits)
+        source = "hits_read"
+    groups = run.table(_SQL["groups"].replace("{flows}", source), values)
+    rows = run.table(_SQL["rows"].replace("{flows}", source), values)
     return [Group.of(row) for row in groups.to_pylist()], _known(rows)
 
 

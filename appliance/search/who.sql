@@ -124,7 +124,7 @@ SELECT
     epoch_us(max(coalesce(time_end, time))) AS last_us,
     string_agg(DISTINCT source, ', ') AS sources,
     count(*) FILTER (WHERE coalesce(clock, 'ok') <> 'ok') AS odd_clocks
-FROM ({flows})
+FROM {flows}
 GROUP BY ALL
 ORDER BY running DESC, flows DESC, who
 LIMIT 1001;
@@ -132,7 +132,7 @@ LIMIT 1001;
 -- rows --
 -- A few of the flows themselves, those nearest to the instant first.
 SELECT *
-FROM ({flows})
+FROM {flows}
 ORDER BY running DESC, abs(epoch_us(time) - epoch_us(CAST($at AS TIMESTAMPTZ))), time
 LIMIT 20;
 
