@@ -86,7 +86,7 @@ class LocalAsking:
 
     def usual_columns(self, log: str) -> tuple[str, ...]:
         """Return the columns shown unless told otherwise."""
-        # Who and whereto must be seen without scrolling; one site's name in every row tells nothing.
+        # Who and whereto must be seen without scrolling; the name of an only site tells nothing.
         hidden = {"time_end"} if len(self._sites) > 1 else {"time_end", "site"}
         return tuple(c for c in COLUMNS[log] if c not in hidden)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -124,6 +125,8 @@ def _process(deps: Deps, name: str) -> Process:
             reply, running = deps.control(name, {"do": "status"}, timeout_s=3.0), True
         except CollectorError as fault:
             error = str(fault)
+    elif running:
+        reply = _told(deps.home / "run" / f"{name}.json")
     return Process(name=name, running=running, error=error if running else "", reply=reply)
 
 
@@ -135,6 +138,15 @@ def _alive(pid_file: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """Return what a process without a socket writes of itself."""
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

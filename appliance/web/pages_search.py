@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import iterate_in_threadpool
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from typing_extensions import override
 
@@ -222,11 +223,21 @@ async def _answer(room: Room, visitor: Visitor, form: Form, *, asked: bool) -> R
         shown = await room.workers.run(lambda: room.deps.asking.search(wish, asker_of(visitor)))
     except BoxError as error:
         return _part(form, visitor, None, None, error=str(error))
+    if form.log == "audit":
+        # The log has opaque ids; who looks after the box reads names.
+        people = await run_in_threadpool(room.deps.staff.people, "")
+        return _part(form, visitor, wish, shown, names={str(p.id): p.account for p in people})
     return _part(form, visitor, wish, shown)
 
 
 def _part(
-    form: Form, visitor: Visitor, wish: Wish | None, shown: Shown | None, *, error: str = ""
+    form: Form,
+    visitor: Visitor,
+    wish: Wish | None,
+    shown: Shown | None,
+    *,
+    error: str = "",
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> ResultsPart:
     columns = (form.columns or shown.columns) if shown else ()
     rows = shown.rows if shown else []
@@ -238,7 +249,9 @@ def _part(
         shown=shown,
         columns=columns,
         numeric=frozenset(filter(is_number, columns)),
-        table=[[cell(c, row.get(c), visitor.texts) for c in columns] for row in rows],
+        table=[
+            [_named(cell(c, row.get(c), visitor.texts), names) for c in columns] for row in rows
+        ],
         bars=chart.bars(shown.buckets) if shown else [],
         spans=chart.spans(shown.gaps, wish.start_us, wish.end_us) if shown and wish else [],
         error=error,
@@ -247,6 +260,11 @@ def _part(
         csv_link=link("/search.csv", frozen),
         more_link=link("/search", {**frozen, "limit": bigger}) if bigger else "",
     )
+
+
+def _named(plain: Cell, names: Mapping[str, str]) -> Cell:
+    """Return the cell with a name in place of an id; a click still asks for the id."""
+    return replace(plain, text=names[plain.text]) if plain.text in names else plain
 
 
 def _within(form: Form, start_us: int, end_us: int) -> dict[str, object]:

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from appliance.web import render
+from appliance.web.deps import NewPerson
 from tests.appliance.web.rooms import ADMIN, NASTY, NOW_US, VIEWER, House, csrf
 
 PAGES = (
@@ -138,6 +139,16 @@ def test_columns_are_chosen_and_kept_in_the_link(house: House) -> None:
     heads = re.findall(r"<th scope=\"col\"[^>]*>([^<]+)</th>", page)
     assert heads == ["ไบต์", "ไอพีต้นทาง"]
     assert all("cols=bytes%2Csrc_ip" in x for x in links(page, "/search.csv"))
+
+
+def test_the_audit_log_shows_names_and_asks_for_ids(house: House) -> None:
+    client = house.signed_in()
+    house.staff.add(NewPerson(site="default", account="kru", name="", kind="staff", role="admin"))
+    person = str(house.staff.lines[0].id)
+    house.asking.rows = [{"account": person}]
+    page = client.get("/search?q=*&log=audit").text
+    assert ">kru</a>" in page
+    assert any(person in x for x in links(page, "/search?q="))
 
 
 def test_nothing_found_is_an_answer_too(house: House) -> None:
