@@ -1,28 +1,10 @@
-"""Counting what goes wrong, and saying it at a rate that people can read."""
+"""Saying what goes wrong at a rate that people can read."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-
-
-class Counters:
-    """Named counts, from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: dict[str, int] = {}
-
-    def add(self, name: str, amount: int = 1) -> None:
-        """Count `amount` more of `name`."""
-        with self._lock:
-            self._counts[name] = self._counts.get(name, 0) + amount
-
-    def snapshot(self) -> dict[str, int]:
-        """Return all counts as of now."""
-        with self._lock:
-            return dict(self._counts)
 
 
 class SampledLog:

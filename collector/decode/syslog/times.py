@@ -11,6 +11,7 @@ from datetime import date
 from functools import lru_cache
 
 BANGKOK_S = 7 * 3600
+_BUDDHIST = 2400
 DAY_US = 86_400_000_000
 _HALF_YEAR_US = 182 * DAY_US
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -97,9 +98,12 @@ def nearest(
 
 @lru_cache(maxsize=4096)
 def _days(year: int, month: int, day: int) -> int | None:
-    """Return days since the epoch."""
+    """Return days since the epoch, for the years that any reader of the log can show."""
+    year = year - 543 if year >= _BUDDHIST else year
+    if not 1900 <= year < _BUDDHIST:
+        return None
     try:
-        return date(year - 543 if year >= 2400 else year, month, day).toordinal() - _EPOCH
+        return date(year, month, day).toordinal() - _EPOCH
     except ValueError:
         return None
 

@@ -75,6 +75,8 @@ def test_times_are_read(time: str, time_us: int) -> None:
         ("<13>1 2003-09-31T22:14:15Z h - - - -", "no such time: 2003-09-31T22:14:15Z"),
         ("<13>1 2003-09-30T24:14:15Z h - - - -", "no such time: 2003-09-30T24:14:15Z"),
         ("<13>1 2003-09-30T22:14:61Z h - - - -", "no such time: 2003-09-30T22:14:61Z"),
+        ("<13>1 0001-01-01T00:00:00+23:59 h - - - -", "no such time: 0001-01-01T00:00:00+23:59"),
+        ("<13>1 9999-01-01T00:00:00Z h - - - -", "no such time: 9999-01-01T00:00:00Z"),
         ("<13>1 2003-09-30 h - - - -", "not a time: 2003-09-30"),
         ("<13>1 - h - - - text without", "structured data missing"),
         ("<13>1 - h - - - [a b]", "structured data malformed"),
