@@ -37,6 +37,7 @@ from captive_portal.sessions.session import Ids, Person, Session
 from captive_portal.settings import PortalSettings
 from captive_portal.sign_in.local import LocalSignIn
 from captive_portal.web.app import Portal
+from captive_portal.web.connections import BoundedProtocol
 from captive_portal.web.sites import Places
 from collector.records import Clock
 
@@ -269,6 +270,7 @@ class _Process:
         self._listening["sign_in"] = int(listener.getsockname()[1])
         config = uvicorn.Config(
             portal.app(),
+            http=BoundedProtocol,
             log_config=None,
             log_level="warning",
             access_log=False,

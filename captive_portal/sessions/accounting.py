@@ -45,8 +45,6 @@ class Accounting:
     mac: str = ""
     ssid: str = ""
     nas_port: str = ""
-    session_class: str = ""
-    """Class, as hex: only ours means something."""
     addresses: tuple[str, ...] = ()
     counters: Counters = NOTHING_COUNTED
     cause: str = ""

@@ -27,6 +27,9 @@ Raises:
     ReportError: it could not be told.
 """
 
+LOOK_EVERY = timedelta(minutes=1)
+"""So often all open sessions are gone through for NASes that have fallen silent."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
@@ -46,6 +49,7 @@ class Keeper:
         self._tell = tell
         self._ids = ids
         self._times = times
+        self._looked: datetime | None = None
 
     def recover(self, now: datetime) -> None:
         """Take back what a crash or a silent collector left half told.
@@ -127,12 +131,16 @@ class Keeper:
         Raises:
             ReportError: the collector cannot be told; the next tick tries again.
         """
-        sessions = self._rows.open()
         draft = Draft(self._rows)
-        signed_in = [s for s in sessions if s.method != accounting.METHOD]
+        signed_in = [s for s in self._rows.run_out(now) if s.method != accounting.METHOD]
         portal.expire(draft, signed_in, now, ids=self._ids)
-        accounting.presume(draft, sessions, now, silent=self._times.silent, ids=self._ids)
+        look = self._looked is None or now - self._looked >= LOOK_EVERY
+        if look:
+            sessions = self._rows.open()
+            accounting.presume(draft, sessions, now, silent=self._times.silent, ids=self._ids)
         self._keep(draft)
+        if look:
+            self._looked = now
 
     def _start_id(self, session: Session) -> UUID:
         return self._ids.make("start", session.id)

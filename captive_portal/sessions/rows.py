@@ -123,6 +123,11 @@ class Rows:
         query = select(SessionRow).where(SessionRow.state == OPEN)
         return self._select(query.order_by(SessionRow.start.desc()))
 
+    def run_out(self, now: datetime) -> Sequence[Session]:
+        """Return the open sessions whose expiry has come."""
+        query = select(SessionRow).where(SessionRow.state == OPEN, SessionRow.expires <= now)
+        return self._select(query.order_by(SessionRow.expires))
+
     def count_open(self) -> int:
         """Return how many sessions are open."""
         query = select(func.count()).select_from(SessionRow).where(SessionRow.state == OPEN)

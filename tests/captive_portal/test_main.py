@@ -158,6 +158,24 @@ def test_a_failed_password_is_nowhere_in_the_home(
             assert b"hidden-Zebra-77" not in path.read_bytes()
 
 
+def test_a_device_that_holds_connections_keeps_nobody_else_out(
+    start: Start, collector: CollectorStub
+) -> None:
+    portal = start()
+    held = []
+    for _ in range(600):
+        connection = socket.socket()
+        connection.connect(("127.0.0.1", portal.http))
+        held.append(connection)
+    try:
+        other = httpx.HTTPTransport(local_address="127.0.0.2")
+        with httpx.Client(transport=other, base_url=portal.url) as browser:
+            assert browser.get("/healthz").status_code == 200
+    finally:
+        for connection in held:
+            connection.close()
+
+
 def test_sessions_stay_over_a_restart(
     start: Start, collector: CollectorStub, people: People
 ) -> None:
