@@ -67,9 +67,7 @@ def parse(text: str, near_us: int) -> Header:
         near_us: About when it was sent, in µs UTC, for times without a year.
     """
     first = priority(text)
-    begin = first.end
-    while text[begin : begin + 1] == " ":
-        begin += 1
+    begin = len(text) - len(text[first.end :].lstrip(" "))
     found = _TIMED.match(text, begin)
     if found is None:
         return _untimed(text[begin:], first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -346,9 +347,9 @@ def test_a_line_without_any_header_is_raw(line: str) -> None:
 def test_the_year_is_the_one_nearest_to_receipt(received: datetime, line: str, year: int) -> None:
     header = _parse(f"<13>{line} host app: m", received)
     assert header.time_us is not None
-    time = EPOCH + timedelta(microseconds=header.time_us)
-    assert time.year == year
-    assert abs(time - received) < timedelta(days=365)
+    sent = EPOCH + timedelta(microseconds=header.time_us)
+    assert sent.year == year
+    assert abs(sent - received) < timedelta(days=365)
 
 
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)), st.integers(-180, 180), st.text())
@@ -396,7 +397,7 @@ def test_any_mixture_of_headers_gives_a_header(text: str) -> None:
     ],
 )
 def test_long_lines_cost_no_more_than_their_length(line: str) -> None:
-    before = datetime.now(UTC)
+    before = time.process_time()
     for _ in range(20):
         _parse(line)
-    assert datetime.now(UTC) - before < timedelta(seconds=1)
+    assert time.process_time() - before < 1
