@@ -141,6 +141,18 @@ def test_columns_are_chosen_and_kept_in_the_link(house: House) -> None:
     assert all("cols=bytes%2Csrc_ip" in x for x in links(page, "/search.csv"))
 
 
+def test_another_log_gets_its_own_columns(house: House) -> None:
+    client = house.signed_in()
+    query = "/search?q=*&log=events&of=flows&col=bytes"
+    part = client.get(query, headers={"HX-Request": "true"}).text
+    assert 'id="columns" hx-swap-oob="true"' in part
+    assert 'name="of" value="events"' in part
+    assert len(re.findall(r'<th scope="col"', part)) == 5
+    same = client.get(query.replace("of=flows", "of=events"), headers={"HX-Request": "true"}).text
+    assert 'id="columns"' not in same
+    assert len(re.findall(r'<th scope="col"', same)) == 1
+
+
 def test_the_audit_log_shows_names_and_asks_for_ids(house: House) -> None:
     client = house.signed_in()
     house.staff.add(NewPerson(site="default", account="kru", name="", kind="staff", role="admin"))

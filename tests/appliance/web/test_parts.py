@@ -17,7 +17,7 @@ from jinja2 import nodes
 from appliance.search.question import Asked, parse
 from appliance.web import cells, chart, render
 from appliance.web.asking import Bucket, Gap
-from appliance.web.pages_search import RANGES
+from appliance.web.search_form import RANGES
 from appliance.web.seats import MOST_SEATS, Seats, Tries
 from appliance.web.texts import texts
 from appliance.web.workers import TooBusy, Workers
