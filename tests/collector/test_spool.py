@@ -158,7 +158,7 @@ def test_a_waiter_does_not_sit_out_the_commit_time(tmp_path: Path) -> None:
         begun = time.monotonic()
         for n in range(3):
             out.wait_durable(out.append(_frame(n)))
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10
         with pytest.raises(SpoolError, match="frame 99 was never taken"):
             out.wait_durable(99)
 
