@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from collector.records import Binding, SessionEvent
@@ -91,8 +92,9 @@ class Session:
         if states:
             self.floor = states[-1][0]
         older = self.told[: bisect_left(self.told, (before_us,))]
-        keep = sorted({_last(older, 1), _last(older, 3)} - {-1})
-        self.told = [older[i] for i in keep] + self.told[len(older) :]
+        keep = _trailing([(person, method) if person else () for _, person, method, _ in older])
+        keep |= _trailing([addresses for *_, addresses in older])
+        self.told = [older[i] for i in sorted(keep)] + self.told[len(older) :]
         self.bindings = [b for b in self.bindings if b.end_us > before_us]
 
     def plain(self) -> dict[str, Any]:
@@ -156,9 +158,15 @@ class Session:
         return time
 
 
-def _last(told: Sequence[_Told], part: int) -> int:
-    """Return the place of the last telling that tells this part, -1 when none does."""
-    return max((i for i, t in enumerate(told) if t[part]), default=-1)
+def _trailing(values: Sequence[tuple[str, ...]]) -> set[int]:
+    """Return the places of the first and the last of the newest values that are equal.
+
+    Empty ones tell nothing. The last keeps what comes late from changing the present, the first
+    keeps the time at which the present began.
+    """
+    places = [place for place, value in enumerate(values) if value]
+    agree = list(takewhile(lambda place: values[place] == values[places[-1]], reversed(places)))
+    return {agree[0], agree[-1]} if agree else set()
 
 
 def _us(moment: datetime) -> int:

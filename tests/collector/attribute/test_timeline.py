@@ -140,8 +140,50 @@ def test_interim_updates_of_a_long_session_do_not_pile_up() -> None:
         timeline.add(event("update", number * 10, person=7, addresses=(ONE,)), number)
         timeline.forget(number * 10)
     (session,) = timeline.snapshot()["sessions"]
-    assert len(session["told"]) <= 2
+    assert len(session["told"]) <= 4
     assert spans(timeline) == [(0, OPEN_US)]
+
+
+def test_a_binding_keeps_its_begin_though_what_told_of_it_is_forgotten() -> None:
+    events = [
+        event("start", 10, person=7, addresses=(ONE,)),
+        event("update", 20, addresses=(ONE, "10.0.0.2")),
+        event("update", 30, addresses=(ONE, "fd00::1")),
+        event("update", 40, addresses=(ONE, "fd00::1")),
+    ]
+    timeline = told(events)
+    timeline.forget(50)
+    again = Timeline.restore(json.loads(json.dumps(timeline.snapshot())))
+    for kept in (timeline, again):
+        assert kept.add(event("update", 60, addresses=(ONE, "fd00::1")), 9) == []
+        assert spans(kept) == [(10, OPEN_US)]
+        assert spans(kept, "fd00::1") == [(30, OPEN_US)]
+        (change, other) = kept.add(event("stop", 70), 10)
+        assert (change.from_us, other.from_us) == (70, 70)
+
+
+def test_an_address_does_not_move_to_the_begin_when_the_one_before_is_forgotten() -> None:
+    events = [
+        event("start", 10, person=7),
+        event("update", 20, addresses=("10.0.0.2",)),
+        event("update", 30, addresses=(ONE,)),
+    ]
+    timeline = told(events)
+    timeline.forget(50)
+    assert timeline.add(event("update", 60, addresses=(ONE,)), 9) == []
+    assert spans(timeline) == [(30, OPEN_US)]
+
+
+def test_what_comes_late_from_before_the_last_word_does_not_change_the_present() -> None:
+    events = [
+        event("start", 10, person=7, addresses=(ONE,)),
+        event("update", 40, person=7, addresses=(ONE,)),
+    ]
+    timeline = told(events)
+    timeline.forget(50)
+    timeline.add(event("update", 20, person=8, addresses=("10.0.0.2",)), 9)
+    assert {b.person[-1] for b in timeline.bindings("a", ONE, 50, 99)} == {"7"}
+    assert timeline.bindings("a", "10.0.0.2", 50, 99) == []
 
 
 def test_a_late_update_does_not_bring_a_stopped_session_back() -> None:
