@@ -87,12 +87,13 @@ def wish_of(form: Form, room: Room) -> Wish:
     """
     now_us = room.deps.clock() // 1000
     end_us = times.parse(form.to, now_us).end_us if form.to else now_us
-    start = form.frm or f"-{form.range or '1h'}"
+    length_us = times.duration_us(form.range or RANGES[1])
+    start_us = times.parse(form.frm, now_us).us if form.frm else end_us - length_us
     return Wish(
         text=form.q or "*",
         log=form.log,
         site=form.site,
-        start_us=times.parse(start, now_us).us,
+        start_us=max(0, start_us),
         end_us=end_us,
         limit=form.limit,
         columns=form.columns,

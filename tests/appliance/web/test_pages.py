@@ -121,6 +121,13 @@ def test_a_wrong_time_is_one_line(house: House, query: str) -> None:
     assert house.asking.wishes == []
 
 
+def test_an_end_alone_means_the_hour_before_it(house: House) -> None:
+    house.signed_in().get("/search?q=*&to=-2h")
+    wish = house.asking.wishes[-1]
+    assert wish.end_us - wish.start_us == 3_600_000_000
+    assert NOW_US - wish.end_us == pytest.approx(7_200_000_000, abs=1)
+
+
 def test_htmx_gets_the_part_and_the_address_to_show(house: House) -> None:
     answer = house.signed_in().get("/search?q=*&col=bytes", headers={"HX-Request": "true"})
     assert "<html" not in answer.text
