@@ -251,5 +251,5 @@ def _lines(data: bytes, cipher: AESGCM) -> Iterator[tuple[str, bytes]]:
             if len(nonce) != NONCE_BYTES or len(wrapped) != 48:
                 raise Refused("E-24", f"line {number}: not 12 and 48 bytes")
             yield segment, cipher.decrypt(nonce, wrapped, segment.encode())
-        except (ValueError, TypeError, KeyError, AttributeError, InvalidTag) as error:
-            raise Refused("E-24", f"line {number} does not open") from error
+        except (ValueError, TypeError, KeyError, AttributeError, InvalidTag, Refused) as error:
+            raise Refused("E-24", f"line {number} is not a wrapped key that opens") from error
