@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from collector.errors import StoreError
 from collector.store import stats
+from collector.store.faults import cannot_read
 from collector.store.schema import LogSchema
 from collector.store.stats import FileStats
 
@@ -79,4 +80,4 @@ def _read(path: Path) -> pa.Table:
         with pq.ParquetFile(path, memory_map=False) as file:
             return file.read(use_threads=False)
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"cannot read the part {path}: {error}") from error
+        raise cannot_read("part", path, error) from error

@@ -20,6 +20,7 @@ from collector.errors import StoreError
 from collector.records import Clock
 from collector.store import names
 from collector.store.catalog import FILE, Catalog, FileEntry
+from collector.store.faults import cannot_read
 from collector.store.schema import LOGS, LogSchema
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ class Mended:
     """Segments that the catalogue did not know: their rollups may be missing too."""
     missing: tuple[str, ...]
     """Segments that it knew and that are no longer there; `prathu verify` tells whether rightly."""
+    unreadable: tuple[str, ...]
+    """Files under `logs/` that are no segment, or damaged: they cannot be searched."""
 
 
 def reopen(home: Path, *, clock: Clock) -> Catalog:
@@ -57,30 +60,39 @@ def reconcile(
 ) -> Mended:
     """Make `catalog` agree with `logs/` and `open/` of `home`; remove parts nobody knows.
 
+    A file that cannot be read is told and left alone: the box must go on collecting.
+
     Args:
         catalog: Open for writing.
         home: The home.
         spool: Frames [from, to) of each segment by its path, as the ledger's manifests say.
-
-    Raises:
-        StoreError: a segment that cannot be read.
     """
     known = catalog.paths()
     found = {path.relative_to(home).as_posix() for path in (home / "logs").rglob("*.parquet")}
     missing = sorted(path for path in known - found if path.startswith("logs/"))
-    added = []
+    added, unreadable = [], []
     with catalog.together():
         catalog.gone(missing)
         for path in sorted(found - known):
-            entry = entry_of(home, path, (spool or {}).get(path, _UNKNOWN))
-            catalog.publish(entry)
-            added.append(entry)
-            if entry.log == "sessions":
-                catalog.add_persons(names.told(_read(home / path, list(names.COLUMNS))))
+            try:
+                added.append(_take_in(catalog, home, path, (spool or {}).get(path, _UNKNOWN)))
+            except StoreError as error:
+                _log.error("%s; it cannot be searched", error)
+                unreadable.append(path)
     for part in (home / "open").rglob("*.parquet*"):
         if part.relative_to(home).as_posix() not in known:
             part.unlink()
-    return Mended(added=tuple(added), missing=tuple(missing))
+    return Mended(added=tuple(added), missing=tuple(missing), unreadable=tuple(unreadable))
+
+
+def _take_in(catalog: Catalog, home: Path, path: str, spool: tuple[int, int]) -> FileEntry:
+    entry = entry_of(home, path, spool)
+    told = []
+    if entry.log == "sessions":
+        told = names.told(_read(home / path, list(names.COLUMNS)))
+    catalog.publish(entry)
+    catalog.add_persons(told)
+    return entry
 
 
 def entry_of(home: Path, path: str, spool: tuple[int, int]) -> FileEntry:
@@ -121,7 +133,7 @@ def _extremes(file: Path, schema: LogSchema) -> dict[str, tuple[int, int]]:
     try:
         metadata = pq.read_metadata(file)
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"cannot read the segment {file}: {error}") from error
+        raise cannot_read("segment", file, error) from error
     if metadata.schema.names != list(schema.columns):
         raise StoreError(f"{file} does not have the columns of {schema.log}")
     found: dict[str, tuple[int, int]] = {}
@@ -140,4 +152,7 @@ def _extremes(file: Path, schema: LogSchema) -> dict[str, tuple[int, int]]:
 
 
 def _read(file: Path, columns: list[str]) -> Any:  # noqa: ANN401  # the stubs lack a type here
-    return pq.read_table(file, columns=columns, partitioning=None)
+    try:
+        return pq.read_table(file, columns=columns, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise cannot_read("segment", file, error) from error

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from collector.errors import StoreError
 from collector.store import stats
+from collector.store.faults import cannot_read
 from collector.store.schema import LOGS, LogSchema
 from collector.store.stats import FileStats
 
@@ -80,7 +81,7 @@ def read(path: Path, schema: LogSchema) -> pa.Table:
         with _opened(path, metadata, schema) as file:
             return _in_memory(file.read(), schema)
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"cannot read the segment {path}: {error}") from error
+        raise cannot_read("segment", path, error) from error
 
 
 def _opened(path: Path, metadata: pq.FileMetaData, schema: LogSchema) -> pq.ParquetFile:
@@ -174,7 +175,7 @@ def pieces(path: Path) -> Iterator[pa.Table]:
             for group in range(file.num_row_groups):
                 yield _in_memory(file.read_row_group(group, use_threads=False), schema)
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"cannot read the segment {path}: {error}") from error
+        raise cannot_read("segment", path, error) from error
 
 
 def _schema_of(columns: tuple[str, ...], path: Path) -> LogSchema:

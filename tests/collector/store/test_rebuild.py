@@ -52,7 +52,7 @@ def test_what_agrees_is_left_alone(home: Path) -> None:
     with rebuild.reopen(home, clock=clock) as catalog:
         rebuild.reconcile(catalog, home)
         mended = rebuild.reconcile(catalog, home)
-        assert mended == rebuild.Mended(added=(), missing=())
+        assert mended == rebuild.Mended(added=(), missing=(), unreadable=())
 
 
 def test_a_segment_that_is_gone_is_told_and_forgotten(home: Path) -> None:
@@ -86,12 +86,23 @@ def test_a_catalogue_that_cannot_be_used_is_made_anew(home: Path, content: bytes
     assert len(Catalog.open(home / FILE).files("flows")) == 2
 
 
-def test_a_file_under_logs_that_is_no_segment_is_one_clear_error(home: Path) -> None:
+def test_files_that_are_no_segments_are_told_and_the_others_taken_in(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = "logs/school-a/flows/2027/01/15/x.parquet"
+    (home / SECOND).write_bytes(b"PAR1 nothing PAR1")
+    (home / odd).write_bytes((home / FIRST).read_bytes())
+    whole = bytearray((home / PEOPLE).read_bytes())
+    whole[4:400] = bytes(396)
+    (home / PEOPLE).write_bytes(whole)
     with rebuild.reopen(home, clock=clock) as catalog:
-        (home / SECOND).write_bytes(b"PAR1 nothing PAR1")
-        with pytest.raises(StoreError, match=r"1\.parquet"):
-            rebuild.reconcile(catalog, home)
-        (home / SECOND).rename(home / "logs/x.parquet")
+        mended = rebuild.reconcile(catalog, home)
+        assert mended.unreadable == (SECOND, odd, PEOPLE)
+        assert catalog.paths() == {FIRST}
+    assert [record.message.count("\n") for record in caplog.records] == [0, 0, 0]
+
+
+def test_the_name_of_a_segment_says_what_it_is(home: Path) -> None:
+    for wrong in ("logs/x.parquet", "logs/a/weather/2027/01/15/0.parquet"):
         with pytest.raises(StoreError, match="not the name of a segment"):
-            rebuild.reconcile(catalog, home)
-        assert catalog.paths() == set()
+            rebuild.entry_of(home, wrong, (0, 1))

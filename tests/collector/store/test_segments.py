@@ -120,9 +120,11 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "0.parquet"
     segments.write(flows(1000), path, FLOWS)
     whole = path.read_bytes()
-    for damaged in (whole[: len(whole) // 2], whole[4:], b"", whole[:-8] + b"\xff" * 8):
+    pages = whole[:4] + bytes(400) + whole[404:]
+    half = whole[: len(whole) // 2]
+    for damaged in (half, whole[4:], b"", whole[:-8] + b"\xff" * 8, pages):
         path.write_bytes(damaged)
-        with pytest.raises(StoreError, match="cannot read the segment"):
+        with pytest.raises(StoreError, match=r"cannot read the segment [^\n]*$"):
             segments.read(path, FLOWS)
     path.unlink()
     with pytest.raises(StoreError, match="cannot read the segment"):
