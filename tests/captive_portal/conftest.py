@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+import captive_portal.__main__ as portal_process
 from captive_portal.__main__ import STATUS, run
 from captive_portal.database import open_database
 from captive_portal.people.accounts import Kind, NewAccount, People
@@ -79,8 +80,9 @@ Start = Callable[[], Running]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Give a way to start the portal on the test's home; what runs at the end is stopped."""
+    monkeypatch.setattr(portal_process, "TICK_S", 0.2)
     (tmp_path / "nas").mkdir()
     (tmp_path / "nas" / "a").write_text(SECRET)
     (tmp_path / "run").mkdir(exist_ok=True)
