@@ -38,7 +38,8 @@ class Form:
     def values(self, **changes: object) -> dict[str, object]:
         """Return the query of a permalink with some values changed."""
         base: dict[str, object] = {
-            "q": self.q,
+            # Without a question a link would show the form alone.
+            "q": self.q or "*",
             "log": self.log,
             "site": self.site,
             "range": self.range,

@@ -121,6 +121,13 @@ def test_a_wrong_time_is_one_line(house: House, query: str) -> None:
     assert house.asking.wishes == []
 
 
+def test_the_link_of_an_empty_question_asks_it_again(house: House) -> None:
+    client = house.signed_in()
+    pushed = client.get("/search?q=&range=24h", headers={"HX-Request": "true"}).headers
+    assert "ประโยคไทย" in client.get(pushed["hx-push-url"]).text
+    assert len(house.asking.wishes) == 2
+
+
 def test_an_end_alone_means_the_hour_before_it(house: House) -> None:
     house.signed_in().get("/search?q=*&to=-2h")
     wish = house.asking.wishes[-1]
