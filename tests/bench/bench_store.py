@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-
 from collector.store import parts, rebuild, rollup, segments
 from collector.store.catalog import Catalog
 from collector.store.schema import FLOWS
@@ -31,14 +29,6 @@ def best(step: Callable[[], object], rounds: int = 5) -> float:
     return min(spent)
 
 
-def same_clock(table: pa.Table) -> pa.Table:
-    """Return flows whose exporter's times are left out, as where they are those of the row."""
-    for name in ("exporter_start", "exporter_end"):
-        at = table.column_names.index(name)
-        table = table.set_column(at, name, pa.nulls(len(table), table.schema.field(at).type))
-    return table
-
-
 def measure(home: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     part, path = flows(PART), home / "open" / "p.parquet"
@@ -56,8 +46,6 @@ def measure(home: Path) -> dict[str, float]:
     known = rebuild.entry_of(home, SEGMENT_PATH, (0, 1))
     found["rollup_us_per_row"] = best(lambda: rollup.make(home, known), 3) / SEGMENT * 1e6
     found["rollup_bytes_per_row"] = rollup.make(home, known).stat().st_size / SEGMENT
-    lean = segments.write(same_clock(table), home / "lean.parquet", FLOWS)
-    found["segment_bytes_per_row_without_exporter_times"] = lean.size / SEGMENT
     with Catalog.open(home / "catalog.sqlite", write=True, clock=clock) as catalog:
         catalog.add_part(*(entry(str(n), event_min=n, event_max=n + 5) for n in range(11_000)))
         reader = Catalog.open(home / "catalog.sqlite")
