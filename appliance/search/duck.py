@@ -81,6 +81,7 @@ class Runner:
         Raises:
             Stopped: too slow, or more memory than allowed.
             Vanished: a file is missing.
+            BoxError: a file is damaged.
         """
         if self._late:
             raise self._too_slow()
@@ -96,6 +97,10 @@ class Runner:
             ) from error
         except duckdb.IOException as error:
             raise Vanished(f"a log file cannot be read: {error}") from error
+        except duckdb.Error as error:
+            raise BoxError(
+                f"the question failed: {error}", hint="prathu verify --deep finds damaged files"
+            ) from error
 
     def known_as(self, name: str, table: pa.Table) -> None:
         """Let the question's statements read a table in memory by a name."""

@@ -116,6 +116,15 @@ class LocalEngine:
             self._connection.close()
             self._connection = None
 
+    @property
+    def home(self) -> Path:
+        """The home, resolved."""
+        return self._home
+
+    def has(self, path: str) -> bool:
+        """Return whether there is a file at a path relative to the home."""
+        return (self._home / path).is_file()
+
     def catalogue(self) -> Catalog:
         """Return the catalogue of files, as it is now."""
         return Catalog.open(self._home / CATALOGUE)

@@ -61,6 +61,8 @@ class Question:
     """What a table shows."""
     read: tuple[str, ...]
     """Columns of the log that are read; fewer are faster."""
+    uses: frozenset[str]
+    """Columns that the question looks at."""
     notes: tuple[str, ...] = ()
     """What the asker should know before believing an empty answer."""
 
@@ -109,6 +111,7 @@ def parse(text: str, asked: Asked, directory: people.Directory, *, now_us: int) 
         english=english,
         columns=COLUMNS[asked.log] if asked.columns is None else asked.columns,
         read=_read(asked),
+        uses=frozenset(reader.uses),
         notes=tuple(dict.fromkeys(reader.notes)),
     )
 
@@ -156,6 +159,7 @@ class _Reader:
     def __init__(self, scope: people.Scope, now_us: int) -> None:
         self.parameters = Parameters()
         self.notes: list[str] = []
+        self.uses: set[str] = set()
         self._scope = scope
         self._fields = FIELDS[scope.log]
         self._now_us = now_us
@@ -195,6 +199,7 @@ class _Reader:
     def _exists(self, value: Value) -> Condition:
         self._count(value.at)
         found = self._named(value.text, value.at)
+        self.uses.update(found.columns)
         if found.kind == "person":
             return people.known(found, self._scope, self.parameters)
         return conditions.exists(found)
@@ -214,6 +219,7 @@ class _Reader:
         if isinstance(item, tree.Range | tree.From | tree.To):
             if found is None:
                 raise wrong("a range of which field?", at, "for instance bytes:[1000 TO 2000]")
+            self.uses.update(found.columns)
             return conditions.within(
                 found, _bounds(item), now_us=self._now_us, parameters=self.parameters
             )
@@ -226,6 +232,7 @@ class _Reader:
             raise wrong(f"more than {lucene.MAX_TERMS} terms", at)
 
     def _equal(self, found: Field, value: Value) -> Condition:
+        self.uses.update(found.columns)
         if found.kind != "person":
             return conditions.equal(found, value, now_us=self._now_us, parameters=self.parameters)
         if value.anything:
@@ -251,6 +258,7 @@ class _Reader:
     def _user_or_host(self, value: Value) -> Condition:
         host = Field("host", "words", ("host",), "ชื่อโฮสต์", "the host name")
         named = self._equal(host, value)
+        self.uses.update(self._fields["user"].columns)
         user, note = people.user(self._fields["user"], value, self._scope, self.parameters)
         if note:
             self.notes.append(f"{note}; looked for in host names only")

@@ -61,7 +61,7 @@ def _expected(network: Network) -> list[str]:
     return sorted(addresses.text(a) for a in POOL if a.version == network.version and a in network)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, len(POOL) - 1), st.integers(0, 128))
 def test_in_a_network_is_what_python_says(
     database: duckdb.DuckDBPyConnection, which: int, length: int

@@ -120,6 +120,13 @@ def test_a_file_that_is_gone_for_good_is_an_error(home: Home) -> None:
         asked(engine, "*")
 
 
+def test_a_damaged_file_is_one_clear_error(home: Home) -> None:
+    segment = home.segment([flow(NOW_US - MINUTE, "10.0.0.1", "203.0.113.9")])
+    (home.path / segment.path).write_bytes(b"PAR1 and then nothing of the kind PAR1")
+    with home.engine() as engine, pytest.raises(BoxError, match="verify --deep"):
+        asked(engine, "*")
+
+
 def test_the_act_is_recorded_before_a_row_is_read(home: Home) -> None:
     home.segment([flow(NOW_US - MINUTE, "10.0.0.1", "203.0.113.9")])
     with home.engine() as engine:

@@ -258,7 +258,7 @@ def _words(sql: str) -> set[str]:
     return set(sql.replace("(", " ").replace(")", " ").replace(",", " ").split())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(rows, parts)
 def test_a_question_finds_what_a_slow_reading_finds(
     database: duckdb.DuckDBPyConnection, made: list[Row], part: Part
@@ -335,7 +335,7 @@ def test_a_wrong_question_names_the_place(text: str, at: int | None, said: str) 
         assert f"at character {at}:" in str(caught.value)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.text(max_size=80)
     | st.lists(

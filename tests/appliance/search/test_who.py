@@ -264,3 +264,12 @@ def test_ipv6_with_a_port_is_read_and_written() -> None:
     question = who.parse("[2001:DB8::7]:443", dst="2001:db8::1", now_us=NOW_US)
     assert (str(question.address), question.port) == ("2001:db8::7", 443)
     assert "[2001:db8::7]:443" in question.text
+
+
+def test_a_whole_school_behind_one_address_is_counted_where_it_lies(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(who, "MAX_HITS", 1)
+    answer = asked(engine, PUBLIC, T + 6 * MINUTE, within="10m")
+    assert (answer.verdict, names(answer)) == (who.CANDIDATES, {"somchai", "suda"})
+    assert len(answer.readings[0].flows) == 2
