@@ -66,7 +66,13 @@ def run(
     """
     with _listening(settings) as listener, _app(home, settings, clock) as app:
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, lifespan="on"
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            # The audit log says where somebody sat: never what the sender claims.
+            proxy_headers=False,
+            lifespan="on",
         )
         server = _Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), name="web")
