@@ -18,6 +18,12 @@ Told = tuple[Numbers, Mask | None]
 """Values and where they are told; None: in every row."""
 
 _V6 = 6
+_PRIVATE = (
+    (10 << 24, 8),
+    (172 << 24 | 16 << 16, 12),
+    (192 << 24 | 168 << 16, 16),
+    (100 << 24 | 64 << 16, 10),
+)
 
 
 class Ends:
@@ -39,6 +45,12 @@ class Ends:
             v4 = v4[0], _and(v4[0] != 0, v4[1])
         if v6 is not None:
             v6 = v6[0], _and(_nonzero(v6[0]), v6[1])
+        return Ends(v4, v6)
+
+    def only(self, rows: Mask) -> Ends:
+        """Return the same with no address outside `rows`."""
+        v4 = None if self.v4 is None else (self.v4[0], _and(rows, self.v4[1]))
+        v6 = None if self.v6 is None else (self.v6[0], _and(rows, self.v6[1]))
         return Ends(v4, v6)
 
     def text(self) -> pa.Array[Any]:
@@ -73,31 +85,57 @@ def nat_key(
 ) -> tuple[Numbers, Mask]:
     """Return public IPv4 address << 16 | public port of the translated end, and where there is one.
 
-    The source's when it was translated, else the destination's. The port is 0 when it is not told.
+    The source's when it was translated, else the destination's. Public is the address outside the
+    private ranges; where both are, what a source became, and what a destination was. The port is 0
+    when it is not told.
     """
     key, has = np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
     for side in ("src", "dst"):
-        nat = ends.get(f"nat_{side}_ip")
+        nat, before = ends.get(f"nat_{side}_ip"), ends.get(f"{side}_ip")
         if nat is None or nat.v4 is None:
             continue
-        port, told = numbers.get(f"nat_{side}_port", (np.zeros(rows, np.int64), None))
-        if told is not None:
-            port = np.where(told, port, 0)
-        same = _unchanged(ends.get(f"{side}_ip"), nat.v4, side, numbers)
-        new = _mask(*nat.v4) & ~same & ~has
-        key, has = np.where(new, nat.v4[0] << 16 | port, key), has | new
+        after_key = nat.v4[0] << 16 | _port(numbers, f"nat_{side}_port", rows)
+        new = _mask(*nat.v4) & ~unchanged(ends, numbers, side, rows) & ~has
+        if before is None or before.v4 is None:
+            chosen = after_key
+        else:
+            before_key = before.v4[0] << 16 | _port(numbers, f"{side}_port", rows)
+            was, became = _private(before.v4[0]), _private(nat.v4[0])
+            chosen = np.where(
+                was & ~became | (was == became) & (side == "src"), after_key, before_key
+            )
+        key, has = np.where(new, chosen, key), has | new
     return key, has
 
 
-def _unchanged(before: Ends | None, nat: Told, side: str, numbers: Mapping[str, Told]) -> Mask:
+def unchanged(ends: Mapping[str, Ends], numbers: Mapping[str, Told], side: str, rows: int) -> Mask:
     """Tell where neither address nor port of an end were translated."""
-    if before is None or before.v4 is None:
-        return np.zeros(len(nat[0]), np.bool_)
-    same = _equal(before.v4[0], nat[0])
+    before, nat = ends.get(f"{side}_ip"), ends.get(f"nat_{side}_ip")
+    same = np.zeros(rows, np.bool_)
+    if before is None or nat is None:
+        return same
+    if before.v4 is not None and nat.v4 is not None:
+        same |= _equal(before.v4[0], nat.v4[0]) & _mask(*before.v4) & _mask(*nat.v4)
+    if before.v6 is not None and nat.v6 is not None:
+        equal = ~_nonzero(before.v6[0] ^ nat.v6[0])
+        same |= equal & _mask(*before.v6) & _mask(*nat.v6)
     port, nat_port = numbers.get(f"{side}_port"), numbers.get(f"nat_{side}_port")
     if port is not None and nat_port is not None:
-        same = _and(same, _equal(port[0], nat_port[0]) | ~_mask(*nat_port))
-    return _and(same, before.v4[1])
+        same &= _equal(port[0], nat_port[0]) | ~_mask(*nat_port)
+    return same
+
+
+def _port(numbers: Mapping[str, Told], name: str, rows: int) -> Numbers:
+    port, told = numbers.get(name, (np.zeros(rows, np.int64), None))
+    return port if told is None else np.where(told, port, 0)
+
+
+def _private(addresses: Numbers) -> Mask:
+    """Tell which are of RFC 1918 or of the shared space of RFC 6598."""
+    found = np.zeros(len(addresses), np.bool_)
+    for network, bits in _PRIVATE:
+        found |= addresses >> (32 - bits) == network >> (32 - bits)
+    return found
 
 
 def _equal(one: Numbers, other: Numbers) -> Mask:
@@ -114,5 +152,5 @@ def _and(one: Mask, other: Mask | None) -> Mask:
 
 
 def _nonzero(octets: Bytes) -> Mask:
-    found: Mask = octets.any(axis=1)
+    found: Mask = np.asarray(octets.any(axis=1))
     return found

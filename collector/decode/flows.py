@@ -79,8 +79,13 @@ class _Mapper:
         told = times.read(self.batch, self.spread)
         found = self.found
         found["time"], found["time_end"] = arrow.moments(told.start), arrow.moments(told.end)
-        found["exporter_start"] = arrow.moments(told.exporter_start, told.told)
-        found["exporter_end"] = arrow.moments(told.exporter_end, told.told)
+        for column, said, taken in (
+            ("exporter_start", told.exporter_start, told.start),
+            ("exporter_end", told.exporter_end, told.end),
+        ):
+            other = told.told & (said != taken)
+            if other.any():
+                found[column] = arrow.moments(said, other)
         found["clock"] = words.some(told.verdict, times.VERDICTS)
 
     def _number(self, number: Number) -> Told:
@@ -111,24 +116,32 @@ class _Mapper:
                 self.found["icmp_type_code"] = _array(port, valid, pa.int32())
 
     def _addresses(self) -> None:
-        """Fill the address columns and, where an end was translated, `nat_key`."""
+        """Fill the address columns and, only where an end was translated, those of NAT."""
         ends = {a.column: addresses.read(self.batch, self.plan, a) for a in self.plan.addresses}
         for side in ("src", "dst"):
             nat = ends.get(f"nat_{side}_ip")
             if nat is not None:
                 ends[f"nat_{side}_ip"] = nat = nat.without_zeros()
                 self._drop_port(f"nat_{side}_port", ~nat.told())
+        key, has = addresses.nat_key(ends, self.numbers, self.batch.rows)
+        for side in ("src", "dst"):
+            same = addresses.unchanged(ends, self.numbers, side, self.batch.rows)
+            if same.any():
+                ends[f"nat_{side}_ip"] = ends[f"nat_{side}_ip"].only(~same)
+                self._keep_port(f"nat_{side}_port", ~same)
         for column, end in ends.items():
             self.found[column] = end.text()
-        key, has = addresses.nat_key(ends, self.numbers, self.batch.rows)
         if has.any():
             self.found["nat_key"] = arrow.ints(key, has)
 
     def _drop_port(self, column: str, untranslated: Mask) -> None:
         """A port 0 beside no translated address says nothing."""
         if column in self.numbers:
+            self._keep_port(column, ~(untranslated & (self.numbers[column][0] == 0)))
+
+    def _keep_port(self, column: str, kept: Mask) -> None:
+        if column in self.numbers:
             port, told = self.numbers[column]
-            kept = ~(untranslated & (port == 0))
             self.numbers[column] = port, kept if told is None else kept & told
 
     def _application(self) -> None:

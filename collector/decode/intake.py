@@ -207,11 +207,13 @@ class Intake:
 
         Chunks whose records only decoding can count are added to `to_count`.
         """
-        layout: Layout | None = netflow5.LAYOUT
-        if head.version != netflow5.VERSION:
-            if set_id < _FIRST_DATA_SET:
-                self._own_set(stream, set_id, body)
-                return 0
+        if head.version == netflow5.VERSION:
+            layout: Layout | None = netflow5.LAYOUT
+            set_id = 0
+        elif set_id < _FIRST_DATA_SET:
+            self._own_set(stream, set_id, body)
+            return 0
+        else:
             layout = self.streams.find(stream, set_id)
         if layout is None:
             self.counters.waited_sets += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,7 @@ _END_UPTIME = 21
 _HALF_MS = np.uint32(1 << 31)
 _NTP_EPOCH = 2_208_988_800
 _NTP_ERA = 1 << 32
+_NTP_ELEMENTS = (154, 155, 156, 157, 324, 325)
 
 Moment = tuple[Micros, Mask]
 """µs since the epoch, and where they are told."""
@@ -166,20 +167,36 @@ def _scaled(batch: Batch, place: int, unit: int) -> Moment:
     return moment, _all(batch) if valid is None else valid
 
 
-def _ntp(batch: Batch, _: Spread, place: int) -> Moment:
-    """Read seconds since 1900 and a fraction of 2^-32 s (RFC 7011 section 6.1.9).
-
-    Some exporters put microseconds into the fraction: one below 10^6 is taken as such, since a
-    true fraction is so small once in 4300 times, and then is off by less than a second.
-    """
+def _ntp(batch: Batch, spread: Spread, place: int) -> Moment:
+    """Read seconds since 1900 and a fraction of 2^-32 s (RFC 7011 section 6.1.9)."""
     values, valid = batch.uint(place)
     seconds = (values >> np.uint64(32)).astype(np.int64)
-    fraction = (values & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    micros = np.where(fraction < _S, fraction, fraction * _S >> 32)
+    fraction = _fraction(values)
+    micros = np.where(_in_micros(batch, spread), fraction, fraction * _S >> 32)
     # RFC 4330 section 3: without the top bit it is the era that begins in 2036.
     seconds = np.where(seconds < 1 << 31, seconds + _NTP_ERA, seconds) - _NTP_EPOCH
     known = values != 0
     return seconds * _S + micros, known if valid is None else valid & known
+
+
+def _in_micros(batch: Batch, spread: Spread) -> Mask:
+    """Tell which rows have microseconds in the fraction, as some exporters do.
+
+    Those of sets in which every fraction is below 10^6: a true one is so small once in 4300 times.
+    """
+    large = np.zeros(batch.rows, np.bool_)
+    for element in _NTP_ELEMENTS:
+        place = batch.layout.places.get((0, element))
+        if place is not None:
+            large |= _fraction(batch.uint(place)[0]) >= _S
+    owner = np.repeat(np.arange(len(spread.counts)), spread.counts)
+    in_set = np.bincount(owner, weights=large, minlength=len(spread.counts))
+    micros: Mask = in_set[owner] == 0
+    return micros
+
+
+def _fraction(values: npt.NDArray[np.unsignedinteger[Any]]) -> Micros:
+    return (values & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
 def _before_sent(batch: Batch, spread: Spread, place: int) -> Moment:

@@ -36,7 +36,7 @@ def test_a_translated_source_gives_the_key() -> None:
     (row,) = ipfix_rows(NAT, body)
     assert row["nat_key"] == PUBLIC << 16 | 40211
     assert (row["nat_src_ip"], row["nat_src_port"]) == ("198.51.100.7", 40211)
-    assert (row["nat_dst_ip"], row["nat_dst_port"]) == ("203.0.113.9", 443)
+    assert {"nat_dst_ip", "nat_dst_port"}.isdisjoint(row), "the far end was not translated"
 
 
 def test_a_translated_destination_gives_the_key_when_the_source_is_as_it_was() -> None:
@@ -44,7 +44,8 @@ def test_a_translated_destination_gives_the_key_when_the_source_is_as_it_was() -
         "203.0.113.9", 443, "10.0.0.5", 50000
     )
     (row,) = ipfix_rows(NAT, body)
-    assert row["nat_key"] == int.from_bytes(wire.ip4("10.0.0.5")) << 16 | 50000
+    assert row["nat_key"] == PUBLIC << 16 | 40211, "the public side of the inside end"
+    assert (row["nat_dst_ip"], row["nat_dst_port"]) == ("10.0.0.5", 50000)
 
 
 def test_nothing_translated_gives_no_key() -> None:

@@ -43,7 +43,7 @@ FORMS: list[tuple[list[wire.Spec], bytes]] = [
 def test_every_form_gives_the_same_times(fields: list[wire.Spec], body: bytes) -> None:
     row = ipfix_row(fields, body)
     assert (row["time"], row["time_end"], row["clock"]) == (START, END, "ok")
-    assert (row["exporter_start"], row["exporter_end"]) == (START, END)
+    assert {"exporter_start", "exporter_end"}.isdisjoint(row)
 
 
 @pytest.mark.parametrize("element", [322, 258])
