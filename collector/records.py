@@ -126,8 +126,10 @@ def _check(name: str, annotation: str, value: object) -> None:
     if not isinstance(value, _KINDS[kind]) or isinstance(value, bool):
         raise ValueError(f"{name} is not a {kind}")  # noqa: TRY004  # one error for all faults
     for text in value if isinstance(value, tuple) else (value,):
-        if isinstance(value, tuple | str):
-            str.encode(text)  # a lone surrogate cannot be stored
+        if isinstance(value, tuple) and not isinstance(text, str):
+            raise ValueError(f"{name} holds other things than texts")  # noqa: TRY004
+        if isinstance(text, str):
+            text.encode()  # a lone surrogate cannot be stored
     if isinstance(value, datetime) and not 1900 <= value.year < 2400:
         raise ValueError(f"{name} is in the year {value.year}")
 

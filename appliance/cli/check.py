@@ -7,6 +7,7 @@ import typer
 from appliance import settings as box_settings
 from appliance.cli.context import Context, wall_clock
 from appliance.settings import BoxSettings
+from captive_portal import __main__ as portal_main
 from collector.__main__ import boot_id
 from collector.errors import SettingsError
 from collector.pipeline import Pipeline
@@ -22,6 +23,8 @@ def check(ctx: typer.Context) -> None:
     """Build every part from the settings and stop: nothing is opened or changed."""
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
+    sites = [(site.id, site.name, site.networks) for site in settings.sites]
+    portal_main.check(context.home, settings.portal, sites)
     _check_secrets(context, settings)
     Receiver(context.home, settings, clock=wall_clock)
     Pipeline(context.home, settings, clock=wall_clock, boot_id=boot_id())

@@ -58,3 +58,13 @@ def test_any_bytes_end_in_a_record_or_value_error(text: bytes) -> None:
     except ValueError:
         return
     raise AssertionError("random bytes were taken for a record")
+
+
+def test_an_address_that_is_no_text_is_refused() -> None:
+    text = (
+        b'{"event_id":"6f1c8a52-5a3e-4a25-9a53-0d6b1f7d8e01","event":"start","site":"a",'
+        b'"session":"6f1c8a52-5a3e-4a25-9a53-0d6b1f7d8e01","time":"2026-11-22T00:00:00Z",'
+        b'"method":"portal","addresses":[5]}'
+    )
+    with pytest.raises(ValueError, match="addresses"):
+        SessionEvent.from_json(text)
