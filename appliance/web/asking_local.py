@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
-
-import pyarrow as pa
+from typing import Any, BinaryIO, cast
 
 from appliance.errors import BoxError
-from appliance.search import times, who
+from appliance.search import counts, export, times, who
 from appliance.search.engine_local import Answer, Asker, LocalEngine
 from appliance.search.question import COLUMNS, Asked, Question
 from appliance.search.who_answer import WhoAnswer
-from appliance.web import counting
 from appliance.web.asking import Bucket, Gap, Shown, WhoWish, Wish
 from collector.store.schema import LOGS
 
-CSV_BLOCK = 2000
-"""Rows written at once."""
 WITHIN = "5m"
 """So far around the instant `who` looks, unless told otherwise."""
-BOM = "\ufeff".encode()
+MOST_BARS = 90
+CSV_IN_MEMORY, CSV_PIECE = 8 << 20, 1 << 16
+"""Bytes. A larger file waits on the disk while it is sent."""
 NAMES = ("account", "full_name", "peer_account", "peer_full_name", "learnt_after_sealing")
 """Columns that an answer about flows has beside those of the log."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class LocalAsking:
@@ -55,16 +51,20 @@ class LocalAsking:
         )
 
     def csv(self, wish: Wish, asker: Asker) -> Iterator[bytes]:
-        """Yield the answer as CSV; text that a spreadsheet would run gets an apostrophe."""
+        """Yield the answer as CSV, all columns or those wished for."""
         question = self._question(wish)
         self._engine.record_act(
             "export", question.text, question.sentence, wish.site or None, asker, log=wish.log
         )
         answer = self._engine.ask(question, asker)
-        columns = wish.columns or tuple(answer.table.column_names)
-        yield BOM + _line(columns)
-        for batch in answer.table.to_batches(max_chunksize=CSV_BLOCK):
-            yield _lines(batch, columns)
+        wanted = [c for c in wish.columns if c in answer.table.column_names]
+        if wanted:
+            answer = replace(answer, table=answer.table.select(wanted))
+        with tempfile.SpooledTemporaryFile(CSV_IN_MEMORY) as file:
+            export.write_csv(answer, cast("BinaryIO", file))
+            file.seek(0)
+            while piece := file.read(CSV_PIECE):
+                yield piece
 
     def who(self, wish: WhoWish, asker: Asker) -> WhoAnswer:
         """Return who was behind an address."""
@@ -103,9 +103,11 @@ class LocalAsking:
     def _counted(self, answer: Answer) -> tuple[tuple[Bucket, ...], tuple[str, ...]]:
         """Count all matches by time; a count that takes too long costs the bars, not the rows."""
         try:
-            return counting.over_time(self._engine, answer), ()
+            bars = counts.histogram(self._engine, answer.question, MOST_BARS)
         except BoxError as error:
             return (), (str(error),)
+        buckets = (Bucket(start_us=b.start_us, end_us=b.end_us, count=b.count) for b in bars)
+        return tuple(buckets), ()
 
 
 def _total(answer: Answer) -> int | None:
@@ -124,23 +126,3 @@ def _gap(row: Mapping[str, Any]) -> Gap:
         unit=row["unit"] or "",
         note=row["note"] or "",
     )
-
-
-def _lines(batch: pa.RecordBatch, columns: Sequence[str]) -> bytes:
-    return b"".join(_line([_text(row.get(c)) for c in columns]) for row in batch.to_pylist())
-
-
-def _line(values: Sequence[object]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerow(values)
-    return out.getvalue().encode()
-
-
-def _text(value: object) -> object:
-    if isinstance(value, datetime):
-        return times.rfc3339(times.microseconds(value))
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import WrongQuestion, WrongUse
-from appliance.web import counting
 from appliance.web.asking import WhoWish, Wish
 from appliance.web.asking_local import LocalAsking
 from tests.appliance.search.homes import ASKER, MINUTE, NOW_US, SITE, SITES, Home, flow
@@ -59,13 +58,6 @@ def test_a_flow_that_began_before_the_period_counts_at_its_begin(home: Home) -> 
             shown = asking.search(replace(WISH, limit=limit), ASKER)
             assert shown.total == 61
             assert shown.buckets[0].count == 2
-
-
-@pytest.mark.parametrize("period_us", [1, 90 * 10**6, HOUR, 25 * HOUR, 31 * 24 * HOUR, 10**16])
-def test_bars_are_few_and_cover_the_period_without_holes(period_us: int) -> None:
-    width = counting.width_for(period_us)
-    assert period_us / width <= counting.MOST_BARS
-    assert width % 1_000_000 == 0
 
 
 def test_what_was_not_seen_stands_beside_the_answer(home: Home) -> None:
