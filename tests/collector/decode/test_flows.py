@@ -203,3 +203,30 @@ def test_columns_of_text_hold_each_word_once() -> None:
     assert column.type == pa.dictionary(pa.int32(), pa.string())
     assert isinstance(column, pa.DictionaryArray)
     assert sorted(map(str, column.dictionary.to_pylist())) == [f"10.0.0.{n}" for n in range(5)]
+
+
+def test_a_single_sampler_serves_records_that_name_none() -> None:
+    options = wire.v9_options(257, [(1, 4)], [(48, 1), (50, 4)])
+    told = wire.a_set(257, struct.pack(">IBI", 0, 7, 100))
+    data = wire.v9_template(256, [(1, 4)]) + wire.a_set(256, struct.pack(">I", 10))
+    (row,) = rows.decode(wire.v9(options, told, data))
+    assert (row["sampling_rate"], row["sampling_origin"]) == (100, "options")
+
+
+def test_two_samplers_do_not_serve_records_that_name_none() -> None:
+    options = wire.v9_options(257, [(1, 4)], [(48, 1), (50, 4)])
+    told = wire.a_set(257, struct.pack(">IBIIBI", 0, 7, 100, 0, 8, 200))
+    data = wire.v9_template(256, [(1, 4)]) + wire.a_set(256, struct.pack(">I", 10))
+    (row,) = rows.decode(wire.v9(options, told, data))
+    assert row["sampling_origin"] == "none"
+
+
+def test_combinations_beyond_64_bits_are_kept_apart() -> None:
+    """2046 distinct values make a column 2048 wide, so that seven of them pass 64 bits."""
+    ids = (148, 184, 185, 186, 187, 204, 205)
+    fields: list[wire.Spec] = [(number, 4) for number in ids]
+    values = [[n] * 7 for n in range(2046)]
+    values += [[n + 1, *[n] * 6] for n in range(40)]
+    bodies = [struct.pack(">7I", *each) for each in values]
+    found = [list(json.loads(row["extra"]).values()) for row in ipfix_rows(fields, *bodies)]
+    assert found == values

@@ -123,3 +123,16 @@ def test_a_withdrawal_over_datagrams_is_counted_and_ignored() -> None:
     payload = wire.ipfix(wire.ipfix_template(300, [(7, 2)]), one, every, data)
     assert len(rows.of(decoder.decode(wire.frames(payload)))) == 1
     assert decoder.counters.withdrawals == 2
+
+
+def test_long_values_in_many_sets_are_walked_together() -> None:
+    template = wire.ipfix_template(300, [(371, 65535), (7, 2), (460, 65535)])
+    values = [(b"u" * (n * 40), b"h" * (n * 7 % 300)) for n in range(40)]
+    sets = [
+        wire.a_set(300, wire.variable(user) + n.to_bytes(2) + wire.variable(host))
+        for n, (user, host) in enumerate(values)
+    ]
+    found = listed(wire.ipfix(template), *(wire.ipfix(each) for each in sets))
+    assert [list(record.elements.values()) for record in found] == [
+        [user.decode(), n, host.decode()] for n, (user, host) in enumerate(values)
+    ]

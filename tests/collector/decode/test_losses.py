@@ -43,3 +43,12 @@ def test_many_exporters_do_not_make_many_rows_wait() -> None:
     decoder.decode(frames)
     state = decoder.snapshot()
     assert len(state["losses"]) <= 4097
+
+
+def test_each_exporter_has_a_window_of_its_own() -> None:
+    decoder = FlowDecoder(wire.SITE)
+    frames = [wire.frame(b"", n, address=f"192.0.2.{n // 30}") for n in (0, 1, 30, 31)]
+    decoder.decode(frames)
+    later = wire.frame(wire.v5([wire.v5_record()]), 65, address="192.0.2.99")
+    told = [event.source for _, event in decoder.decode([later]).coverage]
+    assert told == ["192.0.2.0"]
