@@ -23,7 +23,7 @@ from collector.seal.keys import Random, SiteKeys
 from collector.seal.ledger import Ledger, Put
 from collector.seal.note import SigningKey
 
-BROKEN_HINT = "two people must approve going on: see docs/evidence-format.md"
+BROKEN_HINT = "two people must approve going on; until then frames wait in the spool"
 Entry = Mapping[str, Any]
 
 

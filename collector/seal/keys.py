@@ -26,7 +26,7 @@ from collector.seal.note import SigningKey, b64
 SECRETS = "secrets"
 RINGS = "keys"
 KEK = "prathu.kek"
-NONCE_BYTES = 12
+KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 PRIVATE = 0o600
 Random = Callable[[int], bytes]
 
@@ -197,7 +197,9 @@ class Rings:
             Refused: E-24, no line of it or one that does not open.
         """
         path = self._home / ring_path(segment.partition("/")[0], start_us)
-        found = read_ring(path.read_bytes() if path.exists() else b"", self._cipher)
+        whole, _ = _whole(path)
+        theirs = [line for line in whole.splitlines(keepends=True) if _names(line, segment)]
+        found = read_ring(b"".join(theirs[-1:]), self._cipher)
         if segment not in found:
             raise Refused("E-24", f"{ring_path(segment.partition('/')[0], start_us)}: no {segment}")
         return found[segment]
@@ -208,10 +210,15 @@ class Rings:
         if not path.exists():
             return
         whole, torn = _whole(path)
-        theirs = b'"s":' + rfc8785.dumps(segment) + b"}"
-        kept = b"".join(line for line in whole.splitlines(True) if theirs not in line)
+        kept = b"".join(
+            line for line in whole.splitlines(keepends=True) if not _names(line, segment)
+        )
         if torn or kept != whole:
             self._put(path, kept, PRIVATE)
+
+
+def _names(line: bytes, segment: str) -> bool:
+    return line.endswith(b'"s":' + rfc8785.dumps(segment) + b"}\n")
 
 
 def _whole(path: Path) -> tuple[bytes, bool]:
@@ -243,13 +250,16 @@ def read_ring(data: bytes, cipher: AESGCM) -> dict[str, bytes]:
 def _lines(data: bytes, cipher: AESGCM) -> Iterator[tuple[str, bytes]]:
     for number, line in enumerate(data[: data.rfind(b"\n") + 1].split(b"\n")[:-1], 1):
         try:
-            record = json.loads(line)
-            segment = record["s"]
-            if record.keys() != {"k", "n", "s"} or rfc8785.dumps(record) != line:
-                raise Refused("E-24", f"line {number} is not in its canonical form")
-            nonce, wrapped = b64(record["n"]), b64(record["k"])
-            if len(nonce) != NONCE_BYTES or len(wrapped) != 48:
-                raise Refused("E-24", f"line {number}: not 12 and 48 bytes")
-            yield segment, cipher.decrypt(nonce, wrapped, segment.encode())
+            yield _opened(line, cipher)
         except (ValueError, TypeError, KeyError, AttributeError, InvalidTag, Refused) as error:
             raise Refused("E-24", f"line {number} is not a wrapped key that opens") from error
+
+
+def _opened(line: bytes, cipher: AESGCM) -> tuple[str, bytes]:
+    record = json.loads(line)
+    segment, nonce, wrapped = record["s"], b64(record["n"]), b64(record["k"])
+    if record.keys() != {"k", "n", "s"} or rfc8785.dumps(record) != line:
+        raise ValueError("not in its canonical form")
+    if len(nonce) != NONCE_BYTES or len(wrapped) != KEY_BYTES + TAG_BYTES:
+        raise ValueError("a nonce or wrapped key of another length")
+    return segment, cipher.decrypt(nonce, wrapped, segment.encode())

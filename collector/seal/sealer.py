@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from collector import durable
-from collector.errors import SealError, StoreError
+from collector.errors import SealError
 from collector.seal import course, entries, files, ledger
 from collector.seal.batch import Entry, Interval, Sealed, Start, access_entry, numbers, sealed
 from collector.seal.canonical import parse_schema, read_schema
@@ -309,8 +309,6 @@ class Sealer:
         except Damaged as damaged:
             kept = self._stage.quarantine(folder)
             self.alarms.append(f"{damaged}; kept in {kept}")
-            raise
-        except StoreError:
             raise
         except SealError:
             self._stage.clear(folder)

@@ -97,9 +97,19 @@ def build(table: pa.Table, schema: Schema, key: bytes) -> Built:
 
 
 def _taken(table: pa.Table, order: pa.Array[Any]) -> pa.Table:
-    """Return the rows in another order; a column of nulls needs no sorting."""
-    columns = [c if c.null_count == len(c) else c.take(order) for c in table.columns]
+    """Return the rows in another order; a column of one value needs no sorting."""
+    columns = [c if _alike(c) else c.take(order) for c in table.columns]
     return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def _alike(column: pa.ChunkedArray[Any]) -> bool:
+    """Say whether it is plain that all rows have the same value."""
+    if column.null_count:
+        return column.null_count == len(column)
+    if not pa.types.is_dictionary(column.type) or column.num_chunks != 1:
+        return False
+    only: Any = column.chunk(0)
+    return len(only.dictionary) == 1
 
 
 def arrange(table: pa.Table, schema: Schema, key: bytes) -> npt.NDArray[np.int64]:

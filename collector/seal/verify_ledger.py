@@ -138,7 +138,13 @@ class _Check:
         if not told:
             return 0
         most = Counter(told).most_common(1)[0]
-        return most[0] if most[1] > 1 else told[0]
+        size = most[0] if most[1] > 1 else told[0]
+        kinds = (f"tile/{tiles.ENTRIES}/", "tile/0/")
+        held = max(sum(n.startswith(kind) for n in self._found.names) for kind in kinds)
+        if size <= held * tiles.WIDTH:
+            return size
+        self._find("E-25", "state", f"a size of {size}, but {held} tiles")
+        return held * tiles.WIDTH
 
     def _read_bundles(self) -> None:
         size = self.result.size

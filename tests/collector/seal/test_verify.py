@@ -71,11 +71,13 @@ def flips(home: Path) -> Iterator[tuple[Path, int]]:
     """Give the bytes to flip: all of some files, some of files that are many or large."""
     for path in evidence(home):
         size = path.stat().st_size
-        step = {".parquet": 211, ".ring": 3, ".json": 3}.get(path.suffix, 1)
+        step = {".parquet": 211, ".groups": 1}.get(path.suffix, 3)
         if "checkpoints" in path.parts:
             step = 3 if path.name == "11" else 19
         if "entries" in path.parts:
-            step = 13
+            step = 23
+        if path.name == "state":
+            step = 1
         for at in sorted({*range(0, size, step), size - 1}):
             yield path, at
 
@@ -152,6 +154,16 @@ def test_a_file_that_does_not_belong_is_named(home: Path, place: str, number: st
     tamper(home, place, b"")
     found = checking.verify(home).findings
     assert number in [f.number for f in found if place.startswith(f.place)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 12, 14, 257, 1 << 52])
+def test_a_state_of_another_size_is_named_and_costs_no_time(home: Path, size: int) -> None:
+    state = json.loads((home / YEAR / "state").read_bytes())
+    tamper(home, f"{YEAR}/state", rfc8785.dumps({**state, "size": size}))
+    assert first(home) == ("E-25", f"{YEAR}/state")
+    shutil.rmtree(home / YEAR / "checkpoints")
+    (home / YEAR / "checkpoint").unlink()
+    assert f"{YEAR}/checkpoint" in [f.place for f in checking.verify(home).findings]
 
 
 def test_a_missing_segment_or_sidecar_is_named(home: Path) -> None:
