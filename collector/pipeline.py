@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from collector import VERSION, durable
+from collector import VERSION, durable, relearn
 from collector.attribute.attribute import attribute
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Timeline
@@ -44,6 +44,8 @@ SOFTWARE = f"prathu/{VERSION}"
 _OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE)
 SEEN_EVENTS = 20_000
 """Ids of the newest events of each site that are remembered, to store a repeat once."""
+REMEMBERED_US = 2 * 86_400_000_000
+"""Flows that began longer ago are tied to sessions only when somebody asks, from the catalogue."""
 LATE_CUT_US = 1_000_000
 """The clock must be so far past an interval's end before an idle spool ends it."""
 
@@ -116,8 +118,7 @@ class Pipeline:
         self._catalog = rebuild.reopen(self._home, clock=self._clock)
         self._catalog.retire_parts()
         sealers = {site.id: self._open_site(site, head) for site in self._settings.sites}
-        for segment in rebuild.reconcile(self._catalog, self._home).added:
-            rollup.make(self._home, segment)
+        self._mend_catalog()
         self._worker = SealWorker(
             self._home,
             sealers,
@@ -188,6 +189,8 @@ class Pipeline:
             "waiting_batches": self._worker.waiting(),
             "open_rows": sum(log.rows for x in self._lines.values() for log in x.logs.values()),
             "interval_end_us": self._end_us,
+            "unreadable_files": list(self._mended.unreadable),
+            "missing_files": list(self._mended.missing),
             "sites": {
                 name: {"flows": asdict(line.decoder.counters)} for name, line in self._lines.items()
             },
@@ -225,6 +228,18 @@ class Pipeline:
         line.sealed_until_us = max((file.event_max for file in sealed), default=0)
         self._lines[site.id] = line
         return sealer
+
+    def _mend_catalog(self) -> None:
+        """Make the catalogue know what lies on disk; a new one also what was learnt late."""
+        new = not self._catalog.paths()
+        self._mended = rebuild.reconcile(self._catalog, self._home)
+        for segment in self._mended.added:
+            rollup.make(self._home, segment)
+        for path in self._mended.missing:
+            _log.error("%s is no longer on the disk: see prathu verify", path)
+        if new and self._mended.added:
+            for site in self._lines:
+                relearn.late_bindings(self._home, self._catalog, site)
 
     def _gap_cause(self) -> str:
         stopped = self._home / "state" / "stopped"
@@ -328,6 +343,9 @@ class Pipeline:
 
     def _cut_all(self, end_us: int) -> None:
         """End the interval of every log here, after keeping the state that is true here."""
+        for line in self._lines.values():
+            with line.lock:
+                line.timeline.forget(min(end_us, self._now_us()) - REMEMBERED_US)
         snapshots.write(
             self._home / "state",
             self.position,

@@ -249,6 +249,12 @@ def test_a_session_told_late_reaches_open_rows_and_is_listed_for_sealed_ones(hom
     assert (late.person, name.person) == (anan, anan)
     assert next((home.folder / "logs").rglob("flows/**/0.parquet")).read_bytes() == sealed
 
+    (home.folder / "catalog.sqlite").unlink()
+    home.run()
+    with Catalog.open(home.folder / "catalog.sqlite") as catalog:
+        (again,) = catalog.late_bindings(sites=["school-a"], address="10.0.0.1")
+    assert (again.person, again.start_us) == (anan, late.start_us)
+
 
 def test_an_event_told_twice_is_stored_once(home: Home) -> None:
     home.write([session_frame(BEGIN, "malee", "10.0.0.1")] * 3)
