@@ -1,0 +1,99 @@
+"""Late bindings found again after the catalogue was lost.
+
+What sessions told after the flows that they reach were sealed stands in the catalogue alone. It
+follows from the sealed `sessions` rows, in the order of their receipt, and from how far the flows
+were sealed by then; so a new catalogue is told it again.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from collector.attribute.timeline import Change, Timeline
+from collector.records import SessionEvent
+from collector.store import segments
+from collector.store.catalog import Catalog
+from collector.store.schema import LOGS
+
+_COLUMNS = (
+    "received",
+    "event_id",
+    "session",
+    "event",
+    "time",
+    "site",
+    "method",
+    "person",
+    "start",
+    "expires",
+    "ip",
+    "addresses",
+)
+
+
+def late_bindings(home: Path, catalog: Catalog, site: str) -> None:
+    """List in `catalog` the bindings of a site that its sealed flows did not know.
+
+    Args:
+        home: The home.
+        catalog: Knows all segments already.
+        site: The site.
+
+    Raises:
+        StoreError: a segment cannot be read.
+    """
+    flows = sorted(catalog.files("flows", sites=[site]), key=lambda file: file.received_max)
+    ends = [file.received_max for file in flows]
+    reach = list(accumulate((file.event_max for file in flows), max))
+    timeline = Timeline()
+    for received_us, event in _events(home, catalog, site):
+        sealed = bisect_left(ends, received_us)
+        if sealed:
+            _list_late(catalog, timeline.add(event, -1), reach[sealed - 1])
+        else:
+            timeline.add(event, -1)
+
+
+def _list_late(catalog: Catalog, changes: list[Change], sealed_until_us: int) -> None:
+    late = [change for change in changes if change.from_us < sealed_until_us]
+    if late:
+        catalog.add_late_bindings(
+            [change.new for change in late if change.new is not None],
+            withdrawn=[change.old for change in late if change.old is not None],
+        )
+
+
+def _events(home: Path, catalog: Catalog, site: str) -> Iterator[tuple[int, SessionEvent]]:
+    """Give the sealed session events of a site with their receipt, file by file in that order."""
+    files = catalog.files("sessions", sites=[site], by="received")
+    for file in sorted(files, key=lambda file: file.received_min):
+        rows = segments.read(home / file.path, LOGS["sessions"]).select(list(_COLUMNS)).to_pylist()
+        for row in sorted(rows, key=lambda row: row["received"]):
+            yield _microseconds(row["received"]), _event(row)
+
+
+def _event(row: Mapping[str, Any]) -> SessionEvent:
+    addresses = json.loads(row["addresses"]) if row["addresses"] else [row["ip"]]
+    return SessionEvent(
+        event_id=UUID(row["event_id"]),
+        session=UUID(row["session"]),
+        event=row["event"],
+        time=row["time"],
+        site=row["site"],
+        method=row["method"],
+        person=UUID(row["person"]) if row["person"] else None,
+        start=row["start"],
+        expires=row["expires"],
+        addresses=tuple(address for address in addresses if address),
+    )
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
