@@ -222,10 +222,10 @@ def test_two_samplers_do_not_serve_records_that_name_none() -> None:
 
 
 def test_combinations_beyond_64_bits_are_kept_apart() -> None:
-    """2046 distinct values make a column 2048 wide, so that seven of them pass 64 bits."""
+    """2047 distinct values make a column 2048 wide, so that seven of them pass 64 bits."""
     ids = (148, 184, 185, 186, 187, 204, 205)
     fields: list[wire.Spec] = [(number, 4) for number in ids]
-    values = [[n] * 7 for n in range(2046)]
+    values = [[n] * 7 for n in range(2047)]
     values += [[n + 1, *[n] * 6] for n in range(40)]
     bodies = [struct.pack(">7I", *each) for each in values]
     found = [list(json.loads(row["extra"]).values()) for row in ipfix_rows(fields, *bodies)]
