@@ -94,20 +94,23 @@ def value_of(item: tree.Item) -> Value:
 
 
 def _word(word: str, at: int) -> Value:
-    plain, like, wild, escaped = [], [], False, False
+    plain: list[str] = []
+    like: list[str] = []
+    wild, escaped = False, False
     for char in word:
         if not escaped and char == "\\":
             escaped = True
             continue
         if not escaped and char in "*?":
             wild = True
-            like.append("%" if char == "*" else "_")
+            if char == "?" or like[-1:] != ["%"]:
+                like.append("%" if char == "*" else "_")
         else:
             like.append("\\" + char if char in "\\%_" else char)
         plain.append(char)
         escaped = False
     text = _nfc("".join(plain))
-    return Value(text, re.sub("%+", "%", _nfc("".join(like))) if wild else None, at)
+    return Value(text, _nfc("".join(like)) if wild else None, at)
 
 
 def _nfc(text: str) -> str:

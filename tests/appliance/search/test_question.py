@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.errors import WrongQuestion, WrongUse
+from appliance.search import lucene, times
 from appliance.search import question as questions
-from appliance.search import times
 from appliance.search.engine_local import plain_schema
 from appliance.search.question import Asked, Question
 from collector.records import Binding
@@ -269,6 +269,15 @@ def test_a_question_finds_what_a_slow_reading_finds(
     assert _found(database, stored, question, question.where) == wanted
     by_branch = [_found(database, stored, question, branch) for branch in question.branches]
     assert sorted(n for branch in by_branch for n in branch) == wanted
+
+
+def test_a_written_percent_before_a_wildcard_stays_a_percent(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    made = [{"at": 0, "src": "::1", "dst": "::1", "host": h} for h in ("100%.example", "100%")]
+    question = parse("host:100%*")
+    assert _found(database, _stored(made), question, question.where) == [0, 1]
+    assert lucene.value_of(lucene.read("a**%*")).like == "a%\\%%"
 
 
 def test_a_late_session_is_found_by_its_user(database: duckdb.DuckDBPyConnection) -> None:
