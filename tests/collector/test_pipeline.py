@@ -132,7 +132,7 @@ class Home:
         return pa.concat_tables([pq.read_table(file) for file in files])
 
     def ports(self, site: str = "school-a") -> Counter[int]:
-        return Counter(self.sealed("flows", site)["src_port"].to_pylist())
+        return Counter(map(int, self.sealed("flows", site)["src_port"].to_numpy()))
 
 
 @pytest.fixture
