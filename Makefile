@@ -33,11 +33,11 @@ lint: ## format, lint, types, import contracts
 
 .PHONY: quick
 quick: lint ## the inner loop: lint and the tests that need no daemons
-	$(PYTEST) -q -n 2 -m "not soak" --ignore tests/integration tests
+	$(PYTEST) -q -n 2 --dist loadfile -m "not soak" --ignore tests/integration tests
 
 .PHONY: test
 test: lint ## everything that this machine can prove
-	$(PYTEST) -n 2 --dist loadgroup -m "not soak" tests
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" tests
 
 .PHONY: soak
 soak: ## what is too long for `make test`; figures in build/soak.json
@@ -47,7 +47,7 @@ soak: ## what is too long for `make test`; figures in build/soak.json
 .PHONY: fuzz
 fuzz: ## every parser property for long
 	@packaging/setup/setup test
-	HYPOTHESIS_PROFILE=fuzz $(PYTEST) -q -n 2 -m "not soak" --ignore tests/integration tests
+	HYPOTHESIS_PROFILE=fuzz $(PYTEST) -q -n 2 --dist loadfile -m "not soak" --ignore tests/integration tests
 
 .PHONY: bench
 bench: ## the figures, against nfcapd and nfdump; also in build/bench.json

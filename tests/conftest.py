@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 REPO = Path(__file__).resolve().parent.parent
+MACHINE = "tests/integration/"
+"""Tests below here use daemons, a browser, timings: one after the other, on one worker."""
+MACHINE_TIMEOUT_S = 1200
 
 # A shared machine can stall for longer than any honest deadline.
 settings.register_profile("house", deadline=None, print_blob=True)
@@ -22,7 +26,23 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests with daemons, browsers and timings on one worker, one after the other."""
+    """Begin with the tests that need the machine, and give them time."""
+    items.sort(key=lambda item: not item.nodeid.startswith(MACHINE))
     for item in items:
-        if {"integration", "bench", "soak"} & set(item.path.relative_to(REPO).parts):
-            item.add_marker(pytest.mark.xdist_group("machine"))
+        if item.nodeid.startswith(MACHINE) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(MACHINE_TIMEOUT_S))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Give each worker whole files, and all files that need the machine to one of them."""
+    from xdist.scheduler import (  # type: ignore[import-untyped]  # xdist has no types
+        LoadFileScheduling,
+    )
+
+    class OneMachine(LoadFileScheduling):  # type: ignore[misc]  # as above
+        def _split_scope(self, nodeid: str) -> str:
+            scope: str = super()._split_scope(nodeid)
+            return MACHINE if nodeid.startswith(MACHINE) else scope
+
+    return OneMachine(config, log)
