@@ -214,7 +214,7 @@ class Intake:
             self._own_set(stream, set_id, body)
             return 0
         else:
-            layout = self.streams.find(stream, set_id)
+            layout = self.streams.find(stream, set_id, len(body))
         if layout is None:
             self.counters.waited_sets += 1
             self.waiting.add(Waiting(stream.key, set_id, body, head))

@@ -18,6 +18,7 @@ from collector.decode.sequence import Sequence
 from collector.decode.skew import Skew
 
 _BY_DATAGRAMS = 9
+_MOST_PADDING = 3
 
 
 class StreamKey(NamedTuple):
@@ -119,6 +120,8 @@ class Streams:
         """Keep a template; return whether it is new or other than before."""
         known = stream.templates.get(template_id)
         if known is layout:
+            # Those repeated last are kept longest.
+            stream.templates[template_id] = stream.templates.pop(template_id)
             return False
         if known is None and len(stream.templates) >= self._limits.templates_per_stream:
             self._forget(stream, next(iter(stream.templates)))
@@ -130,14 +133,14 @@ class Streams:
             pass
         return True
 
-    def find(self, stream: Stream, template_id: int) -> Layout | None:
-        """Return the layout of a data set of this stream, None while nobody told it."""
+    def find(self, stream: Stream, template_id: int, size: int) -> Layout | None:
+        """Return the layout of a data set of `size` bytes, None while nobody told it."""
         layout = stream.templates.get(template_id)
         if layout is not None or stream.templates:
             return layout
-        return self._of_last_port(stream, template_id)
+        return self._of_last_port(stream, template_id, size)
 
-    def _of_last_port(self, stream: Stream, template_id: int) -> Layout | None:
+    def _of_last_port(self, stream: Stream, template_id: int, size: int) -> Layout | None:
         key = stream.key
         last_key = self._last_port.get((key.version, key.address, key.domain))
         last = self._streams.get(last_key) if last_key else None
@@ -145,8 +148,9 @@ class Streams:
         if last is None or last is stream or last.last >= stream.since:
             return None
         layout = last.templates.get(template_id)
-        if layout is not None:
-            self.fallbacks += 1
+        if layout is None or not _fits(layout, size):
+            return None
+        self.fallbacks += 1
         return layout
 
     def _add(self, key: StreamKey, number: int) -> Stream:
@@ -248,6 +252,11 @@ class Streams:
             streams._last_port[key.version, key.address, key.domain] = key
         streams.evicted, streams.fallbacks = state["evicted"], state["fallbacks"]
         return streams
+
+
+def _fits(layout: Layout, size: int) -> bool:
+    """Whether a set of `size` bytes can be whole records and padding of this layout."""
+    return layout.variable or size % layout.least_bytes <= _MOST_PADDING
 
 
 def _same_but_port(one: StreamKey, other: StreamKey) -> bool:

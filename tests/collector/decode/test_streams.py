@@ -50,6 +50,14 @@ def test_a_known_exporter_on_a_new_port_is_read_by_its_last_templates() -> None:
     assert decoder.streams.fallbacks == 1
 
 
+def test_templates_of_the_last_port_do_not_serve_sets_that_cannot_be_theirs() -> None:
+    wide = wire.v9_template(256, [(8, 4), (12, 4), (7, 2), (11, 2)])
+    decoder = FlowDecoder(wire.SITE)
+    frames = [wire.frame(wire.v9(wide), 0), wire.frame(wire.v9(DATA, sequence=1), 1, port=40001)]
+    assert decoder.decode(frames).flows is None
+    assert len(decoder.waiting) == 1
+
+
 def test_a_port_that_still_speaks_is_another_process() -> None:
     decoder = FlowDecoder(wire.SITE)
     frames = [
@@ -95,6 +103,15 @@ def test_many_templates_of_one_stream_are_bounded() -> None:
     for number in range(256, 2000):
         decoder.decode([wire.frame(wire.v9(wire.v9_template(number, [(7, 2)])), number)])
     assert decoder.streams.fields == 16
+
+
+def test_a_template_that_is_repeated_outlives_those_that_are_not() -> None:
+    decoder = FlowDecoder(wire.SITE, Limits(templates_per_stream=4))
+    for n in range(60):
+        other = wire.v9_template(300 + n, [(7, 2)])
+        decoder.decode([wire.frame(wire.v9(FORWARD, other, sequence=n), n)])
+    (stream,) = decoder.streams
+    assert list(stream.templates) == [357, 358, 256, 359]
 
 
 def test_a_template_of_too_many_fields_is_refused() -> None:
