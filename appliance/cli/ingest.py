@@ -31,8 +31,6 @@ BLOCK = 1000
 LINE_BYTES = 64 << 10
 """A longer line is cut into pieces of this size, none lost."""
 ASK_S = 300.0
-VERSIONS = (5, 9, 10)
-"""Of NetFlow and IPFIX, the first two bytes of a datagram."""
 INGESTED = Path("state", "ingested")
 Take = Callable[[list[Frame]], None]
 
@@ -191,15 +189,17 @@ def _take_file(
 
 
 def _flows(file: BinaryIO, site: str) -> Iterator[Frame]:
-    now = wall_clock()
     for datagram in capture.datagrams(file, capture.Counts()):
-        if datagram.wire_ns is None and int.from_bytes(datagram.payload[:2], "big") not in VERSIONS:
+        wire_ns = datagram.wire_ns
+        if wire_ns is None:  # one raw datagram: only its header says when it was sent
+            wire_ns = capture.sent_ns(datagram.payload)
+        if wire_ns is None:
             raise Malformed("neither a capture nor a NetFlow or IPFIX datagram")
         yield Frame(
             kind=FrameKind.FLOW,
             site=site,
             received_ns=wall_clock(),
-            wire_ns=now if datagram.wire_ns is None else datagram.wire_ns,
+            wire_ns=wire_ns,
             address=datagram.address,
             port=datagram.port,
             local_port=datagram.local_port,
