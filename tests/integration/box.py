@@ -85,9 +85,10 @@ class Box:
     def kill(self, name: str) -> None:
         """End one process with SIGKILL; it gets no chance to write a word."""
         number = self.pid(name)
+        alone = self.alone.pop(name, None)
         os.kill(number, signal.SIGKILL)
-        if name in self.alone:
-            self.alone.pop(name).wait()
+        if alone is not None:
+            alone.wait()
 
     def pid(self, name: str) -> int:
         """Return the process id of one of the box's processes."""
@@ -101,7 +102,7 @@ class Box:
         """
 
         def all_ready() -> bool:
-            watched = [self.process, *self.alone.values()]
+            watched = [self.process, *(self.alone.get(name) for name in names)]
             ended = [p for p in watched if p is not None and p.poll() is not None]
             assert not ended, f"the box ended: {self.words(*names)}"
             return all(self._alive(name) for name in names)

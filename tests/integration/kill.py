@@ -174,7 +174,8 @@ def _kill_all(box: Box, times: int, seed: int, processes: Iterable[str]) -> dict
     for name, killer in killers.items():
         killer.join()
         if killer.error:
-            raise AssertionError(f"{name} after {killer.done} kills") from killer.error
+            told = f"{name} after {killer.done} kills, seed {seed}: {box.words(name)}"
+            raise AssertionError(told) from killer.error
     return {name: killer.done for name, killer in killers.items()}
 
 

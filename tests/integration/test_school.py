@@ -35,15 +35,13 @@ def day(request: pytest.FixtureRequest, played: Day) -> Day:
 
 
 def test_every_flow_of_a_signed_in_client_carries_the_person(day: Day) -> None:
-    for client in ("client1", "client2"):
-        address, used = CLIENTS[client], day.signed[client]
-        for port in (used["tcp"], used["udp"]):
-            for question in (
-                f"src:{address} AND src_port:{port}",
-                f"dst:{address} AND dst_port:{port}",
-            ):
-                rows = day.flows(question)
-                told = {e.sender for e in EXPORTERS}
+    told = {exporter.sender for exporter in EXPORTERS}
+    signed_in = [("client1", day.signed), ("client1", day.after), ("client2", day.signed)]
+    for client, used in signed_in:
+        address = CLIENTS[client]
+        for port in (used[client]["tcp"], used[client]["udp"]):
+            for near, far in (("src", "dst"), ("dst", "src")):
+                rows = day.flows(f"{near}:{address} AND {near}_port:{port} AND {far}:{INTERNET}")
                 assert told <= {row["source"] for row in rows}
                 assert {row.get("account") for row in rows} == {PEOPLE[address]}
                 assert {row["certainty"] for row in rows} == {"sure"}
