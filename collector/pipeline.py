@@ -9,9 +9,9 @@ same code, skips the rows that are sealed already, and makes the same segments o
 from __future__ import annotations
 
 import logging
-import threading
+import os
 import time
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -23,10 +23,7 @@ import pyarrow as pa
 
 from collector import VERSION, durable, relearn
 from collector.attribute.attribute import attribute
-from collector.attribute.networks import Networks
-from collector.attribute.timeline import Timeline
 from collector.decode import own_events
-from collector.decode.decoder import FlowDecoder
 from collector.decode.syslog import messages
 from collector.records import Clock, Frame, FrameKind, Rows, SessionEvent
 from collector.seal.chain import Box
@@ -34,60 +31,28 @@ from collector.seal.sealer import Sealer, Start
 from collector.seal.staging import Parquet
 from collector.sealing import SealWorker
 from collector.settings import CollectorSettings, Site
+from collector.site import SiteLine
 from collector.spool import release
 from collector.store import names, rebuild, rollup, segments, snapshots
 from collector.store.open_log import OpenLog, room
 from collector.store.schema import LOGS
+from collector.store.settings_history import SettingsHistory
 
 _log = logging.getLogger(__name__)
 SOFTWARE = f"prathu/{VERSION}"
 _OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE)
-SEEN_EVENTS = 20_000
-"""Ids of the newest events of each site that are remembered, to store a repeat once."""
+ACCESS = {
+    "search": "searches",
+    "who": "searches",
+    "view": "views",
+    "export": "exports",
+    "sign-in": "signins",
+}
+"""Which count of the ledger's `access` entry an act of the audit log is one of."""
 REMEMBERED_US = 2 * 86_400_000_000
 """Flows that began longer ago are tied to sessions only when somebody asks, from the catalogue."""
 LATE_CUT_US = 1_000_000
 """The clock must be so far past an interval's end before an idle spool ends it."""
-
-
-class _SiteLine:
-    """Everything that turns the frames of one site into rows, and its open logs."""
-
-    def __init__(self, site: Site, logs: dict[str, OpenLog]) -> None:
-        self.site = site.id
-        self.networks = Networks(site.networks)
-        self.logs = logs
-        self.decoder = FlowDecoder(site.id)
-        self.timeline = Timeline()
-        self.seen: OrderedDict[str, None] = OrderedDict()
-        self.sealed_until_us = 0
-        """Greatest event time of flows that got their last attribution."""
-        self.lock = threading.Lock()
-        """Held while the timeline is read or changed: the sealing thread reads it too."""
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return all state that a restart needs to go on from here."""
-        return {
-            "decoder": self.decoder.snapshot(),
-            "timeline": self.timeline.snapshot(),
-            "seen": list(self.seen),
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `snapshot` returned."""
-        self.decoder.restore(state["decoder"])
-        self.timeline = Timeline.restore(state["timeline"])
-        self.seen = OrderedDict.fromkeys(state["seen"])
-
-    def fresh(self, event_id: object) -> bool:
-        """Return whether this event was not seen before, and remember it."""
-        key = str(event_id)
-        if key in self.seen:
-            return False
-        self.seen[key] = None
-        if len(self.seen) > SEEN_EVENTS:
-            self.seen.popitem(last=False)
-        return True
 
 
 class Pipeline:
@@ -100,7 +65,7 @@ class Pipeline:
         self._settings = settings
         self._clock = clock
         self._boot_id = boot_id
-        self._lines: dict[str, _SiteLine] = {}
+        self._lines: dict[str, SiteLine] = {}
         self._sealed: dict[tuple[str, str], int] = {}
         self._flushed = self._cut_at = time.monotonic()
         self._lock = durable.Lock(home / "run" / "seal.lock")
@@ -117,7 +82,11 @@ class Pipeline:
         self._lock.take()
         self._catalog = rebuild.reopen(self._home, clock=self._clock)
         self._catalog.retire_parts()
-        sealers = {site.id: self._open_site(site, head) for site in self._settings.sites}
+        history = SettingsHistory(self._home / "state" / "settings", random=os.urandom)
+        changed = history.changed(self._settings.model_dump_json())
+        start = Start(cause=self._gap_cause(), spool=head, settings=changed)
+        sealers = {site.id: self._open_site(site, start) for site in self._settings.sites}
+        history.told()
         self._mend_catalog()
         self._worker = SealWorker(
             self._home,
@@ -192,14 +161,15 @@ class Pipeline:
             "unreadable_files": list(self._mended.unreadable),
             "missing_files": list(self._mended.missing),
             "sites": {
-                name: {"flows": asdict(line.decoder.counters)} for name, line in self._lines.items()
+                name: {"log_vkey": line.log_vkey, "flows": asdict(line.decoder.counters)}
+                for name, line in self._lines.items()
             },
             **self.counts,
         }
 
     # Start
 
-    def _open_site(self, site: Site, head: int) -> Sealer:
+    def _open_site(self, site: Site, start: Start) -> Sealer:
         sealer = Sealer(
             self._home,
             site.id,
@@ -207,7 +177,7 @@ class Pipeline:
             box=Box(clock=self._clock, boot_id=self._boot_id, software=SOFTWARE),
             parquet=Parquet(write=segments.write_any, read=segments.pieces),
         )
-        sealer.start(Start(cause=self._gap_cause(), spool=head))
+        sealer.start(start)
         for alarm in sealer.alarms:
             _log.error("%s: %s", site.id, alarm)
         sealer.alarms.clear()
@@ -223,9 +193,10 @@ class Pipeline:
                 start_us=place.start_us,
                 spool_from=place.spool,
             )
-        line = _SiteLine(site, logs)
+        line = SiteLine(site, logs)
         sealed = self._catalog.files("flows", sites=[site.id])
         line.sealed_until_us = max((file.event_max for file in sealed), default=0)
+        line.log_vkey = sealer.log_vkey
         self._lines[site.id] = line
         return sealer
 
@@ -278,7 +249,7 @@ class Pipeline:
             if syslog:
                 self._add(line, messages.decode(syslog))
 
-    def _take_own(self, line: _SiteLine, frames: Sequence[Frame]) -> None:
+    def _take_own(self, line: SiteLine, frames: Sequence[Frame]) -> None:
         if not frames:
             return
         found = own_events.read(frames)
@@ -291,11 +262,12 @@ class Pipeline:
             self._learn(line, sessions)
             self._add(line, own_events.session_rows(line.site, sessions))
         if audits:
+            line.access.update(ACCESS[e.act] for _, _, e in audits if e.act in ACCESS)
             self._add(line, own_events.audit_rows(line.site, audits))
         if found.coverage:
             self._add(line, own_events.coverage_rows(line.site, found.coverage))
 
-    def _learn(self, line: _SiteLine, sessions: Sequence[tuple[int, int, SessionEvent]]) -> None:
+    def _learn(self, line: SiteLine, sessions: Sequence[tuple[int, int, SessionEvent]]) -> None:
         """Put session events on the timeline; keep those that reach into sealed time."""
         with line.lock:
             changes = [c for number, _, event in sessions for c in line.timeline.add(event, number)]
@@ -305,7 +277,7 @@ class Pipeline:
             withdrawn=[change.old for change in late if change.old is not None],
         )
 
-    def _take_flows(self, line: _SiteLine, frames: Sequence[Frame]) -> None:
+    def _take_flows(self, line: SiteLine, frames: Sequence[Frame]) -> None:
         if not frames:
             return
         decoded = line.decoder.decode(frames)
@@ -316,7 +288,7 @@ class Pipeline:
         if decoded.flows is not None:
             self._add(line, decoded.flows)
 
-    def _add(self, line: _SiteLine, rows: Rows) -> None:
+    def _add(self, line: SiteLine, rows: Rows) -> None:
         """Put rows into their open log, ending the interval whenever a segment is full."""
         log, frames = line.logs[rows.log], rows.frame
         table = LOGS[rows.log].table(rows)
@@ -352,7 +324,9 @@ class Pipeline:
             {name: line.snapshot() for name, line in self._lines.items()},
         )
         for line in self._lines.values():
-            self._worker.put([log.cut(end_us, self.position) for log in line.logs.values()])
+            closed = [log.cut(end_us, self.position) for log in line.logs.values()]
+            self._worker.put(closed, line.access)
+            line.access = Counter()
         self._end_us = self._next_end(max(end_us, self._now_us()))
         self._cut_at = self._flushed = time.monotonic()
 

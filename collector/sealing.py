@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 WAITING = 4
 """So many batches may wait for the worker; then decoding waits, and the spool grows, visibly."""
 
+Batch = tuple[Sequence[Closed], Mapping[str, int] | None]
+
 
 class Finisher(Protocol):
     """Gives flows their last attribution, and remembers how far sealed time reaches."""
@@ -53,7 +55,7 @@ class SealWorker:
         self._catalog = catalog
         self._finish = finish
         self._sealed = sealed
-        self._queue: queue.Queue[Sequence[Closed] | None] = queue.Queue(WAITING)
+        self._queue: queue.Queue[Batch | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="seal", daemon=True)
         self._failure: BaseException | None = None
 
@@ -69,9 +71,14 @@ class SealWorker:
             sealer.stop()
         self.check()
 
-    def put(self, batch: Sequence[Closed]) -> None:
-        """Seal `batch`, intervals of one site, as one commit; waits while too many wait."""
-        self._put(batch)
+    def put(self, closed: Sequence[Closed], access: Mapping[str, int] | None = None) -> None:
+        """Seal intervals of one site as one commit; waits while too many wait.
+
+        Args:
+            closed: At most one interval of each log.
+            access: What people did since the last time, when all logs end together.
+        """
+        self._put((closed, access))
 
     def drain(self) -> None:
         """Wait until everything put so far is sealed."""
@@ -88,7 +95,7 @@ class SealWorker:
         """Return how many batches wait."""
         return self._queue.unfinished_tasks
 
-    def _put(self, batch: Sequence[Closed] | None) -> None:
+    def _put(self, batch: Batch | None) -> None:
         while True:
             self.check()
             try:
@@ -99,16 +106,16 @@ class SealWorker:
     def _run(self) -> None:
         try:
             while (batch := self._queue.get()) is not None:
-                self._seal(batch)
+                self._seal(*batch)
                 self._queue.task_done()
         except BaseException as error:  # noqa: BLE001  # kept, and raised in the main loop
             _log.exception("sealing failed")
             self._failure = error
 
-    def _seal(self, batch: Sequence[Closed]) -> None:
+    def _seal(self, batch: Sequence[Closed], access: Mapping[str, int] | None) -> None:
         site = batch[0].site
         sealer = self._sealers[site]
-        sealed = sealer.seal([self._interval(closed) for closed in batch])
+        sealed = sealer.seal([self._interval(closed) for closed in batch], access=access)
         while sealer.alarms:
             _log.error("%s: %s", site, sealer.alarms.pop(0))
         for closed, result in zip(batch, sealed, strict=True):

@@ -54,7 +54,7 @@ class Start:
     approvals: tuple[str, ...] = ()
     """Two ids of people, needed only to go on after a lost log or epoch key."""
     settings: tuple[str, str] | None = None
-    """Commitments to the settings before and after, for when logs or intervals changed."""
+    """Commitments to the settings before and after, when they changed since the last start."""
 
 
 def numbers(planned: Sequence[Entry]) -> Iterator[tuple[str, int]]:

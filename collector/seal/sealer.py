@@ -272,7 +272,15 @@ class Sealer:
             yield {"type": "gap", "start": end, "end": now, "logs": logs, "cause": cause}
 
     def _config(self, told: Start, now: int) -> Entry | None:
-        """Return the entry for logs that are new, have ended or have another interval."""
+        """Return the entry for other settings, or logs that are new, have ended or changed."""
+        logs = self._changed_logs(told, now)
+        if logs is None and told.settings is None:
+            return None
+        unsaid = [hashlib.sha256(self._box.random(16)).hexdigest() for _ in range(2)]
+        before, after = told.settings or unsaid
+        return {"type": "config", "before": before, "after": after, "actor": "box", "logs": logs}
+
+    def _changed_logs(self, told: Start, now: int) -> list[list[Any]] | None:
         known = self._chain.course.positions
         if {log: p.interval_s for log, p in known.items()} == self._logs:
             return None
@@ -281,10 +289,7 @@ class Sealer:
             begun = known.get(log, Position(interval_s=0, seq=0, start_us=now, spool=told.spool))
             start = max(begun.start_us, now)
             after[log] = replace(begun, interval_s=interval_s, start_us=start)
-        unsaid = [hashlib.sha256(self._box.random(16)).hexdigest() for _ in range(2)]
-        before, behind = told.settings or unsaid
-        logs = course.rows(after)
-        return {"type": "config", "before": before, "after": behind, "actor": "box", "logs": logs}
+        return course.rows(after)
 
     # A batch.
 
