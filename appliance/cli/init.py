@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from appliance import settings as box_settings
+from appliance.cli import offline
 from appliance.cli.context import Context
 from appliance.errors import WrongUse
 from captive_portal.people import first_admin
@@ -61,9 +64,18 @@ def init(
     _check(site, name)
     make_home(home, site=site, name=name)
     password = first_admin(home, site, admin)
-    shown = {"home": str(home), "site": site, "admin": admin, "one_time_password": password}
-    context.show(shown)
+    offline.seal_spool(home, box_settings.load(home))
+    context.show(
+        {
+            "home": str(home),
+            "site": site,
+            "admin": admin,
+            "one_time_password": password,
+            "verifier_key": verifier_key(home, site),
+        }
+    )
     context.say("The password is shown only now and must be changed at the first sign-in.")
+    context.say("Keep a copy of the verifier key elsewhere, for prathu verify --vkey.")
 
 
 def make_home(home: Path, *, site: str, name: str) -> None:
@@ -76,6 +88,15 @@ def make_home(home: Path, *, site: str, name: str) -> None:
     durable.replace(home / "nas" / "loopback", secrets.token_urlsafe(24).encode(), mode=0o600)
     text = SETTINGS.format(site=site, name=name)
     durable.replace(home / SETTINGS_FILE, text.encode())
+
+
+def verifier_key(home: Path, site: str) -> str:
+    """Return the log key of a site's newest ledger, as its `genesis` names it."""
+    ledger = sorted((home / "ledger" / site).iterdir())[-1]
+    bundle = next(path for path in sorted((ledger / "tile/entries").rglob("*")) if path.is_file())
+    data = bundle.read_bytes()
+    genesis = json.loads(data[2 : 2 + int.from_bytes(data[:2], "big")])
+    return str(genesis["log_vkey"])
 
 
 def _check(site: str, name: str) -> None:
