@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -13,7 +12,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from appliance.search.printable import json_line, printable, printable_lines
 from collector.records import Clock
 
 wall_clock: Clock = time.time_ns  # noqa: TID251  # here, at the root, the clock is given
@@ -32,27 +33,32 @@ class Context:
     def say(self, text: str) -> None:
         """Print a remark for people on stderr, unless told to be quiet."""
         if not self.quiet:
-            print(text, file=sys.stderr)
+            print(printable_lines(text), file=sys.stderr)
 
     def show(self, record: Mapping[str, Any]) -> None:
         """Print one record: JSON, or a line per member."""
         if self.as_json:
-            print(json.dumps(record, ensure_ascii=False, default=str))
+            print(json_line(record))
             return
         width = max((len(name) for name in record), default=0)
         for name, value in record.items():
-            print(f"{name:<{width}}  {'' if value is None else value}")
+            print(f"{name:<{width}}  {_cell(value)}")
 
     def show_rows(self, rows: Iterable[Mapping[str, Any]], columns: list[str]) -> None:
         """Print rows: JSON lines, or a table of `columns` as wide as the terminal or the pipe."""
         if self.as_json:
             for row in rows:
-                print(json.dumps(row, ensure_ascii=False, default=str))
+                print(json_line(row))
             return
         table = Table(*columns, box=None, pad_edge=False)
         for row in rows:
-            table.add_row(*("" if row.get(c) is None else str(row[c]) for c in columns))
+            # Text, not str: what stands in brackets is what somebody sent, not markup of ours.
+            table.add_row(*(Text(_cell(row.get(c))) for c in columns))
         console().print(table)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else printable(str(value))
 
 
 def console() -> Console:

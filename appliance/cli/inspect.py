@@ -13,6 +13,7 @@ import typer
 
 from appliance.cli.context import Context
 from appliance.errors import WrongUse
+from appliance.search.printable import json_line
 from collector.decode import capture, listing
 from collector.decode.decoder import FlowDecoder, Heap
 from collector.decode.listing import Record
@@ -56,7 +57,7 @@ def inspect(
             else:
                 work.print_records(heaps)
     if summary:
-        print(json.dumps(work.summary(), ensure_ascii=False, indent=None if context.as_json else 2))
+        print(json_line(work.summary(), indent=None if context.as_json else 2))
     elif remark := work.remark():
         context.say(remark)
     if work.faults:
@@ -132,7 +133,7 @@ class _Inspection:
     def print_records(self, heaps: list[Heap]) -> None:
         """Print a line of JSON for each record."""
         for record in listing.records(heaps):
-            print(json.dumps(self._line(record), ensure_ascii=False))
+            print(json_line(self._line(record)))
 
     def _line(self, record: Record) -> dict[str, Any]:
         head = record.head

@@ -12,6 +12,7 @@ import typer
 
 from appliance.cli import context
 from appliance.errors import BoxError
+from appliance.search.printable import printable
 from captive_portal.errors import PortalError
 from collector.errors import Busy, CollectorError, SettingsError
 
@@ -68,7 +69,7 @@ def run(arguments: list[str] | None = None) -> None:
     except (BoxError, CollectorError, PortalError, OSError) as error:
         if debug:
             raise
-        print(f"prathu: {_one_line(error)}", file=sys.stderr)
+        print(f"prathu: {printable(_one_line(error))}", file=sys.stderr)
         sys.exit(_status(error))
 
 

@@ -19,6 +19,7 @@ from appliance import settings as box_settings
 from appliance.cli import report
 from appliance.cli.context import Context
 from appliance.errors import NotFound, WrongUse
+from appliance.search.printable import printable
 from appliance.settings import BoxSettings
 from captive_portal.database import open_database
 from captive_portal.people import names, passwords, roll
@@ -180,7 +181,7 @@ def _octets(file: Path) -> bytes:
 
 def _say(context: Context, faults: Sequence[str], ignored: Sequence[str]) -> None:
     for fault in faults[:_SHOWN_FAULTS]:
-        print(fault, file=sys.stderr)
+        print(printable(fault), file=sys.stderr)
     if len(faults) > _SHOWN_FAULTS:
         print(f"and {len(faults) - _SHOWN_FAULTS} more bad rows", file=sys.stderr)
     if ignored:

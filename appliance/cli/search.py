@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from appliance.cli.context import Context, unix_actor, wall_clock
 from appliance.errors import NotFound, WrongUse
 from appliance.search import export, times
 from appliance.search.engine_local import Answer, Asker, LocalEngine, engine_of
+from appliance.search.printable import printable, printable_lines
 from appliance.search.question import COLUMNS, Asked
 from collector.records import AuditEvent
 
@@ -103,8 +105,7 @@ def _write(context: Context, answer: Answer, form: str, out: Path | None) -> Non
     elif form == "duckdb" and out is not None:
         export.write_duckdb(answer, out)
     elif out is None:
-        export.WRITERS[form](answer, sys.stdout.buffer)
-        sys.stdout.flush()
+        _to_stdout(answer, form)
     else:
         beside = out.with_name(out.name + ".tmp")
         with beside.open("wb") as file:
@@ -112,6 +113,17 @@ def _write(context: Context, answer: Answer, form: str, out: Path | None) -> Non
         beside.replace(out)
     if out is not None:
         context.say(f"{answer.table.num_rows} rows written to {out}")
+
+
+def _to_stdout(answer: Answer, form: str) -> None:
+    """Write as it is for a program; on a terminal, what a line of syslog holds is only shown."""
+    if form == "csv" and sys.stdout.isatty():
+        whole = io.BytesIO()
+        export.write_csv(answer, whole)
+        print(printable_lines(whole.getvalue().decode("utf-8-sig")), end="")
+    else:
+        export.WRITERS[form](answer, sys.stdout.buffer)
+        sys.stdout.flush()
 
 
 def _table(context: Context, answer: Answer, out: Path | None) -> None:
@@ -127,4 +139,4 @@ def _table(context: Context, answer: Answer, out: Path | None) -> None:
 
 
 def _word(value: object) -> str:
-    return "" if value is None else " ".join(str(value).split())
+    return "" if value is None else printable(str(value))

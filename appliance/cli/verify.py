@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from appliance.cli.context import Context, wall_clock
 from appliance.errors import WrongUse
 from appliance.search import times
+from appliance.search.printable import printable
 from collector.errors import SealError
 from collector.seal.fault import Refused
 from collector.seal.keys import KEK, Secrets
@@ -126,7 +127,7 @@ def _show(context: Context, report: Report, *, deep: bool) -> None:
         context.show({"whole": report.whole, "deep": deep, **asdict(report)})
         return
     for line in _lines(report, deep=deep):
-        print(line)
+        print(printable(line))
 
 
 def _lines(report: Report, *, deep: bool) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from appliance.cli.context import Context, unix_actor
 from appliance.cli.search import open_engine
 from appliance.search import export, times, who, who_text
 from appliance.search.engine_local import Asker
+from appliance.search.printable import json_line, printable
 from appliance.search.who_answer import Reading, WhoAnswer
 
 FLOW = [
@@ -55,10 +55,10 @@ def ask(  # noqa: PLR0913  # the options of interfaces
         )
         answer = who.who(engine, question, Asker(actor=unix_actor()))
     if context.as_json:
-        print(json.dumps(record(answer), ensure_ascii=False))
+        print(json_line(record(answer)))
         return
     for reading in answer.readings:
-        print("\n".join(lines(reading)))
+        print("\n".join(printable(line) for line in lines(reading)))
 
 
 def record(answer: WhoAnswer) -> dict[str, Any]:

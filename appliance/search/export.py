@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from appliance.search import named_sql, times
 from appliance.search.engine_local import Answer
+from appliance.search.printable import json_line
 
 CSV_ROWS = 4096
 """Rows turned into text at a time."""
@@ -64,13 +65,13 @@ def summary(answer: Answer) -> dict[str, Any]:
 def write_json(answer: Answer, out: BinaryIO) -> None:
     """Write one JSON object: the question, what to know, and the rows."""
     whole = {**summary(answer), "rows": [_told(row) for row in rows_of(answer.table)]}
-    out.write(json.dumps(whole, ensure_ascii=False).encode() + b"\n")
+    out.write(json_line(whole).encode() + b"\n")
 
 
 def write_jsonl(answer: Answer, out: BinaryIO) -> None:
     """Write a JSON object per row, without what is not known."""
     for row in rows_of(answer.table):
-        out.write(json.dumps(_told(row), ensure_ascii=False).encode() + b"\n")
+        out.write(json_line(_told(row)).encode() + b"\n")
 
 
 def write_csv(answer: Answer, out: BinaryIO) -> None:

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from tests.appliance.cli.asking import Prathu, audited, filled, prathu_at
+from tests.appliance.cli.asking import Prathu, audited, filled, now_us, prathu_at
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_parquet_and_duckdb_go_to_files(prathu: Prathu, tmp_path: Path) -> None:
 
 
 def test_periods_sites_and_logs(prathu: Prathu) -> None:
-    assert len(prathu("search", "*", "--from", "-15m", "--format", "jsonl").out.splitlines()) == 5
+    assert len(prathu("search", "*", "--from", "-930s", "--format", "jsonl").out.splitlines()) == 5
     assert prathu("search", "*", "--to", "-1h", "--format", "jsonl").out == ""
     assert prathu("search", "*", "--site", "school-b", "--format", "jsonl").out == ""
     (row,) = prathu("search", "somchai", "--log", "sessions", "--format", "jsonl").out.splitlines()
@@ -125,3 +125,24 @@ def test_a_home_that_never_ran_says_what_to_do(
     said = prathu_at(tmp_path, capsys)("search", "*")
     assert (said.status, said.out) == (2, "")
     assert "prathu init" in said.err
+
+
+EVIL = "[/red] \x1b]0;owned\x07\x9b31m\nsecond [bold]line[/bold]"
+
+
+def test_what_a_line_of_syslog_holds_is_shown_and_not_obeyed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = filled(tmp_path)
+    now = now_us()
+    home.segment([{"time": now, "received": now, "message": EVIL, "raw": EVIL}], log="events")
+    prathu = prathu_at(tmp_path, capsys)
+    seen = r"[/red] \x1b]0;owned\x07\x9b31m\nsecond [bold]line[/bold]"
+    said = prathu("search", "*", "--log", "events")
+    assert (said.status, said.out.count(seen)) == (0, 1)
+    assert len(said.out.strip().splitlines()) == 2  # the columns' names and the row
+    prathu("search", "*", "--log", "events", "--out", str(tmp_path / "table"))
+    assert seen in (tmp_path / "table").read_text()
+    lines = prathu("search", "*", "--log", "events", "--format", "jsonl").out
+    assert "\x9b" not in lines
+    assert json.loads(lines)["message"] == EVIL
