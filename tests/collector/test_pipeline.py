@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from collector.pipeline import Pipeline
-from collector.records import AuditEvent, Frame, FrameKind, SessionEvent
+from collector.records import AuditEvent, CoverageEvent, Frame, FrameKind, SessionEvent
 from collector.seal.verify import Question, verify
 from collector.settings import CollectorSettings, SealSettings, Site
 from collector.spool import SpoolReader, SpoolWriter, first_position
