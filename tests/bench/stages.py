@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,7 +27,7 @@ from tests.integration.box import PORTS, Box, free_ports, loopback_settings
 from tests.integration.machine import Machine
 
 WATCHED: tuple[tuple[str, object, str], ...] = (
-    ("decode", FlowDecoder, "decode"),
+    ("decode", FlowDecoder, "some"),
     ("attribute, at receipt", pipeline_module, "attribute"),
     ("parts", OpenLog, "add"),
     ("parts", OpenLog, "flush"),
@@ -35,12 +35,17 @@ WATCHED: tuple[tuple[str, object, str], ...] = (
     ("read the parts again", parts, "read"),
     ("attribute, at sealing", pipeline_module.Pipeline, "_finish"),
     ("write Parquet", segments, "write_any"),
-    ("read Parquet back", segments, "read_any"),
+    ("read Parquet back", segments, "pieces"),
     ("seal, all but Parquet", Sealer, "seal"),
     ("rollup", rollup, "make"),
 )
 INSIDE = {
-    "seal, all but Parquet": ("write Parquet", "read Parquet back"),
+    "seal, all but Parquet": (
+        "write Parquet",
+        "read Parquet back",
+        "read the parts again",
+        "attribute, at sealing",
+    ),
     "attribute, at receipt": ("attribute, at sealing",),
 }
 """What is measured within another stage and taken off it."""
@@ -77,11 +82,24 @@ def _watched(
     def watched(*args: object, **kwargs: object) -> Any:
         began = time.thread_time()
         try:
-            return function(*args, **kwargs)
+            made = function(*args, **kwargs)
         finally:
             spent[stage] += time.thread_time() - began
+        return _watched_steps(stage, made, spent) if isinstance(made, Iterator) else made
 
     return watched
+
+
+def _watched_steps(stage: str, steps: Iterator[Any], spent: dict[str, float]) -> Iterator[Any]:
+    """Yield what `steps` yields; its time is that of each step, not of what is done between."""
+    missing = object()
+    while True:
+        began = time.thread_time()
+        step = next(steps, missing)
+        spent[stage] += time.thread_time() - began
+        if step is missing:
+            return
+        yield step
 
 
 if __name__ == "__main__":

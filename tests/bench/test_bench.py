@@ -1,0 +1,24 @@
+"""The bench still fits the box: its quick pieces run, at sizes nobody measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.bench import bench, stages, wire
+from tests.bench.questions import CHUNK
+
+
+def test_every_stage_is_seen_to_cost_something() -> None:
+    spent = stages.run(CHUNK)
+    assert {stage for stage, _, _ in stages.WATCHED} <= spent.keys()
+    assert all(spent[stage] > 0 for stage, _, _ in stages.WATCHED)
+
+
+def test_every_flow_that_is_made_is_decoded(tmp_path: Path) -> None:
+    figures = bench.bench_decode(tmp_path, bench.QUICK)
+    assert figures["rows"] == -(-500_000 // wire.RECORDS) * wire.RECORDS
+
+
+def test_a_figure_that_is_not_reached_is_told() -> None:
+    assert [good for *_, good in bench.rows({"decode": {"flows_per_s": 2e6}})] == [True]
+    assert [good for *_, good in bench.rows({"decode": {"flows_per_s": 1.9e6}})] == [False]
