@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from itertools import islice
@@ -118,7 +119,7 @@ def _progress(context: Context) -> Progress:
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
         console=error_console(),
-        disable=context.quiet,
+        disable=context.quiet or not sys.stderr.isatty(),
     )
 
 

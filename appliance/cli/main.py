@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from appliance.cli import context
-from appliance.errors import BoxError
+from appliance.errors import BoxError, WrongUse
 from appliance.search.printable import printable
 from captive_portal.errors import PortalError
 from collector.errors import Busy, CollectorError, SettingsError
@@ -57,6 +57,8 @@ VERBS: Mapping[str, str] = {
     "demo-traffic": "demo",
 }
 """Verb to its module in this folder, in the order of `prathu --help`."""
+BEFORE_THE_VERB = ("--home", "--json", "--quiet", "-q", "--debug")
+"""Options of every verb, which one looks for after it."""
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -65,12 +67,16 @@ def run(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     register(arguments)
     try:
-        app(args=arguments)
+        sys.exit(app(args=arguments, prog_name="prathu", standalone_mode=False))
     except (BoxError, CollectorError, PortalError, OSError) as error:
         if debug:
             raise
         print(f"prathu: {printable(_one_line(error))}", file=sys.stderr)
         sys.exit(_status(error))
+    except typer.TyperException as error:
+        if told := _wrong_words(error):
+            print(f"prathu: {printable(told)}", file=sys.stderr)
+        sys.exit(WrongUse.status)
 
 
 def register(arguments: Sequence[str]) -> None:
@@ -102,7 +108,23 @@ def _status(error: Exception) -> int:
 
 
 def _one_line(error: Exception) -> str:
+    """Return an error as one line; one of the system, as the file and what is wrong with it."""
+    if isinstance(error, OSError) and error.strerror:
+        file = error.filename2 or error.filename
+        return f"{file}: {error.strerror}" if file else f"{error.strerror}; see the disk (df)"
     return " ".join(str(error).split())
+
+
+def _wrong_words(error: typer.TyperException) -> str:
+    """Return what is wrong with the words of a command; nothing where the help was shown."""
+    tell = getattr(error, "format_message", error.__str__)
+    told = " ".join(tell().split()).rstrip(".").replace(": Value error,", ":")
+    ctx: typer.Context | None = getattr(error, "ctx", None)
+    path = ctx.command_path if ctx is not None else "prathu"
+    option = getattr(error, "option_name", "")
+    if option in BEFORE_THE_VERB and path != "prathu":
+        return f"{option} stands before the verb: prathu {option} {path.partition(' ')[2]}"
+    return f"{told}; see: {path} --help" if told else ""
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from appliance.errors import NotFound, WrongUse
 from appliance.search.printable import printable
 from appliance.settings import BoxSettings
 from captive_portal.database import open_database
+from captive_portal.errors import PortalError
 from captive_portal.people import names, passwords, roll
 from captive_portal.people.accounts import Account, Kind, NewAccount, People, Role
 
@@ -140,7 +141,7 @@ def import_(
 ) -> None:
     """Take people in from a CSV file; bad rows are reported by line, good ones taken."""
     with _desk(ctx) as desk:
-        read = roll.read(_octets(file), site=site_of(desk.settings, site))
+        read = _roll(file, site_of(desk.settings, site))
         taker = roll.Taker(
             desk.people,
             now=report.now(),
@@ -169,6 +170,13 @@ def import_(
 
 def _seen() -> bool:
     return sys.stderr.isatty() and sys.stdout.isatty()
+
+
+def _roll(file: Path, site: str) -> roll.Roll:
+    try:
+        return roll.read(_octets(file), site=site)
+    except PortalError as error:
+        raise WrongUse(f"{file}: {error}") from error
 
 
 def _octets(file: Path) -> bytes:

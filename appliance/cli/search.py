@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ import typer
 from appliance import settings as box_settings
 from appliance.cli import report
 from appliance.cli.context import Context, unix_actor, wall_clock
-from appliance.errors import NotFound, WrongUse
+from appliance.errors import BoxError, NotFound, WrongUse
 from appliance.search import export, times
 from appliance.search.engine_local import Answer, Asker, LocalEngine, engine_of
 from appliance.search.printable import printable, printable_lines
@@ -83,6 +84,8 @@ def _check(form: str, out: Path | None) -> None:
         raise WrongUse("Parquet is not for the screen", hint="give a file: --out answer.parquet")
     if out is not None and not out.resolve().parent.is_dir():
         raise WrongUse(f"there is no folder {out.resolve().parent}", hint="make it first")
+    if out is not None and out.is_dir():
+        raise WrongUse(f"{out} is a folder", hint=f"name a file: --out {out / 'answer'}.{form}")
 
 
 def _tell(context: Context, answer: Answer) -> None:
@@ -107,12 +110,28 @@ def _write(context: Context, answer: Answer, form: str, out: Path | None) -> Non
     elif out is None:
         _to_stdout(answer, form)
     else:
-        beside = out.with_name(out.name + ".tmp")
+        _to_file(answer, form, out)
+    if out is not None:
+        context.say(f"{answer.table.num_rows} rows written to {out}")
+
+
+def _to_file(answer: Answer, form: str, out: Path) -> None:
+    """Write the whole file or none: half an answer must not pass for one.
+
+    Raises:
+        BoxError: it cannot be written.
+    """
+    beside = out.with_name(out.name + ".tmp")
+    try:
         with beside.open("wb") as file:
             export.WRITERS[form](answer, file)
         beside.replace(out)
-    if out is not None:
-        context.say(f"{answer.table.num_rows} rows written to {out}")
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise BoxError(
+            f"cannot write {out}: {error.strerror}", hint="give another place to --out"
+        ) from error
 
 
 def _to_stdout(answer: Answer, form: str) -> None:

@@ -133,8 +133,10 @@ def import_(
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongUse(f"cannot read {file}: {error}", hint="wanted CSV in UTF-8") from error
+    except OSError as error:
+        raise WrongUse(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise WrongUse(f"{file} is not text", hint="save it as CSV UTF-8") from error
 
 
 def _take(desk: _Desk, lines: list[PastSession]) -> None:

@@ -72,6 +72,8 @@ def _believe(texts: list[str], policy: Path | None) -> tuple[VKey, ...]:
         keys = [parse_vkey(text) for text in texts]
         if policy is not None:
             keys += parse_policy(policy.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongUse(f"--policy: cannot read {policy}: {error.strerror}") from error
     except (Refused, UnicodeDecodeError) as error:
         raise WrongUse(f"{policy or '--vkey'}: {error}") from error
     if any(key.kind != ED25519 or "/ledger/" not in key.name for key in keys):

@@ -6,11 +6,13 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from appliance.search import export
 from tests.appliance.cli.asking import Prathu, audited, filled, now_us, prathu_at
 
 
@@ -146,3 +148,25 @@ def test_what_a_line_of_syslog_holds_is_shown_and_not_obeyed(
     lines = prathu("search", "*", "--log", "events", "--format", "jsonl").out
     assert "\x9b" not in lines
     assert json.loads(lines)["message"] == EVIL
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "parquet"])
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(
+    prathu: Prathu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    def full(_: object, out: BinaryIO) -> None:
+        out.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(export.WRITERS, form, full)
+    said = prathu("-q", "search", "*", "--format", form, "--out", str(tmp_path / "answer"))
+    assert said.status == 3
+    assert said.err.startswith(f"prathu: cannot write {tmp_path / 'answer'}: No space left")
+    assert not list(tmp_path.glob("answer*"))
+
+
+def test_a_folder_is_no_file_to_write_to(prathu: Prathu, tmp_path: Path) -> None:
+    said = prathu("search", "*", "--format", "csv", "--out", str(tmp_path))
+    assert (said.status, said.out) == (2, "")
+    assert "is a folder" in said.err
+    assert audited(tmp_path) == []

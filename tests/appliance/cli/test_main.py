@@ -1,0 +1,80 @@
+"""`prathu` itself: whatever is wrong, one line says so, and the status says which kind it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.cli import main
+from tests.appliance.cli.boxes import Box
+
+
+@pytest.fixture
+def box(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Box:
+    return Box(tmp_path, capsys, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["statsu"], "Did you mean 'status'?"),
+        (["search"], "Missing argument 'question'; see: prathu search --help"),
+        (["search", "*", "--limit", "many"], "'--limit': Input should be a valid integer"),
+        (["ingest", "x"], "Missing option '--log'. Choose from: flows, events"),
+        (["ingest", "x", "--log", "pcap"], "'pcap' is not one of 'flows', 'events'"),
+        (["verify", "--deeep"], "No such option: --deeep"),
+        (["people", "list", "--json"], "stands before the verb: prathu --json people list"),
+        (["verify", "--policy", "nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_words_are_one_line_and_status_2(box: Box, words: list[str], told: str) -> None:
+    (box.home / "ledger").mkdir()
+    said = box.prathu(*words)
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith("prathu: ")
+    assert told in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_folder_of_verbs_alone_shows_its_help(box: Box) -> None:
+    said = box.prathu("people")
+    assert said.status == 2
+    assert "disable" in said.out
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (IsADirectoryError(21, "Is a directory", "var/a.toml"), "var/a.toml: Is a directory"),
+        (OSError(28, "No space left on device"), "No space left on device; see the disk (df)"),
+    ],
+)
+def test_an_error_of_the_system_says_which_file(
+    box: Box, monkeypatch: pytest.MonkeyPatch, error: OSError, line: str
+) -> None:
+    def app(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(main, "app", app)
+    monkeypatch.setattr(main, "register", lambda _: None)
+    said = box.prathu("check")
+    assert (said.status, said.err) == (3, f"prathu: {line}\n")
+
+
+def test_the_status_of_a_verb_is_the_status_of_the_command(box: Box) -> None:
+    assert box.prathu("people", "disable", "nobody", "--site", "school-a").status == 1
+
+
+@pytest.mark.parametrize("octets", [b"\xff\xfe\x00garbage\xd8", b"", b"hello\n"])
+@pytest.mark.parametrize("verb", ["people", "sessions"])
+def test_a_file_that_is_no_csv_is_wrong_use(box: Box, verb: str, octets: bytes) -> None:
+    file = box.home / "list.csv"
+    file.write_bytes(octets)
+    said = box.prathu(verb, "import", str(file), *(["--site", "school-a"] * (verb == "people")))
+    assert said.status == 2
+    assert len(said.err.splitlines()) == 1
+    assert "Errno" not in said.err
+    assert "codec" not in said.err
