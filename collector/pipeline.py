@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ from collector import VERSION, durable, relearn
 from collector.attribute.attribute import attribute
 from collector.decode import own_events
 from collector.decode.syslog import messages
+from collector.errors import StoreError
 from collector.records import Clock, Frame, FrameKind, Rows, SessionEvent
+from collector.seal import entries
 from collector.seal.chain import Box
 from collector.seal.sealer import Sealer, Start
 from collector.seal.staging import Parquet
@@ -34,6 +36,7 @@ from collector.settings import CollectorSettings, Site
 from collector.site import SiteLine
 from collector.spool import release
 from collector.store import names, rebuild, rollup, segments, snapshots
+from collector.store.catalog import FileEntry
 from collector.store.open_log import OpenLog, room
 from collector.store.schema import LOGS
 from collector.store.settings_history import SettingsHistory
@@ -68,6 +71,8 @@ class Pipeline:
         self._lines: dict[str, SiteLine] = {}
         self._sealed: dict[tuple[str, str], int] = {}
         self._flushed = self._cut_at = time.monotonic()
+        self._taken_bytes = 0
+        """Of payloads since the last full end of an interval."""
         self._lock = durable.Lock(home / "run" / "seal.lock")
         self.position = 0
         """The next frame wanted."""
@@ -84,7 +89,10 @@ class Pipeline:
         self._catalog.retire_parts()
         history = SettingsHistory(self._home / "state" / "settings", random=os.urandom)
         changed = history.changed(self._settings.model_dump_json())
-        start = Start(cause=self._gap_cause(), spool=head, settings=changed)
+        # A new site begins where the others stand: they must not go back for it and forget.
+        stand = snapshots.newest(self._home / "state", sys.maxsize)
+        begin = head if stand is None else stand[0]
+        start = Start(cause=self._gap_cause(), spool=begin, settings=changed)
         sealers = {site.id: self._open_site(site, start) for site in self._settings.sites}
         history.told()
         self._mend_catalog()
@@ -115,21 +123,22 @@ class Pipeline:
         """Process frames in the order of the spool, ending intervals where their time is up."""
         self._worker.check()
         while frames:
-            until = self._end_us * 1000
-            count = next((i for i, f in enumerate(frames) if f.received_ns >= until), len(frames))
+            count = self._before_end(frames)
             if count:
                 self._take(frames[:count])
                 self.position = frames[count - 1].number + 1
             if count < len(frames):
-                self._cut_all(self._end_us)
+                self._cut_all(self._end_us, frames[count].received_ns // 1000)
+            elif self._taken_bytes >= self._settings.spool.mark_bytes:
+                self._cut_now()
             frames = frames[count:]
 
     def tick(self, *, idle: bool) -> None:
         """Do what is due by time: parts, the end of an interval, files past their grace."""
         self._worker.check()
-        now, due = self._now_us(), time.monotonic()
-        if idle and (now >= self._end_us + LATE_CUT_US or self._overdue(due)):
-            self._cut_all(min(now, self._end_us))
+        due = time.monotonic()
+        if idle and (self._now_us() >= self._end_us + LATE_CUT_US or self._overdue(due)):
+            self._cut_now()
         if due - self._flushed >= self._settings.seal.part_s:
             self.flush()
 
@@ -148,7 +157,7 @@ class Pipeline:
 
     def seal_now(self) -> None:
         """Close all intervals and wait until they are sealed."""
-        self._cut_all(min(self._now_us(), self._end_us))
+        self._cut_now()
         self._worker.drain()
 
     def status(self) -> dict[str, Any]:
@@ -194,23 +203,33 @@ class Pipeline:
                 spool_from=place.spool,
             )
         line = SiteLine(site, logs)
-        sealed = self._catalog.files("flows", sites=[site.id])
-        line.sealed_until_us = max((file.event_max for file in sealed), default=0)
         line.log_vkey = sealer.log_vkey
         self._lines[site.id] = line
         return sealer
 
     def _mend_catalog(self) -> None:
         """Make the catalogue know what lies on disk; a new one also what was learnt late."""
-        new = not self._catalog.paths()
-        self._mended = rebuild.reconcile(self._catalog, self._home)
-        for segment in self._mended.added:
-            rollup.make(self._home, segment)
+        # In one step: a catalogue that a crash left half made would pass for a whole one.
+        with self._catalog.together():
+            new = not self._catalog.paths()
+            self._mended = rebuild.reconcile(self._catalog, self._home)
+            for segment in self._mended.added:
+                self._count(segment)
+            if new and self._mended.added:
+                for site in self._lines:
+                    relearn.late_bindings(self._home, self._catalog, site)
         for path in self._mended.missing:
             _log.error("%s is no longer on the disk: see prathu verify", path)
-        if new and self._mended.added:
-            for site in self._lines:
-                relearn.late_bindings(self._home, self._catalog, site)
+        for site, line in self._lines.items():
+            sealed = self._catalog.files("flows", sites=[site])
+            line.sealed_until_us = max((file.event_max for file in sealed), default=0)
+
+    def _count(self, segment: FileEntry) -> None:
+        """Make the rollup that a crash kept from being made; damage must not keep the box down."""
+        try:
+            rollup.make(self._home, segment)
+        except StoreError as error:
+            _log.error("%s: see prathu verify", error)
 
     def _gap_cause(self) -> str:
         stopped = self._home / "state" / "stopped"
@@ -234,6 +253,7 @@ class Pipeline:
 
     def _take(self, frames: Sequence[Frame]) -> None:
         self.counts["frames"] += len(frames)
+        self._taken_bytes += sum(len(frame.payload) for frame in frames)
         by_site: dict[str, list[Frame]] = {}
         for frame in frames:
             by_site.setdefault(frame.site, []).append(frame)
@@ -243,15 +263,20 @@ class Pipeline:
                 self.counts["malformed"] += len(group)
                 _log.warning("%d frames are of the unknown site %s", len(group), site)
                 continue
-            self._take_own(line, [f for f in group if f.kind in _OWN])
-            self._take_flows(line, [f for f in group if f.kind is FrameKind.FLOW])
+            told = self._take_own(line, [f for f in group if f.kind in _OWN])
+            told += self._take_flows(line, [f for f in group if f.kind is FrameKind.FLOW])
+            if told:
+                # Two stages tell of the same frames, and a log takes its rows in their order.
+                told.sort(key=lambda event: event[0])
+                self._add(line, own_events.coverage_rows(line.site, told))
             syslog = [f for f in group if f.kind is FrameKind.SYSLOG]
             if syslog:
                 self._add(line, messages.decode(syslog))
 
-    def _take_own(self, line: SiteLine, frames: Sequence[Frame]) -> None:
+    def _take_own(self, line: SiteLine, frames: Sequence[Frame]) -> list[own_events.Released]:
+        """Store what the box told of itself; return what it told of losses."""
         if not frames:
-            return
+            return []
         found = own_events.read(frames)
         self.counts["malformed"] += found.malformed
         sessions = [told for told in found.sessions if line.fresh(told[2].event_id)]
@@ -264,8 +289,7 @@ class Pipeline:
         if audits:
             line.access.update(ACCESS[e.act] for _, _, e in audits if e.act in ACCESS)
             self._add(line, own_events.audit_rows(line.site, audits))
-        if found.coverage:
-            self._add(line, own_events.coverage_rows(line.site, found.coverage))
+        return found.coverage
 
     def _learn(self, line: SiteLine, sessions: Sequence[tuple[int, int, SessionEvent]]) -> None:
         """Put session events on the timeline; keep those that reach into sealed time."""
@@ -277,16 +301,15 @@ class Pipeline:
             withdrawn=[change.old for change in late if change.old is not None],
         )
 
-    def _take_flows(self, line: SiteLine, frames: Sequence[Frame]) -> None:
+    def _take_flows(self, line: SiteLine, frames: Sequence[Frame]) -> list[own_events.Released]:
+        """Store flows; return what decoding told of losses."""
         if not frames:
-            return
+            return []
         decoded = line.decoder.decode(frames)
-        if decoded.coverage:
-            received = {frame.number: frame.received_ns // 1000 for frame in frames}
-            told = [(number, received[number], event) for number, event in decoded.coverage]
-            self._add(line, own_events.coverage_rows(line.site, told))
         if decoded.flows is not None:
             self._add(line, decoded.flows)
+        received = {frame.number: frame.received_ns // 1000 for frame in frames}
+        return [(number, received[number], event) for number, event in decoded.coverage]
 
     def _add(self, line: SiteLine, rows: Rows) -> None:
         """Put rows into their open log, ending the interval whenever a segment is full."""
@@ -313,8 +336,27 @@ class Pipeline:
 
     # Ends of intervals
 
-    def _cut_all(self, end_us: int) -> None:
-        """End the interval of every log here, after keeping the state that is true here."""
+    def _before_end(self, frames: Sequence[Frame]) -> int:
+        """Return how many of the first frames came before the interval ends.
+
+        A frame that came later than now was stamped by a clock since put right: it ends nothing.
+        """
+        until = self._end_us * 1000
+        if self._clock() < until:
+            return len(frames)
+        return next((i for i, f in enumerate(frames) if f.received_ns >= until), len(frames))
+
+    def _cut_now(self) -> None:
+        now = self._now_us()
+        self._cut_all(min(now, self._end_us), now)
+
+    def _cut_all(self, end_us: int, then_us: int) -> None:
+        """End the interval of every log here, after keeping the state that is true here.
+
+        Args:
+            end_us: Its end.
+            then_us: A time in the interval that follows.
+        """
         for line in self._lines.values():
             with line.lock:
                 line.timeline.forget(min(end_us, self._now_us()) - REMEMBERED_US)
@@ -327,15 +369,15 @@ class Pipeline:
             closed = [log.cut(end_us, self.position) for log in line.logs.values()]
             self._worker.put(closed, line.access)
             line.access = Counter()
-        self._end_us = self._next_end(max(end_us, self._now_us()))
+        self._end_us = self._next_end(then_us)
         self._cut_at = self._flushed = time.monotonic()
+        self._taken_bytes = 0
 
-    def _next_end(self, now_us: int) -> int:
-        """Return the next full interval of the clock, never past the end of the UTC year."""
+    def _next_end(self, then_us: int) -> int:
+        """Return the next full interval after a time, but in the UTC year that is open."""
         step = self._settings.seal.interval_s * 1_000_000
-        year = datetime.fromtimestamp(now_us // 1_000_000, UTC).year
-        year_end = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-        return min((now_us // step + 1) * step, year_end)
+        begun = min(log.start_us for x in self._lines.values() for log in x.logs.values())
+        return min((then_us // step + 1) * step, entries.year_end_us(begun))
 
     def _overdue(self, due: float) -> bool:
         """Return whether an interval lasts too long by the clock that nobody can set."""

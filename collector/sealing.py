@@ -160,5 +160,6 @@ class SealWorker:
             received_max=max(part.received_max for part in closed.parts),
             size=(self._home / result.path).stat().st_size,
         )
-        self._catalog.publish(entry, replaces=old)
+        # First: start makes rollups of what the catalogue does not know, and of nothing else.
         rollup.make(self._home, entry)
+        self._catalog.publish(entry, replaces=old)

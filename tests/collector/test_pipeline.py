@@ -401,7 +401,8 @@ def test_a_site_that_is_added_costs_the_others_nothing(tmp_path: Path) -> None:
     assert first_position(tmp_path / "spool") > 0
     sites = (Site(id="school-a"), Site(id="school-b"))
     home.settings = home.settings.model_copy(update={"sites": sites})
-    home.write([flow_frame(BEGIN, 60_000, 1), flow_frame(BEGIN, 60_001, 1, site="school-b")])
+    at = BEGIN + timedelta(minutes=9)
+    home.write([flow_frame(at, 60_000, 1), flow_frame(at, 60_001, 1, site="school-b")])
     home.run()
     rows = home.sealed("flows").select(["src_port", "person"]).to_pylist()
     assert [row["person"] for row in rows if row["src_port"] == 60_000] == [
