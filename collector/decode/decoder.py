@@ -65,9 +65,25 @@ class FlowDecoder:
         """The sets that wait for their template now."""
         return self._intake.waiting
 
+    def some(self, frames: Sequence[Frame]) -> tuple[Decoded, int]:
+        """Return what the first frames hold, and how many they are: a bounded bite, one at least.
+
+        Records of one byte make a hundred times the memory of what came over the wire.
+        """
+        for taken, frame in enumerate(frames, 1):
+            self._intake.add(frame)
+            if self._intake.cells >= self.limits.cells:
+                return self._decoded(), taken
+        return self._decoded(), len(frames)
+
     def decode(self, frames: Sequence[Frame]) -> Decoded:
         """Return the rows and coverage events of these frames; never raises for what they hold."""
-        heaps = [heap for heap in self.heaps(frames) if not heap[0].layout.scopes]
+        for frame in frames:
+            self._intake.add(frame)
+        return self._decoded()
+
+    def _decoded(self) -> Decoded:
+        heaps = [heap for heap in self._heaps() if not heap[0].layout.scopes]
         rows = None
         if heaps:
             columns, frame = _in_order([flows.columns(*heap) for heap in heaps], heaps)
@@ -81,6 +97,9 @@ class FlowDecoder:
         """
         for frame in frames:
             self._intake.add(frame)
+        return self._heaps()
+
+    def _heaps(self) -> list[Heap]:
         chunks, journal = self._intake.take()
         by_layout: dict[Layout, list[Chunk]] = {}
         for chunk in chunks:

@@ -39,6 +39,8 @@ _OLD_VERSIONS = (1, 6, 7, 8)
 _SFLOW = b"\0\0\0\5"
 _S = 1_000_000
 _RESTART_MS = 1000
+_ROW_CELLS = 16
+"""What a row costs besides its fields, in fields."""
 
 
 @dataclass(slots=True)
@@ -103,13 +105,15 @@ class Intake:
         self.streams = Streams(limits)
         self.waiting = WaitingSets(limits, self._gave_up)
         self.chunks: list[Chunk] = []
+        self.cells = 0
+        """Bound of what the chunks become in memory: records by fields, as if all were small."""
         self.journal: list[Entry] = []
         self._entry = Entry(-1, 0)
 
     def take(self) -> tuple[list[Chunk], list[Entry]]:
         """Return and forget the chunks, in order of release, and the journal."""
         taken = self.chunks, self.journal
-        self.chunks, self.journal = [], []
+        self.chunks, self.journal, self.cells = [], [], 0
         return taken
 
     def add(self, frame: Frame) -> None:
@@ -254,6 +258,9 @@ class Intake:
         self.counters.templates += 1
         self.streams.learn(stream, template.id, layout)
         for waiting in self.waiting.take(stream.key, template.id):
+            if self.cells >= self.limits.cells:
+                self.waiting.add(waiting)  # too much for one bite: the template will be repeated
+                continue
             self.counters.late_sets += 1
             if len(waiting.body) >= layout.least_bytes:
                 self._data(stream, waiting.head, layout, template.id, waiting.body)
@@ -265,6 +272,7 @@ class Intake:
         names = stream.exporter.names
         rank = len(self.chunks)
         self.chunks.append(Chunk(layout, body, head, self._entry.frame, rank, template, names))
+        self.cells += len(body) // layout.least_bytes * (len(layout.fields) + _ROW_CELLS)
 
     def _lose(self, kind: str, frame: Frame, lost: int, unit: str, note: str) -> None:
         wire_us = frame.wire_ns // 1000

@@ -31,5 +31,7 @@ class Limits:
     samplers_per_stream: int = 1024
     skew_s: float = 30.0
     """A clock further off than this is corrected and flagged."""
+    cells: int = 6 << 20
+    """Records by fields decoded at once: some 8 MiB of datagrams as real exporters send them."""
     event_window_s: int = 60
     """Losses of one kind and exporter within so long share a row, after the first."""

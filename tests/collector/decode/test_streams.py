@@ -133,3 +133,26 @@ def test_the_count_of_fields_is_what_is_kept(steps: list[tuple[int, int, int]]) 
     kept = sum(len(x.fields) for s in decoder.streams for x in s.templates.values())
     assert decoder.streams.fields == kept <= 150
     assert len(decoder.streams) <= 10
+
+
+def test_records_of_one_byte_are_decoded_in_bounded_bites() -> None:
+    decoder = FlowDecoder(wire.SITE, Limits(cells=50_000))
+    tiny, many = wire.ipfix_template(256, [(4, 1)]), wire.a_set(256, b"\6" * 1000)
+    frames = wire.frames(wire.ipfix(tiny), *(wire.ipfix(many) for _ in range(10)))
+    bites = []
+    while frames:
+        decoded, taken = decoder.some(frames)
+        frames = frames[taken:]
+        bites.append(len(rows.of(decoded)))
+    assert bites == [3000, 3000, 3000, 1000]
+
+
+def test_a_template_that_many_sets_waited_for_releases_them_in_bounded_bites() -> None:
+    decoder = FlowDecoder(wire.SITE, Limits(cells=50_000))
+    tiny, many = wire.ipfix_template(256, [(4, 1)]), wire.a_set(256, b"\6" * 1000)
+    waiting = [wire.frame(wire.ipfix(many), n) for n in range(7)]
+    assert decoder.some(waiting) == (decoder.decode([]), 7)
+    taught = [wire.frame(wire.ipfix(tiny), n) for n in range(7, 10)]
+    assert [len(rows.of(decoder.decode([frame]))) for frame in taught] == [3000, 3000, 1000]
+    assert decoder.counters.late_sets == 7
+    assert not decoder.waiting
