@@ -55,6 +55,16 @@ _NO_PIVOT = frozenset(
         "observation_domain",
     ]
 )
+_WORDS = {
+    "certainty": "certainty",
+    "peer_certainty": "certainty",
+    "kind": "gap",
+    "event": "event",
+    "method": "method",
+    "peer_method": "method",
+    "act": "act",
+}
+"""Columns of few known values, and the group of messages that has the words for them."""
 _LONG = frozenset({"message", "raw", "note", "question", "sentence", "target", "candidates"})
 _AMOUNTS = re.compile(r"^(bytes|packets|lost|duration_s)")
 _BARE = re.compile(r"[A-Za-z0-9._-]+")
@@ -84,7 +94,8 @@ def cell(column: str, value: Any, words: Texts) -> Cell:  # noqa: ANN401  # any 
     if isinstance(value, bytes):
         return Cell(text=value.hex(" "), kind="long")
     term = "" if column in _NO_PIVOT or isinstance(value, float) else term_of(column, value)
-    return Cell(text=str(value), term=term, kind=_kind(column))
+    text = words(f"{_WORDS[column]}:{value}") if column in _WORDS else str(value)
+    return Cell(text=text, term=term, kind=_kind(column))
 
 
 def term_of(column: str, value: object) -> str:

@@ -16,7 +16,7 @@ from typing_extensions import override
 from appliance.errors import BoxError
 from appliance.search import times
 from appliance.search.engine_local import Asker
-from appliance.web import chart, search_form
+from appliance.web import chart, faults, search_form
 from appliance.web.asking import Bucket, Shown, Wish
 from appliance.web.cells import Cell, cell, is_number, with_term
 from appliance.web.render import Page, link, page, wants_whole
@@ -141,7 +141,7 @@ async def _answer(room: Room, visitor: Visitor, form: Form, *, asked: bool) -> R
         wish = wish_of(form, room)
         shown = await room.workers.run(lambda: room.deps.asking.search(wish, asker_of(visitor)))
     except BoxError as error:
-        return _part(form, visitor, None, None, error=str(error))
+        return _part(form, visitor, None, None, error=error)
     if form.log == "audit":
         # The log has opaque ids; who looks after the box reads names.
         people = await run_in_threadpool(room.deps.staff.people, "")
@@ -155,7 +155,7 @@ def _part(
     wish: Wish | None,
     shown: Shown | None,
     *,
-    error: str = "",
+    error: BoxError | None = None,
     names: Mapping[str, str] = MappingProxyType({}),
 ) -> ResultsPart:
     columns = (form.columns or shown.columns) if shown else ()
@@ -173,8 +173,8 @@ def _part(
         ],
         bars=chart.bars(shown.buckets) if shown else [],
         spans=chart.spans(shown.gaps, wish.start_us, wish.end_us) if shown and wish else [],
-        error=error,
-        place=_place(form.q, error),
+        error=faults.told(str(error), visitor.texts) if error else "",
+        place=_place(form.q, str(error or "")),
         permalink=link("/search", frozen),
         csv_link=link("/search.csv", frozen),
         more_link=link("/search", {**frozen, "limit": bigger}) if bigger else "",

@@ -13,6 +13,7 @@ from typing_extensions import override
 from appliance.errors import BoxError
 from appliance.search import who_text
 from appliance.search.who_answer import WhoAnswer
+from appliance.web import faults
 from appliance.web.asking import WhoWish
 from appliance.web.cells import cell
 from appliance.web.pages_search import asker_of
@@ -57,7 +58,7 @@ async def who(request: Request, visitor: Searcher, room: TheRoom) -> Response:
             asking, asker = room.deps.asking, asker_of(visitor)
             shown = await room.workers.run(lambda: asking.who(wish, asker))
         except BoxError as fault:
-            error = str(fault)
+            error = faults.told(str(fault), visitor.texts)
     whole = wants_whole(request)
     kind = WhoPage if whole else WhoPart
     content = kind(wish=wish, shown=shown, error=error, sites=room.deps.settings.sites)

@@ -33,7 +33,9 @@ _MONTHS: dict[Language, tuple[str, ...]] = {
 }
 
 
-_KEY = re.compile(r"^(?:because|certainty|col|gap|kind|log|process|range|role|zone):(?=\S)")
+_KEY = re.compile(
+    r"^(?:act|because|certainty|col|event|gap|kind|log|method|process|range|role|zone):(?=\S)"
+)
 
 
 class Texts:

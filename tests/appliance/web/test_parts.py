@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import nodes
 
+from appliance.errors import WrongUse
+from appliance.search import times
 from appliance.search.question import Asked, parse
-from appliance.web import cells, chart, render
+from appliance.web import cells, chart, faults, render
 from appliance.web.asking import Bucket, Gap
 from appliance.web.search_form import RANGES
 from appliance.web.seats import MOST_SEATS, Seats, Tries
@@ -44,6 +46,7 @@ def messages() -> set[str]:
                 found |= {str(a.value) for a in node.args if isinstance(a, ast.Constant)}
     named = [f"log:{log}" for log in LOGS] + [f"range:{r}" for r in RANGES]
     named += [f"kind:{k}" for k in Kind] + [f"role:{r}" for r in Role]
+    named += [message for _, message in faults.FAULTS]
     return found | set(named)
 
 
@@ -60,6 +63,55 @@ def test_translations_fill_the_same_places() -> None:
             set(part.split("}")[0] for part in text.split("{")[1:]) for text in (message, thai)
         ]
         assert places[0] == places[1], message
+
+
+def fault_of(question: str, log: str = "flows") -> str:
+    """Return what the search says is wrong with a question."""
+    with pytest.raises(WrongUse) as caught:
+        parse(question, Asked(log=log, start_us=0, end_us=1), Nobody(), now_us=1)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("question", "thai"),
+    [
+        ("prot:443", "คำถามผิดที่ตัวอักษรที่ 1: ไม่มีช่องชื่อ prot หมายถึง proto หรือไม่"),
+        ("qqqq:1", "คำถามผิดที่ตัวอักษรที่ 1: ไม่มีช่องชื่อ qqqq ช่องที่มี: "),
+        ("(", "คำถามผิดที่ตัวอักษรที่ 2: คำถามยังไม่จบ"),
+        ("port:x", "คำถามผิดที่ตัวอักษรที่ 6: x ไม่ใช่จำนวน"),
+        ("src:x", "x ไม่ใช่ที่อยู่"),
+        ("", "คำถามว่าง"),
+    ],
+)
+def test_a_wrong_question_is_told_in_thai(question: str, thai: str) -> None:
+    assert thai in faults.told(fault_of(question), texts("th"))
+
+
+@pytest.mark.parametrize(
+    ("read", "thai"),
+    [
+        (lambda: times.parse("soon", 0), "soon ไม่ใช่เวลา"),
+        (lambda: times.parse("9999-01-01T00:00Z", 0), "พ.ศ. 2513"),
+        (lambda: times.duration_us("long"), "long ไม่ใช่ช่วงเวลา"),
+    ],
+)
+def test_a_wrong_time_or_address_is_told_in_thai(read: Callable[[], object], thai: str) -> None:
+    with pytest.raises(WrongUse) as caught:
+        read()
+    assert thai in faults.told(str(caught.value), texts("th"))
+
+
+@given(st.text(max_size=60))
+def test_any_other_fault_is_shown_as_it_is(text: str) -> None:
+    assert faults.told(f"no pattern: {text}", texts("th")) == f"no pattern: {text}"
+
+
+def test_a_known_word_is_shown_in_thai_and_asked_for_as_it_is() -> None:
+    shown = cells.cell("certainty", "sure", texts("th"))
+    assert (shown.text, shown.term) == ("แน่ใจ", "certainty:sure")
+    assert cells.cell("kind", "restart", texts("th")).text == "กล่องเริ่มใหม่"
+    assert cells.cell("act", "people", texts("en")).text == "people"
+    assert cells.cell("event", "never heard of", texts("th")).text == "never heard of"
 
 
 def test_times_are_those_of_bangkok_and_in_thai_of_the_buddhist_era() -> None:
