@@ -128,7 +128,8 @@ class Pipeline:
                 self._take(frames[:count])
                 self.position = frames[count - 1].number + 1
             if count < len(frames):
-                self._cut_all(self._end_us, frames[count].received_ns // 1000)
+                came = frames[count].received_ns // 1000
+                self._cut_all(self._end_us, min(came, self._now_us()))
             elif self._taken_bytes >= self._settings.spool.mark_bytes:
                 self._cut_now()
             frames = frames[count:]
@@ -287,7 +288,8 @@ class Pipeline:
             self._learn(line, sessions)
             self._add(line, own_events.session_rows(line.site, sessions))
         if audits:
-            line.access.update(ACCESS[e.act] for _, _, e in audits if e.act in ACCESS)
+            acts = [event.act for number, _, event in audits if number >= line.ended_at]
+            line.access.update(ACCESS[act] for act in acts if act in ACCESS)
             self._add(line, own_events.audit_rows(line.site, audits))
         return found.coverage
 
@@ -303,13 +305,15 @@ class Pipeline:
 
     def _take_flows(self, line: SiteLine, frames: Sequence[Frame]) -> list[own_events.Released]:
         """Store flows; return what decoding told of losses."""
-        if not frames:
-            return []
-        decoded = line.decoder.decode(frames)
-        if decoded.flows is not None:
-            self._add(line, decoded.flows)
         received = {frame.number: frame.received_ns // 1000 for frame in frames}
-        return [(number, received[number], event) for number, event in decoded.coverage]
+        told: list[own_events.Released] = []
+        while frames:
+            decoded, taken = line.decoder.some(frames)
+            frames = frames[taken:]
+            told += [(number, received[number], event) for number, event in decoded.coverage]
+            if decoded.flows is not None:
+                self._add(line, decoded.flows)
+        return told
 
     def _add(self, line: SiteLine, rows: Rows) -> None:
         """Put rows into their open log, ending the interval whenever a segment is full."""

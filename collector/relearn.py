@@ -8,6 +8,7 @@ were sealed by then; so a new catalogue is told it again.
 from __future__ import annotations
 
 import json
+import logging
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -17,11 +18,13 @@ from typing import Any
 from uuid import UUID
 
 from collector.attribute.timeline import Change, Timeline
+from collector.errors import StoreError
 from collector.records import SessionEvent
 from collector.store import segments
 from collector.store.catalog import Catalog
 from collector.store.schema import LOGS
 
+_log = logging.getLogger(__name__)
 _COLUMNS = (
     "received",
     "event_id",
@@ -46,8 +49,7 @@ def late_bindings(home: Path, catalog: Catalog, site: str) -> None:
         catalog: Knows all segments already.
         site: The site.
 
-    Raises:
-        StoreError: a segment cannot be read.
+    A damaged segment is told and left out: the box must go on collecting.
     """
     flows = sorted(catalog.files("flows", sites=[site]), key=lambda file: file.received_max)
     ends = [file.received_max for file in flows]
@@ -74,7 +76,12 @@ def _events(home: Path, catalog: Catalog, site: str) -> Iterator[tuple[int, Sess
     """Give the sealed session events of a site with their receipt, file by file in that order."""
     files = catalog.files("sessions", sites=[site], by="received")
     for file in sorted(files, key=lambda file: file.received_min):
-        rows = segments.read(home / file.path, LOGS["sessions"]).select(list(_COLUMNS)).to_pylist()
+        try:
+            table = segments.read(home / file.path, LOGS["sessions"])
+        except StoreError as error:
+            _log.error("%s; whom it told of late is not known", error)
+            continue
+        rows = table.select(list(_COLUMNS)).to_pylist()
         for row in sorted(rows, key=lambda row: row["received"]):
             yield _microseconds(row["received"]), _event(row)
 

@@ -36,6 +36,11 @@ class SiteLine:
         self.lock = threading.Lock()
         """Held while the timeline is read or changed: the sealing thread reads it too."""
 
+    @property
+    def ended_at(self) -> int:
+        """First position past the last end of an interval that all logs had together."""
+        return min(log.spool_from for log in self.logs.values())
+
     def snapshot(self) -> dict[str, Any]:
         """Return all state that a restart needs to go on from here."""
         return {

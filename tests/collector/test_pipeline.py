@@ -313,6 +313,37 @@ def test_other_settings_and_acts_of_people_are_entries_of_the_ledger(tmp_path: P
     assert b'"type":"config"' in entries
 
 
+def test_acts_that_are_decoded_again_are_not_counted_again(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for i in range(2):
+        event_id = uuid5(SPACE, f"act {i}")
+        act = AuditEvent(event_id=event_id, time=BEGIN, site="school-a", actor="s", act="search")
+        told = {"kind": FrameKind.AUDIT, "site": "school-a", "payload": act.to_json()}
+        home.write([Frame(received_ns=ns(BEGIN), wire_ns=ns(BEGIN), **told)])  # type: ignore[arg-type]
+        home.run()
+        for state in (tmp_path / "state").glob("*.json"):
+            state.unlink()  # so that the next start decodes all that the spool has
+    entries = b"".join(p.read_bytes() for p in (tmp_path / "ledger").rglob("entries/*.p/*"))
+    assert (entries.count(b'"searches":1'), entries.count(b'"searches":2')) == (2, 0)
+
+
+def test_a_damaged_segment_does_not_keep_a_new_catalogue_from_being_made(home: Home) -> None:
+    home.write([flow_frame(BEGIN, 1000, 2), session_frame(BEGIN, "malee", "10.0.0.1")])
+    home.run()
+    for log, column in (("sessions", "event_id"), ("flows", "src_port")):
+        (file,) = (home.folder / "logs" / "school-a" / log).rglob("*.parquet")
+        group = pq.read_metadata(file).row_group(0)
+        place = [group.column(i).path_in_schema for i in range(group.num_columns)].index(column)
+        chunk = group.column(place)
+        data = bytearray(file.read_bytes())
+        start = chunk.dictionary_page_offset or chunk.data_page_offset
+        data[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+        file.write_bytes(data)
+    (home.folder / "catalog.sqlite").unlink()
+    pipeline, _ = home.start()
+    pipeline.close()
+
+
 def test_the_spool_lets_go_of_what_is_sealed(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.settings = home.settings.model_copy(
@@ -378,6 +409,16 @@ def test_a_frame_stamped_by_a_clock_that_ran_ahead_ends_no_interval(home: Home) 
     assert home.ports() == Counter([1000, 2000, 3000])
     with Catalog.open(home.folder / "catalog.sqlite") as catalog:
         assert [file.seq for file in catalog.files("flows")] == [0]
+
+
+def test_a_stamp_from_far_ahead_does_not_make_a_long_interval(home: Home) -> None:
+    pipeline, reader = home.start()
+    home.write([flow_frame(BEGIN + timedelta(days=20), 1000, 1)])
+    home.clock.now += timedelta(hours=1)
+    pipeline.feed(reader.read(1 << 20))
+    hour = timedelta(hours=1)
+    assert pipeline.status()["interval_end_us"] * 1000 <= ns(home.clock.now + hour)
+    pipeline.stop()
 
 
 def test_a_backlog_is_cut_on_the_hours_in_which_it_came(home: Home) -> None:
