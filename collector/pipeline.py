@@ -25,7 +25,6 @@ from collector import VERSION, durable, relearn
 from collector.attribute.attribute import attribute
 from collector.decode import own_events
 from collector.decode.syslog import messages
-from collector.errors import StoreError
 from collector.records import Clock, Frame, FrameKind, Rows, SessionEvent
 from collector.seal import entries
 from collector.seal.chain import Box
@@ -35,8 +34,7 @@ from collector.sealing import SealWorker
 from collector.settings import CollectorSettings, Site
 from collector.site import SiteLine
 from collector.spool import release
-from collector.store import names, rebuild, rollup, segments, snapshots
-from collector.store.catalog import FileEntry
+from collector.store import names, rebuild, segments, snapshots
 from collector.store.open_log import OpenLog, room
 from collector.store.schema import LOGS
 from collector.store.settings_history import SettingsHistory
@@ -209,28 +207,13 @@ class Pipeline:
         return sealer
 
     def _mend_catalog(self) -> None:
-        """Make the catalogue know what lies on disk; a new one also what was learnt late."""
-        # In one step: a catalogue that a crash left half made would pass for a whole one.
-        with self._catalog.together():
-            new = not self._catalog.paths()
-            self._mended = rebuild.reconcile(self._catalog, self._home)
-            for segment in self._mended.added:
-                self._count(segment)
-            if new and self._mended.added:
-                for site in self._lines:
-                    relearn.late_bindings(self._home, self._catalog, site)
+        """Make the catalogue know what lies on disk, then how far flows are sealed."""
+        self._mended = relearn.catalogue(self._home, self._catalog, list(self._lines))
         for path in self._mended.missing:
             _log.error("%s is no longer on the disk: see prathu verify", path)
         for site, line in self._lines.items():
             sealed = self._catalog.files("flows", sites=[site])
             line.sealed_until_us = max((file.event_max for file in sealed), default=0)
-
-    def _count(self, segment: FileEntry) -> None:
-        """Make the rollup that a crash kept from being made; damage must not keep the box down."""
-        try:
-            rollup.make(self._home, segment)
-        except StoreError as error:
-            _log.error("%s: see prathu verify", error)
 
     def _gap_cause(self) -> str:
         stopped = self._home / "state" / "stopped"

@@ -1,8 +1,8 @@
-"""Late bindings found again after the catalogue was lost.
+"""What a crash kept from the catalogue, or took from it, learnt again at every start.
 
-What sessions told after the flows that they reach were sealed stands in the catalogue alone. It
-follows from the sealed `sessions` rows, in the order of their receipt, and from how far the flows
-were sealed by then; so a new catalogue is told it again.
+Files and their rollups are found on the disk. What sessions told after the flows that they reach
+were sealed stands in the catalogue alone. It follows from the sealed `sessions` rows, in the order
+of their receipt, and from how far the flows were sealed by then; so a new catalogue is told again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
@@ -20,8 +20,8 @@ from uuid import UUID
 from collector.attribute.timeline import Change, Timeline
 from collector.errors import StoreError
 from collector.records import SessionEvent
-from collector.store import segments
-from collector.store.catalog import Catalog
+from collector.store import rebuild, rollup, segments
+from collector.store.catalog import Catalog, FileEntry
 from collector.store.schema import LOGS
 
 _log = logging.getLogger(__name__)
@@ -39,6 +39,30 @@ _COLUMNS = (
     "ip",
     "addresses",
 )
+
+
+def catalogue(home: Path, catalog: Catalog, sites: Sequence[str]) -> rebuild.Mended:
+    """Make `catalog` know what lies on disk; a new one also what was learnt late at `sites`.
+
+    Damage is told and left alone: it must not keep the box from starting.
+    """
+    # In one step: a catalogue that a crash left half made would pass for a whole one.
+    with catalog.together():
+        new = not catalog.paths()
+        mended = rebuild.reconcile(catalog, home)
+        for segment in mended.added:
+            _count(home, segment)
+        if new and mended.added:
+            for site in sites:
+                late_bindings(home, catalog, site)
+    return mended
+
+
+def _count(home: Path, segment: FileEntry) -> None:
+    try:
+        rollup.make(home, segment)
+    except StoreError as error:
+        _log.error("%s: see prathu verify", error)
 
 
 def late_bindings(home: Path, catalog: Catalog, site: str) -> None:

@@ -2,155 +2,32 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid5
+from uuid import uuid5
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from collector.pipeline import Pipeline
-from collector.records import AuditEvent, CoverageEvent, Frame, FrameKind, SessionEvent
-from collector.seal.verify import Question, verify
-from collector.settings import CollectorSettings, SealSettings, Site
-from collector.spool import SpoolReader, SpoolWriter, first_position
-from collector.store import segments
+from collector.records import AuditEvent, Frame, FrameKind
+from collector.settings import Site
+from collector.spool import first_position
 from collector.store.catalog import Catalog
-
-SPACE = UUID("2f2b1c1e-6a0f-4a51-8d0e-3c1b5a7a9d10")
-BOOT = "3e0b7a52-54f3-4a8e-9a7e-0c8b8c1d2e3f"
-BEGIN = datetime(2026, 11, 22, 3, 30, tzinfo=UTC)
-
-
-class Clock:
-    """A clock that stands where the test puts it."""
-
-    def __init__(self) -> None:
-        self.now = BEGIN
-
-    def __call__(self) -> int:
-        return ns(self.now)
-
-
-def ns(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
-
-
-def v5(at: datetime, first_port: int, count: int, *, host: int = 1) -> bytes:
-    """Return a NetFlow v5 datagram of `count` flows of 10.0.0.`host`, each of its own port."""
-    seconds = int(at.timestamp())
-    head = struct.pack("!HHIIIIBBH", 5, count, 100_000, seconds, 0, first_port, 0, 0, 0)
-    records = [
-        struct.pack(
-            "!4s4s4sHHIIIIHHBBBBHHBBH",
-            *(bytes([10, 0, 0, host]), bytes([203, 0, 113, 9]), bytes(4), 1, 2, 3, 400),
-            *(99_000, 99_500, first_port + i, 443, 0, 24, 6, 0, 0, 0, 0, 0, 0),
-        )
-        for i in range(count)
-    ]
-    return head + b"".join(records)
-
-
-def flow_frame(at: datetime, first_port: int, count: int, **more: object) -> Frame:
-    host = int(str(more.get("host", 1)))
-    return Frame(
-        kind=FrameKind.FLOW,
-        site=str(more.get("site", "school-a")),
-        received_ns=ns(at),
-        wire_ns=ns(at),
-        address="192.0.2.1",
-        port=50_000,
-        local_port=2055,
-        payload=v5(at, first_port, count, host=host),
-    )
-
-
-def session_frame(at: datetime, person: str, address: str, **more: object) -> Frame:
-    start = more.get("start", at)
-    assert isinstance(start, datetime)
-    site = str(more.get("site", "school-a"))
-    event = SessionEvent(
-        event_id=uuid5(SPACE, f"{person}{address}{start}{site}"),
-        session=uuid5(SPACE, f"session {person}"),
-        event="start",
-        time=start,
-        start=start,
-        site=site,
-        method="portal",
-        person=uuid5(SPACE, person),
-        addresses=(address,),
-        account=person,
-        full_name=f"เด็กชาย {person}",
-    )
-    return Frame(
-        kind=FrameKind.SESSION,
-        site=site,
-        received_ns=ns(at),
-        wire_ns=ns(at),
-        transport="local",
-        payload=event.to_json(),
-    )
-
-
-class Home:
-    """A home with a spool that a test fills and a pipeline that it may stop at any point."""
-
-    def __init__(
-        self, folder: Path, *, rows: int = 1 << 19, sites: Sequence[str] = ("school-a",)
-    ) -> None:
-        self.folder = folder
-        self.clock = Clock()
-        self.settings = CollectorSettings(
-            sites=tuple(Site(id=site) for site in sites), seal=SealSettings(rows=rows)
-        )
-        (folder / "run").mkdir()
-        (folder / "spool").mkdir()
-
-    def write(self, frames: Sequence[Frame]) -> None:
-        with SpoolWriter(
-            self.folder / "spool", self.settings.spool, clock=self.clock, fatal=lambda _: None
-        ) as spool:
-            for frame in frames:
-                spool.append(frame)
-
-    def start(self) -> tuple[Pipeline, SpoolReader]:
-        pipeline = Pipeline(self.folder, self.settings, clock=self.clock, boot_id=BOOT)
-        pipeline.start(first_position(self.folder / "spool"))
-        return pipeline, SpoolReader(self.folder / "spool", pipeline.position)
-
-    def run(self) -> Pipeline:
-        pipeline, reader = self.start()
-        while frames := reader.read(4096):
-            pipeline.feed(frames)
-        pipeline.stop()
-        return pipeline
-
-    def findings(self) -> list[str]:
-        """Return what the verifier finds wrong, every byte and row looked at."""
-        kek = (self.folder / "secrets" / "prathu.kek").read_bytes()
-        report = verify(self.folder, Question(deep=True, kek=kek), read=segments.pieces)
-        return [f"{found.number} {found.place}: {found.text}" for found in report.findings]
-
-    def sealed(self, log: str, site: str = "school-a") -> pa.Table:
-        files = sorted((self.folder / "logs" / site / log).rglob("*.parquet"))
-        return pa.concat_tables([pq.read_table(file) for file in files])
-
-    def ports(self, site: str = "school-a") -> Counter[int]:
-        return Counter(map(int, self.sealed("flows", site)["src_port"].to_numpy()))
+from tests.collector.homes import (
+    BEGIN,
+    SPACE,
+    Home,
+    coverage_frame,
+    flow_frame,
+    ns,
+    session_frame,
+    stream,
+)
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
-
-
-def stream(count: int, step: timedelta = timedelta(seconds=1)) -> Iterator[Frame]:
-    for i in range(count):
-        yield flow_frame(BEGIN + i * step, 10_000 + 10 * i, 10)
 
 
 def test_flows_carry_the_person_who_held_the_address(home: Home) -> None:
@@ -225,47 +102,6 @@ def test_what_is_not_sealed_yet_can_be_searched(home: Home) -> None:
     pipeline.stop()
 
 
-def test_a_session_told_late_reaches_open_rows_and_is_listed_for_sealed_ones(home: Home) -> None:
-    home.write([flow_frame(BEGIN, 1000, 2)])
-    pipeline, reader = home.start()
-    pipeline.feed(reader.read(1 << 20))
-    pipeline.seal_now()
-    sealed = next((home.folder / "logs").rglob("flows/**/*.parquet")).read_bytes()
-    home.write(
-        [
-            flow_frame(BEGIN + timedelta(minutes=5), 2000, 2),
-            session_frame(
-                BEGIN + timedelta(minutes=9),
-                "anan",
-                "10.0.0.1",
-                start=BEGIN - timedelta(hours=1),
-            ),
-        ]
-    )
-    while frames := reader.read(1 << 20):
-        pipeline.feed(frames)
-    pipeline.stop()
-    anan = str(uuid5(SPACE, "anan"))
-    rows = home.sealed("flows").select(["src_port", "person"]).to_pylist()
-    assert {row["src_port"]: row["person"] for row in rows} == {
-        1000: None,
-        1001: None,
-        2000: anan,
-        2001: anan,
-    }
-    with Catalog.open(home.folder / "catalog.sqlite") as catalog:
-        (late,) = catalog.late_bindings(sites=["school-a"], address="10.0.0.1")
-        (name,) = catalog.persons(text="anan")
-    assert (late.person, name.person) == (anan, anan)
-    assert next((home.folder / "logs").rglob("flows/**/0.parquet")).read_bytes() == sealed
-
-    (home.folder / "catalog.sqlite").unlink()
-    home.run()
-    with Catalog.open(home.folder / "catalog.sqlite") as catalog:
-        (again,) = catalog.late_bindings(sites=["school-a"], address="10.0.0.1")
-    assert (again.person, again.start_us) == (anan, late.start_us)
-
-
 def test_an_event_told_twice_is_stored_once(home: Home) -> None:
     home.write([session_frame(BEGIN, "malee", "10.0.0.1")] * 3)
     pipeline = home.run()
@@ -327,23 +163,6 @@ def test_acts_that_are_decoded_again_are_not_counted_again(tmp_path: Path) -> No
     assert (entries.count(b'"searches":1'), entries.count(b'"searches":2')) == (2, 0)
 
 
-def test_a_damaged_segment_does_not_keep_a_new_catalogue_from_being_made(home: Home) -> None:
-    home.write([flow_frame(BEGIN, 1000, 2), session_frame(BEGIN, "malee", "10.0.0.1")])
-    home.run()
-    for log, column in (("sessions", "event_id"), ("flows", "src_port")):
-        (file,) = (home.folder / "logs" / "school-a" / log).rglob("*.parquet")
-        group = pq.read_metadata(file).row_group(0)
-        place = [group.column(i).path_in_schema for i in range(group.num_columns)].index(column)
-        chunk = group.column(place)
-        data = bytearray(file.read_bytes())
-        start = chunk.dictionary_page_offset or chunk.data_page_offset
-        data[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
-        file.write_bytes(data)
-    (home.folder / "catalog.sqlite").unlink()
-    pipeline, _ = home.start()
-    pipeline.close()
-
-
 def test_the_spool_lets_go_of_what_is_sealed(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.settings = home.settings.model_copy(
@@ -353,18 +172,6 @@ def test_the_spool_lets_go_of_what_is_sealed(tmp_path: Path) -> None:
         home.write(list(stream(300)))
         home.run()
     assert first_position(tmp_path / "spool") >= 600
-
-
-def coverage_frame(at: datetime, note: str) -> Frame:
-    event = CoverageEvent(time=at, end=at, site="school-a", kind="kernel-drop", note=note)
-    return Frame(
-        kind=FrameKind.COVERAGE,
-        site="school-a",
-        received_ns=ns(at),
-        wire_ns=ns(at),
-        transport="local",
-        payload=event.to_json(),
-    )
 
 
 def test_a_loss_told_by_two_stages_at_once_is_stored_once(tmp_path: Path) -> None:
@@ -450,48 +257,6 @@ def test_a_site_that_is_added_costs_the_others_nothing(tmp_path: Path) -> None:
         str(uuid5(SPACE, "malee"))
     ]
     assert home.ports("school-b") == Counter([60_001])
-
-
-def test_what_a_crash_kept_from_the_catalogue_counts_as_sealed(home: Home) -> None:
-    """A session told after it must be listed for the rows that were sealed without it."""
-    home.write([session_frame(BEGIN, "other", "10.9.9.9"), flow_frame(BEGIN, 1000, 2)])
-    pipeline, reader = home.start()
-    pipeline.feed(reader.read(1 << 20))
-    pipeline.seal_now()
-    pipeline.close()
-    with Catalog.open(home.folder / "catalog.sqlite", write=True, clock=home.clock) as catalog:
-        catalog.gone([file.path for file in catalog.files("flows")])
-    late = BEGIN + timedelta(minutes=9)
-    before = BEGIN - timedelta(hours=1)
-    home.write([session_frame(late, "anan", "10.0.0.1", start=before)])
-    home.run()
-    with Catalog.open(home.folder / "catalog.sqlite") as catalog:
-        (found,) = catalog.late_bindings(sites=["school-a"], address="10.0.0.1")
-    assert found.person == str(uuid5(SPACE, "anan"))
-
-
-def test_a_catalogue_is_made_anew_whole_or_not_at_all(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home.write([flow_frame(BEGIN, 1000, 2)])
-    home.run()
-    late = BEGIN + timedelta(minutes=9)
-    home.write([session_frame(late, "anan", "10.0.0.1", start=BEGIN - timedelta(hours=1))])
-    home.run()
-    (home.folder / "catalog.sqlite").unlink()
-    with monkeypatch.context() as patch:
-        patch.setattr("collector.relearn.late_bindings", _no_disk)
-        with pytest.raises(OSError, match="no disk"):
-            home.start()
-    (home.folder / "run" / "seal.lock").unlink()
-    (home.folder / "run" / "seal.school-a.lock").unlink()
-    home.run()
-    with Catalog.open(home.folder / "catalog.sqlite") as catalog:
-        assert catalog.late_bindings(sites=["school-a"], address="10.0.0.1")
-
-
-def _no_disk(*_: object) -> None:
-    raise OSError("no disk")
 
 
 def test_a_full_spool_closes_segments_early(home: Home) -> None:
