@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import typer
 
 from appliance import settings as box_settings
-from appliance.cli import offline
+from appliance.cli import offline, status_text
 from appliance.cli.context import Context, wall_clock
 from appliance.cli.up import PROCESSES
 from collector.control import ask
@@ -33,7 +32,11 @@ def status(ctx: typer.Context) -> None:
     """Show processes, sources, spool, the newest seal and the disk."""
     context: Context = ctx.obj
     record = read(context.home)
-    context.show(record if context.as_json else _flat(record))
+    if context.as_json:
+        context.show(record)
+        return
+    for name, text in status_text.lines(record):
+        print(f"{name:<9} {text}")
 
 
 def read(home: Path) -> dict[str, Any]:
@@ -101,14 +104,3 @@ def _stored(home: Path, free: int) -> dict[str, Any]:
                 daily += stored[log]["bytes"] / max((last - first) / 86_400e6, 1 / 24)
     stored["disk_days_left"] = int(free / daily) if daily else None
     return stored
-
-
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested members as `a.b`, for people."""
-    flat: dict[str, Any] = {}
-    for name, value in record.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{name}."))
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

@@ -1,0 +1,102 @@
+"""The status of a box as people read it: a line for each thing, what is wrong named first.
+
+Programs take `prathu --json status`, which has every figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from appliance.search import times
+from appliance.search.printable import printable
+
+Record = Mapping[str, Any]
+_STRANGERS = 5
+"""Unknown senders shown to people."""
+_TROUBLE = ("unreadable_files", "missing_files")
+
+
+def lines(status: Record) -> Iterator[tuple[str, str]]:
+    """Yield a name and a text for each thing to know; a name may come several times."""
+    yield "home", status["home"]
+    yield "box", _processes(status["processes"])
+    for name in ("receive", "seal"):
+        yield from _trouble(name, status[name] or {})
+    yield from _sources(status["receive"] or {})
+    yield from _stored(status["stored"])
+    yield "spool", size(status["spool_bytes"])
+    for site, ledger in status["ledgers"].items():
+        yield "sealed", f"{site}: {_ledger(ledger)}"
+    days = status["stored"].get("disk_days_left")
+    lasts = "" if days is None else f", enough for {days:,} days at this rate"
+    yield "disk", f"{size(status['disk_free_bytes'])} free{lasts}"
+    yield "clock", times.rfc3339(_us(status["clock"]))
+    yield "keys", status["keys"]
+
+
+def size(size_bytes: float) -> str:
+    """Return a size in the largest decimal unit that keeps it above one."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:,.0f} B" if unit == "B" else f"{size_bytes:,.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:,.1f} TB"
+
+
+def _processes(processes: Mapping[str, bool]) -> str:
+    runs = [name for name, up in processes.items() if up]
+    rests = [name for name, up in processes.items() if not up]
+    if not runs:
+        return "does not run; start it with: prathu up"
+    return f"runs: {', '.join(runs)}" + (f"; DOES NOT RUN: {', '.join(rests)}" if rests else "")
+
+
+def _trouble(name: str, told: Record) -> Iterator[tuple[str, str]]:
+    if error := told.get("error"):
+        yield name, f"does not answer: {error}"
+    if (told.get("spool") or {}).get("full"):
+        yield name, "the disk is too full: what arrives is refused and counted"
+    for kind in _TROUBLE:
+        for file in told.get(kind) or ():
+            yield name, f"{kind.replace('_', ' ')}: {printable(str(file))}; see: prathu verify"
+
+
+def _sources(told: Record) -> Iterator[tuple[str, str]]:
+    for one in told.get("udp", ()):
+        lost = one["kernel_drops"] + one["not_stored"]
+        came = f"{one['datagrams']:,} datagrams, {size(one['bytes'])}"
+        yield "receives", f"{one['socket']}: {came}, {lost:,} lost, {one['refused']:,} refused"
+    tcp = told.get("tcp") or {}
+    if tcp.get("sockets"):
+        came = f"{tcp['messages']:,} messages, {size(tcp['bytes'])}"
+        lost = f"{tcp['not_stored']:,} lost, {tcp['refused']:,} refused"
+        yield "receives", f"{', '.join(tcp['sockets'])}: {came}, {lost}"
+    yield from _strangers(told.get("unknown_senders") or ())
+
+
+def _strangers(senders: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    for one in senders[:_STRANGERS]:
+        hint = "unknown; if it is yours, name it under [[exporters]] in prathu.toml"
+        yield "refused", f"{one.get('address', '?')}, {one.get('refused', 0):,} times: {hint}"
+    if len(senders) > _STRANGERS:
+        yield "refused", f"and {len(senders) - _STRANGERS} more unknown senders"
+
+
+def _stored(stored: Record) -> Iterator[tuple[str, str]]:
+    for log, told in stored.items():
+        if isinstance(told, Mapping):
+            files = f"{size(told['bytes'])} in {told['files']:,} files"
+            yield "stored", f"{log}: {told['rows']:,} rows, {files}"
+
+
+def _ledger(told: Record | None) -> str:
+    if told is None:
+        return "nothing yet"
+    when = times.rfc3339(_us(told["last_seal"]))
+    outside = told["proven_outside_since"]
+    return f"{told['entries']:,} entries, the last at {when}; proven outside: {outside}"
+
+
+def _us(moment: str) -> int:
+    return times.parse(moment, 0).us

@@ -1,0 +1,89 @@
+"""`prathu status`: people read lines, programs JSON, and both see what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.cli import status_text
+from tests.appliance.cli.asking import Prathu, filled, prathu_at
+
+
+@pytest.fixture
+def prathu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Prathu:
+    filled(tmp_path)
+    return prathu_at(tmp_path, capsys)
+
+
+def told(**parts: Any) -> list[str]:
+    """Return the lines of a box that runs, parts of its status changed."""
+    status: dict[str, Any] = {
+        "home": "var",
+        "processes": {"receive": True, "seal": True, "portal": True, "web": True},
+        "receive": {},
+        "seal": {},
+        "spool_bytes": 0,
+        "ledgers": {"school-a": None},
+        "stored": {},
+        "disk_free_bytes": 75_000_000_000,
+        "clock": "2026-11-22T09:00:00+00:00",
+        "keys": "plain files",
+    }
+    return [f"{name} {text}" for name, text in status_text.lines({**status, **parts})]
+
+
+def test_a_box_that_rests_says_how_to_start_it(prathu: Prathu) -> None:
+    said = prathu("status")
+    assert said.status == 0
+    assert "box       does not run; start it with: prathu up" in said.out.splitlines()
+    assert "stored    flows: 10 rows" in said.out
+    assert "{" not in said.out
+
+
+def test_programs_get_every_figure(prathu: Prathu) -> None:
+    whole = json.loads(prathu("--json", "status").out)
+    assert whole["stored"]["flows"]["rows"] == 10
+    assert whole["processes"]["receive"] is False
+
+
+def test_a_process_that_is_not_there_is_named() -> None:
+    processes = {"receive": True, "seal": False, "portal": True, "web": True}
+    assert "box runs: receive, portal, web; DOES NOT RUN: seal" in told(processes=processes)
+
+
+def test_losses_and_strangers_are_named() -> None:
+    udp = {
+        "socket": "udp 0.0.0.0:2055",
+        "datagrams": 1234,
+        "bytes": 1_500_000,
+        "kernel_drops": 2,
+        "not_stored": 1,
+        "refused": 7,
+    }
+    strangers = [{"address": f"192.0.2.{n}", "refused": n} for n in range(1, 9)]
+    lines = told(receive={"udp": [udp], "unknown_senders": strangers})
+    assert "receives udp 0.0.0.0:2055: 1,234 datagrams, 1.5 MB, 3 lost, 7 refused" in lines
+    assert any(line.startswith("refused 192.0.2.1, 1 times: unknown") for line in lines)
+    assert "refused and 3 more unknown senders" in lines
+
+
+def test_a_full_disk_and_a_damaged_file_are_named() -> None:
+    lines = told(
+        receive={"spool": {"full": True}},
+        seal={"unreadable_files": ["logs/a/0.parquet"], "missing_files": []},
+    )
+    assert any("the disk is too full" in line for line in lines)
+    assert "seal unreadable files: logs/a/0.parquet; see: prathu verify" in lines
+
+
+def test_a_process_that_does_not_answer_says_why() -> None:
+    assert "seal does not answer: no reply in 5 s" in told(seal={"error": "no reply in 5 s"})
+
+
+def test_sizes_keep_a_figure_above_one() -> None:
+    assert [status_text.size(n) for n in (0, 999, 1000, 2_500_000, 4e12)] == [
+        *("0 B", "999 B", "1.0 kB", "2.5 MB", "4.0 TB"),
+    ]
