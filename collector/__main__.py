@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 READ_BYTES = 8 << 20
 IDLE_S = 0.05
+GATHER_S = 0.5
+"""Frames gather so long before they are decoded: a batch of a thousand datagrams costs half of what
+ten of a hundred cost."""
 REQUEST_S = 600.0
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -69,8 +72,8 @@ def seal(
             pipeline.feed(frames)
             requests.serve(caught_up=not frames)
             pipeline.tick(idle=not frames)
-            if not frames:
-                stop.wait(IDLE_S)
+            if sum(len(frame.payload) for frame in frames) < READ_BYTES // 2:
+                stop.wait(GATHER_S)
         while frames := reader.read(READ_BYTES):
             pipeline.feed(frames)
     pipeline.stop()

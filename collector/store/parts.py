@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 from collector.errors import StoreError
 from collector.store import stats
 from collector.store.faults import cannot_read
-from collector.store.schema import LogSchema
+from collector.store.schema import LogSchema, nulls
 from collector.store.stats import FileStats
 
 
@@ -60,19 +59,11 @@ def read(paths: Sequence[Path], schema: LogSchema) -> pa.Table:
 
 def _sparing(table: pa.Table) -> pa.Table:
     """Return `table` with one run of zeros under all its columns of nulls."""
-    rows = table.num_rows
-    zeros = pa.py_buffer(bytes(8 * rows))
     for place, column in enumerate(table.columns):
-        if rows and column.null_count == rows and not pa.types.is_binary(column.type):
-            nulls: Any = pa.Array.from_buffers(_storage(column.type), rows, [zeros, zeros])
-            if pa.types.is_dictionary(column.type):
-                nulls = pa.DictionaryArray.from_arrays(nulls, pa.array([], column.type.value_type))
-            table = table.set_column(place, table.schema.field(place), nulls)
+        if len(column) and column.null_count == len(column):
+            field = table.schema.field(place)
+            table = table.set_column(place, field, nulls(field.type, len(column)))
     return table
-
-
-def _storage(kind: pa.DataType) -> pa.DataType:
-    return kind.index_type if isinstance(kind, pa.DictionaryType) else kind
 
 
 def _read(path: Path) -> pa.Table:
