@@ -14,9 +14,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from appliance.search import named_sql, times
+from appliance.search import times
 from appliance.search.engine_local import Answer
 from appliance.search.printable import json_line
+from collector.store import named_sql
 
 CSV_ROWS = 4096
 """Rows turned into text at a time."""
@@ -24,7 +25,7 @@ STORAGE = "v1.0.0"
 """The oldest DuckDB that can open an exported file."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
-_SQL = named_sql.load("export.sql")
+_SQL = named_sql.load("appliance.search", "export.sql")
 
 
 def plain(value: object) -> object:

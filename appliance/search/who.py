@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from appliance.errors import WrongUse
-from appliance.search import addresses, bindings, named_sql, times, who_text
+from appliance.search import addresses, bindings, times, who_text
 from appliance.search.bindings import Held, Span
 from appliance.search.conditions import PROTOCOLS
 from appliance.search.duck import Runner, Vanished
@@ -33,6 +33,7 @@ from appliance.search.who_answer import (
     WhoAnswer,
     judge,
 )
+from collector.store import named_sql
 from collector.store.catalog import FileEntry
 
 __all__ = ["CANDIDATES", "NOBODY", "PERSON", "UNKNOWN", "WhoAnswer", "WhoQuestion", "parse", "who"]
@@ -44,7 +45,7 @@ MAX_GROUPS = 1000
 MAX_HITS = 2000
 """Up to so many flows are taken into memory."""
 
-_SQL = named_sql.load("who.sql")
+_SQL = named_sql.load("appliance.search", "who.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

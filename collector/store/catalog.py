@@ -29,7 +29,7 @@ VERSION = 1
 BUSY_S = 10.0
 """How long to wait for one who writes."""
 _ALWAYS = (-(1 << 63), (1 << 63) - 1)
-_SQL = named_sql.load("catalog.sql")
+_SQL = named_sql.load("collector.store", "catalog.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Named queries from the `.sql` file that lies beside their one caller."""
+"""Named statements from the `.sql` file that lies beside their one caller."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import re
 from collections.abc import Mapping
 from importlib.resources import files
 
-_NAME = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
+_NAME = re.compile(r"^-- ([a-z_]+) --\n", re.MULTILINE)
 
 
-def load(file: str) -> Mapping[str, str]:
-    """Return the queries of `file` in this package by the name in the line `-- name --`."""
-    text = files("collector.store").joinpath(file).read_text(encoding="utf-8")
+def load(package: str, file: str) -> Mapping[str, str]:
+    """Return the statements of a package's file, by the name in the line `-- name --` before each.
+
+    The last semicolon of each is left out, so that a statement can stand inside another.
+    """
+    text = files(package).joinpath(file).read_text(encoding="utf-8")
     _, *pieces = _NAME.split(text)
-    return dict(zip(pieces[::2], pieces[1::2], strict=True))
+    statements = (piece.strip().removesuffix(";") for piece in pieces[1::2])
+    return dict(zip(pieces[::2], statements, strict=True))

@@ -20,7 +20,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
-_SQL = named_sql.load("rollup.sql")
+_SQL = named_sql.load("collector.store", "rollup.sql")
 
 
 def path_of(entry: FileEntry) -> str:
