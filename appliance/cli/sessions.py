@@ -76,6 +76,10 @@ def sessions(
             desk.context.home, desk.settings, "sessions", target=f"{what}, {len(found)} shown"
         )
         desk.context.show_rows([_line(one) for one in found], _COLUMNS)
+        if not found:
+            desk.context.say(
+                "no session here; what others reported: prathu search '*' --log sessions"
+            )
 
 
 def _line(session: Session) -> dict[str, Any]:

@@ -96,10 +96,14 @@ class Runner:
                 hint="ask for a shorter period, or one site, or fewer rows",
             ) from error
         except duckdb.IOException as error:
-            raise Vanished(f"a log file cannot be read: {error}") from error
+            raise Vanished(
+                f"a log file cannot be read: {_first_line(error)}",
+                hint="prathu verify names what is missing",
+            ) from error
         except duckdb.Error as error:
             raise BoxError(
-                f"the question failed: {error}", hint="prathu verify --deep finds damaged files"
+                f"the question failed: {_first_line(error)}",
+                hint="prathu verify --deep finds damaged files",
             ) from error
 
     def known_as(self, name: str, table: pa.Table) -> None:
@@ -139,3 +143,8 @@ def reading(columns: Sequence[str], *, mixed: bool = False) -> str:
     """
     union = ", union_by_name = true" if mixed else ""
     return f"SELECT {', '.join(columns)} FROM read_parquet($files{union})"  # noqa: S608  # own names
+
+
+def _first_line(error: duckdb.Error) -> str:
+    """Return what is wrong without the statement, which DuckDB shows below it."""
+    return str(error).partition("\n")[0].strip()

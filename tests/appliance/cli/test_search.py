@@ -170,3 +170,13 @@ def test_a_folder_is_no_file_to_write_to(prathu: Prathu, tmp_path: Path) -> None
     assert (said.status, said.out) == (2, "")
     assert "is a folder" in said.err
     assert audited(tmp_path) == []
+
+
+def test_a_missing_file_is_named_without_the_statement(prathu: Prathu, tmp_path: Path) -> None:
+    for file in (tmp_path / "logs").rglob("*.parquet"):
+        file.unlink()
+    said = prathu("-q", "search", "*")
+    assert said.status == 3
+    assert ".parquet" in said.err
+    assert "SELECT" not in said.err
+    assert "prathu verify" in said.err

@@ -82,6 +82,13 @@ def test_who_is_on_is_shown_and_the_look_written_down(box: Box) -> None:
     assert [act.target for act in box.audits()][1:] == ["live, 1 shown", "latest, 3 shown"]
 
 
+def test_where_nobody_is_on_it_says_where_else_to_look(box: Box) -> None:
+    said = box.prathu("sessions", "--live")
+    assert said.status == 0
+    assert said.err == "no session here; what others reported: prathu search '*' --log sessions\n"
+    assert box.prathu("-q", "sessions").err == ""
+
+
 def test_a_dry_run_does_nothing(box: Box) -> None:
     said = box.prathu("--json", "sessions", "import", str(taken(box)), "--dry-run")
     assert said.lines()[0]["dry_run"] is True
