@@ -23,3 +23,7 @@ class Refused(PortalError):
 
 class ReportError(PortalError):
     """The collector could not be told; nothing may be acknowledged."""
+
+
+class ReportRefused(ReportError):
+    """The collector was told and took nothing: an event, or the disk, is at fault."""

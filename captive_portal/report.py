@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from captive_portal.errors import ReportError
+from captive_portal.errors import ReportError, ReportRefused
 from collector.records import AuditEvent, SessionEvent
 
 SOCKET = Path("run") / "receive.sock"
@@ -90,7 +90,9 @@ class Reporter:
                 return
             raise self._failed(str(error)) from error
         if reply.get("ok") is not True:
-            raise self._failed(str(reply.get("error", "it refused")))
+            raise ReportRefused(
+                f"the collector refused: {reply.get('error', 'it does not say why')}"
+            )
 
     def _ask(self, line: bytes) -> dict[str, object]:
         connection = self._connected()

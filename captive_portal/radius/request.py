@@ -25,6 +25,8 @@ CLOCK_SLACK = timedelta(minutes=5)
 OLDEST = timedelta(hours=24)
 """A packet may have waited so long in the NAS before it came."""
 _LONGEST_DELAY_S = 7 * 86400
+_LONGEST_SESSION_S = 3650 * 86400
+"""A session that began before the NAS was made has a counter that ran below zero."""
 _HEADER = 20
 _MOST_OCTETS = 1 << 63
 # What a retransmission changes, and what proxies and signatures add.
@@ -180,8 +182,16 @@ def _counters(values: _Values) -> Counters:
         bytes_out=_wide(values, "Acct-Output-Octets", "Acct-Output-Gigawords"),
         packets_in=values.number("Acct-Input-Packets"),
         packets_out=values.number("Acct-Output-Packets"),
-        duration_s=values.number("Acct-Session-Time"),
+        duration_s=_lasted(values),
     )
+
+
+def _lasted(values: _Values) -> int | None:
+    seconds = values.number("Acct-Session-Time")
+    if seconds is not None and seconds > _LONGEST_SESSION_S:
+        values.faults.append("absurd-Acct-Session-Time")
+        return None
+    return seconds
 
 
 def _wide(values: _Values, low: str, high: str) -> int | None:

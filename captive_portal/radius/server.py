@@ -19,7 +19,7 @@ from typing import Any, Self, cast
 from pyrad import packet
 from typing_extensions import override
 
-from captive_portal.errors import PortalError
+from captive_portal.errors import PortalError, ReportRefused
 from captive_portal.radius import guard, request
 from captive_portal.radius.clients import Client, Clients, parse_address
 from captive_portal.radius.counters import Counters
@@ -192,18 +192,24 @@ class AccountingServer(asyncio.DatagramProtocol):
         try:
             await self._run(partial(self._keep, heard))
         except PortalError as error:
+            if isinstance(error, ReportRefused) and len(batch) > 1:
+                await self._one_by_one(batch)
+                return
             _log.warning("%d RADIUS packets are not answered: %s", len(batch), error)
             self._give_up(batch, "not-kept")
         except Exception:  # noqa: BLE001  # one packet must not keep the others from answers
             if len(batch) > 1:
-                for waiting in batch:
-                    await self._work([waiting])
+                await self._one_by_one(batch)
                 return
             _log.exception("a RADIUS packet from %s is not answered", batch[0].copy[0])
             self._give_up(batch, "error")
         else:
             for waiting in batch:
                 self._answer(waiting)
+
+    async def _one_by_one(self, batch: list[_Waiting]) -> None:
+        for waiting in batch:
+            await self._work([waiting])
 
     def _give_up(self, batch: list[_Waiting], why: str) -> None:
         for waiting in batch:

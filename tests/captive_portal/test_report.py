@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from captive_portal.errors import ReportError
+from captive_portal.errors import ReportError, ReportRefused
 from captive_portal.report import SOCKET, Reporter
 from collector.records import SessionEvent
 from tests.captive_portal.collector_stub import CollectorStub
@@ -45,7 +45,7 @@ def test_a_collector_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 def test_a_refusal_is_an_error_with_its_reason(tmp_path: Path) -> None:
     reporter = Reporter(tmp_path / SOCKET)
-    full = pytest.raises(ReportError, match="the disk is full")
+    full = pytest.raises(ReportRefused, match="the disk is full")
     with CollectorStub(tmp_path / SOCKET, "refuse"), reporter, full:
         reporter.sessions([an_event()])
 

@@ -169,3 +169,9 @@ def test_the_shared_packets_are_read_as_they_say() -> None:
     no_id = heard["no_session_id"]
     assert isinstance(no_id, Heard)
     assert no_id.faults == ("no-session-id",)
+
+
+def test_a_session_longer_than_any_is_not_believed() -> None:
+    heard = read(STOP + number(46, 0xFFFFFFFF))
+    assert heard.accounting.counters.duration_s is None
+    assert "absurd-Acct-Session-Time" in heard.faults

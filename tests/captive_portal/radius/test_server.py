@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from typing_extensions import override
 
-from captive_portal.errors import ReportError
+from captive_portal.errors import ReportError, ReportRefused
 from captive_portal.radius.clients import Clients
 from captive_portal.radius.server import REMEMBERED_S, AccountingServer
 from captive_portal.sessions.accounting import Accounting
@@ -154,6 +154,20 @@ def test_one_packet_that_cannot_be_worked_on_does_not_hold_up_the_others() -> No
     assert len(answers) == 2
     assert [one.acct_session_id for one in took] == ["S1", "S2"]
     assert bench.server.counters.of(PEER[0])["error"] == 1
+
+
+def test_one_packet_that_the_collector_refuses_does_not_hold_up_the_others() -> None:
+    took: list[Accounting] = []
+
+    def keep(batch: Sequence[Accounting]) -> None:
+        if any(one.acct_session_id == "poison" for one in batch):
+            raise ReportRefused("the collector refused: not an event of kind session")
+        took.extend(batch)
+
+    bench = Bench(keep)
+    assert len(bench.send(a_start(b"S1"), a_start(b"poison"), a_start(b"S2"))) == 2
+    assert [one.acct_session_id for one in took] == ["S1", "S2"]
+    assert bench.server.counters.of(PEER[0])["not-kept"] == 1
 
 
 def test_a_good_packet_after_bad_ones_is_answered() -> None:
