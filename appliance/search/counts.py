@@ -24,7 +24,7 @@ from collector.store.schema import LOGS
 KEPT = {"flows": frozenset(("person", "protocol", "method", "certainty"))}
 """Columns that rollups keep word for word, by log."""
 COUNT = {"flows": "flows"}
-"""The column of a rollup that says how many rows it stands for."""
+"""The column of a rollup that says how many rows it stands for, where it is not `rows`."""
 WIDTHS = (
     *(times.SECOND * n for n in (1, 5, 10, 30)),
     *(times.MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
@@ -169,7 +169,7 @@ def _rows_sql(
 def _rollup_sql(
     engine: LocalEngine, question: Question, key: str, files: Sequence[FileEntry]
 ) -> Statement:
-    by, count = key.replace("{time}", "minute"), COUNT[question.log]
+    by, count = key.replace("{time}", "minute"), COUNT.get(question.log, '"rows"')
     source = f"read_parquet($files) WHERE {question.where}"
     sql = f"SELECT {by} AS key, sum({count}) AS n FROM {source} GROUP BY ALL"  # noqa: S608  # own names
     paths = [str(engine.home / rollup.path_of(file)) for file in files]

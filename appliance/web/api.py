@@ -115,7 +115,7 @@ async def search(  # noqa: PLR0913  # one argument per parameter of the query
         end=times.aware(wish.end_us),
         notes=list(shown.notes),
         columns=list(shown.columns),
-        rows=shown.rows,
+        rows=[{name: _json(value) for name, value in row.items()} for row in shown.rows],
         total=shown.total,
         more=shown.more,
         took_ms=shown.took_ms,
@@ -145,6 +145,11 @@ async def status(room: TheRoom, _: Caller) -> dict[str, Any]:
     """Say how the box is."""
     now = await run_in_threadpool(box_status.read, room.deps, room.meter)
     return now.plain()
+
+
+def _json(value: object) -> object:
+    """Return a value that JSON has: a raw line that is no UTF-8 is bytes, shown in hex."""
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _gaps(gaps: tuple[Gap, ...]) -> list[GapOut]:

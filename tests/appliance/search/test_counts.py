@@ -96,3 +96,14 @@ def test_what_cannot_be_counted_is_refused(home: Home) -> None:
                 counts.facets(engine, question, column, limit)
         with pytest.raises(WrongUse):
             counts.histogram(engine, question, 0)
+
+
+@pytest.mark.parametrize("log", ["events", "sessions", "coverage", "audit"])
+def test_bars_of_the_other_logs_count_their_rollups(tmp_path: Path, log: str) -> None:
+    home = Home(tmp_path)
+    entry = home.segment([{"time": BEGIN + n * MINUTE} for n in range(30)], log=log)
+    rollup.make(home.path, entry)
+    home.part([{"time": BEGIN + 40 * MINUTE}], log=log)
+    with home.engine() as engine:
+        question = engine.parse("*", Asked(log=log, start_us=BEGIN, end_us=NOW_US, limit=10))
+        assert sum(bar.count for bar in counts.histogram(engine, question)) == 31

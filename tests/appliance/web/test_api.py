@@ -65,3 +65,9 @@ def test_no_route_changes_a_record(house: House) -> None:
     document = house.browser().get("/api/v1/openapi.json").json()
     methods = {m for route in document["paths"].values() for m in route}
     assert methods == {"get"}
+
+
+def test_a_raw_line_that_is_no_utf8_is_hex(house: House) -> None:
+    house.asking.rows = [{"raw": None, "raw_bytes": b"\xff\xfe"}]
+    answer = house.browser().get("/api/v1/search?q=*&log=events", headers=TOKEN)
+    assert answer.json()["rows"] == [{"raw": None, "raw_bytes": "fffe"}]
