@@ -62,7 +62,7 @@ class Guard:
         if method in ("GET", "HEAD"):
             return None
         length = headers.get("content-length", "")
-        if not length.isdecimal():
+        if not length.isdecimal() or "transfer-encoding" in headers:
             return PlainTextResponse("a body needs its Content-Length\n", status_code=411)
         if int(length) > BODY_LIMIT:
             return PlainTextResponse(f"at most {BODY_LIMIT} bytes\n", status_code=413)

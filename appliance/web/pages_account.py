@@ -24,6 +24,7 @@ from appliance.web.visitor import (
     form_of,
 )
 from captive_portal.errors import PortalError, Refused
+from captive_portal.people.names import MAX_ACCOUNT, folded
 
 router = APIRouter(include_in_schema=False)
 
@@ -143,7 +144,8 @@ async def change_password(request: Request, visitor: AnyVisitor, room: TheRoom) 
 
 
 async def _check(room: Room, visitor: Visitor, account: str, password: str) -> Member:
-    names = account.casefold(), visitor.address
+    # Folded as the accounts are: another spelling of a name is no further try.
+    names = folded(account)[:MAX_ACCOUNT], visitor.address
     wait = max(room.account_tries.wait_s(names[0]), room.address_tries.wait_s(names[1]))
     if wait:
         raise Refused(visitor.texts("Too many tries. Wait {seconds} seconds.", seconds=wait))
@@ -163,14 +165,14 @@ async def _change(room: Room, visitor: Visitor, member: Member, form: dict[str, 
         return visitor.texts("The two new passwords are not the same.")
     if new == old:
         return visitor.texts("The new password is the old one.")
-    if wait := room.account_tries.wait_s(member.account.casefold()):
+    if wait := room.account_tries.wait_s(folded(member.account)[:MAX_ACCOUNT]):
         return visitor.texts("Too many tries. Wait {seconds} seconds.", seconds=wait)
-    room.account_tries.failed(member.account.casefold())
+    room.account_tries.failed(folded(member.account)[:MAX_ACCOUNT])
     try:
         await room.workers.run(lambda: room.deps.staff.change_password(member.id, old, new))
     except PortalError as error:
         return visitor.texts(str(error))
-    room.account_tries.succeeded(member.account.casefold())
+    room.account_tries.succeeded(folded(member.account)[:MAX_ACCOUNT])
     return ""
 
 

@@ -103,7 +103,7 @@ class Seats:
             signed = self._forms.unsign(token, max_age=FORM_S).decode()
         except BadSignature:
             return False
-        return bool(nonce) and hmac.compare_digest(signed, nonce)
+        return bool(nonce) and hmac.compare_digest(signed.encode(), nonce.encode())
 
 
 class Tries:

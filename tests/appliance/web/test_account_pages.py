@@ -51,6 +51,23 @@ def test_tries_are_slowed_per_account_and_begin_anew_after_a_minute(house: House
     assert sign_in(house.browser(), "admin", PASSWORD).status_code == 303
 
 
+def test_another_spelling_of_a_name_is_no_further_try(house: House) -> None:
+    client = house.browser()
+    for spaces in range(1, 6):
+        sign_in(client, f"no{' ' * spaces}body", "wrong")
+    assert "ลองหลายครั้งเกินไป" in sign_in(client, "No body", "wrong").text
+    assert house.staff.checks == 5
+
+
+def test_a_form_with_a_cookie_of_odd_letters_is_refused(house: House) -> None:
+    client = house.browser()
+    token = csrf(client, "/sign-in")
+    answer = house.browser().post(
+        "/sign-in", data={"csrf": token}, headers={"Cookie": b"prathu_admin_form=\xff"}
+    )
+    assert answer.status_code == 403
+
+
 def test_a_sign_in_is_written_down_before_it_is_answered(house: House) -> None:
     house.signed_in()
     assert house.control.acts == ["sign-in"]

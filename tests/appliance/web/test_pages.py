@@ -262,6 +262,8 @@ def test_a_large_form_is_refused_unread(house: House) -> None:
 def test_a_form_without_length_is_refused(house: House) -> None:
     client = house.browser()
     assert client.post("/sign-in", content=iter([b"a=1"])).status_code == 411
+    both = {"Content-Length": "3", "Transfer-Encoding": "chunked"}
+    assert client.post("/sign-in", content=b"a=1", headers=both).status_code == 411
 
 
 def test_pages_work_without_the_assets_from_the_build(
