@@ -16,7 +16,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from appliance import settings as box_settings
-from appliance.cli import offline, report
+from appliance.cli import away, offline, report
 from appliance.cli.context import Context, error_console, wall_clock
 from appliance.errors import WrongUse
 from appliance.settings import BoxSettings
@@ -128,6 +128,8 @@ class _Taker:
 
     def __init__(self, home: Path, settings: BoxSettings, *, live: bool) -> None:
         self._home = home
+        self._sites = settings.sites
+        self._away_ns = 0
         self._spool = (
             None if live else SpoolWriter(home / "spool", settings.spool, clock=wall_clock)
         )
@@ -135,12 +137,23 @@ class _Taker:
     def __enter__(self) -> Take:
         if self._spool is not None:
             self._spool.open()
+            self._away_ns = self._spool.last_ns
+            self._tell_away()
             return self._append
         return self._hand_over
 
     def __exit__(self, *_: object) -> None:
         if self._spool is not None:
-            self._spool.close()
+            try:
+                self._tell_away()
+            finally:
+                self._spool.close()
+
+    def _tell_away(self) -> None:
+        """Cover what passed unseen until now; frames taken from a file are nobody's listening."""
+        assert self._spool is not None  # noqa: S101  # __enter__ chose this way
+        since_ns, self._away_ns = self._away_ns, wall_clock()
+        away.tell(self._spool, self._sites, since_ns=since_ns, now_ns=self._away_ns)
 
     def _append(self, frames: list[Frame]) -> None:
         assert self._spool is not None  # noqa: S101  # __enter__ chose this way

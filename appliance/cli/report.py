@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+from appliance.cli import away
 from appliance.cli.context import unix_actor, wall_clock
 from appliance.settings import BoxSettings
 from collector.control import NobodyListens, ask
@@ -96,6 +97,7 @@ def _ask(home: Path, frames: Sequence[Frame]) -> None:
 def _append(home: Path, settings: BoxSettings, frames: Sequence[Frame]) -> None:
     try:
         with SpoolWriter(home / "spool", settings.spool, clock=wall_clock) as spool:
+            away.tell(spool, settings.sites, since_ns=spool.last_ns, now_ns=wall_clock())
             last = -1
             for frame in frames:
                 last = spool.append(frame)
