@@ -233,7 +233,6 @@ class _Process:
             radius = await self._radius(desk)
             stack.callback(radius.close)
             web = self._web(People(engine), desk, stack)
-            ready()
             ready()  # the kernel queues for both ports from here on
             await self._serve(stop, desk, radius, web)
 

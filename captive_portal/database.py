@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from sqlalchemy.types import TypeDecorator
 from typing_extensions import override
 
 from captive_portal.errors import PortalError
+from collector.records import microseconds, moment
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -43,8 +44,6 @@ VERSION_TABLE = "captive_portal_version"
 """Other packages keep their own chain of migrations in the same database."""
 BUSY_MS = 10_000
 """So long a writer waits for another before it says that the database is busy."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Base(DeclarativeBase):
@@ -69,12 +68,12 @@ class Moment(TypeDecorator[datetime]):
     @override
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """Return the microseconds; a time without offset is refused."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return None if value is None else microseconds(value)
 
     @override
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """Return the datetime, UTC."""
-        return None if value is None else _EPOCH + value * _MICROSECOND
+        return None if value is None else moment(value)
 
 
 def open_database(home: Path, url: str = "") -> Engine:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], int]
 """Returns the time now, in nanoseconds since the epoch. Given to whoever needs a time."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(time_us: int) -> datetime:
+    """Return microseconds since the epoch as an aware UTC datetime."""
+    return _EPOCH + timedelta(microseconds=time_us)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return an aware datetime as microseconds since the epoch."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 class FrameKind(IntEnum):

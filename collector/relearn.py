@@ -11,7 +11,6 @@ import json
 import logging
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from uuid import UUID
 
 from collector.attribute.timeline import Change, Timeline
 from collector.errors import StoreError
-from collector.records import SessionEvent
+from collector.records import SessionEvent, microseconds
 from collector.store import rebuild, rollup, segments
 from collector.store.catalog import Catalog, FileEntry
 from collector.store.schema import LOGS
@@ -107,7 +106,7 @@ def _events(home: Path, catalog: Catalog, site: str) -> Iterator[tuple[int, Sess
             continue
         rows = table.select(list(_COLUMNS)).to_pylist()
         for row in sorted(rows, key=lambda row: row["received"]):
-            yield _microseconds(row["received"]), _event(row)
+            yield microseconds(row["received"]), _event(row)
 
 
 def _event(row: Mapping[str, Any]) -> SessionEvent:
@@ -124,7 +123,3 @@ def _event(row: Mapping[str, Any]) -> SessionEvent:
         expires=row["expires"],
         addresses=tuple(address for address in addresses if address),
     )
-
-
-def _microseconds(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,12 +16,18 @@ from appliance.cli.context import unix_actor, wall_clock
 from appliance.settings import BoxSettings
 from collector.control import NobodyListens, ask
 from collector.errors import Busy
-from collector.records import AuditEvent, Frame, FrameKind, SessionEvent
+from collector.records import (
+    AuditEvent,
+    Frame,
+    FrameKind,
+    SessionEvent,
+    microseconds,
+    moment,
+)
 from collector.spool import SpoolWriter
 
 _TOGETHER = 500
 _TIMEOUT_S = 30.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Event = SessionEvent | AuditEvent
 
 
@@ -66,7 +72,7 @@ def act(home: Path, settings: BoxSettings, word: str, *, target: str = "") -> No
 
 def now() -> datetime:
     """Return the time, aware and UTC."""
-    return _EPOCH + timedelta(microseconds=wall_clock() // 1000)
+    return moment(wall_clock() // 1000)
 
 
 def _frame(kind: str, event: Event) -> Frame:
@@ -74,7 +80,7 @@ def _frame(kind: str, event: Event) -> Frame:
         kind=FrameKind[kind.upper()],
         site=event.site,
         received_ns=wall_clock(),
-        wire_ns=(event.time - _EPOCH) // timedelta(microseconds=1) * 1000,
+        wire_ns=microseconds(event.time) * 1000,
         transport="local",
         payload=event.to_json(),
     )

@@ -13,16 +13,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from collector.records import Binding, SessionEvent
+from collector.records import Binding, SessionEvent, microseconds
 
 OPEN_US = 253_402_300_799_000_000
 """The end of a binding that has none yet: the last second that calendars know."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_US = timedelta(microseconds=1)
 _Told = tuple[int, str, str, tuple[str, ...]]
 """Time, person ("" = not told), method, addresses (empty = not told)."""
 
@@ -51,8 +48,8 @@ class Session:
 
     def take(self, event: SessionEvent) -> None:
         """Take in one event."""
-        time = _us(event.time)
-        start = time if event.start is None else _us(event.start)
+        time = microseconds(event.time)
+        start = time if event.start is None else microseconds(event.start)
         if event.event == "start":
             self.began = _least(self.began, start)
         else:
@@ -62,7 +59,7 @@ class Session:
         else:
             self.alive = max(self.alive, time)
             if event.expires is not None:
-                newest = (time, _us(event.expires))
+                newest = (time, microseconds(event.expires))
                 self.expires = max(self.expires or newest, newest)
         if event.person or event.addresses:
             person = "" if event.person is None else str(event.person)
@@ -167,10 +164,6 @@ def _trailing(values: Sequence[tuple[str, ...]]) -> set[int]:
     places = [place for place, value in enumerate(values) if value]
     agree = list(takewhile(lambda place: values[place] == values[places[-1]], reversed(places)))
     return {agree[0], agree[-1]} if agree else set()
-
-
-def _us(moment: datetime) -> int:
-    return (moment - _EPOCH) // _US
 
 
 def _least(known: int | None, time: int) -> int:

@@ -8,10 +8,9 @@ minute. Everything hangs on the datagrams alone, so that decoding them again tel
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from collector.records import CoverageEvent
+from collector.records import CoverageEvent, moment
 
 _MOST_KEYS = 4096
 _FAR = 1 << 62
@@ -93,8 +92,8 @@ class Losses:
 
     def _emit(self, loss: Loss, frame: int) -> None:
         event = CoverageEvent(
-            time=_moment(loss.from_us),
-            end=_moment(max(loss.from_us, loss.to_us)),
+            time=moment(loss.from_us),
+            end=moment(max(loss.from_us, loss.to_us)),
             site=self._site,
             kind=loss.kind,
             source=loss.source,
@@ -112,8 +111,3 @@ class Losses:
         """Go on with the windows that `snapshot` described."""
         self._open = {(k[0], k[1], k[2]): _Open(**pending) for k, pending in state}
         self._due_us = min((p.until_us for p in self._open.values()), default=_FAR)
-
-
-def _moment(micros: int) -> datetime:
-    seconds, rest = divmod(micros, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)

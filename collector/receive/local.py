@@ -12,13 +12,20 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from collector.control import Handler
 from collector.errors import CollectorError, SpoolFull
 from collector.receive.admission import canonical
-from collector.records import AuditEvent, Clock, CoverageEvent, Frame, FrameKind, SessionEvent
+from collector.records import (
+    AuditEvent,
+    Clock,
+    CoverageEvent,
+    Frame,
+    FrameKind,
+    SessionEvent,
+    microseconds,
+)
 from collector.spool import SpoolWriter
 from collector.spool.layout import TRANSPORTS
 
@@ -30,7 +37,6 @@ _EVENTS: Mapping[FrameKind, type[Event]] = {
 }
 _KINDS = {kind.name.lower(): kind for kind in FrameKind}
 _WORDS = {"start", "update", "stop", "reject"}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MEMBERS = {
     "kind",
     "site",
@@ -69,7 +75,7 @@ class LocalDoor:
             kind=kind,
             site=event.site,
             received_ns=self._clock(),
-            wire_ns=(event.time - _EPOCH) // timedelta(microseconds=1) * 1000,
+            wire_ns=microseconds(event.time) * 1000,
             transport="local",
             payload=event.to_json(),
         )

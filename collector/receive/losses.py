@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from collector.errors import SpoolFull
-from collector.records import Clock, CoverageEvent, Frame, FrameKind
+from collector.records import Clock, CoverageEvent, Frame, FrameKind, moment
 
 _SOURCES = 4096
 """Sources told apart per flush; what more there are share one row without source."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +91,10 @@ def coverage(event: CoverageEvent, *, received_ns: int) -> Frame:
     )
 
 
-def moment(time_ns: int) -> datetime:
-    """Return nanoseconds since the epoch as a datetime, cut to the microsecond."""
-    return _EPOCH + timedelta(microseconds=time_ns // 1000)
-
-
 def _event(what: What, total: _Sum) -> CoverageEvent:
     return CoverageEvent(
-        time=moment(total.first_ns),
-        end=moment(total.last_ns),
+        time=moment(total.first_ns // 1000),
+        end=moment(total.last_ns // 1000),
         site=what.site,
         kind=what.kind,
         source=what.source,

@@ -17,10 +17,10 @@ from collector.metrics import SampledLog
 from collector.receive import sockets
 from collector.receive.admission import Admission
 from collector.receive.local import LocalDoor
-from collector.receive.losses import Losses, coverage, moment
+from collector.receive.losses import Losses, coverage
 from collector.receive.stream import StreamServer
 from collector.receive.udp import Parts, UdpSocket
-from collector.records import Clock, CoverageEvent, FrameKind
+from collector.records import Clock, CoverageEvent, FrameKind, moment
 from collector.settings import CollectorSettings
 from collector.spool import SpoolWriter
 
@@ -199,8 +199,8 @@ class Receiver:
         try:
             for site in self._settings.sites:
                 restart = CoverageEvent(
-                    time=moment(since),
-                    end=moment(now),
+                    time=moment(since // 1000),
+                    end=moment(now // 1000),
                     site=site.id,
                     kind="restart",
                     note=str(repaired or ""),
@@ -208,8 +208,8 @@ class Receiver:
                 self._spool.append(coverage(restart, received_ns=now))
                 if repaired and repaired.lost:
                     lost = CoverageEvent(
-                        time=moment(since),
-                        end=moment(now),
+                        time=moment(since // 1000),
+                        end=moment(now // 1000),
                         site=site.id,
                         kind="spool-damage",
                         lost=repaired.lost,

@@ -1,13 +1,13 @@
 """Event records survive JSON, and nothing else is taken for one."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.records import AuditEvent, CoverageEvent, SessionEvent
+from collector.records import AuditEvent, CoverageEvent, SessionEvent, microseconds, moment
 
 _WHEN = datetime(2026, 11, 22, 1, 2, 3, 4, tzinfo=UTC)
 _ID = UUID("6f1c8a52-5a3e-4a25-9a53-0d6b1f7d8e01")
@@ -68,3 +68,9 @@ def test_an_address_that_is_no_text_is_refused() -> None:
     )
     with pytest.raises(ValueError, match="addresses"):
         SessionEvent.from_json(text)
+
+
+@given(st.integers(-2_208_988_800_000_000, 13_569_465_599_999_999))
+def test_a_time_survives_both_ways(time_us: int) -> None:
+    assert microseconds(moment(time_us)) == time_us
+    assert moment(time_us).utcoffset() == timedelta(0)

@@ -8,8 +8,8 @@ import pytest
 
 from collector.errors import SpoolFull
 from collector.receive import losses
-from collector.receive.losses import Losses, What, moment
-from collector.records import CoverageEvent, Frame, FrameKind
+from collector.receive.losses import Losses, What
+from collector.records import CoverageEvent, Frame, FrameKind, moment
 
 
 class Spool:
@@ -62,7 +62,7 @@ def test_what_cannot_be_written_waits_and_adds_up() -> None:
     sums.flush()
     (event,) = spool.events
     assert event.lost == 3
-    assert (event.time, event.end) == (moment(1_000_000_000), moment(3_000_000_000))
+    assert (event.time, event.end) == (moment(1_000_000), moment(3_000_000))
 
 
 def test_many_sources_share_one_row_past_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
