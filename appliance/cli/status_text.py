@@ -14,6 +14,7 @@ from appliance.search.printable import printable
 Record = Mapping[str, Any]
 _STRANGERS = 5
 """Unknown senders shown to people."""
+_LONG_DAYS = 3650
 _TROUBLE = ("unreadable_files", "missing_files")
 
 
@@ -29,7 +30,7 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     for site, ledger in status["ledgers"].items():
         yield "sealed", f"{site}: {_ledger(ledger)}"
     days = status["stored"].get("disk_days_left")
-    lasts = "" if days is None else f", enough for {days:,} days at this rate"
+    lasts = "" if days is None else f", enough for {_days(days)} at this rate"
     yield "disk", f"{size(status['disk_free_bytes'])} free{lasts}"
     yield "clock", times.rfc3339(_us(status["clock"]))
     yield "keys", status["keys"]
@@ -42,6 +43,10 @@ def size(size_bytes: float) -> str:
             return f"{size_bytes:,.0f} B" if unit == "B" else f"{size_bytes:,.1f} {unit}"
         size_bytes /= 1000
     return f"{size_bytes:,.1f} TB"
+
+
+def _days(days: int) -> str:
+    return f"{days:,} days" if days < _LONG_DAYS else "many years"
 
 
 def _processes(processes: Mapping[str, bool]) -> str:

@@ -87,3 +87,10 @@ def test_sizes_keep_a_figure_above_one() -> None:
     assert [status_text.size(n) for n in (0, 999, 1000, 2_500_000, 4e12)] == [
         *("0 B", "999 B", "1.0 kB", "2.5 MB", "4.0 TB"),
     ]
+
+
+@pytest.mark.parametrize(("days", "lasts"), [(90, "90 days"), (1_722_056, "many years")])
+def test_a_disk_is_not_promised_to_the_day_for_centuries(days: int, lasts: str) -> None:
+    assert f"disk 75.0 GB free, enough for {lasts} at this rate" in told(
+        stored={"disk_days_left": days}
+    )
