@@ -193,7 +193,8 @@ def _say(context: Context, faults: Sequence[str], ignored: Sequence[str]) -> Non
     if len(faults) > _SHOWN_FAULTS:
         print(f"and {len(faults) - _SHOWN_FAULTS} more bad rows", file=sys.stderr)
     if ignored:
-        context.say(f"columns that were not read: {', '.join(ignored)}")
+        more = f" and {len(ignored) - _SHOWN_FAULTS} more" if len(ignored) > _SHOWN_FAULTS else ""
+        context.say(f"columns that were not read: {', '.join(ignored[:_SHOWN_FAULTS])}{more}")
 
 
 @contextmanager

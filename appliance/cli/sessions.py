@@ -17,6 +17,7 @@ from appliance.cli.context import Context
 from appliance.cli.sessions_file import PastSession, read
 from appliance.errors import WrongUse
 from appliance.search import times
+from appliance.search.printable import printable
 from appliance.settings import BoxSettings
 from captive_portal.__main__ import session_ids
 from captive_portal.__main__ import times as lasting
@@ -128,7 +129,7 @@ def import_(
             )
             _take(desk, good)
         for fault in faults[:_SHOWN_FAULTS]:
-            typer.echo(fault, err=True)
+            typer.echo(printable(fault), err=True)
         desk.context.show({"sessions": len(good), "bad_rows": len(faults), "dry_run": dry_run})
     if faults:
         raise typer.Exit(1)

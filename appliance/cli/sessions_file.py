@@ -15,6 +15,8 @@ from captive_portal.people import names
 
 COLUMNS = ("site", "person", "address", "mac", "nas", "method", "start", "stop")
 _NEEDED = ("person", "address", "start")
+MAX_ROWS = 200_000
+"""Rows of one file: it is held in memory, and taken in row by row."""
 METHODS = ("import", "portal", "accounting", "802.1X")
 
 
@@ -51,7 +53,9 @@ def read(text: str, *, sites: set[str], now: datetime) -> Iterator[PastSession |
         headers = [(name or "").strip().casefold() for name in rows.fieldnames or []]
         _check_headers(headers)
         rows.fieldnames = headers
-        for row in rows:
+        for count, row in enumerate(rows, 1):
+            if count > MAX_ROWS:
+                raise WrongUse(f"more than {MAX_ROWS} rows", hint="split the file")
             number = rows.line_num
             cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
             if any(cells.values()):

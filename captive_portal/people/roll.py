@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -156,19 +155,21 @@ def _plain(header: str) -> str:
 def _lines(
     rows: Iterator[list[str]], columns: Mapping[str, int], site: str
 ) -> Iterator[Line | str]:
-    seen: Counter[str] = Counter()
+    seen: set[str] = set()
+    count = 0
     for row in rows:
         number = rows.line_num  # type: ignore[attr-defined]  # csv.reader's
         if not any(cell.strip() for cell in row):
             continue
-        if sum(seen.values()) >= MAX_ROWS:
+        count += 1
+        if count > MAX_ROWS:
             raise PortalError(f"more than {MAX_ROWS} rows", hint="split the file")
         cells = {name: row[at].strip() for name, at in columns.items() if at < len(row)}
         fault, new = _person(cells, site)
         if not fault:
-            seen[names.folded(new.account)] += 1
-            if seen[names.folded(new.account)] > 1:
-                fault = f"account {new.account} stands in the file twice"
+            folded = names.folded(new.account)
+            fault = f"account {new.account} stands in the file twice" if folded in seen else ""
+            seen.add(folded)
         told = frozenset(name for name, cell in cells.items() if cell)
         yield f"line {number}: {fault}" if fault else Line(number=number, new=new, told=told)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli import sessions_file
 from appliance.cli.sessions_file import PastSession, read
 from appliance.errors import WrongUse
 from captive_portal.report import SOCKET
@@ -129,3 +130,17 @@ def test_a_bad_row_is_named_by_its_line_and_the_others_are_read(row: str, said: 
 def test_a_file_that_is_not_one_is_refused_in_a_line(text: str) -> None:
     with pytest.raises(WrongUse, match=r"line \d"):
         list(read(text, sites={"school-a"}, now=NOW))
+
+
+def test_rows_past_the_bound_are_refused(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions_file, "MAX_ROWS", 2)
+    said = box.prathu("sessions", "import", str(taken(box)))
+    assert (said.status, said.err.strip().count("\n")) == (2, 0)
+    assert "more than 2 rows; split the file" in said.err
+    assert box.sessions() == []
+
+
+def test_a_bad_row_cannot_speak_to_the_terminal(box: Box) -> None:
+    row = "school-a,somchai,10.0.0.5,\x1b]0;owned\x07,,,2026-11-21T10:00,\n"
+    said = box.prathu("sessions", "import", str(taken(box, HEAD + row)))
+    assert (said.status, "\x1b" in said.err, r"owned\x07" in said.err) == (1, False, True)

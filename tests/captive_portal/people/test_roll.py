@@ -1,5 +1,7 @@
 """A school's roll is read as spreadsheets write it, and taken in row by row."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,3 +110,19 @@ def test_a_missing_kind_leaves_what_is_known(people: People) -> None:
     found = people.find(SITE, "krit")
     assert found is not None
     assert (found.kind, found.full_name, found.must_change) == (Kind.TEACHER, "กฤษ", True)
+
+
+def test_a_long_roll_takes_no_time_to_look_for_doubles() -> None:
+    rows = "".join(f"pupil{n}\n" for n in range(30_000))
+    began = time.process_time()
+    read = roll.read(f"account\n{rows}pupil7\n".encode(), site=SITE)
+    assert time.process_time() - began < 3
+    assert len(read.lines) == 30_000
+    assert read.faults == ["line 30002: account pupil7 stands in the file twice"]
+
+
+def test_rows_past_the_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roll, "MAX_ROWS", 3)
+    assert len(roll.read(b"account\na\nb\nc\n", site=SITE).lines) == 3
+    with pytest.raises(PortalError, match="more than 3 rows"):
+        roll.read(b"account\na\na\na\na\n", site=SITE)
