@@ -107,7 +107,13 @@ class _Requests:
     def _ask(self, act: Callable[[], None]) -> dict[str, Any]:
         done: Future[None] = Future()
         self._waiting.put((act, done))
-        done.result(timeout=REQUEST_S)
+        try:
+            done.result(timeout=REQUEST_S)
+        except TimeoutError as error:
+            raise CollectorError(
+                f"not done within {REQUEST_S:g} s: sealing is behind what was received",
+                hint="it will be done; see prathu status",
+            ) from error
         return {}
 
 
