@@ -229,9 +229,11 @@ class Pipeline:
             self.position = head
             return
         self.position, sites = found
-        for name, state in sites.items():
-            if name in self._lines:
-                self._lines[name].restore(state)
+        for name in sites.keys() & self._lines.keys():
+            try:
+                self._lines[name].restore(sites[name])
+            except (ValueError, KeyError, TypeError) as error:
+                _log.error("%s goes on without templates and sessions: %r", name, error)
 
     # Rows
 

@@ -50,10 +50,16 @@ class SiteLine:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `snapshot` returned."""
-        self.decoder.restore(state["decoder"])
-        self.timeline = Timeline.restore(state["timeline"])
-        self.seen = OrderedDict.fromkeys(state["seen"])
+        """Go on from what `snapshot` returned.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is of another version; nothing was changed.
+        """
+        decoder = FlowDecoder(self.site)
+        decoder.restore(state["decoder"])
+        timeline = Timeline.restore(state["timeline"])
+        seen = OrderedDict.fromkeys(state["seen"])
+        self.decoder, self.timeline, self.seen = decoder, timeline, seen
 
     def fresh(self, event_id: object) -> bool:
         """Return whether this event was not seen before, and remember it."""

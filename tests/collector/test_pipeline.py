@@ -270,3 +270,13 @@ def test_a_full_spool_closes_segments_early(home: Home) -> None:
     with Catalog.open(home.folder / "catalog.sqlite") as catalog:
         assert len(catalog.files("flows")) >= 4
     assert home.ports() == Counter(range(10_000, 10_600))
+
+
+def test_a_state_of_another_version_does_not_keep_the_box_from_starting(home: Home) -> None:
+    home.write(list(stream(5)))
+    home.run()
+    for path in (home.folder / "state").glob("*.json"):
+        path.write_text(path.read_text().replace("prathu-decoder/1", "prathu-decoder/0"))
+    home.write([flow_frame(BEGIN, 60_000, 1)])
+    home.run()
+    assert home.ports() == Counter([*range(10_000, 10_050), 60_000])
