@@ -322,8 +322,12 @@ class _Process:
         path = self._home / STATUS
         path.parent.mkdir(exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_text(json.dumps(status, ensure_ascii=False), encoding="utf-8")
-        new.replace(path)
+        try:
+            new.write_text(json.dumps(status, ensure_ascii=False), encoding="utf-8")
+            new.replace(path)
+        except OSError as error:
+            # Devices ask on: a full disk keeps what needs it from happening, not the pages.
+            _log.warning("the status cannot be written: %s", error)
 
 
 def listen(host: str, port: int) -> socket.socket:

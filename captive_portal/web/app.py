@@ -17,6 +17,7 @@ from uuid import UUID
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from captive_portal.errors import PortalError, Refused, ReportError
 from captive_portal.people import passwords
@@ -115,6 +116,8 @@ class Portal:
             response = await call_next(request)
         except _Answer as early:
             response = early.response
+        except ClientDisconnect:
+            response = Response(status_code=400)  # nobody reads it: the device is gone
         except (PortalError, Exception) as error:  # noqa: BLE001  # a person gets a page, whatever
             self._note(error)
             response = self._message(request, 503, _texts(request).not_now)

@@ -1,5 +1,6 @@
 """The portal as a process: real datagrams, a real browser's requests, kills and restarts."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -275,3 +276,15 @@ def _killed_once(home: Path, stub: CollectorStub) -> None:
             time.sleep(0.01)
         os.kill(child.pid, signal.SIGKILL)
         sender.join()
+
+
+def test_a_status_that_cannot_be_written_keeps_nobody_from_the_pages(
+    start: Start, collector: CollectorStub
+) -> None:
+    portal = start()
+    new = (portal.home / STATUS).with_suffix(".new")
+    while not new.is_dir():
+        with contextlib.suppress(FileExistsError):
+            new.mkdir()
+    time.sleep(0.5)  # two ticks
+    assert httpx.get(f"{portal.url}/healthz").text == "ok\n"

@@ -1,10 +1,12 @@
 """The pages as a device without cookies or scripts sees them."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -291,3 +293,33 @@ def test_the_kernels_neighbour_gives_the_mac(tmp_path: Path) -> None:
     assert mac_of("10.0.0.5", table) == "02:00:00:00:00:aa"
     assert mac_of("10.0.0.6", table) == mac_of("10.0.0.7", table) == ""
     assert mac_of("10.0.0.5", tmp_path / "none") == ""
+
+
+def test_a_device_that_goes_away_amid_its_form_leaves_no_trace_in_the_log(
+    school: School, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = iter([{"type": "http.request", "body": b"a", "more_body": True}])
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "headers": [],
+        "client": (PUPIL, 40_000),
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("portal.test", 80),
+        "root_path": "",
+    }
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(school.app.app()(scope, receive, send))
+    assert [m["status"] for m in sent if m["type"] == "http.response.start"] == [400]
+    assert caplog.records == []
