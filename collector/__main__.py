@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import queue
 import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -22,7 +22,7 @@ from collector.control import ControlServer
 from collector.errors import CollectorError
 from collector.records import Clock
 from collector.settings import CollectorSettings
-from collector.spool import SpoolReader, first_position
+from collector.spool import SpoolReader, durable_number, first_position
 
 if TYPE_CHECKING:
     from collector.pipeline import Pipeline
@@ -64,13 +64,13 @@ def seal(
     pipeline = Pipeline(home, settings, clock=clock, boot_id=boot_id())
     pipeline.start(first_position(home / "spool"))
     reader = SpoolReader(home / "spool", pipeline.position)
-    requests = _Requests()
+    requests = _Requests(home / "spool")
     with ControlServer(home / "run" / "seal.sock", requests.handlers(pipeline)):
         ready()
         while not stop.is_set():
             frames = reader.read(READ_BYTES)
             pipeline.feed(frames)
-            requests.serve(caught_up=not frames)
+            requests.serve(pipeline.position)
             pipeline.tick(idle=not frames)
             if sum(len(frame.payload) for frame in frames) < READ_BYTES // 2:
                 stop.wait(GATHER_S)
@@ -82,8 +82,9 @@ def seal(
 class _Requests:
     """What the control socket asks for, done by the main loop once it has caught up."""
 
-    def __init__(self) -> None:
-        self._waiting: queue.Queue[tuple[Callable[[], None], Future[None]]] = queue.Queue()
+    def __init__(self, spool: Path) -> None:
+        self._spool = spool
+        self._waiting: deque[tuple[int, Callable[[], None], Future[None]]] = deque()
 
     def handlers(self, pipeline: Pipeline) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
         """Return what the socket answers to."""
@@ -93,10 +94,10 @@ class _Requests:
             "flush": lambda _: self._ask(pipeline.flush),
         }
 
-    def serve(self, *, caught_up: bool) -> None:
-        """Do what was asked, when every frame that was durable then has been fed."""
-        while caught_up and not self._waiting.empty():
-            act, done = self._waiting.get()
+    def serve(self, position: int) -> None:
+        """Do what was asked once every frame that was durable then lies below `position`."""
+        while self._waiting and self._waiting[0][0] <= position:
+            _, act, done = self._waiting.popleft()
             try:
                 act()
             except BaseException as error:
@@ -106,7 +107,7 @@ class _Requests:
 
     def _ask(self, act: Callable[[], None]) -> dict[str, Any]:
         done: Future[None] = Future()
-        self._waiting.put((act, done))
+        self._waiting.append((durable_number(self._spool), act, done))
         try:
             done.result(timeout=REQUEST_S)
         except TimeoutError as error:

@@ -88,8 +88,8 @@ class Pipeline:
         history = SettingsHistory(self._home / "state" / "settings", random=os.urandom)
         changed = history.changed(self._settings.model_dump_json())
         # A new site begins where the others stand: they must not go back for it and forget.
-        stand = snapshots.newest(self._home / "state", sys.maxsize)
-        begin = head if stand is None else stand[0]
+        stand = snapshots.stands(self._home / "state", sys.maxsize)
+        begin = head if stand is None else stand
         start = Start(cause=self._gap_cause(), spool=begin, settings=changed)
         sealers = {site.id: self._open_site(site, start) for site in self._settings.sites}
         history.told()
@@ -384,9 +384,9 @@ class Pipeline:
             self._sealed[site, log] = position
         lowest = min(self._sealed.values())
         snapshots.forget(self._home / "state", lowest)
-        found = snapshots.newest(self._home / "state", lowest)
-        if found is not None:
-            release(self._home / "spool", found[0])
+        stand = snapshots.stands(self._home / "state", lowest)
+        if stand is not None:
+            release(self._home / "spool", stand)
 
     def _now_us(self) -> int:
         return self._clock() // 1000

@@ -28,25 +28,32 @@ def write(folder: Path, position: int, sites: Mapping[str, Any]) -> None:
 
 def newest(folder: Path, at_most: int) -> tuple[int, dict[str, Any]] | None:
     """Return position and state by site of the newest snapshot at or below `at_most`."""
-    for path in sorted(folder.glob("*.json"), reverse=True):
-        if path.stem.isdecimal() and int(path.stem) <= at_most:
+    for position in sorted(_positions(folder), reverse=True):
+        if position <= at_most:
+            path = _path(folder, position)
             try:
                 document = json.loads(path.read_bytes())
                 if document["format"] == _FORMAT:
-                    return int(path.stem), dict(document["sites"])
+                    return position, dict(document["sites"])
             except (ValueError, KeyError, TypeError) as error:
                 _log.warning("%s is not readable (%s); an older one serves", path, error)
     return None
 
 
+def stands(folder: Path, at_most: int) -> int | None:
+    """Return the position of the newest snapshot at or below `at_most`, by its name alone."""
+    return max((at for at in _positions(folder) if at <= at_most), default=None)
+
+
 def forget(folder: Path, below: int) -> None:
     """Take away the snapshots that no restart can need: older ones than the newest <= `below`."""
-    old = sorted(
-        (path for path in folder.glob("*.json") if path.stem.isdecimal()),
-        key=lambda path: int(path.stem),
-    )
-    while len(old) > 1 and int(old[1].stem) <= below:
-        old.pop(0).unlink()
+    old = sorted(_positions(folder))
+    while len(old) > 1 and old[1] <= below:
+        _path(folder, old.pop(0)).unlink()
+
+
+def _positions(folder: Path) -> list[int]:
+    return [int(path.stem) for path in folder.glob("*.json") if path.stem.isdecimal()]
 
 
 def _path(folder: Path, position: int) -> Path:
