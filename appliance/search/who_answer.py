@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from appliance.search.addresses import Address
 from appliance.search.bindings import Held, Span
+from collector.records import moment
 
 PERSON, CANDIDATES, NOBODY, UNKNOWN = "person", "candidates", "nobody", "unknown address"
 """The verdicts."""
@@ -270,7 +271,16 @@ def _many_sites(evidence: Evidence) -> bool:
 
 
 def _doubts(evidence: Evidence) -> bool:
-    return evidence.cut or any(group.odd_clocks for group in evidence.groups)
+    return evidence.cut or _blind(evidence) or any(group.odd_clocks for group in evidence.groups)
+
+
+def _blind(evidence: Evidence) -> bool:
+    """Return whether nobody listened at the instant: a stop or another sign-in went unheard."""
+    at = moment(evidence.at_us)
+    return any(
+        row["kind"] == "restart" and row["time"] <= at < (row["time_end"] or row["time"])
+        for row in evidence.coverage
+    )
 
 
 def _notes(evidence: Evidence, verdict: str) -> tuple[str, ...]:

@@ -273,3 +273,17 @@ def test_a_whole_school_behind_one_address_is_counted_where_it_lies(
     answer = asked(engine, PUBLIC, T + 6 * MINUTE, within="10m")
     assert (answer.verdict, names(answer)) == (who.CANDIDATES, {"somchai", "suda"})
     assert len(answer.readings[0].flows) == 2
+
+
+def test_while_nobody_listened_a_session_alone_is_not_sure(school: Home) -> None:
+    away = {
+        "time": T + 20 * MINUTE,
+        "time_end": T + 25 * MINUTE,
+        "source": "box",
+        "kind": "restart",
+    }
+    school.segment([away], log="coverage")
+    with school.engine() as engine:
+        for minutes, certainty in ((19, SURE), (22, LIKELY), (26, SURE)):
+            reading = asked(engine, "10.0.0.6", T + minutes * MINUTE).readings[0]
+            assert (reading.verdict, reading.certainty) == (who.PERSON, certainty), minutes
