@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -65,6 +66,8 @@ def run(arguments: list[str] | None = None) -> None:
     """Run the command line; every expected error is one line on stderr and a status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
+    # Names, logs and answers are nobody else's on this machine, wherever the home lies.
+    os.umask(os.umask(0o077) | 0o007)
     register(arguments)
     try:
         sys.exit(app(args=arguments, prog_name="prathu", standalone_mode=False))

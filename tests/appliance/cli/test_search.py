@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -180,3 +182,12 @@ def test_a_missing_file_is_named_without_the_statement(prathu: Prathu, tmp_path:
     assert ".parquet" in said.err
     assert "SELECT" not in said.err
     assert "prathu verify" in said.err
+
+
+def test_other_users_of_the_machine_cannot_read_an_answer(prathu: Prathu, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        assert prathu("search", "*", "--out", str(tmp_path / "answer")).status == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "answer").stat().st_mode) == 0o640
