@@ -22,7 +22,6 @@ import numpy as np
 import pyarrow as pa
 
 from collector import VERSION, durable, relearn
-from collector.attribute.attribute import attribute
 from collector.decode import own_events
 from collector.decode.syslog import messages
 from collector.records import Clock, Frame, FrameKind, Rows, SessionEvent
@@ -35,7 +34,7 @@ from collector.settings import CollectorSettings, Site
 from collector.site import SiteLine
 from collector.spool import release
 from collector.store import names, rebuild, segments, snapshots
-from collector.store.open_log import OpenLog, room
+from collector.store.open_log import OpenLog, Piece, room
 from collector.store.schema import LOGS
 from collector.store.settings_history import SettingsHistory
 
@@ -281,7 +280,7 @@ class Pipeline:
     def _learn(self, line: SiteLine, sessions: Sequence[tuple[int, int, SessionEvent]]) -> None:
         """Put session events on the timeline; keep those that reach into sealed time."""
         with line.lock:
-            changes = [c for number, _, event in sessions for c in line.timeline.add(event, number)]
+            changes = [c for number, _, event in sessions for c in line.learn(event, number)]
             late = [change for change in changes if change.from_us < line.sealed_until_us]
         self._catalog.add_late_bindings(
             [change.new for change in late if change.new is not None],
@@ -312,12 +311,12 @@ class Pipeline:
         table, frames = table.slice(first), frames[first:]
         if rows.log == "flows" and len(frames):
             with line.lock:
-                table = attribute(table, line.timeline, line.networks)
+                table = line.attribute(table)
         while len(frames):
             fit = room(frames, self._settings.seal.rows - log.rows)
             if not fit and not log.rows:
                 fit = int(np.searchsorted(frames, frames[0], side="right"))
-            log.add(table.slice(0, fit))
+            log.add(table.slice(0, fit), line.changes)
             table, frames = table.slice(fit), frames[fit:]
             if len(frames):
                 end_us = min(table["received"][0].value, self._end_us)
@@ -372,11 +371,8 @@ class Pipeline:
         """Return whether an interval lasts too long by the clock that nobody can set."""
         return due - self._cut_at > self._settings.seal.interval_s + 60
 
-    def _finish(self, site: str, table: pa.Table, event_max_us: int) -> pa.Table:
-        line = self._lines[site]
-        with line.lock:
-            line.sealed_until_us = max(line.sealed_until_us, event_max_us)
-            return attribute(table, line.timeline, line.networks)
+    def _finish(self, site: str, table: pa.Table, piece: Piece) -> pa.Table:
+        return self._lines[site].finish(table, piece.known, piece.part.event_max)
 
     def _note_sealed(self, site: str, positions: Mapping[str, int]) -> None:
         """Let go of what no restart needs once a batch is published."""

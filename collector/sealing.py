@@ -19,9 +19,9 @@ from typing import Protocol
 import pyarrow as pa
 
 from collector.seal.sealer import Interval, Sealed, Sealer
-from collector.store import parts, rollup
+from collector.store import rollup
 from collector.store.catalog import Catalog, FileEntry
-from collector.store.open_log import Closed
+from collector.store.open_log import Closed, Piece
 
 _log = logging.getLogger(__name__)
 WAITING = 4
@@ -33,8 +33,8 @@ Batch = tuple[Sequence[Closed], Mapping[str, int] | None]
 class Finisher(Protocol):
     """Gives flows their last attribution, and remembers how far sealed time reaches."""
 
-    def __call__(self, site: str, table: pa.Table, event_max_us: int) -> pa.Table:
-        """Return `table`, whose greatest event time is given, with its persons."""
+    def __call__(self, site: str, table: pa.Table, piece: Piece) -> pa.Table:
+        """Return `table`, the rows of `piece`, with its persons."""
         ...
 
 
@@ -135,10 +135,13 @@ class SealWorker:
 
     def _rows(self, closed: Closed) -> pa.Table:
         """Return the rows of an interval from its parts, flows with their last attribution."""
-        table = parts.read([self._home / part.path for part in closed.parts], closed.schema)
-        if closed.schema.log != "flows":
-            return table
-        return self._finish(closed.site, table, max(part.event_max for part in closed.parts))
+        tables = []
+        for piece in closed.pieces:
+            table = piece.rows(self._home, closed.schema)
+            if closed.schema.log == "flows":
+                table = self._finish(closed.site, table, piece)
+            tables.append(table)
+        return pa.concat_tables(tables).unify_dictionaries()
 
     def _publish(self, closed: Closed, result: Sealed) -> None:
         if result.path is None:

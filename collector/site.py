@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
+from collector.attribute.attribute import attribute
 from collector.attribute.networks import Networks
-from collector.attribute.timeline import Timeline
+from collector.attribute.timeline import Change, Timeline
 from collector.decode.decoder import FlowDecoder
+from collector.records import SessionEvent
 from collector.settings import Site
 from collector.store.open_log import OpenLog
 
+REMEMBERED_CHANGES = 10_000
+"""Flows that were attributed longer ago are attributed anew when they are sealed."""
 SEEN_EVENTS = 20_000
 """Ids of the newest events of each site that are remembered, to store a repeat once."""
 
@@ -31,6 +37,10 @@ class SiteLine:
         """Acts of people since the last full end of an interval, for the `access` entry."""
         self.log_vkey = ""
         """The key that a verifier should be given from outside."""
+        self.changes = 0
+        """Changes of the timeline so far."""
+        self._recent: deque[int] = deque(maxlen=REMEMBERED_CHANGES)
+        """From when on the newest changes change answers."""
         self.sealed_until_us = 0
         """Greatest event time of flows that got their last attribution."""
         self.lock = threading.Lock()
@@ -40,6 +50,33 @@ class SiteLine:
     def ended_at(self) -> int:
         """First position past the last end of an interval that all logs had together."""
         return min(log.spool_from for log in self.logs.values())
+
+    def learn(self, event: SessionEvent, frame: int) -> list[Change]:
+        """Put a session event on the timeline; return what changed. Hold the lock."""
+        changes = self.timeline.add(event, frame)
+        self._recent.extend(change.from_us for change in changes)
+        self.changes += len(changes)
+        return changes
+
+    def attribute(self, table: pa.Table) -> pa.Table:
+        """Return flows with the persons at their ends as known now. Hold the lock."""
+        return attribute(table, self.timeline, self.networks)
+
+    def finish(self, table: pa.Table, known: int, event_max_us: int) -> pa.Table:
+        """Return flows with their last attribution, made anew only if it may be another.
+
+        Args:
+            table: The flows, with the persons known when `changes` was `known`.
+            known: That count.
+            event_max_us: Their greatest event time: what changed later is nothing to them.
+        """
+        with self.lock:
+            self.sealed_until_us = max(self.sealed_until_us, event_max_us)
+            since = self.changes - known
+            told = list(self._recent)[-since:] if since else []
+            if len(told) == since and all(from_us > event_max_us for from_us in told):
+                return table
+            return self.attribute(table)
 
     def snapshot(self) -> dict[str, Any]:
         """Return all state that a restart needs to go on from here."""

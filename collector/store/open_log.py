@@ -22,6 +22,25 @@ MERGE_COUNT = 8
 """So many neighbouring parts of like size become one."""
 MERGE_ROWS = 1 << 16
 """Parts that are larger together are left alone: at speed nothing is written twice."""
+KEEP_ROWS = 1 << 13
+"""A part with so many rows will be sealed within the minute: its rows stay in memory till then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One part of an open log."""
+
+    part: FileEntry
+    level: int
+    """How often its rows were merged."""
+    known: int
+    """What the caller said it knew when the first of the rows came (`OpenLog.add`)."""
+    table: pa.Table | None = None
+    """The rows, where they stay in memory."""
+
+    def rows(self, home: Path, schema: LogSchema) -> pa.Table:
+        """Return the rows of the part."""
+        return parts.read([home / self.part.path], schema) if self.table is None else self.table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +53,12 @@ class Closed:
     end_us: int
     spool_from: int
     spool_to: int
-    parts: tuple[FileEntry, ...]
+    pieces: tuple[Piece, ...]
+
+    @property
+    def parts(self) -> tuple[FileEntry, ...]:
+        """The parts as the catalogue knows them."""
+        return tuple(piece.part for piece in self.pieces)
 
     @property
     def rows(self) -> int:
@@ -63,22 +87,28 @@ class OpenLog:
         self._catalog = catalog
         self._pending: list[pa.Table] = []
         self._pending_from = spool_from
-        self._parts: list[FileEntry] = []
-        self._levels: list[int] = []
+        self._known = 0
+        self._pieces: list[Piece] = []
 
     @property
     def rows(self) -> int:
         """Rows gathered since the last cut."""
-        return self.pending_rows + sum(part.rows for part in self._parts)
+        return self.pending_rows + sum(piece.part.rows for piece in self._pieces)
 
     @property
     def pending_rows(self) -> int:
         """Rows that no part holds yet."""
         return sum(table.num_rows for table in self._pending)
 
-    def add(self, table: pa.Table) -> None:
-        """Take rows, in arrival order."""
+    def add(self, table: pa.Table, known: int = 0) -> None:
+        """Take rows, in arrival order.
+
+        Args:
+            table: The rows.
+            known: A count of what the caller knew about people then, kept with their part.
+        """
         if table.num_rows:
+            self._known = self._known if self._pending else known
             self._pending.append(table)
 
     def flush(self, position: int) -> None:
@@ -87,8 +117,8 @@ class OpenLog:
             table = pa.concat_tables(self._pending).unify_dictionaries()
             part = self._write(table, self._pending_from, position)
             self._catalog.add_part(part)
-            self._parts.append(part)
-            self._levels.append(0)
+            kept = table if table.num_rows >= KEEP_ROWS else None
+            self._pieces.append(Piece(part=part, level=0, known=self._known, table=kept))
             self._pending = []
             self._merge_tail()
         self._pending_from = position
@@ -103,10 +133,10 @@ class OpenLog:
             end_us=max(end_us, self.start_us),
             spool_from=self.spool_from,
             spool_to=position,
-            parts=tuple(self._parts),
+            pieces=tuple(self._pieces),
         )
         self.start_us, self.spool_from = closed.end_us, position
-        self._parts, self._levels = [], []
+        self._pieces = []
         return closed
 
     def _write(self, table: pa.Table, start: int, end: int) -> FileEntry:
@@ -136,15 +166,17 @@ class OpenLog:
 
         A row is written once a level: in a quiet hour of 1,800 parts, four times.
         """
-        while len(self._levels) >= MERGE_COUNT and len(set(self._levels[-MERGE_COUNT:])) == 1:
-            old = self._parts[-MERGE_COUNT:]
-            if sum(part.rows for part in old) > MERGE_ROWS:
+        while len(self._pieces) >= MERGE_COUNT:
+            old = self._pieces[-MERGE_COUNT:]
+            many = sum(piece.part.rows for piece in old) > MERGE_ROWS
+            if many or any(piece.level != old[0].level for piece in old):
                 return
-            table = parts.read([self._home / part.path for part in old], self.schema)
-            merged = self._write(table, old[0].spool_from, old[-1].spool_to)
-            self._catalog.publish(merged, replaces=[part.path for part in old])
-            self._parts[-MERGE_COUNT:] = [merged]
-            self._levels[-MERGE_COUNT:] = [self._levels[-1] + 1]
+            paths = [piece.part.path for piece in old]
+            table = parts.read([self._home / path for path in paths], self.schema)
+            merged = self._write(table, old[0].part.spool_from, old[-1].part.spool_to)
+            self._catalog.publish(merged, replaces=paths)
+            known = min(piece.known for piece in old)
+            self._pieces[-MERGE_COUNT:] = [Piece(part=merged, level=old[0].level + 1, known=known)]
 
 
 def room(frames: npt.NDArray[np.int64], capacity: int) -> int:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from collector import pipeline as pipeline_module
 from collector.decode.decoder import FlowDecoder
 from collector.seal.sealer import Sealer
+from collector.site import SiteLine
 from collector.store import parts, rollup, segments
 from collector.store.open_log import OpenLog
 from tests.bench import questions
@@ -28,12 +28,12 @@ from tests.integration.machine import Machine
 
 WATCHED: tuple[tuple[str, object, str], ...] = (
     ("decode", FlowDecoder, "some"),
-    ("attribute, at receipt", pipeline_module, "attribute"),
+    ("attribute, at receipt", SiteLine, "attribute"),
     ("parts", OpenLog, "add"),
     ("parts", OpenLog, "flush"),
     ("parts", OpenLog, "cut"),
     ("read the parts again", parts, "read"),
-    ("attribute, at sealing", pipeline_module.Pipeline, "_finish"),
+    ("attribute, at sealing", SiteLine, "finish"),
     ("write Parquet", segments, "write_any"),
     ("read Parquet back", segments, "pieces"),
     ("seal, all but Parquet", Sealer, "seal"),
