@@ -1,5 +1,6 @@
 """Accounts are found, checked and closed, and never lost."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -41,6 +42,24 @@ def test_anything_else_is_refused_in_the_same_words(
     with pytest.raises(Refused) as error:
         people.check(site, account, password)
     assert str(error.value) == "account or password is not right"
+
+
+def test_a_wrong_password_costs_the_same_whoever_is_asked_about(people: People) -> None:
+    people.first_admin(SITE, now=NOW)
+    people.add(NewAccount(site=SITE, account="heard-of", kind=Kind.SHADOW), now=NOW)
+
+    def cost(account: str) -> float:
+        """Return processor time, which the load of the machine does not stretch."""
+        took = []
+        for _ in range(2):
+            begun = time.process_time()
+            with pytest.raises(Refused):
+                people.check(SITE, account, "wrong password")
+            took.append(time.process_time() - begun)
+        return min(took)
+
+    costs = {name: cost(name) for name in ("somchai", "admin", "heard-of", "nobody")}
+    assert max(costs.values()) < 2 * min(costs.values()), costs
 
 
 def test_pupils_and_staff_have_the_costs_they_are_worth(people: People, engine: Engine) -> None:
