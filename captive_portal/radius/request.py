@@ -13,7 +13,7 @@ from typing import Any
 from pyrad import packet
 
 from captive_portal.people import names
-from captive_portal.radius.clients import parse_address
+from captive_portal.radius.clients import Client, parse_address
 from captive_portal.radius.guard import Discard
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.session import Counters, Ids, Nas
@@ -46,14 +46,19 @@ class Heard:
 
 
 def read(
-    request: packet.AcctPacket, *, source: str, site: str, received: datetime, ids: Ids
+    request: packet.AcctPacket,
+    *,
+    source: str,
+    client: Client,
+    received: datetime,
+    ids: Ids,
 ) -> Heard:
     """Return what a verified packet says.
 
     Args:
         request: The packet.
         source: The address it came from.
-        site: The site of its NAS.
+        client: Whose secret it was made with.
         received: When it came.
         ids: Makes the event's id.
 
@@ -72,13 +77,14 @@ def read(
         identifier=values.text("NAS-Identifier"),
         address=values.text("NAS-IP-Address") or values.text("NAS-IPv6-Address"),
         source=source,
+        client=str(client.network),
     )
     calling, called = values.text("Calling-Station-Id"), values.text("Called-Station-Id")
     accounting = Accounting(
-        event_id=ids.make("radius", site, source, _fingerprint(request, status)),
+        event_id=ids.make("radius", client.site, source, _fingerprint(request, status)),
         status=status,
         time=time,
-        site=site,
+        site=client.site,
         nas=nas,
         account=names.clean(values.text("User-Name")),
         acct_session_id=session_id,

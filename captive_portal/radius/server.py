@@ -161,9 +161,7 @@ class AccountingServer(asyncio.DatagramProtocol):
                 self._send(answered, peer)
             return
         received = datetime.fromtimestamp(now / 1e9, UTC)
-        heard = request.read(
-            read, source=address, site=client.site, received=received, ids=self._ids
-        )
+        heard = request.read(read, source=address, client=client, received=received, ids=self._ids)
         for fault in heard.faults:
             self.counters.add(address, fault)
         self._enqueue(_Waiting(copy=copy, packet=read, heard=heard.accounting, peer=peer))

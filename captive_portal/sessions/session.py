@@ -35,6 +35,8 @@ class Nas:
     """NAS-IP-Address or NAS-IPv6-Address."""
     source: str = ""
     """Where the packet came from."""
+    client: str = ""
+    """The network of the entry in `radius.clients` whose secret the packet was made with."""
 
     @property
     def name(self) -> str:
@@ -42,7 +44,13 @@ class Nas:
         return self.identifier or self.address or self.source
 
     def same(self, other: Nas) -> bool:
-        """Say whether both are one NAS: by what both of them tell, the surest first."""
+        """Say whether both are one NAS: by what both of them tell, the surest first.
+
+        Who has one client's secret is not believed about another's: names are not proven. Within
+        an entry they are, because access points come back from a restart with other addresses.
+        """
+        if self.client != other.client and self.source != other.source:
+            return False
         if self.identifier and other.identifier:
             return self.identifier == other.identifier
         if self.address and other.address:

@@ -32,7 +32,7 @@ def number(kind: int, value: int) -> bytes:
 
 def read(attributes: bytes, *, received: datetime = NOW) -> Heard:
     packet = through(request(attributes))
-    return reader.read(packet, source="192.0.2.1", site="a", received=received, ids=IDS)
+    return reader.read(packet, source="192.0.2.1", client=client(), received=received, ids=IDS)
 
 
 START, STOP, UPDATE = (number(40, value) for value in (1, 2, 3))
@@ -60,6 +60,7 @@ def test_a_full_update_is_read() -> None:
     assert told.addresses == ("10.20.30.40", "2001:db8:1::5")
     assert (told.counters.bytes_in, told.counters.bytes_out) == (10101010101, 7)
     assert (told.mac, told.ssid, told.nas.name) == ("02:00:00:00:00:05", "โรงเรียน", "ap-1")
+    assert told.nas.client == "192.0.2.0/24"
     assert told.time == NOW - timedelta(seconds=900)
     assert told.began == NOW - timedelta(seconds=4500)
 
@@ -116,7 +117,7 @@ def test_a_retransmission_is_the_same_event_and_the_next_update_is_not() -> None
         ).digest()
         again = through(bytes(raw))
         return reader.read(
-            again, source="192.0.2.1", site="a", received=NOW, ids=IDS
+            again, source="192.0.2.1", client=client(), received=NOW, ids=IDS
         ).accounting.event_id
 
     stop = STOP + attribute(44, b"1") + number(46, 60)
@@ -154,7 +155,7 @@ def test_the_shared_packets_are_read_as_they_say() -> None:
         packet = guard.open_packet(guard.shape(bytes.fromhex(case["hex"])), by, guard.dictionary())
         try:
             heard[case["case"]] = reader.read(
-                packet, source="192.0.2.1", site="a", received=NOW, ids=IDS
+                packet, source="192.0.2.1", client=client(), received=NOW, ids=IDS
             )
         except Discard as reason:
             heard[case["case"]] = str(reason)

@@ -174,6 +174,26 @@ def test_accounting_on_ends_all_sessions_of_that_nas_and_no_others() -> None:
     assert {(event.cause, event.time) for event in stops} == {("NAS-Reboot", at(5))}
 
 
+@pytest.mark.parametrize(
+    ("source", "client", "believed"),
+    [
+        ("198.51.100.1", "198.51.100.0/24", False),
+        ("192.0.2.7", "192.0.2.0/24", True),
+        ("192.0.2.1", "192.0.2.1/32", True),
+    ],
+)
+def test_an_accounting_on_is_believed_of_sessions_of_the_same_client_only(
+    source: str, client: str, believed: bool
+) -> None:
+    nas = replace(NAS, client="192.0.2.0/24")
+    on = replace(nas, source=source, client=client)
+    draft = heard(
+        said("start", 0, nas=nas),
+        said("on", 5, account="", acct_session_id="", mac="", addresses=(), nas=on),
+    )
+    assert only(draft).open is not believed
+
+
 def test_an_accounting_on_from_before_a_session_does_not_end_it() -> None:
     draft = heard(said("start", 10), said("on", 5, account="", acct_session_id="", addresses=()))
     assert only(draft).open
