@@ -9,23 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from typing_extensions import override
 
 from captive_portal.database import FILE, open_database
-from captive_portal.errors import PortalError, ReportError
+from captive_portal.errors import PortalError
 from captive_portal.people.accounts import Account, People
 from captive_portal.radius import clients
 from captive_portal.radius.server import AccountingServer
@@ -36,6 +37,7 @@ from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Person, Session
 from captive_portal.settings import PortalSettings
 from captive_portal.sign_in.local import LocalSignIn
+from captive_portal.troubles import Troubles, reason
 from captive_portal.web.app import Portal
 from captive_portal.web.connections import BoundedProtocol
 from captive_portal.web.sites import Places
@@ -47,7 +49,6 @@ STATUS = Path("run") / "portal.json"
 KEY = FILE.parent / "session.key"
 """What session ids are made with; one per home."""
 TICK_S = 5.0
-_log = logging.getLogger(__name__)
 
 
 def run(
@@ -163,8 +164,12 @@ class SessionDesk:
         return await asyncio.to_thread(signed_in, self._rows, site, address, self.now())
 
     def keep(self, heard: Sequence[Accounting]) -> None:
-        """Take accounting in; on the sessions' thread. Raises ReportError."""
-        self._keeper.accounting([(one, self._whose(one)) for one in heard])
+        """Take accounting in; on the sessions' thread. Raises PortalError."""
+        try:
+            self._keeper.accounting([(one, self._whose(one)) for one in heard])
+        except OperationalError as error:
+            # A full disk is nothing about these packets: one line, and the NAS sends them again.
+            raise PortalError(f"the database says: {reason(error)}") from error
 
     def _whose(self, heard: Accounting) -> Person | None:
         """Return whose packet it is: an account of that site, or a shadow made for the name."""
@@ -174,15 +179,21 @@ class SessionDesk:
         return _person(self._people.shadow(heard.site, name, now=self.now()))
 
     async def tick(self) -> None:
-        """End what has run out; what could not be told is tried again at the next tick."""
-        try:
-            await self.submit(lambda: self._keeper.recover(self.now()))
-        except ReportError as error:
-            _log.warning("sessions could not be ended: %s", error)
+        """End what has run out; what fails is as it was, and tried again at the next tick.
+
+        Raises:
+            ReportError: the collector cannot be told.
+            SQLAlchemyError: the database cannot be read or written.
+        """
+        await self.submit(lambda: self._keeper.recover(self.now()))
 
     async def open_sessions(self) -> int:
         """Return how many sessions go on."""
         return await asyncio.to_thread(self._rows.count_open)
+
+    async def accounts(self) -> dict[str, int]:
+        """Return how many accounts there are of each kind."""
+        return await asyncio.to_thread(self._people.counts)
 
 
 def _person(account: Account) -> Person:
@@ -215,6 +226,7 @@ class _Process:
         self._places = Places(sites)
         self._clock = clock
         self._listening: dict[str, int] = {}
+        self._troubles = Troubles()
 
     async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         """Build, serve until `stop`, and take down in reverse."""
@@ -305,9 +317,15 @@ class _Process:
         (self._home / STATUS).unlink(missing_ok=True)
 
     async def _time(self, desk: SessionDesk, radius: AccountingServer) -> None:
+        work: dict[str, Callable[[], Awaitable[None]]]
+        work = {"ending sessions": desk.tick, "the status": partial(self._say, desk, radius)}
         while True:
-            await desk.tick()
-            await self._say(desk, radius)
+            for what, do in work.items():
+                try:
+                    await do()
+                except (PortalError, SQLAlchemyError, OSError) as error:
+                    # Devices ask on: a full disk keeps what needs it from happening, not the pages.
+                    self._troubles.note(what, error)
             await asyncio.sleep(TICK_S)
 
     async def _say(self, desk: SessionDesk, radius: AccountingServer) -> None:
@@ -317,17 +335,15 @@ class _Process:
             "pid": os.getpid(),
             "listening": self._listening,
             "sessions": await desk.open_sessions(),
+            "accounts": await desk.accounts(),
+            "troubles": dict(self._troubles.counts),
             "radius": radius.counters.as_dict(),
         }
         path = self._home / STATUS
         path.parent.mkdir(exist_ok=True)
         new = path.with_suffix(".new")
-        try:
-            new.write_text(json.dumps(status, ensure_ascii=False), encoding="utf-8")
-            new.replace(path)
-        except OSError as error:
-            # Devices ask on: a full disk keeps what needs it from happening, not the pages.
-            _log.warning("the status cannot be written: %s", error)
+        new.write_text(json.dumps(status, ensure_ascii=False), encoding="utf-8")
+        new.replace(path)
 
 
 def listen(host: str, port: int) -> socket.socket:

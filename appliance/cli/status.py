@@ -48,6 +48,7 @@ def read(home: Path) -> dict[str, Any]:
         "processes": {name: offline.running(home, name) for name in PROCESSES},
         "receive": _ask(home, "receive"),
         "seal": _ask(home, "seal"),
+        "portal": _portal(home),
         "spool_bytes": size_bytes(home / "spool"),
         "ledgers": {site.id: _ledger(home, site.id) for site in settings.sites},
         "stored": _stored(home, disk.free),
@@ -65,6 +66,17 @@ def _ask(home: Path, name: str) -> dict[str, Any] | None:
         return ask(home / "run" / f"{name}.sock", {"do": "status"}, timeout=ASK_S)
     except CollectorError as error:
         return {"error": str(error)}
+
+
+def _portal(home: Path) -> dict[str, Any] | None:
+    """Return what the portal last wrote of itself; None when it does not run."""
+    if not offline.running(home, "portal"):
+        return None
+    try:
+        told: dict[str, Any] = json.loads((home / "run" / "portal.json").read_bytes())
+    except (OSError, ValueError) as error:
+        return {"error": f"run/portal.json cannot be read: {error}"}
+    return told
 
 
 def _ledger(home: Path, site: str) -> dict[str, Any] | None:

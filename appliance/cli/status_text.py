@@ -14,6 +14,7 @@ from appliance.search.printable import printable
 Record = Mapping[str, Any]
 _STRANGERS = 5
 """Unknown senders shown to people."""
+_KINDS = {"shadow": "only heard of", "pupil": "pupils", "teacher": "teachers", "guest": "guests"}
 _LONG_DAYS = 3650
 _TROUBLE = ("unreadable_files", "missing_files")
 
@@ -22,9 +23,10 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     """Yield a name and a text for each thing to know; a name may come several times."""
     yield "home", status["home"]
     yield "box", _processes(status["processes"])
-    for name in ("receive", "seal"):
+    for name in ("receive", "seal", "portal"):
         yield from _trouble(name, status[name] or {})
     yield from _sources(status["receive"] or {})
+    yield from _people(status["portal"] or {})
     yield from _stored(status["stored"])
     yield "spool", size(status["spool_bytes"])
     for site, ledger in status["ledgers"].items():
@@ -65,6 +67,8 @@ def _trouble(name: str, told: Record) -> Iterator[tuple[str, str]]:
     for kind in _TROUBLE:
         for file in told.get(kind) or ():
             yield name, f"{kind.replace('_', ' ')}: {printable(str(file))}; see: prathu verify"
+    for what, count in (told.get("troubles") or {}).items():
+        yield name, f"{what} failed {count:,} times; its log says why"
 
 
 def _sources(told: Record) -> Iterator[tuple[str, str]]:
@@ -86,6 +90,12 @@ def _strangers(senders: Sequence[Record]) -> Iterator[tuple[str, str]]:
         yield "refused", f"{one.get('address', '?')}, {one.get('refused', 0):,} times: {hint}"
     if len(senders) > _STRANGERS:
         yield "refused", f"and {len(senders) - _STRANGERS} more unknown senders"
+
+
+def _people(told: Record) -> Iterator[tuple[str, str]]:
+    if "sessions" in told:
+        kinds = [f"{count:,} {_KINDS.get(kind, kind)}" for kind, count in told["accounts"].items()]
+        yield "people", f"{told['sessions']:,} sessions; accounts: {', '.join(kinds) or 'none'}"
 
 
 def _stored(stored: Record) -> Iterator[tuple[str, str]]:

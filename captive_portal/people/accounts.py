@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, Index, String, Uuid, select
+from sqlalchemy import Engine, Index, String, Uuid, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -172,6 +172,12 @@ class People:
             query = query.where(AccountRow.site == site)
         with Session(self._engine) as db:
             return [_account(row) for row in db.scalars(query)]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many accounts there are of each kind; kinds that nobody is are left out."""
+        query = select(AccountRow.kind, func.count()).group_by(AccountRow.kind)
+        with Session(self._engine) as db:
+            return {kind: count for kind, count in db.execute(query.order_by(AccountRow.kind))}
 
     def shadow(self, site: str, account: str, *, now: datetime) -> Account:
         """Return the account of this name, made as a shadow when there is none."""

@@ -6,23 +6,31 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event, text
 
-from captive_portal.__main__ import STATUS, run, session_ids
+from captive_portal.__main__ import STATUS, SessionDesk, run, session_ids, times
 from captive_portal.errors import PortalError
 from captive_portal.people.accounts import Kind, People
 from captive_portal.report import SOCKET
+from captive_portal.sessions.accounting import Accounting
+from captive_portal.sessions.keeper import Keeper
 from captive_portal.sessions.rows import Rows
+from captive_portal.sessions.session import Ids, Nas, Session
 from tests.captive_portal.collector_stub import CollectorStub
-from tests.captive_portal.conftest import SECRET, SITE, Start, settings
+from tests.captive_portal.conftest import NOW, SECRET, SITE, Start, settings
 
 ATTRIBUTES = {
     "User-Name": "สมหญิง",
@@ -276,6 +284,70 @@ def _killed_once(home: Path, stub: CollectorStub) -> None:
             time.sleep(0.01)
         os.kill(child.pid, signal.SIGKILL)
         sender.join()
+
+
+def test_a_database_that_cannot_be_written_ends_nothing_and_is_tried_again(
+    start: Start,
+    collector: CollectorStub,
+    people: People,
+    engine: Engine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    long_ago = NOW - timedelta(days=3)
+    over = Session(
+        id=uuid4(),
+        site=SITE,
+        method="portal",
+        person=None,
+        start=long_ago,
+        last_seen=long_ago,
+        expires=long_ago,
+    )
+    Rows(engine).write([over])
+    with engine.begin() as db:
+        full = "CREATE TRIGGER full BEFORE DELETE ON session BEGIN SELECT RAISE(FAIL, 'full'); END"
+        db.execute(text(full))
+    portal = start()
+
+    def told() -> Any:
+        return json.loads((portal.home / STATUS).read_text())
+
+    _until(lambda: told()["troubles"].get("ending sessions", 0) >= 3)
+    assert httpx.get(f"{portal.url}/healthz").text == "ok\n"
+    assert (told()["sessions"], told()["accounts"]) == (1, {"pupil": 1})
+    with engine.begin() as db:
+        db.execute(text("DROP TRIGGER full"))
+    _until(lambda: told()["sessions"] == 0)
+    lines = [r.getMessage() for r in caplog.records if "ending sessions" in r.getMessage()]
+    assert lines == ["ending sessions failed (1 so far): full"]
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_full_disk_costs_a_packet_its_answer_and_the_log_one_line(
+    people: People, engine: Engine
+) -> None:
+    keeper = Keeper(Rows(engine), tell=lambda _: None, ids=Ids(b"k" * 32), times=times(settings()))
+    desk = SessionDesk(engine, keeper, clock=time.time_ns)
+    start = Accounting(
+        event_id=uuid4(), status="start", time=NOW, site=SITE, nas=Nas(), account="somchai"
+    )
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    event.listen(engine, "before_cursor_execute", full)
+    with pytest.raises(PortalError, match=r"^the database says: database or disk is full$"):
+        desk.keep([start])
+    event.remove(engine, "before_cursor_execute", full)
+    desk.keep([start])
+    desk.close()
+    assert Rows(engine).count_open() == 1
 
 
 def test_a_status_that_cannot_be_written_keeps_nobody_from_the_pages(

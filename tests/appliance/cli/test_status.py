@@ -25,6 +25,7 @@ def told(**parts: Any) -> list[str]:
         "processes": {"receive": True, "seal": True, "portal": True, "web": True},
         "receive": {},
         "seal": {},
+        "portal": None,
         "spool_bytes": 0,
         "ledgers": {"school-a": None},
         "stored": {},
@@ -81,6 +82,17 @@ def test_a_full_disk_and_a_damaged_file_are_named() -> None:
 
 def test_a_process_that_does_not_answer_says_why() -> None:
     assert "seal does not answer: no reply in 5 s" in told(seal={"error": "no reply in 5 s"})
+
+
+def test_people_heard_of_are_told_from_those_who_have_accounts() -> None:
+    portal = {"sessions": 1200, "accounts": {"pupil": 3, "shadow": 41_000}, "troubles": {}}
+    assert "people 1,200 sessions; accounts: 3 pupils, 41,000 only heard of" in told(portal=portal)
+
+
+def test_what_the_portal_cannot_do_is_named() -> None:
+    portal = {"sessions": 1, "accounts": {}, "troubles": {"ending sessions": 3}}
+    said = told(portal=portal)
+    assert "portal ending sessions failed 3 times; its log says why" in said
 
 
 def test_sizes_keep_a_figure_above_one() -> None:

@@ -102,6 +102,12 @@ def test_a_shadow_is_made_once_and_becomes_the_account(people: People) -> None:
     assert people.shadow(SITE, "สมหญิง", now=NOW).kind is Kind.PUPIL
 
 
+def test_accounts_are_counted_by_what_they_are(people: People) -> None:
+    for name in ("heard-of", "heard-too"):
+        people.shadow(SITE, name, now=NOW)
+    assert people.counts() == {"pupil": 1, "shadow": 2}
+
+
 def test_an_account_exists_once_per_site(people: People) -> None:
     with pytest.raises(PortalError, match="exists already"):
         people.add(NewAccount(site=SITE, account="SOMCHAI"), now=NOW)
