@@ -19,7 +19,7 @@ from appliance import settings as box_settings
 from appliance.cli import report
 from appliance.cli.context import Context
 from appliance.errors import NotFound, WrongUse
-from appliance.search.printable import printable
+from appliance.search.printable import cell, printable
 from appliance.settings import BoxSettings
 from captive_portal.database import open_database
 from captive_portal.errors import PortalError
@@ -213,7 +213,7 @@ def _passwords_file(path: Path | None) -> Iterator[Callable[[roll.Made | None], 
 
         def write(made: roll.Made | None) -> None:
             if made is not None:
-                writer.writerow(made)
+                writer.writerow([cell(value) for value in made])
                 stream.flush()
 
         yield write

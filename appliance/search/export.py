@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from appliance.search import times
 from appliance.search.engine_local import Answer
-from appliance.search.printable import json_line
+from appliance.search.printable import cell, json_line
 from collector.store import named_sql
 
 CSV_ROWS = 4096
@@ -24,7 +24,6 @@ CSV_ROWS = 4096
 STORAGE = "v1.0.0"
 """The oldest DuckDB that can open an exported file."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 _SQL = named_sql.load("appliance.search", "export.sql")
 
 
@@ -85,7 +84,7 @@ def write_csv(answer: Answer, out: BinaryIO) -> None:
     writer = csv.writer(text)
     writer.writerow(answer.table.column_names)
     for row in rows_of(answer.table):
-        writer.writerow([_cell(value) for value in row.values()])
+        writer.writerow([cell(value) for value in row.values()])
     text.detach()
 
 
@@ -141,9 +140,3 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else value

@@ -1,4 +1,4 @@
-"""Text from logs for terminals: nothing in it moves the cursor or turns letters round.
+"""Text from logs for terminals and spreadsheets: nothing in it moves the cursor or is run.
 
 Whoever can send a line of syslog writes into the log, and somebody reads it on a terminal. What is
 no visible sign becomes its escape: a message of two lines stays one line of a table.
@@ -15,6 +15,7 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _UNSAFE_BUT_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -38,3 +39,10 @@ def _escape(found: re.Match[str]) -> str:
     sign = found[0]
     code = ord(sign)
     return _SHORT.get(sign) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def cell(value: object) -> object:
+    """Return a value for CSV: text that a spreadsheet would run gets an apostrophe in front."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return "" if value is None else value

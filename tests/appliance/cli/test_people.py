@@ -95,6 +95,18 @@ def test_a_roll_is_taken_in_and_its_bad_rows_named(box: Box) -> None:
     assert again.lines()[0]["same"] == 2
 
 
+def test_an_account_name_is_no_formula_in_the_file_of_passwords(box: Box) -> None:
+    file, secrets = box.home / "roll.csv", box.home / "passwords.csv"
+    formula = "=HYPERLINK(A1)"
+    file.write_text(f"account,full_name\n{formula},มาลี สมมติสกุล\nplain,สมหญิง สมมติสกุล\n")
+    said = box.prathu("people", "import", str(file), "--passwords", str(secrets), *A)
+    assert said.status == 0
+    with secrets.open(encoding="utf-8-sig", newline="") as stream:
+        made = {row["account"]: row["password"] for row in csv.DictReader(stream)}
+    assert set(made) == {f"'{formula}", "plain"}
+    assert opens(box, formula, made[f"'{formula}"])
+
+
 def test_a_file_of_passwords_is_never_written_over(box: Box) -> None:
     file = box.home / "roll.csv"
     file.write_text(ROLL)
