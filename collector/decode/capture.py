@@ -19,6 +19,10 @@ from collector.decode.words import ipv6_text
 from collector.errors import Malformed
 
 LARGEST_DATAGRAM = 65_535
+LARGEST_RECORD = 1 << 18
+"""Octets of a packet in a pcap file: the greatest snap length there is."""
+LARGEST_BLOCK = 1 << 24
+"""Octets of a block in a pcapng file."""
 _PCAP = {
     b"\xa1\xb2\xc3\xd4",
     b"\xd4\xc3\xb2\xa1",
@@ -60,7 +64,34 @@ class Counts:
     other: int = 0
     """Not UDP over IP, or of a link layer that is not read."""
     cut: int = 0
-    """Captured only in part (snap length)."""
+    """Captured only in part: by the snap length, or because the file breaks off."""
+
+
+class _Stream:
+    """The file as dpkt reads it, which takes less than it asked for as if nothing was wrong."""
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self._file = file
+        self._most = most
+        self._ended = self._parted = False
+
+    def read(self, size: int) -> bytes:
+        """Return so many octets, or what there is."""
+        if not 0 <= size <= self._most:
+            raise _Absurd(f"the next says that it has {size:,} octets")
+        found = self._file.read(size)
+        self._ended = len(found) < size
+        self._parted = self._parted or 0 < len(found) < size
+        return found
+
+    def whole(self, what: str, *, at_end: bool = False) -> None:
+        """Raise _Absurd when the file ended in the last read; it may at the end of a packet."""
+        if self._parted or (self._ended and not at_end):
+            raise _Absurd(f"{what} is not whole")
+
+
+class _Absurd(ValueError):
+    """A length that no packet has, or that the file has not."""
 
 
 class _Skip(Exception):  # no error: the packet is one that is not wanted
@@ -80,21 +111,30 @@ def datagrams(file: BinaryIO, counts: Counts) -> Iterator[Datagram]:
         yield _raw(file, counts)
         return
     try:
-        reader: Any = dpkt.pcapng.Reader(file) if magic == _PCAPNG else dpkt.pcap.Reader(file)
+        stream = _Stream(file, LARGEST_BLOCK if magic == _PCAPNG else LARGEST_RECORD)
+        reader: Any = dpkt.pcapng.Reader(stream) if magic == _PCAPNG else dpkt.pcap.Reader(stream)
         link = int(reader.datalink())
-        packets = iter(reader)
     except (dpkt.Error, ValueError, struct.error, TypeError) as error:
         raise Malformed(f"a capture without a whole header: {error}") from error
-    while True:
-        try:
-            seconds, packet = next(packets)
-        except StopIteration:
-            return
-        except (dpkt.Error, ValueError, struct.error, TypeError, MemoryError) as error:
-            raise Malformed(f"the capture breaks off after {counts.packets} packets") from error
-        found = _datagram(link, bytes(packet), counts)
+    for seconds, packet in _packets(reader, stream, counts):
+        found = _datagram(link, packet, counts)
         if found is not None:
             yield found._replace(wire_ns=round(seconds * 1_000_000) * 1000)
+
+
+def _packets(reader: Any, stream: _Stream, counts: Counts) -> Iterator[tuple[float, bytes]]:  # noqa: ANN401  # dpkt has no types
+    """Yield time and octets of each packet; of the last one what there is, then Malformed."""
+    packets, before = iter(reader), counts.cut
+    try:
+        for seconds, packet in packets:
+            before = counts.cut
+            yield float(seconds), bytes(packet)
+            stream.whole("the last one")
+        stream.whole("the next one", at_end=True)
+    except (dpkt.Error, ValueError, struct.error, TypeError) as error:
+        counts.cut = max(counts.cut, before + 1)
+        why = f": {error}" if isinstance(error, _Absurd) else ""
+        raise Malformed(f"the capture breaks off after {counts.packets} packets{why}") from error
 
 
 def sent_ns(payload: bytes) -> int | None:

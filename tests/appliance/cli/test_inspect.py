@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -216,6 +216,20 @@ def test_a_bad_file_is_one_clear_line(
     (line,) = answer.err.splitlines()
     assert str(path) in line
     assert words in line
+
+
+def test_a_packet_of_4_gb_is_one_clear_line_and_is_counted(prathu: Any, tmp_path: Path) -> None:
+    content = bytearray((CAPTURES / "scapy-v5.pcap").read_bytes())
+    order: Literal["little", "big"] = "little" if content[0] in (0xD4, 0x4D) else "big"
+    content[24 + 8 : 24 + 12] = (0xFFFF_FFFF).to_bytes(4, order)
+    path = tmp_path / "absurd.pcap"
+    path.write_bytes(content)
+    answer = prathu("--json", "inspect", "--summary", path)
+    assert answer.status == 2
+    assert json.loads(answer.out)["cut"] == 1
+    (line,) = answer.err.splitlines()
+    assert f"{path}: the capture breaks off after 0 packets" in line
+    assert "4,294,967,295 octets" in line
 
 
 def test_a_file_that_is_not_there_does_not_hide_the_others(prathu: Any, tmp_path: Path) -> None:

@@ -98,6 +98,32 @@ def test_a_datagram_captured_in_part_gives_what_there_is() -> None:
     assert counts.cut == 1
 
 
+@pytest.mark.parametrize("promised", [1 << 18, (1 << 18) + 1, 0xFFFF_FFFF])
+def test_a_record_that_runs_past_the_file_is_told_and_counted(promised: int) -> None:
+    file = bytearray(pcap(101, *[ipv4(udp())] * 3).getvalue())
+    second = 24 + 16 + len(ipv4(udp()))
+    file[second + 8 : second + 12] = promised.to_bytes(4, "little")
+    found: list[capture.Datagram] = []
+    counts = capture.Counts()
+    with pytest.raises(
+        Malformed, match=r"^the capture breaks off after \d packets: the (last|next)"
+    ):
+        found.extend(capture.datagrams(io.BytesIO(bytes(file)), counts))
+    assert (found[0].payload, counts.cut) == (PAYLOAD, 1)
+    # What is there of a length that can be is taken.
+    assert len(found) == (2 if promised == 1 << 18 else 1)
+
+
+@pytest.mark.parametrize("ng", [False, True])
+@pytest.mark.parametrize("missing", [1, 30, 50, 80])
+def test_a_file_that_ends_within_a_packet_is_told_and_counted(missing: int, ng: bool) -> None:
+    file = pcap(101, ipv4(udp()), ipv4(udp()), ng=ng).getvalue()
+    counts = capture.Counts()
+    with pytest.raises(Malformed, match="breaks off after"):
+        list(capture.datagrams(io.BytesIO(file[:-missing]), counts))
+    assert counts.cut == 1
+
+
 def test_an_unknown_link_layer_is_counted() -> None:
     found, counts = read(pcap(147, ipv4(udp())))
     assert found == []
