@@ -137,7 +137,7 @@ class SealWorker:
         """Return the rows of an interval from its parts, flows with their last attribution."""
         tables = []
         for piece in closed.pieces:
-            table = piece.rows(self._home, closed.schema)
+            table = piece.take(self._home, closed.schema)
             if closed.schema.log == "flows":
                 table = self._finish(closed.site, table, piece)
             tables.append(table)

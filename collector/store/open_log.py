@@ -35,12 +35,12 @@ class Piece:
     """How often its rows were merged."""
     known: int
     """What the caller said it knew when the first of the rows came (`OpenLog.add`)."""
-    table: pa.Table | None = None
-    """The rows, where they stay in memory."""
+    kept: list[pa.Table]
+    """The rows, where they stay in memory until somebody takes them; else empty."""
 
-    def rows(self, home: Path, schema: LogSchema) -> pa.Table:
-        """Return the rows of the part."""
-        return parts.read([home / self.part.path], schema) if self.table is None else self.table
+    def take(self, home: Path, schema: LogSchema) -> pa.Table:
+        """Return the rows: the first time those kept in memory, of which no other copy stays."""
+        return self.kept.pop() if self.kept else parts.read([home / self.part.path], schema)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +117,8 @@ class OpenLog:
             table = pa.concat_tables(self._pending).unify_dictionaries()
             part = self._write(table, self._pending_from, position)
             self._catalog.add_part(part)
-            kept = table if table.num_rows >= KEEP_ROWS else None
-            self._pieces.append(Piece(part=part, level=0, known=self._known, table=kept))
+            kept = [table] if table.num_rows >= KEEP_ROWS else []
+            self._pieces.append(Piece(part=part, level=0, known=self._known, kept=kept))
             self._pending = []
             self._merge_tail()
         self._pending_from = position
@@ -176,7 +176,8 @@ class OpenLog:
             merged = self._write(table, old[0].part.spool_from, old[-1].part.spool_to)
             self._catalog.publish(merged, replaces=paths)
             known = min(piece.known for piece in old)
-            self._pieces[-MERGE_COUNT:] = [Piece(part=merged, level=old[0].level + 1, known=known)]
+            piece = Piece(part=merged, level=old[0].level + 1, known=known, kept=[])
+            self._pieces[-MERGE_COUNT:] = [piece]
 
 
 def room(frames: npt.NDArray[np.int64], capacity: int) -> int:
