@@ -162,6 +162,7 @@ class Pipeline:
         """Return what `prathu status` shows of this process."""
         return {
             "position": self.position,
+            "sealed_position": min(self._sealed.values()),
             "waiting_batches": self._worker.waiting(),
             "open_rows": sum(log.rows for x in self._lines.values() for log in x.logs.values()),
             "interval_end_us": self._end_us,

@@ -28,7 +28,7 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     yield from _sources(status["receive"] or {})
     yield from _people(status["portal"] or {})
     yield from _stored(status["stored"])
-    yield "spool", size(status["spool_bytes"])
+    yield "spool", _spool(status)
     for site, ledger in status["ledgers"].items():
         yield "sealed", f"{site}: {_ledger(ledger)}"
     days = status["stored"].get("disk_days_left")
@@ -96,6 +96,21 @@ def _people(told: Record) -> Iterator[tuple[str, str]]:
     if "sessions" in told:
         kinds = [f"{count:,} {_KINDS.get(kind, kind)}" for kind, count in told["accounts"].items()]
         yield "people", f"{told['sessions']:,} sessions; accounts: {', '.join(kinds) or 'none'}"
+
+
+def unsealed(receive: Record, seal: Record) -> int | None:
+    """Return how many frames are received and not sealed yet; None when either does not tell.
+
+    The spool's size does not tell: its files go whole, long after the first frame is sealed.
+    """
+    head, sealed = (receive.get("spool") or {}).get("head"), seal.get("sealed_position")
+    return None if head is None or sealed is None else max(0, head - sealed)
+
+
+def _spool(status: Record) -> str:
+    frames = unsealed(status["receive"] or {}, status["seal"] or {})
+    waits = "" if frames is None else f"{frames:,} frames wait to be sealed; "
+    return f"{waits}{size(status['spool_bytes'])} on disk"
 
 
 def _stored(stored: Record) -> Iterator[tuple[str, str]]:

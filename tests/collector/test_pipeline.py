@@ -218,6 +218,17 @@ def test_a_frame_stamped_by_a_clock_that_ran_ahead_ends_no_interval(home: Home) 
         assert [file.seq for file in catalog.files("flows")] == [0]
 
 
+def test_the_status_tells_which_frames_are_sealed(home: Home) -> None:
+    pipeline, reader = home.start()
+    home.write([flow_frame(BEGIN + timedelta(seconds=n), 1000 + n, 1) for n in range(3)])
+    pipeline.feed(reader.read(1 << 20))
+    status = pipeline.status()
+    assert (status["sealed_position"], status["position"]) == (0, 3)
+    pipeline.seal_now()
+    assert pipeline.status()["sealed_position"] == 3
+    pipeline.stop()
+
+
 def test_a_stamp_from_far_ahead_does_not_make_a_long_interval(home: Home) -> None:
     pipeline, reader = home.start()
     home.write([flow_frame(BEGIN + timedelta(days=20), 1000, 1)])

@@ -95,6 +95,16 @@ def test_what_the_portal_cannot_do_is_named() -> None:
     assert "portal ending sessions failed 3 times; its log says why" in said
 
 
+def test_frames_that_wait_are_told_apart_from_the_spool_that_stays() -> None:
+    seal = {"sealed_position": 1200}
+    receive = {"spool": {"head": 1200, "durable": 1200, "full": False}}
+    said = told(receive=receive, seal=seal, spool_bytes=8_700_000)
+    assert "spool 0 frames wait to be sealed; 8.7 MB on disk" in said
+    receive["spool"]["head"] = 3500
+    assert "spool 2,300 frames wait to be sealed; 0 B on disk" in told(receive=receive, seal=seal)
+    assert "spool 8.7 MB on disk" in told(spool_bytes=8_700_000)
+
+
 def test_sizes_keep_a_figure_above_one() -> None:
     assert [status_text.size(n) for n in (0, 999, 1000, 2_500_000, 4e12)] == [
         *("0 B", "999 B", "1.0 kB", "2.5 MB", "4.0 TB"),
