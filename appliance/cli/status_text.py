@@ -10,6 +10,7 @@ from typing import Any
 
 from appliance.search import times
 from appliance.search.printable import printable
+from appliance.web.sources import unsealed
 
 Record = Mapping[str, Any]
 _STRANGERS = 5
@@ -96,15 +97,6 @@ def _people(told: Record) -> Iterator[tuple[str, str]]:
     if "sessions" in told:
         kinds = [f"{count:,} {_KINDS.get(kind, kind)}" for kind, count in told["accounts"].items()]
         yield "people", f"{told['sessions']:,} sessions; accounts: {', '.join(kinds) or 'none'}"
-
-
-def unsealed(receive: Record, seal: Record) -> int | None:
-    """Return how many frames are received and not sealed yet; None when either does not tell.
-
-    The spool's size does not tell: its files go whole, long after the first frame is sealed.
-    """
-    head, sealed = (receive.get("spool") or {}).get("head"), seal.get("sealed_position")
-    return None if head is None or sealed is None else max(0, head - sealed)
 
 
 def _spool(status: Record) -> str:

@@ -62,6 +62,8 @@ class BoxStatus:
     processes: list[Process]
     logs: list[LogTotal]
     spool_bytes: int
+    unsealed: int | None
+    """Frames received and not sealed yet; None while a process does not tell."""
     disk_free: int
     disk_size: int
     last_seal_us: int | None
@@ -105,6 +107,7 @@ def read(deps: Deps, meter: Meter) -> BoxStatus:
         sources=sources.listed(receiving, meter, deps.clock()),
         strangers=sources.strangers(receiving),
         logs=logs,
+        unsealed=sources.unsealed(receiving, processes["seal"].reply),
         spool_bytes=size_bytes(deps.home / "spool"),
         disk_free=disk.free,
         disk_size=disk.total,

@@ -1,4 +1,4 @@
-"""What the receiving process says of its sockets and of strangers, as lines of a table."""
+"""What the receiving process says of its sockets and of strangers; how far sealing is behind."""
 
 from __future__ import annotations
 
@@ -94,3 +94,12 @@ def strangers(reply: Mapping[str, Any]) -> list[Stranger]:
         Stranger(address=str(one.get("address", "?")), count=int(one.get("refused", 0)))
         for one in reply.get("unknown_senders", ())
     ]
+
+
+def unsealed(receive: Mapping[str, Any], seal: Mapping[str, Any]) -> int | None:
+    """Return how many frames are received and not sealed yet; None when either does not tell.
+
+    The spool's size does not tell: its files go whole, long after the first frame is sealed.
+    """
+    head, sealed = (receive.get("spool") or {}).get("head"), seal.get("sealed_position")
+    return None if head is None or sealed is None else max(0, head - sealed)

@@ -105,6 +105,8 @@ class FakeControl:
 
     down: bool = False
     events: list[dict[str, Any]] = field(default_factory=list)
+    replies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What a process says of its status."""
 
     def __call__(
         self, process: str, request: Mapping[str, Any], *, timeout_s: float = 5.0
@@ -113,6 +115,8 @@ class FakeControl:
             raise CollectorError(f"nobody listens on {process}.sock")
         if request["do"] == "event":
             self.events.append(dict(request["event"]))
+        elif request["do"] == "status" and process in self.replies:
+            return self.replies[process]
         return {"position": len(self.events)}
 
     @property

@@ -39,6 +39,16 @@ def test_an_empty_box_says_what_to_do_next_and_offers_a_demo_school(house: House
     assert "setting" in house.control.acts
 
 
+def test_the_box_page_tells_frames_that_wait_not_only_the_size_of_the_spool(house: House) -> None:
+    house.control.replies = {
+        "receive": {"spool": {"head": 3500}},
+        "seal": {"sealed_position": 1200},
+    }
+    page = house.signed_in().get("/").text
+    assert '<p class="figure">2,300</p>' in page
+    assert "เฟรม ขนาดคิวรอ 0" in page or "frames; 0 B in the spool" in page
+
+
 def test_a_real_site_is_never_offered_made_up_people(tmp_path: Path) -> None:
     house = House(home=tmp_path, site="school-a.example.ac.th")
     client = house.signed_in()

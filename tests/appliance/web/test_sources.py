@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from appliance.web import sources
 from appliance.web.sources import Meter
 
@@ -39,3 +41,18 @@ def test_strangers_are_named_and_an_empty_reply_is_nothing() -> None:
     assert (stranger.address, stranger.count) == ("192.0.2.9", 7)
     assert sources.listed({}, Meter(), 0) == []
     assert sources.strangers({}) == []
+
+
+@pytest.mark.parametrize(
+    ("receive", "seal", "frames"),
+    [
+        ({"spool": {"head": 3500}}, {"sealed_position": 1200}, 2300),
+        ({"spool": {"head": 10}}, {"sealed_position": 12}, 0),
+        ({}, {"sealed_position": 12}, None),
+        ({"spool": {"head": 10}}, {}, None),
+    ],
+)
+def test_frames_wait_from_the_lowest_sealed_position_on(
+    receive: dict[str, Any], seal: dict[str, Any], frames: int | None
+) -> None:
+    assert sources.unsealed(receive, seal) == frames
