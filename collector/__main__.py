@@ -46,6 +46,7 @@ def receive(
     # Each process imports only its own stages: the receiver stays a fifth of the sealer's size.
     from collector.receive.receiver import Receiver
 
+    _spare_the_collector()
     with Receiver(home, settings, clock=clock) as receiver:
         ready()
         while not stop.is_set() and not receiver.wait(IDLE_S):
@@ -60,8 +61,13 @@ def seal(
 
     from collector.pipeline import Pipeline
 
-    # The allocator that gives back to the system what a sealed segment no longer needs.
-    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    # An allocator that gives back to the system what a sealed segment no longer needs, a second
+    # later: what is given back at once costs its page faults again.
+    if "jemalloc" in pyarrow.supported_memory_backends():
+        pyarrow.set_memory_pool(pyarrow.jemalloc_memory_pool())
+        pyarrow.jemalloc_set_decay_ms(1000)
+    else:
+        pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     _spare_the_collector()
     pipeline = Pipeline(home, settings, clock=clock, boot_id=boot_id())
     pipeline.start(first_position(home / "spool"))

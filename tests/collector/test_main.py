@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 import collector.__main__ as process
 from collector.control import ControlServer, ask
 from collector.errors import CollectorError
-from tests.collector.homes import Home
+from tests.collector.homes import Home, stream
 
 
 def test_a_request_that_is_not_done_in_time_is_answered(
@@ -17,9 +19,27 @@ def test_a_request_that_is_not_done_in_time_is_answered(
 ) -> None:
     monkeypatch.setattr(process, "REQUEST_S", 0.01)
     pipeline, _ = Home(tmp_path).start()
-    requests = process._Requests()  # its other end is the main loop, which does not come here
+    requests = process._Requests(
+        tmp_path / "spool"
+    )  # its other end is the main loop, which does not come here
     door = tmp_path / "run" / "seal.sock"
     server = ControlServer(door, requests.handlers(pipeline))
     with server, pytest.raises(CollectorError, match="behind what was received"):
         ask(door, {"do": "seal"}, timeout=5)
     pipeline.close()
+
+
+def test_what_is_asked_waits_for_what_was_durable_then_and_for_no_more(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.write(list(stream(2)))
+    requests = process._Requests(tmp_path / "spool")
+    done: list[str] = []
+    asking = threading.Thread(target=lambda: requests._ask(lambda: done.append("sealed")))
+    asking.start()
+    while not requests._waiting:
+        time.sleep(0.01)
+    requests.serve(1)
+    assert done == []
+    requests.serve(2)
+    asking.join()
+    assert done == ["sealed"], "though a read without frames may never come"
