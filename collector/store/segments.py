@@ -21,9 +21,10 @@ from collector.store.faults import cannot_read
 from collector.store.schema import LOGS, LogSchema
 from collector.store.stats import FileStats
 
-ROW_GROUP = 1 << 18
-"""Rows that one thread of DuckDB reads at a time, and that one bloom filter tells of. Twice the
-usual: every group repeats the dictionaries of addresses, an eighth of a file of flows."""
+ROW_GROUP = 1 << 17
+"""Rows that one thread of DuckDB reads at a time, and that one bloom filter tells of. Larger groups
+are smaller files (2^18: a tenth), since each repeats the dictionaries of addresses, and slower to
+find an address in (a quarter)."""
 DICTIONARY_BYTES = 8 << 20
 """Room for the addresses of a whole row group."""
 

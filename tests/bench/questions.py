@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,7 +19,7 @@ from uuid import UUID
 from appliance import settings as box_settings
 from appliance.search.duck import Limits
 from appliance.search.engine_local import Asker, LocalEngine
-from appliance.search.question import Asked
+from appliance.search.question import COLUMNS, Asked
 from appliance.search.who import parse as parse_who
 from appliance.search.who import who
 from collector.pipeline import Pipeline
@@ -111,8 +112,11 @@ def ask(home: Path, nfdump_folder: Path) -> dict[str, Any]:
     limits = Limits(memory_mb=settings.admin.query_memory_mb)
     end_ns = int((DAY + timedelta(hours=HOURS)).timestamp()) * 10**9
     with LocalEngine(home, limits, lambda _: None, clock=lambda: end_ns, sites=sites) as engine:
-        day = Asked(start_us=_us(DAY), end_us=_us(DAY + timedelta(hours=HOURS)), limit=1000)
-        samples = _translations(engine, day)
+        # What the command line and the pages show when nobody chooses columns.
+        shown = COLUMNS["flows"]
+        end = DAY + timedelta(hours=HOURS)
+        day = Asked(start_us=_us(DAY), end_us=_us(end), limit=1000, columns=shown)
+        samples = _translations(engine, replace(day, columns=None))
         who_ms = _each(samples, lambda s: _who(engine, s))
         one_ms = _each(_far_ends(samples), lambda a: _one(engine, f"ip:{a}", day))
         nat_ms = _each(samples, lambda s: _one(engine, _nat(s), day))
