@@ -18,6 +18,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from collector import columns
 from collector.seal.sealer import Interval, Sealed, Sealer
 from collector.store import rollup
 from collector.store.catalog import Catalog, FileEntry
@@ -141,7 +142,7 @@ class SealWorker:
             if closed.schema.log == "flows":
                 table = self._finish(closed.site, table, piece)
             tables.append(table)
-        return pa.concat_tables(tables).unify_dictionaries()
+        return columns.one_dictionary_each(pa.concat_tables(tables))
 
     def _publish(self, closed: Closed, result: Sealed) -> None:
         if result.path is None:

@@ -23,6 +23,7 @@ from collector.attribute.holders import Codes, Holders, Ints, coded, look_up
 from collector.attribute.networks import Networks
 from collector.attribute.pieces import NOBODY, SEVERAL
 from collector.attribute.timeline import Timeline
+from collector.columns import one_dictionary
 
 VIA = ("src_ip", "nat_src_ip", "dst_ip", "nat_dst_ip")
 """The address columns of the source, then of the destination."""
@@ -107,7 +108,7 @@ def _site(column: pa.ChunkedArray[Any]) -> str:
 
 
 def _addresses(column: pa.ChunkedArray[Any]) -> _Addresses:
-    array: Any = column.unify_dictionaries().combine_chunks()
+    array: Any = one_dictionary(column).combine_chunks()
     if array.null_count == len(array):
         return _Addresses(np.full(len(array), -1, np.int32), array.dictionary[:0])
     return _Addresses(np.asarray(array.indices.fill_null(-1)), array.dictionary)

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.columns import one_dictionary
+
 TIME = pa.timestamp("us", tz="UTC")
 TEXT = pa.dictionary(pa.int32(), pa.string())
 
@@ -103,7 +105,7 @@ def where(condition: npt.NDArray[np.bool_], indices: pa.Array[Any]) -> pa.Array[
 
 def first_of(one: pa.Array[Any], other: pa.Array[Any]) -> pa.Array[Any]:
     """Return per row the value of `one`, or of `other` where it is null; both of text."""
-    chunks: Any = pa.chunked_array([one, other]).unify_dictionaries().chunks
+    chunks: Any = one_dictionary(pa.chunked_array([one, other])).chunks
     function: Any = pc.coalesce
     return coded(function(chunks[0].indices, chunks[1].indices), chunks[0].dictionary)
 
@@ -112,7 +114,7 @@ def concat(parts: list[pa.Array[Any]]) -> pa.Array[Any]:
     """Return the parts as one array; dictionaries become one."""
     if not pa.types.is_dictionary(parts[0].type):
         return pa.concat_arrays(parts)
-    chunks: Any = pa.chunked_array(parts).unify_dictionaries().chunks
+    chunks: Any = one_dictionary(pa.chunked_array(parts)).chunks
     return coded(pa.concat_arrays([chunk.indices for chunk in chunks]), chunks[0].dictionary)
 
 

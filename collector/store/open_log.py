@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from collector import columns
 from collector.store import parts
 from collector.store.catalog import Catalog, FileEntry
 from collector.store.schema import LogSchema
@@ -114,7 +115,7 @@ class OpenLog:
     def flush(self, position: int) -> None:
         """Write what is pending as a part; its frames all lie below `position`."""
         if self._pending:
-            table = pa.concat_tables(self._pending).unify_dictionaries()
+            table = columns.one_dictionary_each(pa.concat_tables(self._pending))
             part = self._write(table, self._pending_from, position)
             self._catalog.add_part(part)
             kept = [table] if table.num_rows >= KEEP_ROWS else []

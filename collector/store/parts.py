@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from collector import columns
 from collector.errors import StoreError
 from collector.store import stats
 from collector.store.faults import cannot_read
@@ -54,7 +55,7 @@ def read(paths: Sequence[Path], schema: LogSchema) -> pa.Table:
     for path, table in zip(paths, tables, strict=True):
         if table.schema != schema.arrow:
             raise StoreError(f"{path} does not have the columns of {schema.log}")
-    return _sparing(pa.concat_tables(tables)).unify_dictionaries()
+    return columns.one_dictionary_each(_sparing(pa.concat_tables(tables)))
 
 
 def _sparing(table: pa.Table) -> pa.Table:
