@@ -83,11 +83,28 @@ class Runner:
             Vanished: a file is missing.
             BoxError: a file is damaged.
         """
+        with self._explained():
+            return self._run(sql, parameters).to_arrow_table()
+
+    def keep(self, name: str, sql: str, parameters: Mapping[str, object]) -> None:
+        """Keep the rows of a statement as a table that this question's next ones read by its name.
+
+        Raises:
+            As `table`.
+        """
+        with self._explained():
+            self._run(f"CREATE TEMP TABLE {name} AS {sql}", parameters)
+
+    def _run(self, sql: str, parameters: Mapping[str, object]) -> duckdb.DuckDBPyConnection:
         if self._late:
             raise self._too_slow()
         used = {name: parameters[name] for name in set(_HOLDER.findall(sql))}
+        return self._cursor.execute(sql, used)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            return self._cursor.execute(sql, used).to_arrow_table()
+            yield
         except duckdb.InterruptException as error:
             raise self._too_slow() from error
         except duckdb.OutOfMemoryException as error:
@@ -105,10 +122,6 @@ class Runner:
                 f"the question failed: {_first_line(error)}",
                 hint="prathu verify --deep finds damaged files",
             ) from error
-
-    def known_as(self, name: str, table: pa.Table) -> None:
-        """Let the question's statements read a table in memory by a name."""
-        self._cursor.register(name, table)
 
     @contextmanager
     def running(self) -> Iterator[Runner]:

@@ -7,7 +7,7 @@ than it takes to fill the answer. The act of asking is on the disk before the an
 from __future__ import annotations
 
 import time as stopwatch
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -31,7 +31,10 @@ from collector.store.catalog import Catalog, FileEntry, PersonName
 from collector.store.schema import LOGS
 
 FIRST_ROWS = 500_000
-"""Files with so many rows together are read first; each further reading takes four times more."""
+"""Files with so many rows together are read first."""
+MOST_TIMES_MORE = 16
+"""Each further reading takes as many rows as should fill the answer, and at most so many times
+those of the one before."""
 COVERAGE_ROWS = 200
 """So many gaps in the log are shown with an answer, the newest."""
 
@@ -230,17 +233,22 @@ class LocalEngine:
             end_us=question.end_us,
         )
         best = plain_schema(question.log).empty_table().select(list(question.read))
+        wanted = question.limit + 1
         read = rows = 0
-        for batch in batches(files):
-            if best.num_rows > question.limit and batch[0].event_max < _oldest(best):
+        portion = FIRST_ROWS
+        while read < len(files):
+            batch = _first(files[read:], portion)
+            if best.num_rows >= wanted and batch[0].event_max < _oldest(best):
                 break
             table = run.table(
                 newest_sql(question, batch),
                 {**bound(question), "files": self.paths(batch)},
             )
-            best = _merged(best, table, question.limit + 1)
+            best = _merged(best, table, wanted)
             read += len(batch)
-            rows += sum(file.rows for file in batch)
+            in_batch = sum(file.rows for file in batch)
+            rows += in_batch
+            portion = _next_portion(in_batch, table.num_rows, wanted - best.num_rows)
         return best, read, rows
 
     def paths(self, files: Sequence[FileEntry]) -> list[str]:
@@ -319,18 +327,20 @@ def plain_schema(log: str) -> pa.Schema:
     )
 
 
-def batches(files: Sequence[FileEntry]) -> Iterator[list[FileEntry]]:
-    """Yield the files in order, in portions of growing numbers of rows."""
-    portion: list[FileEntry] = []
-    size, enough = 0, FIRST_ROWS
-    for file in files:
-        if portion and size + file.rows > enough:
-            yield portion
-            portion, size, enough = [], 0, enough * 4
-        portion.append(file)
-        size += file.rows
-    if portion:
-        yield portion
+def _first(files: Sequence[FileEntry], rows: int) -> Sequence[FileEntry]:
+    """Return the first file, and the next ones as long as they all have at most `rows` rows."""
+    total = 0
+    for number, file in enumerate(files):
+        total += file.rows
+        if number and total > rows:
+            return files[:number]
+    return files
+
+
+def _next_portion(rows: int, found: int, missing: int) -> int:
+    """Return in how many rows the missing ones should be, if they lie as in those just read."""
+    most = max(rows, FIRST_ROWS) * MOST_TIMES_MORE
+    return min(most, max(rows * missing * 5 // (found * 4), FIRST_ROWS)) if found else most
 
 
 def bound(question: Question) -> dict[str, object]:

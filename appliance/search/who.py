@@ -191,22 +191,39 @@ def _flows(
 ) -> tuple[list[Group], list[dict[str, Any]]]:
     """Return the flows counted by person, and a few of them.
 
-    The few that a port has are read once; a whole school behind one address is counted where it
-    lies.
+    The few that a port has are found by few columns and then read by where they lie; a whole school
+    behind one address is counted where it lies.
     """
     if not files:
         return [], []
     values = {**values, "files": engine.paths(files)}
-    hits = run.table(f"{_SQL['flows']} LIMIT {MAX_HITS + 1}", values)
-    if not hits.num_rows:
+    near = run.table(f"{_SQL['near']} LIMIT {MAX_HITS + 1}", values)
+    if not near.num_rows:
         return [], []
-    source = f"({_SQL['flows']})"
-    if hits.num_rows <= MAX_HITS:
-        run.known_as("hits_read", hits)
-        source = "hits_read"
+    log = "read_parquet($files)"
+    if few := near.num_rows <= MAX_HITS:
+        _keep_near(run, near)
+        log = "near"
+    source = f"({_SQL['flows'].replace('{log}', log)})"
+    if few:
+        run.keep("asked", source, values)
+        source = "asked"
     groups = run.table(_SQL["groups"].replace("{flows}", source), values)
     rows = run.table(_SQL["rows"].replace("{flows}", source), values)
     return [Group.of(row) for row in groups.to_pylist()], _known(rows)
+
+
+def _keep_near(run: Runner, places: pa.Table) -> None:
+    """Read the rows at places in files, and keep them as the table `near`."""
+    rows: dict[str, list[str]] = {}
+    for place in places.to_pylist():
+        rows.setdefault(place["filename"], []).append(str(place["row"]))
+    files = {f"file{n}": file for n, file in enumerate(rows)}
+    reads = [
+        _SQL["near_rows"].replace("{file}", f"${name}").replace("{rows}", ", ".join(rows[file]))
+        for name, file in files.items()
+    ]
+    run.keep("near", " UNION ALL ".join(reads), files)
 
 
 def _known(rows: pa.Table) -> list[dict[str, Any]]:

@@ -1,7 +1,34 @@
+-- near --
+-- Where rows lie that may be of the asked address: few columns are read, and few of these rows.
+SELECT filename, file_row_number AS row FROM read_parquet($files)
+WHERE src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER))
+    AND time < $until AND coalesce(time_end, time) >= $from
+UNION
+SELECT filename, file_row_number FROM read_parquet($files)
+WHERE nat_src_ip = $address AND ($port IS NULL OR nat_src_port = CAST($port AS INTEGER))
+    AND time < $until AND coalesce(time_end, time) >= $from
+UNION
+SELECT filename, file_row_number FROM read_parquet($files)
+WHERE dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER))
+    AND time < $until AND coalesce(time_end, time) >= $from
+UNION
+SELECT filename, file_row_number FROM read_parquet($files)
+WHERE nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS INTEGER))
+    AND time < $until AND coalesce(time_end, time) >= $from;
+
+-- near_rows --
+-- The rows of one file at some places.
+SELECT
+    time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
+    bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
+    person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
+    candidates
+FROM read_parquet({file}) WHERE file_row_number IN ({rows});
+
 -- flows --
 -- Flows that ran in [from, until) with the asked address at either end, before or after NAT, by the
 -- person at that end; sessions learnt after sealing name those whom the row does not. Null stands
--- for what was not asked.
+-- for what was not asked. The log stands in braces.
 WITH held AS (
     SELECT
         unnest(CAST($late_sites AS VARCHAR[])) AS site,
@@ -12,68 +39,44 @@ WITH held AS (
         unnest(CAST($late_sessions AS VARCHAR[])) AS session,
         unnest(CAST($late_methods AS VARCHAR[])) AS method
 ),
+matched AS NOT MATERIALIZED (
+    SELECT
+        time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
+        bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
+        person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
+        candidates,
+        CASE
+            WHEN src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER))
+                THEN FALSE
+            WHEN nat_src_ip = $address AND ($port IS NULL OR nat_src_port = CAST($port AS INTEGER))
+                THEN TRUE
+        END AS src_translated,
+        CASE
+            WHEN dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER))
+                THEN FALSE
+            WHEN nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS INTEGER))
+                THEN TRUE
+        END AS dst_translated
+    FROM {log}
+    WHERE time < $until AND coalesce(time_end, time) >= $from
+        AND ($proto IS NULL OR protocol = CAST($proto AS INTEGER))
+),
 hits AS (
-    SELECT
-        time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
-        bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
-        person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
-        candidates,
-        'src' AS side, FALSE AS translated
-    FROM read_parquet($files)
-    WHERE src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER))
+    SELECT *, 'src' AS side, src_translated AS translated
+    FROM matched
+    WHERE src_translated IS NOT NULL
         AND ($other IS NULL OR dst_ip = $other OR nat_dst_ip = $other)
         AND ($other_port IS NULL
             OR dst_port = CAST($other_port AS INTEGER)
             OR nat_dst_port = CAST($other_port AS INTEGER))
-        AND time < $until AND coalesce(time_end, time) >= $from
     UNION ALL
-    SELECT
-        time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
-        bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
-        person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
-        candidates,
-        'src' AS side, TRUE AS translated
-    FROM read_parquet($files)
-    WHERE nat_src_ip = $address AND ($port IS NULL OR nat_src_port = CAST($port AS INTEGER))
-        AND NOT coalesce(
-            src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER)), FALSE
-        )
-        AND ($other IS NULL OR dst_ip = $other OR nat_dst_ip = $other)
-        AND ($other_port IS NULL
-            OR dst_port = CAST($other_port AS INTEGER)
-            OR nat_dst_port = CAST($other_port AS INTEGER))
-        AND time < $until AND coalesce(time_end, time) >= $from
-    UNION ALL
-    SELECT
-        time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
-        bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
-        person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
-        candidates,
-        'dst' AS side, FALSE AS translated
-    FROM read_parquet($files)
-    WHERE dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER))
+    SELECT *, 'dst' AS side, dst_translated AS translated
+    FROM matched
+    WHERE dst_translated IS NOT NULL
         AND ($other IS NULL OR src_ip = $other OR nat_src_ip = $other)
         AND ($other_port IS NULL
             OR src_port = CAST($other_port AS INTEGER)
             OR nat_src_port = CAST($other_port AS INTEGER))
-        AND time < $until AND coalesce(time_end, time) >= $from
-    UNION ALL
-    SELECT
-        time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
-        bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
-        person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
-        candidates,
-        'dst' AS side, TRUE AS translated
-    FROM read_parquet($files)
-    WHERE nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS INTEGER))
-        AND NOT coalesce(
-            dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER)), FALSE
-        )
-        AND ($other IS NULL OR src_ip = $other OR nat_src_ip = $other)
-        AND ($other_port IS NULL
-            OR src_port = CAST($other_port AS INTEGER)
-            OR nat_src_port = CAST($other_port AS INTEGER))
-        AND time < $until AND coalesce(time_end, time) >= $from
 ),
 ends AS (
     SELECT
@@ -86,7 +89,6 @@ ends AS (
         END AS at_peer_end,
         at_peer_end AND person IS NOT NULL AS behind_peer
     FROM hits
-    WHERE $proto IS NULL OR protocol = CAST($proto AS INTEGER)
 ),
 named AS (
     SELECT
@@ -100,7 +102,7 @@ named AS (
     FROM ends
 )
 SELECT
-    named.* EXCLUDE (who, their_session, how, at_peer_end),
+    named.* EXCLUDE (who, their_session, how, at_peer_end, src_translated, dst_translated),
     coalesce(named.who, held.person) AS who,
     coalesce(named.their_session, held.session) AS their_session,
     coalesce(named.how, held.method) AS how,

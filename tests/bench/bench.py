@@ -109,7 +109,7 @@ def rows(figures: Figures) -> list[tuple[str, str, str, bool]]:
     if decode := figures.get("decode"):
         row("decode alone", decode["flows_per_s"] / 1e6, 2, most=False, unit="M flows/s")
     if asked := figures.get("questions"):
-        for what in ("who", "one address", "one translation"):
+        for what in ("who", "one address inside", "one address outside"):
             row(f"{what}, middle", asked[what]["ms"], 150, most=True, unit="ms")
             faster = asked[what]["times_faster"]
             row(f"{what} against nfdump", faster, 10, most=False, unit="× faster")

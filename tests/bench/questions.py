@@ -112,22 +112,24 @@ def ask(home: Path, nfdump_folder: Path) -> dict[str, Any]:
     limits = Limits(memory_mb=settings.admin.query_memory_mb)
     end_ns = int((DAY + timedelta(hours=HOURS)).timestamp()) * 10**9
     with LocalEngine(home, limits, lambda _: None, clock=lambda: end_ns, sites=sites) as engine:
-        # What the command line and the pages show when nobody chooses columns.
-        shown = COLUMNS["flows"]
+        # What the command line and the pages ask when nobody chooses columns or a limit.
         end = DAY + timedelta(hours=HOURS)
-        day = Asked(start_us=_us(DAY), end_us=_us(end), limit=1000, columns=shown)
+        day = Asked(start_us=_us(DAY), end_us=_us(end), columns=COLUMNS["flows"])
         samples = _translations(engine, replace(day, columns=None))
         who_ms = _each(samples, lambda s: _who(engine, s))
-        one_ms = _each(_far_ends(samples), lambda a: _one(engine, f"ip:{a}", day))
+        inside_ms = _each(samples, lambda s: _one(engine, f"ip:{s['src_ip']}", day))
+        outside_ms = _each(samples, lambda s: _one(engine, f"ip:{s['dst_ip']}", day))
         nat_ms = _each(samples, lambda s: _one(engine, _nat(s), day))
     who_peer = _each(samples[:3], lambda s: peer.nfdump_s(nfdump_folder, _nfdump_who(s)), warm=0)
-    one_peer = _each(
-        _far_ends(samples)[:3], lambda a: peer.nfdump_s(nfdump_folder, f"ip {a}"), warm=0
+    inside_peer, outside_peer = (
+        _each(samples[:3], lambda s, end=end: peer.nfdump_s(nfdump_folder, f"ip {s[end]}"), warm=0)
+        for end in ("src_ip", "dst_ip")
     )
     return {
         "who": _row(who_ms, who_peer),
-        "one address": _row(one_ms, one_peer),
-        "one translation": _row(nat_ms, who_peer),
+        "one address inside": _row(inside_ms, inside_peer),
+        "one address outside": _row(outside_ms, outside_peer),
+        "one translation, any time": _row(nat_ms, who_peer),
     }
 
 
@@ -147,10 +149,6 @@ def _translations(engine: LocalEngine, day: Asked) -> list[dict[str, Any]]:
         rows = [row for row in table.to_pylist() if row["nat_src_ip"]]
         found.append(rows[n % len(rows)])
     return found
-
-
-def _far_ends(samples: list[dict[str, Any]]) -> list[str]:
-    return [row["dst_ip"] for row in samples]
 
 
 def _nat(row: dict[str, Any]) -> str:

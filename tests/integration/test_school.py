@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.machine import Machine, require
+from tests.integration.machine import Machine, require, wait_for
 from tests.integration.school import BOX, CLIENTS, EXPORTERS, INTERNET, PUBLIC
 from tests.integration.school_day import SOMCHAI, SOMSRI, Day, play
 
@@ -108,8 +108,13 @@ def test_both_ways_to_be_known_make_sessions(day: Day) -> None:
 
 def test_every_question_is_on_record(day: Day) -> None:
     day.flows("src_port:4711")
-    rows = day.box.rows("search", "*", "--log", "audit", "--from", "-1h", "--format", "jsonl")
-    assert "src_port:4711" in {row.get("question") for row in rows}
+
+    def on_record() -> bool:
+        rows = day.box.rows("search", "*", "--log", "audit", "--from", "-1h", "--format", "jsonl")
+        return "src_port:4711" in {row.get("question") for row in rows}
+
+    # The row is durable before the answer is out; soon after, it can be searched too.
+    wait_for("the question in the audit log", on_record)
 
 
 def test_all_of_it_is_whole(day: Day) -> None:
