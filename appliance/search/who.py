@@ -44,6 +44,8 @@ MAX_SESSIONS = 200
 MAX_GROUPS = 1000
 MAX_HITS = 2000
 """Up to so many flows are taken into memory."""
+MAX_ROWS = 20
+"""So many flows are shown."""
 
 _SQL = named_sql.load("appliance.search", "who.sql")
 
@@ -151,7 +153,7 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
         "late_sessions": [b.session for b in late],
         "late_methods": [b.method for b in late],
     }
-    groups, rows = _flows(engine, run, files, values)
+    groups, rows = _flows(engine, run, files, values, at_us)
     held, spans = _sessions(engine, run, question, (start, end), groups)
     ids = {g.person for g in groups} | {h.person for h in held}
     ids |= {person for group in groups for person in group.doubt}
@@ -187,7 +189,11 @@ def _values(question: WhoQuestion, at_us: int, start: int, end: int) -> dict[str
 
 
 def _flows(
-    engine: LocalEngine, run: Runner, files: Sequence[FileEntry], values: Mapping[str, object]
+    engine: LocalEngine,
+    run: Runner,
+    files: Sequence[FileEntry],
+    values: Mapping[str, object],
+    at_us: int,
 ) -> tuple[list[Group], list[dict[str, Any]]]:
     """Return the flows counted by person, and a few of them.
 
@@ -201,16 +207,13 @@ def _flows(
     if not near.num_rows:
         return [], []
     log = "read_parquet($files)"
-    if few := near.num_rows <= MAX_HITS:
+    if near.num_rows <= MAX_HITS:
         _keep_near(run, near)
         log = "near"
-    source = f"({_SQL['flows'].replace('{log}', log)})"
-    if few:
-        run.keep("asked", source, values)
-        source = "asked"
-    groups = run.table(_SQL["groups"].replace("{flows}", source), values)
-    rows = run.table(_SQL["rows"].replace("{flows}", source), values)
-    return [Group.of(row) for row in groups.to_pylist()], _known(rows)
+    flows = _SQL["flows"].replace("{log}", log)
+    groups = run.table(_SQL["groups"].replace("{flows}", flows), values).to_pylist()
+    rows = [row for group in groups for row in group["nearest"]]
+    return [Group.of(group) for group in groups], _nearest(rows, at_us)
 
 
 def _keep_near(run: Runner, places: pa.Table) -> None:
@@ -226,9 +229,11 @@ def _keep_near(run: Runner, places: pa.Table) -> None:
     run.keep("near", " UNION ALL ".join(reads), files)
 
 
-def _known(rows: pa.Table) -> list[dict[str, Any]]:
-    """Return rows without what is not known of them."""
-    return [{k: v for k, v in row.items() if v is not None} for row in rows.to_pylist()]
+def _nearest(flows: Sequence[Mapping[str, Any]], at_us: int) -> list[dict[str, Any]]:
+    """Return the flows nearest to an instant, each without what is not known of it."""
+    at = times.aware(at_us)
+    near = sorted(flows, key=lambda f: (not f["running"], abs(f["time"] - at), f["time"]))
+    return [{k: v for k, v in flow.items() if v is not None} for flow in near[:MAX_ROWS]]
 
 
 def _sessions(
@@ -245,14 +250,9 @@ def _sessions(
     if not files:
         return [], {}
     address = addresses.text(question.address)
-    values = {"files": files, "address": address, "quoted": f'"{address}"'}
-    asked = run.table(_SQL["sessions"], {**values, "until": times.aware(window[1])})
-    sessions: set[str] = {g.session for g in groups if g.session}
-    sessions.update(session.as_py() for session in asked["session"])
-    if not sessions:
-        return [], {}
-    table = run.table(_SQL["session_rows"], {"files": files, "sessions": sorted(sessions)})
-    rows = table.to_pylist()
+    values: dict[str, object] = {"files": files, "address": address, "quoted": f'"{address}"'}
+    values |= {"until": times.aware(window[1]), "named": [g.session for g in groups if g.session]}
+    rows = run.table(_SQL["sessions"], values).to_pylist()
     late = {b.session for b in engine.catalogue().late_bindings(sites=sites, address=address)}
     timeline = bindings.timeline_of(rows)
     found = bindings.held(rows, timeline, address, frozenset(late))

@@ -39,44 +39,35 @@ WITH held AS (
         unnest(CAST($late_sessions AS VARCHAR[])) AS session,
         unnest(CAST($late_methods AS VARCHAR[])) AS method
 ),
-matched AS NOT MATERIALIZED (
+sides AS (
     SELECT
         time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
         bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
         person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
         candidates,
-        CASE
-            WHEN src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER))
-                THEN FALSE
-            WHEN nat_src_ip = $address AND ($port IS NULL OR nat_src_port = CAST($port AS INTEGER))
-                THEN TRUE
-        END AS src_translated,
-        CASE
-            WHEN dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER))
-                THEN FALSE
-            WHEN nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS INTEGER))
-                THEN TRUE
-        END AS dst_translated
+        unnest(['src', 'dst']) AS side
     FROM {log}
     WHERE time < $until AND coalesce(time_end, time) >= $from
         AND ($proto IS NULL OR protocol = CAST($proto AS INTEGER))
 ),
-hits AS (
-    SELECT *, 'src' AS side, src_translated AS translated
-    FROM matched
-    WHERE src_translated IS NOT NULL
-        AND ($other IS NULL OR dst_ip = $other OR nat_dst_ip = $other)
-        AND ($other_port IS NULL
-            OR dst_port = CAST($other_port AS INTEGER)
-            OR nat_dst_port = CAST($other_port AS INTEGER))
-    UNION ALL
-    SELECT *, 'dst' AS side, dst_translated AS translated
-    FROM matched
-    WHERE dst_translated IS NOT NULL
-        AND ($other IS NULL OR src_ip = $other OR nat_src_ip = $other)
-        AND ($other_port IS NULL
-            OR src_port = CAST($other_port AS INTEGER)
-            OR nat_src_port = CAST($other_port AS INTEGER))
+here AS (
+    SELECT
+        *,
+        CASE WHEN side = 'src' THEN src_ip ELSE dst_ip END AS plain_ip,
+        CASE WHEN side = 'src' THEN src_port ELSE dst_port END AS plain_port,
+        CASE WHEN side = 'src' THEN nat_src_ip ELSE nat_dst_ip END AS nat_ip,
+        CASE WHEN side = 'src' THEN nat_src_port ELSE nat_dst_port END AS nat_port,
+        CASE WHEN side = 'src' THEN dst_ip ELSE src_ip END AS far_ip,
+        CASE WHEN side = 'src' THEN dst_port ELSE src_port END AS far_port,
+        CASE WHEN side = 'src' THEN nat_dst_ip ELSE nat_src_ip END AS far_nat_ip,
+        CASE WHEN side = 'src' THEN nat_dst_port ELSE nat_src_port END AS far_nat_port,
+        CASE
+            WHEN plain_ip = $address AND ($port IS NULL OR plain_port = CAST($port AS INTEGER))
+                THEN FALSE
+            WHEN nat_ip = $address AND ($port IS NULL OR nat_port = CAST($port AS INTEGER))
+                THEN TRUE
+        END AS translated
+    FROM sides
 ),
 ends AS (
     SELECT
@@ -88,7 +79,12 @@ ends AS (
             ELSE FALSE
         END AS at_peer_end,
         at_peer_end AND person IS NOT NULL AS behind_peer
-    FROM hits
+    FROM here
+    WHERE translated IS NOT NULL
+        AND ($other IS NULL OR far_ip = $other OR far_nat_ip = $other)
+        AND ($other_port IS NULL
+            OR far_port = CAST($other_port AS INTEGER)
+            OR far_nat_port = CAST($other_port AS INTEGER))
 ),
 named AS (
     SELECT
@@ -96,13 +92,14 @@ named AS (
         CASE WHEN at_peer_end THEN peer_person ELSE person END AS who,
         CASE WHEN at_peer_end THEN peer_session ELSE session END AS their_session,
         CASE WHEN at_peer_end THEN peer_method ELSE method END AS how,
-        candidates AS doubt,
-        CASE WHEN side = 'src' THEN src_ip ELSE dst_ip END AS plain_ip,
-        CASE WHEN side = 'src' THEN nat_src_ip ELSE nat_dst_ip END AS nat_ip
+        candidates AS doubt
     FROM ends
 )
 SELECT
-    named.* EXCLUDE (who, their_session, how, at_peer_end, src_translated, dst_translated),
+    named.* EXCLUDE (
+        who, their_session, how, at_peer_end, plain_port, nat_port,
+        far_ip, far_port, far_nat_ip, far_nat_port
+    ),
     coalesce(named.who, held.person) AS who,
     coalesce(named.their_session, held.session) AS their_session,
     coalesce(named.how, held.method) AS how,
@@ -116,7 +113,8 @@ LEFT JOIN held
     AND epoch_us(named.time) < held.end_us;
 
 -- groups --
--- The same, counted by person; the query above stands in braces.
+-- The same, counted by person, with the few of each that are nearest to the instant; the query above
+-- stands in braces.
 SELECT
     site, side, translated, who, their_session, how, doubt, late, behind_peer,
     min(plain_ip) AS inside_ip,
@@ -125,31 +123,29 @@ SELECT
     epoch_us(min(time)) AS first_us,
     epoch_us(max(coalesce(time_end, time))) AS last_us,
     string_agg(DISTINCT source, ', ') AS sources,
-    count(*) FILTER (WHERE coalesce(clock, 'ok') <> 'ok') AS odd_clocks
-FROM {flows}
+    count(*) FILTER (WHERE coalesce(clock, 'ok') <> 'ok') AS odd_clocks,
+    min_by(
+        flow,
+        (NOT running, abs(epoch_us(time) - epoch_us(CAST($at AS TIMESTAMPTZ))), time),
+        20
+    ) AS nearest
+FROM ({flows}) AS flow
 GROUP BY ALL
 ORDER BY running DESC, flows DESC, who
 LIMIT 1001;
 
--- rows --
--- A few of the flows themselves, those nearest to the instant first.
-SELECT *
-FROM {flows}
-ORDER BY running DESC, abs(epoch_us(time) - epoch_us(CAST($at AS TIMESTAMPTZ))), time
-LIMIT 20;
-
 -- sessions --
--- Sessions that ever held the address and began before the end of the window, newest first.
-SELECT DISTINCT session, min(coalesce(start, time)) AS began
-FROM read_parquet($files)
-WHERE (ip = $address OR contains(addresses, $quoted)) AND event <> 'reject'
-    AND coalesce(start, time) < $until
-GROUP BY session
-ORDER BY began DESC
-LIMIT 201;
-
--- session_rows --
--- Everything that was told of some sessions, in order.
+-- Everything that was told, in order, of the sessions that flows name and of the newest that ever held
+-- the address and began before the end of the window.
+WITH held AS (
+    SELECT session, min(coalesce(start, time)) AS began
+    FROM read_parquet($files)
+    WHERE (ip = $address OR contains(addresses, $quoted)) AND event <> 'reject'
+        AND coalesce(start, time) < $until
+    GROUP BY session
+    ORDER BY began DESC
+    LIMIT 201
+)
 SELECT
     site, session, event, method, person, account, full_name, proofing, ip, addresses, mac, nas,
     nas_port, ssid, cause,
@@ -158,5 +154,5 @@ SELECT
     epoch_us(expires) AS expires_us,
     epoch_us(received) AS received_us
 FROM read_parquet($files)
-WHERE session IN (SELECT unnest($sessions))
+WHERE session IN (SELECT session FROM held UNION SELECT unnest(CAST($named AS VARCHAR[])))
 ORDER BY time, received;

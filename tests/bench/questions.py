@@ -120,10 +120,12 @@ def ask(home: Path, nfdump_folder: Path) -> dict[str, Any]:
         inside_ms = _each(samples, lambda s: _one(engine, f"ip:{s['src_ip']}", day))
         outside_ms = _each(samples, lambda s: _one(engine, f"ip:{s['dst_ip']}", day))
         nat_ms = _each(samples, lambda s: _one(engine, _nat(s), day))
-    who_peer = _each(samples[:3], lambda s: peer.nfdump_s(nfdump_folder, _nfdump_who(s)), warm=0)
-    inside_peer, outside_peer = (
-        _each(samples[:3], lambda s, end=end: peer.nfdump_s(nfdump_folder, f"ip {s[end]}"), warm=0)
-        for end in ("src_ip", "dst_ip")
+    who_peer = _each(samples[:3], lambda s: peer.nfdump(nfdump_folder, _nfdump_who(s)), warm=0)
+    inside_peer = _each(
+        samples[:3], lambda s: peer.nfdump(nfdump_folder, f"ip {s['src_ip']}"), warm=0
+    )
+    outside_peer = _each(
+        samples[:3], lambda s: peer.nfdump(nfdump_folder, f"ip {s['dst_ip']}"), warm=0
     )
     return {
         "who": _row(who_ms, who_peer),
