@@ -40,7 +40,7 @@ from collector.store.settings_history import SettingsHistory
 
 _log = logging.getLogger(__name__)
 SOFTWARE = f"prathu/{VERSION}"
-_OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE)
+_OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE, FrameKind.LEASE)
 ACCESS = {
     "search": "searches",
     "who": "searches",
@@ -276,6 +276,8 @@ class Pipeline:
             acts = [event.act for number, _, event in audits if number >= line.ended_at]
             line.access.update(ACCESS[act] for act in acts if act in ACCESS)
             self._add(line, own_events.audit_rows(line.site, audits))
+        if found.leases:
+            self._add(line, own_events.lease_rows(line.site, found.leases))
         return found.coverage
 
     def _learn(self, line: SiteLine, sessions: Sequence[tuple[int, int, SessionEvent]]) -> None:

@@ -48,6 +48,8 @@ class FrameKind(IntEnum):
     """An `AuditEvent` as JSON."""
     COVERAGE = 5
     """A `CoverageEvent` as JSON."""
+    LEASE = 6
+    """A `LeaseEvent` as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +256,42 @@ class CoverageEvent(_Event):
     lost: int | None = None
     unit: str = ""
     """What `lost` counts: `records`, `datagrams`, `frames`, `sets`, `messages`."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseEvent(_Event):
+    """One thing learnt about an address: which machine has it, from when until when."""
+
+    time: datetime
+    """When it became so, by the clock of whoever reports it."""
+    site: str
+    kind: str
+    """`dhcp`, `dhcp6` (a server's leases), `arp`, `nd` (the neighbour tables), `uplink` (the box's
+    own WAN and public address), `block` (a block of public ports that a NAT lent)."""
+    event: str
+    """`add`, `renew`, `release`, `expire`, or `seen` where no lease is known."""
+    ip: str = ""
+    """In canonical text; empty for an uplink that has lost its address."""
+    mac: str = ""
+    """Lower case with colons."""
+    hostname: str = ""
+    """As the device calls itself."""
+    client_id: str = ""
+    """Of DHCP: the client's id (RFC 2132 section 9.14) or DUID (RFC 8415 section 11), hex with
+    colons."""
+    start: datetime | None = None
+    expires: datetime | None = None
+    server: str = ""
+    """The server that lent it, by address where that is known."""
+    interface: str = ""
+    nat_ip: str = ""
+    """Of a block its public address; of an uplink the address that the outside sees."""
+    port_first: int | None = None
+    port_last: int | None = None
+    """Both included."""
+    source: str = ""
+    """The device or file that told; empty for the box itself."""
     note: str = ""
 
 

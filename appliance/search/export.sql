@@ -31,6 +31,16 @@ FROM sessions
 GROUP BY ALL
 ORDER BY sessions DESC
 
+-- leases --
+-- The view in an exported database of leases.
+CREATE VIEW by_device AS
+SELECT
+    site, mac, any_value(hostname) AS hostname, ip,
+    min(time) AS first_time, max(time) AS last_time, count(*) AS leases
+FROM leases
+GROUP BY site, mac, ip
+ORDER BY last_time DESC
+
 -- events --
 -- The view in an exported database of syslog messages.
 CREATE VIEW by_host AS

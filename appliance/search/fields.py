@@ -76,6 +76,11 @@ _EVENTS = (
     Field("message", "words", ("message",), "ข้อความ", "the message"),
     Field("raw", "words", ("raw",), "บรรทัดดิบ", "the raw line"),
 )
+_LEASES = (
+    Field("ip", "ip", ("ip", "nat_ip"), "ที่อยู่ไอพี", "the address"),
+    Field("host", "name", ("hostname",), "ชื่อเครื่อง", "the name of the device"),
+    Field("text", "words", ("hostname", "note", "server"), "ข้อความ", "the name or note"),
+)
 _COVERAGE = (Field("text", "words", ("note", "kind", "source"), "หมายเหตุ", "the note"),)
 _AUDIT = (
     Field("user", "text", ("actor",), "ผู้กระทำ", "the actor"),
@@ -91,6 +96,7 @@ _SHORT: Mapping[str, tuple[Field, ...]] = {
     "sessions": _SESSIONS,
     "events": _EVENTS,
     "coverage": _COVERAGE,
+    "leases": _LEASES,
     "audit": _AUDIT,
 }
 

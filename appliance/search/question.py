@@ -24,6 +24,7 @@ _SHOWN = {
     " packets nat_src_ip nat_src_port app host certainty",
     "sessions": "time site event method account full_name ip mac nas ssid cause start",
     "events": "time site source hostname app_name severity message",
+    "leases": "time site kind event ip mac hostname start expires server interface nat_ip note",
     "coverage": "time time_end site source kind lost unit note",
     "audit": "time site actor act log question sentence target",
 }

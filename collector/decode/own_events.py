@@ -1,4 +1,4 @@
-"""Events of the box itself (sessions, audit, coverage) from frames to columns.
+"""Events of the box itself (sessions, audit, coverage, leases) from frames to columns.
 
 They come from the portal, the pages and the stages as JSON records, some a second, so building
 columns from lists is cheap enough here.
@@ -16,7 +16,15 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
-from collector.records import AuditEvent, CoverageEvent, Frame, FrameKind, Rows, SessionEvent
+from collector.records import (
+    AuditEvent,
+    CoverageEvent,
+    Frame,
+    FrameKind,
+    LeaseEvent,
+    Rows,
+    SessionEvent,
+)
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
@@ -31,12 +39,13 @@ class OwnEvents:
     sessions: list[tuple[int, int, SessionEvent]]
     audits: list[tuple[int, int, AuditEvent]]
     coverage: list[Released]
+    leases: list[tuple[int, int, LeaseEvent]]
     malformed: int
 
 
 def read(frames: Sequence[Frame]) -> OwnEvents:
     """Return the records in `frames`; what is not a record is counted, never raised."""
-    found = OwnEvents([], [], [], 0)
+    found = OwnEvents([], [], [], [], 0)
     malformed = 0
     for frame in frames:
         place = (frame.number, frame.received_ns // 1000)
@@ -45,11 +54,13 @@ def read(frames: Sequence[Frame]) -> OwnEvents:
                 found.sessions.append((*place, SessionEvent.from_json(frame.payload)))
             elif frame.kind is FrameKind.AUDIT:
                 found.audits.append((*place, AuditEvent.from_json(frame.payload)))
+            elif frame.kind is FrameKind.LEASE:
+                found.leases.append((*place, LeaseEvent.from_json(frame.payload)))
             else:
                 found.coverage.append((*place, CoverageEvent.from_json(frame.payload)))
         except ValueError:
             malformed += 1
-    return OwnEvents(found.sessions, found.audits, found.coverage, malformed)
+    return OwnEvents(found.sessions, found.audits, found.coverage, found.leases, malformed)
 
 
 def session_rows(site: str, events: Sequence[tuple[int, int, SessionEvent]]) -> Rows:
@@ -93,6 +104,31 @@ def coverage_rows(site: str, events: Sequence[Released]) -> Rows:
     return _rows("coverage", site, events, columns)
 
 
+def lease_rows(site: str, events: Sequence[tuple[int, int, LeaseEvent]]) -> Rows:
+    """Return rows of the log `leases`."""
+    told = [event for _, _, event in events]
+    columns = _common(site, events, [e.source or "box" for e in told])
+    for name in _LEASE_TEXTS:
+        columns[name] = _text(getattr(e, name) or None for e in told)
+    columns["start"] = _times(e.start for e in told)
+    columns["expires"] = _times(e.expires for e in told)
+    for name in ("port_first", "port_last"):
+        columns[name] = pa.array([_port(getattr(e, name)) for e in told], pa.int32())
+    return _rows("leases", site, events, columns)
+
+
+_LEASE_TEXTS = (
+    "kind",
+    "event",
+    "ip",
+    "mac",
+    "server",
+    "interface",
+    "nat_ip",
+    "note",
+    "hostname",
+    "client_id",
+)
 _SESSION_TEXTS = (
     "event",
     "method",
@@ -138,6 +174,10 @@ def _times(values: Iterable[datetime | None]) -> pa.Array[Any]:
 
 def _id(value: UUID | None) -> str | None:
     return None if value is None else str(value)
+
+
+def _port(value: int | None) -> int | None:
+    return value if value is not None and 0 <= value < 1 << 16 else None
 
 
 def _counter(value: int | None) -> int | None:

@@ -1,8 +1,8 @@
 """What other processes of the box hand in over the control socket, and its acknowledgement.
 
-`event` takes one session, audit or coverage event, `frames` many frames as `prathu ingest` reads
-them from a file. The reply comes when all of it is on the disk: what was not acknowledged may be
-sent again, and bears the same id then.
+`event` takes one session, audit, coverage or lease event, `frames` many frames as `prathu ingest`
+reads them from a file. The reply comes when all of it is on the disk: what was not acknowledged may
+be sent again, and bears the same id then.
 """
 
 from __future__ import annotations
@@ -23,20 +23,23 @@ from collector.records import (
     CoverageEvent,
     Frame,
     FrameKind,
+    LeaseEvent,
     SessionEvent,
     microseconds,
 )
 from collector.spool import SpoolWriter
 from collector.spool.layout import TRANSPORTS
 
-Event = SessionEvent | AuditEvent | CoverageEvent
+Event = SessionEvent | AuditEvent | CoverageEvent | LeaseEvent
 _EVENTS: Mapping[FrameKind, type[Event]] = {
     FrameKind.SESSION: SessionEvent,
     FrameKind.AUDIT: AuditEvent,
     FrameKind.COVERAGE: CoverageEvent,
+    FrameKind.LEASE: LeaseEvent,
 }
 _KINDS = {kind.name.lower(): kind for kind in FrameKind}
 _WORDS = {"start", "update", "stop", "reject"}
+_LEASE_WORDS = {"add", "renew", "release", "expire", "seen"}
 _MEMBERS = {
     "kind",
     "site",
@@ -169,6 +172,8 @@ def _read_event(kind: FrameKind, text: str | bytes) -> Event:
             )
     if isinstance(event, SessionEvent):
         _check_session(event)
+    if isinstance(event, LeaseEvent):
+        _check_lease(event)
     return event
 
 
@@ -178,6 +183,17 @@ def _check_session(event: SessionEvent) -> None:
     for address in event.addresses:
         if _address(address) != address:
             raise CollectorError(f"session event: {address!r} is not an address in canonical text")
+
+
+def _check_lease(event: LeaseEvent) -> None:
+    if event.event not in _LEASE_WORDS:
+        raise CollectorError(f"lease event: no event {event.event!r}")
+    for address in (event.ip, event.nat_ip):
+        if _address(address) != address:
+            raise CollectorError(f"lease event: {address!r} is not an address in canonical text")
+    for port in (event.port_first, event.port_last):
+        if port is not None and port > 65535:
+            raise CollectorError(f"lease event: no port {port}")
 
 
 def _kind(value: object) -> FrameKind:

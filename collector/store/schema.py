@@ -283,7 +283,32 @@ AUDIT = LogSchema(
 )
 """One act of a person on the box."""
 
+LEASES = LogSchema(
+    log="leases",
+    version=1,
+    subject=None,
+    core=(
+        *_COMMON,
+        ("kind", "str"),
+        ("event", "str"),
+        ("ip", "ip"),
+        ("mac", "mac"),
+        ("start", "time"),
+        ("expires", "time"),
+        ("server", "str"),
+        ("interface", "str"),
+        ("nat_ip", "ip"),
+        ("port_first", "u16"),
+        ("port_last", "u16"),
+        ("note", "str"),
+    ),
+    detail=(("hostname", "str"), ("client_id", "str")),
+)
+"""One thing learnt about an address. `kind` is `dhcp`, `dhcp6`, `arp`, `nd`, `uplink` (the box's
+own address outside) or `block` (ports `port_first` to `port_last` of `nat_ip`, lent to `ip`);
+`event` is `add`, `renew`, `release`, `expire` or `seen`."""
+
 LOGS: Mapping[str, LogSchema] = {
-    schema.log: schema for schema in (AUDIT, COVERAGE, EVENTS, FLOWS, SESSIONS)
+    schema.log: schema for schema in (AUDIT, COVERAGE, EVENTS, FLOWS, LEASES, SESSIONS)
 }
 """The newest schema of every log that exists so far, by name."""

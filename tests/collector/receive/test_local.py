@@ -19,7 +19,7 @@ from collector import spool
 from collector.control import ask
 from collector.errors import CollectorError, SpoolFull
 from collector.receive.receiver import Receiver
-from collector.records import AuditEvent, CoverageEvent, FrameKind, SessionEvent
+from collector.records import AuditEvent, CoverageEvent, FrameKind, LeaseEvent, SessionEvent
 from collector.spool import SpoolWriter, writer
 from tests.collector.receive.home import SITE, frames, receiver, until
 
@@ -35,6 +35,9 @@ SESSION = SessionEvent(
     full_name="สมชาย ใจดี",
     bytes_in=7,
 )
+
+
+LEASE = {"time": "2026-01-25T03:00:00Z", "site": SITE, "kind": "dhcp", "event": "add"}
 
 
 @pytest.fixture
@@ -64,6 +67,10 @@ def test_an_event_is_durable_when_it_is_acknowledged(home: Path) -> None:
                 ),
             ),
             ("coverage", CoverageEvent(time=SESSION.time, site=SITE, kind="sequence-gap", lost=3)),
+            (
+                "lease",
+                LeaseEvent(time=SESSION.time, site=SITE, kind="arp", event="seen", ip="10.0.0.5"),
+            ),
         ]
     ):
         reply = _ask(home, do="event", kind=kind, event=json.loads(event.to_json()))
@@ -96,6 +103,9 @@ def test_an_event_is_durable_when_it_is_acknowledged(home: Path) -> None:
         ({"kind": "session", "event": _event(addresses=["10.0.0.07"])}, "10.0.0.07"),
         ({"kind": "session", "event": _event(addresses=["2001:DB8::1"])}, "canonical text"),
         ({"kind": "session", "event": _event(addresses=[7])}, "not an event of kind"),
+        ({"kind": "lease", "event": {**LEASE, "event": "fly"}}, "no event 'fly'"),
+        ({"kind": "lease", "event": {**LEASE, "ip": "10.0.0.05"}}, "10.0.0.05"),
+        ({"kind": "lease", "event": {**LEASE, "port_last": 65536}}, "no port 65536"),
     ],
 )
 def test_a_wrong_event_is_refused_in_words(

@@ -1,0 +1,59 @@
+"""What the box tells of itself becomes rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from collector.decode import own_events
+from collector.records import Frame, FrameKind, LeaseEvent
+from collector.store.schema import LEASES
+
+_WHEN = datetime(2026, 11, 22, 1, 2, 3, 4, tzinfo=UTC)
+
+
+def _frame(number: int, payload: bytes) -> Frame:
+    return Frame(
+        kind=FrameKind.LEASE,
+        site="school-a",
+        received_ns=7_000,
+        wire_ns=7_000,
+        transport="local",
+        payload=payload,
+        number=number,
+    )
+
+
+def test_a_lease_becomes_a_row_of_the_log_leases() -> None:
+    lease = LeaseEvent(
+        time=_WHEN,
+        site="school-a",
+        kind="dhcp",
+        event="add",
+        ip="10.0.0.5",
+        mac="02:00:5e:00:53:01",
+        hostname="somchai-phone",
+        expires=_WHEN,
+        server="10.0.0.1",
+        port_first=1024,
+        source="/var/lib/misc/dnsmasq.leases",
+    )
+    found = own_events.read([_frame(3, lease.to_json()), _frame(4, b"{}")])
+    assert found.malformed == 1
+
+    rows = own_events.lease_rows("school-a", found.leases)
+    assert rows.frame.tolist() == [3]
+    (row,) = LEASES.table(rows).to_pylist()
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "time": _WHEN,
+        "received": datetime(1970, 1, 1, 0, 0, 0, 7, tzinfo=UTC),
+        "source": "/var/lib/misc/dnsmasq.leases",
+        "site": "school-a",
+        "kind": "dhcp",
+        "event": "add",
+        "ip": "10.0.0.5",
+        "mac": "02:00:5e:00:53:01",
+        "expires": _WHEN,
+        "server": "10.0.0.1",
+        "port_first": 1024,
+        "hostname": "somchai-phone",
+    }
