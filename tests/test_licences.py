@@ -150,6 +150,28 @@ def test_only_the_separate_program_may_use_scapy(tmp_path: Path) -> None:
     assert faults(tmp_path) == []
 
 
+def test_the_separate_program_says_its_licence_and_imports_nothing_of_ours() -> None:
+    files = [path for folder in SEPARATE_PROGRAMS for path in (REPO / folder).rglob("*.py")]
+    assert len(files) > 4
+    for path in files:
+        source = path.read_text(encoding="utf-8")
+        header = "# SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only"
+        assert source.splitlines()[0] == header, path
+        assert not re.search(r"import_module|__import__", source), path
+        ours = set(
+            re.findall(rf"^\s*(?:from|import)\s+((?:{'|'.join(PACKAGES)})\b\S*)", source, re.M)
+        )
+        assert {name for name in ours if not name.startswith("collector.sniff")} == set(), path
+
+
+def test_nothing_of_ours_imports_the_separate_program() -> None:
+    names = [folder.replace("/", ".") for folder in SEPARATE_PROGRAMS]
+    for path in sources(REPO):
+        source = path.read_text(encoding="utf-8")
+        for name in names:
+            assert not re.search(rf"^\s*(?:from|import)\s+{re.escape(name)}\b", source, re.M), path
+
+
 @pytest.mark.parametrize(
     ("licences", "verdict"),
     [

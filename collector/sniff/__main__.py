@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+"""`python -m collector.sniff`: watch one interface until told to stop.
+
+Needs the right to listen (CAP_NET_RAW) and scapy, which comes with the extra `sniff`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import ipaddress
+import logging
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+try:
+    import scapy.config  # noqa: F401  # asked first, so that its absence is told in a line
+except ImportError:
+    sys.exit("sniff: scapy is not installed; install it with: pip install scapy")
+
+from collector.sniff.door import Door
+from collector.sniff.judge import Judge
+from collector.sniff.listen import Wire
+from collector.sniff.packets import Unreadable, read
+
+FLUSH_NS = 10**9
+COMPLAIN_NS = 60 * 10**9
+_PR_SET_PDEATHSIG = 1
+_log = logging.getLogger("sniff")
+
+
+class Stop:
+    """Set by a signal."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+
+def watch(wire: Wire, judge: Judge, door: Door, stop: Stop) -> None:
+    """Take packets, hand over what they are worth, until stopped."""
+    flushed = complained = 0
+    while not stop.asked:
+        packet = wire.next()
+        now = time.time_ns()
+        if packet is not None:
+            _take(packet, judge, door, now)
+        if abs(now - flushed) < FLUSH_NS:
+            continue
+        flushed = now
+        complaint = _hand_over(wire, judge, door, now)
+        if complaint and abs(now - complained) >= COMPLAIN_NS:
+            complained = now
+            _log.warning("%s", complaint)
+    _hand_over(wire, judge, door, time.time_ns())
+
+
+def _take(packet: bytes, judge: Judge, door: Door, now_ns: int) -> None:
+    try:
+        sightings = read(packet)
+    except Unreadable:
+        judge.unreadable += 1
+        return
+    for sighting in sightings:
+        for kind, event in judge.take(sighting, now_ns):
+            door.put(kind, event)
+
+
+def _hand_over(wire: Wire, judge: Judge, door: Door, now_ns: int) -> str:
+    judge.dropped += wire.dropped()
+    judge.left_out, door.lost = judge.left_out + door.lost, 0
+    for kind, event in judge.tally(now_ns):
+        door.put(kind, event)
+    return door.flush()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m collector.sniff", description=__doc__)
+    parser.add_argument("--interface", required=True)
+    parser.add_argument("--site", required=True)
+    parser.add_argument("--socket", required=True, type=Path, help="of the receiving process")
+    parser.add_argument("--dhcp-server", action="append", default=[], type=_address)
+    parser.add_argument("--router", action="append", default=[], type=_router)
+    return parser.parse_args()
+
+
+def _address(text: str) -> str:
+    return str(ipaddress.ip_address(text))
+
+
+def _router(text: str) -> str:
+    mac = text.lower().replace("-", ":")
+    return mac if re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) else _address(text)
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT, or until the process that started it is gone."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    arguments = _arguments()
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    stop = Stop()
+    stop.asked = os.getppid() != parent
+    judge = Judge(
+        arguments.site,
+        arguments.interface,
+        servers=frozenset(arguments.dhcp_server),
+        routers=frozenset(arguments.router),
+    )
+    try:
+        with Wire(arguments.interface) as wire:
+            _log.info("watching %s", arguments.interface)
+            watch(wire, judge, Door(arguments.socket, arguments.site), stop)
+    except PermissionError:
+        sys.exit("sniff: no right to listen; it needs CAP_NET_RAW")
+    except OSError as error:
+        sys.exit(f"sniff: {arguments.interface}: {error.strerror or error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+"""From sightings to records: leases, and alarms about servers, routers and double addresses.
+
+Everything is bounded: the table of addresses, the alarms remembered, and the rows per second. What
+goes past a bound is counted and told as a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from collector.sniff.packets import Advert, Claim, Lent, Sighting
+
+Record = tuple[str, Mapping[str, Any]]
+"""`lease` or `coverage`, and the members of the event."""
+
+MOST_ADDRESSES = 65_536
+MOST_ALARMS = 1024
+AGAIN_NS = 600 * 10**9
+"""The same alarm is told again after so long at the soonest."""
+BACK_NS = 60 * 10**9
+"""An address that goes to another machine and comes back within so long is in use twice."""
+LEASES_PER_S, LEASES_AT_ONCE = 50, 2000
+ALARMS_PER_S, ALARMS_AT_ONCE = 1, 100
+TALLY_NS = 10 * 10**9
+"""What was left out is told so often."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where an address was seen."""
+
+    mac: str
+    since_ns: int
+    before: str = ""
+    """The machine that had it before, while it was seen there lately."""
+    before_ns: int = 0
+
+
+@dataclass(slots=True)
+class _Alarm:
+    told_ns: int
+    more: int = 0
+
+
+class _Bucket:
+    """So many a second, and so many at once after a quiet time."""
+
+    def __init__(self, per_s: int, at_once: int) -> None:
+        self._per_s, self._at_once, self._room = per_s, at_once, float(at_once)
+        self._filled_ns = 0
+
+    def take(self, now_ns: int) -> bool:
+        """Return whether there is room for one more."""
+        passed_s = max(0, now_ns - self._filled_ns) / 10**9
+        self._filled_ns = now_ns
+        self._room = min(self._at_once, self._room + passed_s * self._per_s)
+        if self._room < 1:
+            return False
+        self._room -= 1
+        return True
+
+
+class Judge:
+    """Knows what is allowed on one interface, and what was seen there."""
+
+    def __init__(
+        self, site: str, interface: str, *, servers: frozenset[str], routers: frozenset[str]
+    ) -> None:
+        """Make a judge.
+
+        Args:
+            site: Whose network it is.
+            interface: Its name, for the records.
+            servers: Addresses of DHCP servers that may lend; none: every one is foreign.
+            routers: Addresses or MACs of routers that may advertise themselves.
+        """
+        self._site = site
+        self._interface = interface
+        self._servers = servers
+        self._routers = routers
+        self._places: OrderedDict[str, _Place] = OrderedDict()
+        self._alarms: OrderedDict[tuple[str, str, str], _Alarm] = OrderedDict()
+        # Alarms have room of their own: many claims must not crowd them out.
+        self._room = {
+            "lease": _Bucket(LEASES_PER_S, LEASES_AT_ONCE),
+            "coverage": _Bucket(ALARMS_PER_S, ALARMS_AT_ONCE),
+        }
+        self.left_out = 0
+        """Rows that were too many, since last told."""
+        self.unreadable = 0
+        self.dropped = 0
+        self._tallied_ns = 0
+
+    def take(self, sighting: Sighting, now_ns: int) -> list[Record]:
+        """Return what a sighting is worth telling."""
+        if isinstance(sighting, Claim):
+            found = self._claim(sighting, now_ns)
+        elif isinstance(sighting, Lent):
+            found = self._lent(sighting, now_ns)
+        else:
+            found = self._advert(sighting, now_ns)
+        all_of_it = list(found)
+        kept = [record for record in all_of_it if self._room[record[0]].take(now_ns)]
+        self.left_out += len(all_of_it) - len(kept)
+        return kept
+
+    def tally(self, now_ns: int) -> list[Record]:
+        """Return what was left out since last told; at most every ten seconds."""
+        if now_ns - self._tallied_ns < TALLY_NS:
+            return []
+        lost = {
+            "sniff-rows": (self.left_out, "records", "too many at once"),
+            "sniff-packets": (self.unreadable, "packets", "not what they say they are"),
+            "kernel-drop": (self.dropped, "packets", "the sniffing program was too slow"),
+        }
+        since, self._tallied_ns = self._tallied_ns or now_ns, now_ns
+        self.left_out = self.unreadable = self.dropped = 0
+        return [
+            self._coverage(kind, now_ns, since_ns=since, lost=count, unit=unit, note=note)
+            for kind, (count, unit, note) in lost.items()
+            if count
+        ]
+
+    def _claim(self, claim: Claim, now_ns: int) -> Iterator[Record]:
+        place = self._places.get(claim.ip)
+        if place is not None and place.mac == claim.mac:
+            self._places.move_to_end(claim.ip)
+            place.since_ns = now_ns
+            return
+        double = (
+            place is not None and place.before == claim.mac and now_ns - place.before_ns <= BACK_NS
+        )
+        if place is not None and double:
+            both = " and ".join(sorted((place.mac, claim.mac)))
+            note = f"{claim.ip} is used by two machines: {both}"
+            yield from self._alarm("double-address", claim.ip, both, note, now_ns)
+        else:
+            yield self._lease(now_ns, claim.how, "seen", ip=claim.ip, mac=claim.mac)
+        before = (place.mac, place.since_ns) if place is not None else ("", 0)
+        self._places[claim.ip] = _Place(claim.mac, now_ns, *before)
+        self._places.move_to_end(claim.ip)
+        if len(self._places) > MOST_ADDRESSES:
+            self._places.popitem(last=False)
+
+    def _lent(self, lent: Lent, now_ns: int) -> Iterator[Record]:
+        foreign = bool(lent.server_mac) and lent.server not in self._servers
+        if foreign:
+            note = f"{lent.server_mac} lends addresses and is not one of dhcp_servers"
+            note += f"; it sends clients to the router {lent.router}" if lent.router else ""
+            yield from self._alarm("rogue-dhcp", lent.server, lent.server_mac, note, now_ns)
+        if lent.word == "decline" and lent.ip:
+            note = f"{lent.mac} was lent {lent.ip} and found it in use already"
+            yield from self._alarm("double-address", lent.ip, lent.mac, note, now_ns)
+        if lent.ip and lent.word in ("ack", "release"):
+            yield self._lease(
+                now_ns,
+                lent.how,
+                "release" if lent.word == "release" else self._how_new(lent),
+                ip=lent.ip,
+                mac=lent.mac,
+                hostname=lent.hostname,
+                client_id=lent.client_id,
+                server=lent.server,
+                **_term(lent, now_ns),
+                note="of a server that is not one of dhcp_servers" if foreign else "",
+            )
+
+    def _how_new(self, lent: Lent) -> str:
+        place = self._places.get(lent.ip)
+        return "renew" if place is not None and place.mac == lent.mac else "add"
+
+    def _advert(self, advert: Advert, now_ns: int) -> Iterator[Record]:
+        if not self._routers.isdisjoint((advert.router, advert.mac)):
+            return
+        prefixes = ", ".join(advert.prefixes[:8]) or "no prefix"
+        note = f"{advert.mac} calls itself a router ({prefixes}, lifetime {advert.lifetime_s} s)"
+        note += " and is not one of routers"
+        yield from self._alarm("rogue-ra", advert.router, advert.mac, note, now_ns)
+
+    def _alarm(self, kind: str, source: str, who: str, note: str, now_ns: int) -> Iterator[Record]:
+        """Tell of something wrong, once in a while however often it is seen."""
+        known = self._alarms.get((kind, source, who))
+        if known is not None and now_ns - known.told_ns < AGAIN_NS:
+            known.more += 1
+            return
+        note += f"; seen {known.more} more times before" if known is not None and known.more else ""
+        self._alarms[kind, source, who] = _Alarm(now_ns)
+        self._alarms.move_to_end((kind, source, who))
+        if len(self._alarms) > MOST_ALARMS:
+            self._alarms.popitem(last=False)
+        yield self._coverage(kind, now_ns, source=source, note=f"{self._interface}: {note}")
+
+    def _lease(self, now_ns: int, kind: str, event: str, **members: object) -> Record:
+        told: dict[str, Any] = {
+            "time": _text(now_ns),
+            "site": self._site,
+            "kind": kind,
+            "event": event,
+            "interface": self._interface,
+            "source": f"sniff {self._interface}",
+        }
+        told |= {name: value for name, value in members.items() if value}
+        return "lease", told
+
+    def _coverage(
+        self, kind: str, now_ns: int, *, since_ns: int | None = None, **members: object
+    ) -> Record:
+        told: dict[str, Any] = {
+            "time": _text(now_ns if since_ns is None else since_ns),
+            "end": _text(now_ns),
+            "site": self._site,
+            "kind": kind,
+        }
+        told |= members
+        told.setdefault("source", f"sniff {self._interface}")
+        return "coverage", told
+
+
+def _term(lent: Lent, now_ns: int) -> dict[str, str]:
+    if lent.word != "ack" or lent.lease_s is None:
+        return {}
+    return {"start": _text(now_ns), "expires": _text(now_ns + lent.lease_s * 10**9)}
+
+
+def _text(time_ns: int) -> str:
+    """Return a time in RFC 3339; what lies past year 2399 is as good as for ever."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_ns // 1000)
+    return min(moment, datetime(2399, 12, 31, tzinfo=UTC)).isoformat()

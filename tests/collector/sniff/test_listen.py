@@ -1,0 +1,84 @@
+"""The kernel lets through what is watched, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet6 import (
+    ICMPv6EchoRequest,
+    ICMPv6ND_NS,
+    ICMPv6ND_RA,
+    IPv6,
+    IPv6ExtHdrDestOpt,
+)
+from scapy.layers.l2 import ARP, Ether
+
+from collector.sniff.listen import program
+from tests.conftest import REPO
+from tests.integration.machine import Machine, require, wait_for
+
+HEAR = """
+import json, sys
+from collector.sniff.listen import Wire
+with Wire("eth0") as wire:
+    print("ready", flush=True)
+    heard = []
+    while not heard or heard[-1] != sys.argv[1]:
+        packet = wire.next()
+        if packet is not None:
+            heard.append(packet.hex())
+print(json.dumps(heard))
+"""
+SEND = """
+import socket, sys
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+    out.bind(("eth0", 0))
+    for packet in sys.argv[1:]:
+        out.send(bytes.fromhex(packet))
+"""
+MAC = Ether(src="02:00:5e:00:53:01", dst="ff:ff:ff:ff:ff:ff")
+UNSEEN: list[Any] = [
+    MAC / IP(dst="10.0.0.9") / ICMP(),
+    MAC / IP(dst="10.0.0.9") / UDP(sport=53, dport=5353),
+    MAC / IP(dst="10.0.0.9", frag=8, proto=17) / b"\0\x43\0\x44 a later fragment",
+    MAC / IPv6(dst="ff02::1") / ICMPv6EchoRequest(),
+    MAC / IPv6(dst="ff02::1") / UDP(sport=5353, dport=5353),
+]
+SEEN: list[Any] = [
+    MAC / IP(dst="10.0.0.9") / UDP(sport=68, dport=67),
+    MAC / IP(dst="10.0.0.9", options=[]) / UDP(sport=5000, dport=68),
+    MAC / IPv6(dst="ff02::1") / UDP(sport=547, dport=546),
+    MAC / IPv6(dst="ff02::1") / ICMPv6ND_RA(),
+    MAC / IPv6(dst="ff02::1") / ICMPv6ND_NS(tgt="fe80::9"),
+    MAC / IPv6(dst="ff02::1") / IPv6ExtHdrDestOpt() / ICMPv6ND_RA(),
+    MAC / ARP(psrc="10.0.0.1", pdst="10.0.0.9"),
+]
+
+
+def test_only_what_is_watched_comes_through(tmp_path: Path) -> None:
+    require("ip")
+    python = str(REPO / ".venv/bin/python")
+    packets = [bytes(packet).hex() for packet in (*UNSEEN, *SEEN)]
+    with Machine(tmp_path) as machine:
+        one, other = machine.namespace("one"), machine.namespace("other")
+        machine.run(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"], within=one)
+        machine.run(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"], within=other)
+        machine.link((one, "eth0"), (other, "eth0"))
+        command = [python, "-c", HEAR, packets[-1]]
+        env = {"PYTHONPATH": str(REPO)}
+        hearing = machine.start(command, within=one, name="hear", env=env)
+        wait_for("the socket", lambda: "ready" in machine.log("hear").read_text())
+        machine.run([python, "-c", SEND, *packets], within=other)
+        assert hearing.wait(20) == 0, machine.log("hear").read_text()
+        heard = json.loads(machine.log("hear").read_text().splitlines()[-1])
+    assert heard == [bytes(packet).hex() for packet in SEEN]
+
+
+def test_the_filter_never_jumps_out_of_itself() -> None:
+    steps = list(struct.iter_unpack("=HBBI", program()))
+    for at, (code, so, not_so, _) in enumerate(steps):
+        assert at + 1 + max(so, not_so) < len(steps) or code == 0x06
