@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from collector.decode.intake import Counters, Entry, Numbered
+import numpy as np
+
+from collector.decode.intake import Counters, Entry, Numbered, Steady
 from collector.decode.losses import Loss, Losses
 from collector.decode.sequence import Kind, Step
 
@@ -21,7 +23,7 @@ _NOTES = {
 
 
 def settle(
-    journal: Sequence[Entry], counts: Mapping[int, int], losses: Losses, counters: Counters
+    journal: Sequence[Entry | Steady], counts: Mapping[int, int], losses: Losses, counters: Counters
 ) -> None:
     """Tell the losses of each datagram in turn.
 
@@ -32,6 +34,9 @@ def settle(
         counters: Whose lost records are added to.
     """
     for entry in journal:
+        if isinstance(entry, Steady):
+            _settle_run(entry, losses, counters)
+            continue
         losses.tick(entry.frame, entry.now_us)
         for loss in entry.losses:
             losses.add(loss, entry.frame, entry.now_us)
@@ -42,6 +47,22 @@ def settle(
             if step.kind is Kind.GAP:
                 counters.lost_records += step.records
             losses.add(_loss(entry.numbered, step), entry.frame, entry.now_us)
+
+
+def _settle_run(entry: Steady, losses: Losses, counters: Counters) -> None:
+    """Account for a run: at once if none of it is missing, else one datagram after the other."""
+    run, stream = entry.run, entry.stream
+    if stream.sequence.steady(run.sequence, run.records):
+        losses.tick_all(run.frame, run.received)
+        return
+    before_us = entry.before_us
+    columns = (run.frame, run.received, run.wire, run.sequence, run.records)
+    for frame, received, wire, number, records in zip(
+        *map(np.ndarray.tolist, columns), strict=True
+    ):
+        numbered = Numbered(stream, number, records, (), False, entry.source, before_us, wire)
+        settle([Entry(frame, received, numbered=numbered)], {}, losses, counters)
+        before_us = wire
 
 
 def _step(numbered: Numbered, counts: Mapping[int, int]) -> Step:

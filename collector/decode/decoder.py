@@ -7,6 +7,7 @@ all rows are put into the order in which their sets were released.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -70,16 +71,12 @@ class FlowDecoder:
 
         Records of one byte make a hundred times the memory of what came over the wire.
         """
-        for taken, frame in enumerate(frames, 1):
-            self._intake.add(frame)
-            if self._intake.cells >= self.limits.cells:
-                return self._decoded(), taken
-        return self._decoded(), len(frames)
+        taken = self._intake.add_some(frames, self.limits.cells)
+        return self._decoded(), taken
 
     def decode(self, frames: Sequence[Frame]) -> Decoded:
         """Return the rows and coverage events of these frames; never raises for what they hold."""
-        for frame in frames:
-            self._intake.add(frame)
+        self._intake.add_some(frames, math.inf)
         return self._decoded()
 
     def _decoded(self) -> Decoded:
@@ -95,8 +92,7 @@ class FlowDecoder:
 
         `coverage` then has what was lost.
         """
-        for frame in frames:
-            self._intake.add(frame)
+        self._intake.add_some(frames, math.inf)
         return self._heaps()
 
     def _heaps(self) -> list[Heap]:

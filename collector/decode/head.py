@@ -13,6 +13,7 @@ from collector.decode.sampling import Rates
 
 Micros = npt.NDArray[np.int64]
 """Microseconds since the epoch, UTC."""
+Ints = npt.NDArray[np.int64]
 
 
 class Head(NamedTuple):
@@ -37,6 +38,19 @@ class Head(NamedTuple):
     """What was known of its sampling."""
 
 
+class Run(NamedTuple):
+    """What the headers of a run say, a value for each datagram."""
+
+    frame: Ints
+    received: Ints
+    wire: Ints
+    sent: Ints
+    uptime: Ints
+    offset: Ints
+    sequence: Ints
+    records: Ints
+
+
 class Chunk(NamedTuple):
     """The body of one data set."""
 
@@ -51,6 +65,9 @@ class Chunk(NamedTuple):
     """The template's id; 0 for NetFlow v5."""
     names: Mapping[bytes, str]
     """Application names known when it was released."""
+    run: Run | None = None
+    """Set where the body is that of a whole run of datagrams, with what differs among them; `head`
+    is the first one's, and `frame` too."""
 
 
 class Spread:
@@ -58,21 +75,45 @@ class Spread:
 
     def __init__(self, chunks: Sequence[Chunk], counts: npt.NDArray[np.int64]) -> None:
         self.chunks = chunks
-        self.counts = counts
+        self._chunk_rows = counts
         self.rows = int(counts.sum())
-        self.sent = self._spread([c.head.sent_us for c in chunks])
-        self.wire = self._spread([c.head.wire_us for c in chunks])
-        self.received = self._spread([c.head.received_us for c in chunks])
-        self.uptime = self._spread([c.head.uptime_ms for c in chunks])
-        self.offset = self._spread([c.head.offset_us for c in chunks])
-        self.boot = self._spread([c.head.boot_us for c in chunks])
-        self.domain = self._spread([c.head.domain for c in chunks])
-        self.frame = self._spread([c.frame for c in chunks])
-        self.rank = self._spread([c.rank for c in chunks])
-
-    def _spread(self, values: list[int]) -> Micros:
-        return np.repeat(np.array(values, np.int64), self.counts)
+        self.counts = self._of_sets(counts, "records")
+        """Rows of each set."""
+        self.sent = self._spread([c.head.sent_us for c in chunks], "sent")
+        self.wire = self._spread([c.head.wire_us for c in chunks], "wire")
+        self.received = self._spread([c.head.received_us for c in chunks], "received")
+        self.uptime = self._spread([c.head.uptime_ms for c in chunks], "uptime")
+        self.offset = self._spread([c.head.offset_us for c in chunks], "offset")
+        self.frame = self._spread([c.frame for c in chunks], "frame")
+        self.boot = self._of_chunks([c.head.boot_us for c in chunks])
+        self.domain = self._of_chunks([c.head.domain for c in chunks])
+        self.rank = self._of_chunks([c.rank for c in chunks])
 
     def codes(self, values: Sequence[object]) -> npt.NDArray[np.int32]:
         """Return one value per chunk as codes, per row."""
-        return np.repeat(np.array(values, np.int32), self.counts)
+        return np.repeat(np.array(values, np.int32), self._chunk_rows)
+
+    def head(self, chunk: int, row: int) -> Head:
+        """Return the header of one row, which is of the chunk with that number."""
+        return self.chunks[chunk].head._replace(
+            received_us=int(self.received[row]),
+            wire_us=int(self.wire[row]),
+            sent_us=int(self.sent[row]),
+            uptime_ms=int(self.uptime[row]),
+            offset_us=int(self.offset[row]),
+        )
+
+    def _of_chunks(self, values: list[int]) -> Micros:
+        return np.repeat(np.array(values, np.int64), self._chunk_rows)
+
+    def _spread(self, values: list[int], of_run: str) -> Micros:
+        return np.repeat(self._of_sets(np.array(values, np.int64), of_run), self.counts)
+
+    def _of_sets(self, values: npt.NDArray[np.int64], of_run: str) -> npt.NDArray[np.int64]:
+        """Return the values of chunks, with those of its run in the place of a run's one."""
+        parts, done = [], 0
+        for at, chunk in enumerate(self.chunks):
+            if chunk.run is not None:
+                parts += [values[done:at], getattr(chunk.run, of_run)]
+                done = at + 1
+        return np.concatenate([*parts, values[done:]]) if parts else values

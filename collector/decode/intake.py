@@ -6,16 +6,19 @@ records are counted (`account.py`): those of variable size can only be counted b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from collector.decode import ipfix, netflow5, netflow9, options, times
-from collector.decode.head import Chunk, Head
+import numpy as np
+
+from collector.decode import ipfix, netflow5, netflow9, options, steady, times
+from collector.decode.head import Chunk, Head, Run
 from collector.decode.layout import Layout, Template
 from collector.decode.limits import Limits
 from collector.decode.losses import Loss
 from collector.decode.message import Message
+from collector.decode.steady import Headers
 from collector.decode.streams import Stream, StreamKey, Streams
 from collector.decode.waiting import Waiting, WaitingSets
 from collector.errors import Malformed
@@ -38,7 +41,6 @@ _FIRST_DATA_SET = 256
 _OLD_VERSIONS = (1, 6, 7, 8)
 _SFLOW = b"\0\0\0\5"
 _S = 1_000_000
-_RESTART_MS = 1000
 _ROW_CELLS = 16
 """What a row costs besides its fields, in fields."""
 
@@ -86,6 +88,16 @@ class Numbered(NamedTuple):
     wire_us: int
 
 
+class Steady(NamedTuple):
+    """What is to be accounted for a run of datagrams, all of one stream."""
+
+    stream: Stream
+    run: Run
+    source: str
+    before_us: int
+    """When the stream's last datagram before them was on the wire."""
+
+
 @dataclass(slots=True)
 class Entry:
     """What is to be accounted for one datagram."""
@@ -107,14 +119,28 @@ class Intake:
         self.chunks: list[Chunk] = []
         self.cells = 0
         """Bound of what the chunks become in memory: records by fields, as if all were small."""
-        self.journal: list[Entry] = []
+        self.journal: list[Entry | Steady] = []
         self._entry = Entry(-1, 0)
 
-    def take(self) -> tuple[list[Chunk], list[Entry]]:
+    def take(self) -> tuple[list[Chunk], list[Entry | Steady]]:
         """Return and forget the chunks, in order of release, and the journal."""
         taken = self.chunks, self.journal
         self.chunks, self.journal, self.cells = [], [], 0
         return taken
+
+    def add_some(self, frames: Sequence[Frame], most_cells: float) -> int:
+        """Read datagrams, at least one, until `cells` reaches `most_cells`; return how many."""
+        for start, end, headers in steady.pieces(frames):
+            at = start
+            while at < end:
+                if headers is not None:
+                    at += self._run(frames[at:end], headers, at - start, most_cells)
+                if at < end and self.cells < most_cells:
+                    self.add(frames[at])
+                    at += 1
+                if self.cells >= most_cells:
+                    return at
+        return len(frames)
 
     def add(self, frame: Frame) -> None:
         """Read one datagram; never raises for what it holds."""
@@ -167,7 +193,7 @@ class Intake:
             message.sequence,
             records,
             tuple(to_count),
-            0 <= message.uptime_ms < stream.uptime_ms - _RESTART_MS,
+            0 <= message.uptime_ms < stream.uptime_ms - steady.RESTART_MS,
             head.source,
             stream.last_us,
             wire_us,
@@ -182,6 +208,75 @@ class Intake:
             chunk = self.chunks[rank]
             if chunk.head.boot_us < 0:
                 self.chunks[rank] = chunk._replace(head=chunk.head._replace(boot_us=stream.boot_us))
+
+    def _run(self, frames: Sequence[Frame], headers: Headers, first: int, most_cells: float) -> int:
+        """Read the datagrams of a run from its `first` on; return how many, 0 if they need care.
+
+        Args:
+            frames: From the first on.
+            headers: Of the whole run.
+            first: Where `frames` begins in it.
+            most_cells: As many datagrams are read as it takes for `cells` to reach this.
+        """
+        frame, at = frames[0], first
+        key = StreamKey(headers.version, frame.address, frame.port, int(headers.domain[at]))
+        stream = self.streams.known(key)
+        if stream is None or len(self.waiting):
+            return 0
+        set_id, sampling = int(headers.set_id[at]), int(headers.sampling[at])
+        layout = netflow5.LAYOUT if not set_id else stream.templates.get(set_id)
+        if layout is None or layout.variable or layout.scopes:
+            return 0
+        records = headers.body_bytes[at:] // layout.least_bytes
+        if (
+            sampling not in (0, stream.rates.header)
+            or 0 <= headers.uptime[at] < stream.uptime_ms - steady.RESTART_MS
+            or not records.all()
+        ):
+            return 0
+        cells = np.cumsum(records) * (len(layout.fields) + _ROW_CELLS) + self.cells
+        count = min(int(np.searchsorted(cells, most_cells)) + 1, len(records))
+        limit_us, skew = int(self.limits.skew_s * _S), stream.exporter.skew
+        run = steady.take(frames[:count], headers, at, records[:count], skew, limit_us)
+        self._add_run(stream, layout, frames[:count], headers.body_at, run, set_id)
+        self.cells = int(cells[count - 1])
+        return count
+
+    def _add_run(
+        self,
+        stream: Stream,
+        layout: Layout,
+        frames: Sequence[Frame],
+        body_at: int,
+        run: Run,
+        set_id: int,
+    ) -> None:
+        """Put the bodies of a run onto one heap, as one chunk."""
+        frame, size = frames[0], layout.least_bytes
+        ends = (run.records * size + body_at).tolist()
+        bodies = [f.payload[body_at:end] for f, end in zip(frames, ends, strict=True)]
+        self.counters.datagrams += len(frames)
+        self.streams.get(stream.key, self.counters.datagrams)
+        head = Head(
+            stream.key.version,
+            frame.address,
+            frame.port,
+            stream.key.domain,
+            source_of(frame),
+            int(run.received[0]),
+            int(run.wire[0]),
+            int(run.sent[0]),
+            int(run.uptime[0]),
+            int(run.offset[0]),
+            stream.boot_us,
+            stream.rates,
+        )
+        names, rank = stream.exporter.names, len(self.chunks)
+        body = b"".join(bodies)
+        self.chunks.append(Chunk(layout, body, head, frame.number, rank, set_id, names, run))
+        self.journal.append(Steady(stream, run, head.source, stream.last_us))
+        stream.proven = True
+        stream.uptime_ms, stream.last_us = int(run.uptime[-1]), int(run.wire[-1])
 
     def _head(self, frame: Frame, message: Message, stream: Stream) -> Head:
         offset, wire_us = 0, frame.wire_ns // 1000

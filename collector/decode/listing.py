@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from collector.decode import extra, times
 from collector.decode.batch import Batch
 from collector.decode.decoder import Heap
@@ -49,7 +47,7 @@ def _listed(batch: Batch, spread: Spread) -> Iterator[tuple[int, Record]]:
     names, scopes = batch.layout.names, batch.layout.scopes
     told = times.read(batch, spread)
     ranks = spread.rank.tolist()
-    owners = np.repeat(np.arange(len(spread.chunks)), spread.counts).tolist()
+    owners = spread.codes(range(len(spread.chunks))).tolist()
     for row, owner in enumerate(owners):
         chunk = spread.chunks[owner]
         pairs = [(name, column[row]) for name, column in zip(names, members, strict=True)]
@@ -57,8 +55,8 @@ def _listed(batch: Batch, spread: Spread) -> Iterator[tuple[int, Record]]:
         yield (
             ranks[row],
             Record(
-                head=chunk.head,
-                frame=chunk.frame,
+                head=spread.head(owner, row),
+                frame=int(spread.frame[row]),
                 template=chunk.template,
                 is_option=scopes > 0,
                 scope=dict(pairs[:scopes]),

@@ -10,7 +10,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from collector.records import CoverageEvent, moment
+
+Ints = npt.NDArray[np.int64]
 
 _MOST_KEYS = 4096
 _FAR = 1 << 62
@@ -84,6 +89,12 @@ class Losses:
             self._emit(Loss(kind, source, unit, pending.lost, *span, note), frame)
             self._open[key] = _Open(now_us + self._window_us)
         self._due_us = min((p.until_us for p in self._open.values()), default=_FAR)
+
+    def tick_all(self, frames: Ints, now_us: Ints) -> None:
+        """Do the same for many frames, in order."""
+        if int(now_us.max()) >= self._due_us:
+            for frame, now in zip(frames.tolist(), now_us.tolist(), strict=True):
+                self.tick(frame, now)
 
     def take(self) -> list[tuple[int, CoverageEvent]]:
         """Return and forget the events told since the last call, by frame."""

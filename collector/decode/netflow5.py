@@ -15,8 +15,11 @@ from collector.errors import Malformed
 VERSION = 5
 SET_ID = 5
 _HEADER = struct.Struct(">HHIIIIBBH")
-_RECORD_BYTES = 48
-_MOST_NANOSECONDS = 999_999_999
+RECORD_BYTES = 48
+MOST_NANOSECONDS = 999_999_999
+INTERVAL = 0x3FFF
+"""The sampling interval; the upper two bits are the mode, which many exporters leave at 0 while
+they sample."""
 
 LAYOUT = Layout(
     version=VERSION,
@@ -57,19 +60,18 @@ def read(payload: bytes) -> Message:
     _, count, uptime, seconds, nanos, sequence, engine_type, engine_id, sampling = (
         _HEADER.unpack_from(payload)
     )
-    room = (len(payload) - _HEADER.size) // _RECORD_BYTES
+    room = (len(payload) - _HEADER.size) // RECORD_BYTES
     if not 0 < count <= room:
         raise Malformed(f"NetFlow v5 header promises {count} records, there is room for {room}")
-    body = payload[_HEADER.size : _HEADER.size + count * _RECORD_BYTES]
+    body = payload[_HEADER.size : _HEADER.size + count * RECORD_BYTES]
     return Message(
         version=VERSION,
         domain=engine_type << 8 | engine_id,
         sequence=sequence,
         # Milliseconds, as the uptimes: some exporters put other things into the lower digits.
-        sent_us=seconds * 1_000_000 + min(nanos, _MOST_NANOSECONDS) // 1_000_000 * 1000,
+        sent_us=seconds * 1_000_000 + min(nanos, MOST_NANOSECONDS) // 1_000_000 * 1000,
         uptime_ms=uptime,
         sets=[(SET_ID, body)],
-        # The upper two bits are the mode, which many exporters leave at 0 while they sample.
-        sampling=sampling & 0x3FFF,
+        sampling=sampling & INTERVAL,
         broken_sets=0,
     )

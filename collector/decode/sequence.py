@@ -9,6 +9,11 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
+
 _ROUND = 1 << 32
 _HALF = 1 << 31
 _SURE = 4
@@ -77,6 +82,25 @@ class Sequence:
                 self.records //= 2
                 self.datagrams //= 2
         return found
+
+    def steady(self, numbers: Numbers, records: Numbers) -> bool:
+        """Take many datagrams at once, if each is surely the next one; return whether it was so.
+
+        Args:
+            numbers: Their sequence numbers.
+            records: How many records each holds, one at least.
+        """
+        count = len(numbers)
+        if self.sure < _SURE or self.datagrams + count > _MEAN_OVER:
+            return False
+        ends = (numbers + (1 if self.by_datagrams else records)) % _ROUND
+        if int(numbers[0]) != self.expected or (ends[:-1] != numbers[1:]).any():
+            return False
+        self.last, self.size, self.expected = int(numbers[-1]), int(records[-1]), int(ends[-1])
+        self.same = 0
+        self.records += int(records.sum())
+        self.datagrams += count
+        return True
 
     @staticmethod
     def _next(number: int, records: int, by_datagrams: bool) -> int:

@@ -29,6 +29,17 @@ class Skew:
             del ranked[bisect_left(ranked, order.popleft())]
         return ranked[len(ranked) // 2]
 
+    def learn_all(self, differences_us: list[int], within_us: int) -> list[int]:
+        """Take many differences; return for each the median then, 0 for one within `within_us`."""
+        known = [*self._sorted[:1], *self._sorted[-1:], min(differences_us), max(differences_us)]
+        if min(known) >= -within_us and max(known) <= within_us:
+            # No median can be outside of what all values are inside.
+            self._order = deque([*self._order, *differences_us[-_KEPT:]][-_KEPT:])
+            self._sorted = sorted(self._order)
+            return [0] * len(differences_us)
+        medians = [self.learn(difference) for difference in differences_us]
+        return [0 if abs(median) <= within_us else median for median in medians]
+
     @property
     def median_us(self) -> int:
         """The offset as of now; 0 before the first datagram."""

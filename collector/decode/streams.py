@@ -105,6 +105,10 @@ class Streams:
         """Template fields kept in all."""
         return self._fields
 
+    def known(self, key: StreamKey) -> Stream | None:
+        """Return a stream that was there before, and say nothing of its use."""
+        return self._streams.get(key)
+
     def get(self, key: StreamKey, number: int) -> Stream:
         """Return the stream of the datagram with this number, made when it is new."""
         stream = self._streams.get(key)

@@ -75,6 +75,11 @@ def is_plausible(moment_us: int) -> bool:
     return _EARLIEST <= moment_us < _LATEST
 
 
+def are_plausible(moments: Micros) -> Mask:
+    """Tell the same of many."""
+    return (moments >= _EARLIEST) & (moments < _LATEST)
+
+
 def read(batch: Batch, spread: Spread) -> Times:
     """Return the times of every row."""
     start, has_start, end, has_end = _told(batch, spread)
