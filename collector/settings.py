@@ -11,7 +11,7 @@ import ipaddress
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -45,9 +45,34 @@ def _host_port(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    return str(ipaddress.ip_address(value))
+
+
+def _router(value: str) -> str:
+    mac = value.lower().replace("-", ":")
+    return mac if re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) else _address(value)
+
+
+def _interface(value: str) -> str:
+    if not re.fullmatch(r"[^\s/]{1,15}", value) or value in (".", ".."):
+        raise ValueError(f"an interface is a name such as eth0, not {value!r}")
+    return value
+
+
+def _url(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s]+", value):
+        raise ValueError(f"wanted http://… or https://…, not {value!r}")
+    return value
+
+
 SiteId = Annotated[str, AfterValidator(_site_id)]
 Network = Annotated[str, AfterValidator(_network)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
+Address = Annotated[str, AfterValidator(_address)]
+Router = Annotated[str, AfterValidator(_router)]
+Interface = Annotated[str, AfterValidator(_interface)]
+Url = Annotated[str, AfterValidator(_url)]
 
 
 class Site(Section):
@@ -119,12 +144,62 @@ class SealSettings(Section):
     """Files of parts stay so long after their segment is published, for running questions."""
 
 
+class LeaseFile(Section):
+    """A file in which a DHCP server on this machine keeps its leases."""
+
+    site: SiteId
+    """The site whose addresses it lends."""
+    format: Literal["dnsmasq", "isc", "kea"]
+    """`dnsmasq`, `isc` (dhcpd and dhcpd6), or `kea` (the memfile, CSV)."""
+    path: str
+    """For instance /var/lib/misc/dnsmasq.leases; Kea's own older files beside it are read too."""
+    server: str = ""
+    """What the log calls the server, for instance its address."""
+
+
+class Neighbours(Section):
+    """An interface whose ARP and ND table this machine's kernel keeps."""
+
+    site: SiteId
+    """The site on that side."""
+    interface: Interface
+    """Its name."""
+
+
+class Uplink(Section):
+    """The interface to the Internet, where this machine is the gateway."""
+
+    site: SiteId
+    """The site that goes out through it."""
+    interface: Interface
+    """Its name, for instance ppp0."""
+    ask: Url = ""
+    """A page that answers with the address that asked; empty: nobody outside is asked."""
+
+
+class Sniff(Section):
+    """An interface on which a program of its own watches DHCP, ARP, ND and RA; it needs scapy."""
+
+    site: SiteId
+    """The site on that side."""
+    interface: Interface
+    """Its name."""
+    dhcp_servers: tuple[Address, ...] = ()
+    """Who may lend addresses there; any other server raises an alarm."""
+    routers: tuple[Router, ...] = ()
+    """Addresses or MACs of those who may advertise themselves as IPv6 routers."""
+
+
 class CollectorSettings(Section):
     """The sections that are the collector's."""
 
     sites: tuple[Site, ...] = Field(min_length=1)
     exporters: tuple[Exporter, ...] = ()
     listen: Listen = Listen()
+    lease_files: tuple[LeaseFile, ...] = ()
+    neighbours: tuple[Neighbours, ...] = ()
+    uplinks: tuple[Uplink, ...] = ()
+    sniff: tuple[Sniff, ...] = ()
     spool: SpoolSettings = SpoolSettings()
     seal: SealSettings = SealSettings()
 
@@ -192,6 +267,11 @@ def check_sites(settings: CollectorSettings) -> None:
         if exporter.site not in known:
             near = _nearest(exporter.site, known)
             raise SettingsError(f"exporters: {exporter.address} is of site {exporter.site!r}{near}")
+    for name in ("lease_files", "neighbours", "uplinks", "sniff"):
+        for each in getattr(settings, name):
+            if each.site not in known:
+                near = _nearest(each.site, known)
+                raise SettingsError(f"{name}: one is of site {each.site!r}{near}")
 
 
 def _merge(into: dict[str, Any], document: dict[str, Any]) -> None:
