@@ -54,7 +54,7 @@ def arp(ip: str, mac: str) -> Any:
 
 
 def ack(server: str = "10.0.0.1", ip: str = "10.0.0.5", **more: Any) -> Any:
-    options = [("message-type", "ack"), ("server_id", server), ("lease_time", 3600)]
+    options: list[Any] = [("message-type", "ack"), ("server_id", server), ("lease_time", 3600)]
     options += [("hostname", b"somchai-phone"), ("router", server), *more.items(), "end"]
     chaddr = bytes.fromhex(ONE.replace(":", "")) + bytes(10)
     return (

@@ -1,0 +1,182 @@
+"""What log lines of DHCP servers tell of a lease: one function, a line in, an event or None out.
+
+Known are dnsmasq, ISC dhcpd, Kea, MikroTik (v6 and v7), FortiGate and Windows' audit log. Nothing
+is guessed: a line that is not just so tells nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from collector.decode.leases import held
+from collector.records import LeaseEvent
+
+LONGEST = 4096
+"""Characters of a line that are looked at."""
+
+_HINT = re.compile(r"DHCP|dhcp|assigned |,(?:Assign|Renew|Release|Expired|Deleted),")
+_MAC = r"(?P<mac>(?:[0-9A-Fa-f]{1,2}[:-]){5}[0-9A-Fa-f]{1,2})"
+_IP = r"(?P<ip>[0-9A-Fa-f.:]{2,45})"
+_NAME = r"[^\s()]{1,255}"
+_TERM_S = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a line says."""
+
+    event: str
+    ip: str
+    mac: str = ""
+    hostname: str = ""
+    client_id: str = ""
+    interface: str = ""
+    lease_s: int | None = None
+
+
+def lease(line: str, *, time: datetime, site: str, source: str) -> LeaseEvent | None:
+    """Return what a line tells of a lease.
+
+    Args:
+        line: The message; a syslog header and tag in front do no harm.
+        time: When it happened, by the sender's clock where that is right.
+        site: The sender's site.
+        source: The sender, as the log names it.
+    """
+    told = read(line)
+    if told is None:
+        return None
+    timed = told.lease_s is not None and told.event in ("add", "renew")
+    ends = time + timedelta(seconds=told.lease_s or 0) if timed else None
+    return LeaseEvent(
+        time=time,
+        site=site,
+        kind="dhcp6" if ":" in told.ip else "dhcp",
+        event=told.event,
+        ip=told.ip,
+        mac=told.mac,
+        hostname=told.hostname,
+        client_id=told.client_id,
+        start=time if timed else None,
+        expires=ends,
+        server=source,
+        interface=told.interface,
+        source=source,
+    )
+
+
+def read(line: str) -> Told | None:
+    """Return what a line says, None when it is not of a lease."""
+    if not _HINT.search(line, 0, LONGEST):
+        return None
+    return next(_readings(line[:LONGEST]), None)
+
+
+def _readings(line: str) -> Iterator[Told]:
+    for hint, pattern, event in _FORMS:
+        if hint not in line:
+            continue
+        found = pattern.search(line)
+        if found:
+            told = _told(found.groupdict(""), event)
+            if told is not None:
+                yield told
+    for hint, reader in (("dhcp_msg=", _fortigate), (",", _windows)):
+        told = reader(line) if hint in line else None
+        if told is not None:
+            yield told
+
+
+def _told(parts: dict[str, str], event: str) -> Told | None:
+    ip = held.address(parts["ip"])
+    if ip is None:
+        return None
+    duid = held.identity(parts.get("duid", ""))
+    term = parts.get("term", "")
+    return Told(
+        event=event,
+        ip=ip,
+        mac=held.mac(parts.get("mac", "")) or held.mac_in(duid),
+        hostname=held.name(parts.get("name", "").rstrip(".")),
+        client_id=duid,
+        interface=parts.get("interface", "")[:64],
+        lease_s=int(term) if term and int(term) < _TERM_S - 1 else None,
+    )
+
+
+_DUID = r"(?P<duid>(?:[0-9A-Fa-f]{2}:){3,127}[0-9A-Fa-f]{2})"
+_ON = r"\((?P<interface>[^)]{1,64})\)"
+_CALLED = rf"(?: (?P<name>{_NAME}))?"
+_VIA = rf"(?: \((?P<name>{_NAME})\))? via (?P<interface>\S{{1,64}})"
+_TERM = r"(?: for (?P<term>\d{1,10}) seconds)?"
+_KEA = rf"\[hwtype=\d+ {_MAC}\].{{0,600}}?"
+_KEA6 = rf"duid=\[{_DUID}\].{{0,600}}?"
+_PATTERNS = (
+    # dnsmasq
+    ("DHCPACK(", rf"DHCPACK{_ON} {_IP} {_MAC}{_CALLED}", "add"),
+    ("DHCPRELEASE(", rf"DHCPRELEASE{_ON} {_IP} {_MAC}", "release"),
+    ("DHCPREPLY(", rf"DHCPREPLY{_ON} {_IP} {_DUID}{_CALLED}", "add"),
+    # ISC dhcpd
+    ("DHCPACK on ", rf"DHCPACK on {_IP} to {_MAC}{_VIA}", "add"),
+    ("DHCPRELEASE of ", rf"DHCPRELEASE of {_IP} from {_MAC}{_VIA}", "release"),
+    # Kea
+    ("DHCP4_LEASE_ALLOC", rf"{_KEA}: lease {_IP} has been allocated{_TERM}", "add"),
+    ("DHCP4_RELEASE ", rf"{_KEA}: address {_IP} was released", "release"),
+    ("DHCP6_LEASE_ALLOC", rf"{_KEA6}: lease for address {_IP} .{{0,80}}?allocated{_TERM}", "add"),
+    # MikroTik: "to" until version 6, "for" and the name from version 7 on
+    (
+        " deassigned ",
+        rf"(?P<interface>\S{{1,64}}) deassigned {_IP} (?:from|for|to) {_MAC}",
+        "release",
+    ),
+    (" assigned ", rf"(?P<interface>\S{{1,64}}) assigned {_IP} (?:to|for) {_MAC}{_CALLED}", "add"),
+)
+_FORMS = tuple((hint, re.compile(pattern), event) for hint, pattern, event in _PATTERNS)
+"""What a line contains, how it reads then, and what has happened."""
+
+_PAIR = re.compile(
+    r'\b(dhcp_msg|mac|ip|lease|hostname|interface)=(?:"([^"]{0,255})"|([^\s"]{1,255}))'
+)
+_FORTIGATE = {"ack": "add", "release": "release"}
+
+
+def _fortigate(line: str) -> Told | None:
+    pairs = {name: quoted or bare for name, quoted, bare in _PAIR.findall(line)}
+    event = _FORTIGATE.get(pairs.get("dhcp_msg", "").lower())
+    if event is None:
+        return None
+    term = pairs.get("lease", "")
+    parts = {
+        "ip": pairs.get("ip", ""),
+        "mac": pairs.get("mac", ""),
+        "name": pairs.get("hostname", ""),
+    }
+    parts["term"] = term if re.fullmatch(r"[0-9]{1,10}", term) else ""
+    parts["interface"] = pairs.get("interface", "")
+    if parts["name"] == "N/A":
+        parts["name"] = ""
+    return _told(parts, event)
+
+
+_WINDOWS = re.compile(
+    rf"(?:^|\s)(?P<id>1[0-8]),[^,]{{6,10}},[^,]{{6,10}},[^,]{{0,40}},{_IP},"
+    r"(?P<name>[^,\s]{0,255}),(?P<mac>[0-9A-Fa-f]{12})(?:,|$)"
+)
+_WINDOWS_EVENTS = {
+    "10": "add",
+    "11": "renew",
+    "12": "release",
+    "16": "release",
+    "17": "expire",
+    "18": "expire",
+}
+
+
+def _windows(line: str) -> Told | None:
+    """ID, date, time, description, address, host name, MAC without colons."""
+    found = _WINDOWS.search(line)
+    event = _WINDOWS_EVENTS.get(found["id"]) if found else None
+    return _told(found.groupdict(""), event) if found and event else None
