@@ -112,8 +112,34 @@ class Listen(Section):
     """Syslog, one message a datagram."""
     syslog_tcp: tuple[HostPort, ...] = ("0.0.0.0:5514",)
     """Syslog with octet counting or one message a line (RFC 6587)."""
+    syslog_tls: tuple[HostPort, ...] = ("0.0.0.0:6514",)
+    """Syslog over TLS (RFC 5425)."""
     receive_buffer: int = Field(default=32 << 20, ge=1 << 16)
     """Bytes of kernel buffer asked for, for each UDP socket."""
+    udp_sockets: int = Field(default=0, ge=0, le=16)
+    """Sockets that share each UDP port, each with a buffer of its own; 0: one a core, at most 4."""
+
+
+class Limits(Section):
+    """What one sender may take of what all share; a school that works never meets these."""
+
+    per_second: int = Field(default=50_000, ge=10)
+    """Datagrams that one sender may send a second, on average over a few seconds."""
+    senders: int = Field(default=4096, ge=16, le=1 << 16)
+    """Senders that are counted one by one; what more there are share the bounds of one sender."""
+
+
+class SyslogTls(Section):
+    """Certificates of syslog over TLS: PEM files, paths under the home."""
+
+    certificate: str = "tls/syslog.crt"
+    """The box's own, with its issuers; made at the first start if neither file is there."""
+    key: str = "tls/syslog.key"
+    """Its private key, without a password."""
+    client_ca: str = ""
+    """Who issues the senders' certificates; empty: senders are not asked for any."""
+    client_certificate: Literal["required", "optional"] = "required"
+    """With `client_ca`: whether a sender without certificate may send. A wrong one never may."""
 
 
 class SpoolSettings(Section):
@@ -196,6 +222,8 @@ class CollectorSettings(Section):
     sites: tuple[Site, ...] = Field(min_length=1)
     exporters: tuple[Exporter, ...] = ()
     listen: Listen = Listen()
+    limits: Limits = Limits()
+    syslog_tls: SyslogTls = SyslogTls()
     lease_files: tuple[LeaseFile, ...] = ()
     neighbours: tuple[Neighbours, ...] = ()
     uplinks: tuple[Uplink, ...] = ()

@@ -3,52 +3,49 @@
 from __future__ import annotations
 
 import ipaddress
-import threading
+import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from collector.receive.accounts import Account, Accounts
+from collector.receive.strangers import Strangers
 from collector.records import Clock
 from collector.settings import Exporter
 
 _CACHE = 1 << 16
-_STRANGERS = 1024
-"""Unknown senders that are listed one by one; more are only counted."""
 
-_Networks = list[tuple[int, dict[int, str]]]
-"""Prefix length in bits to shift away, and sites by what is left; longest prefix first."""
+_Networks = list[tuple[int, dict[int, "_Entry"]]]
+"""Prefix length in bits to shift away, and entries by what is left; longest prefix first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry of the settings."""
+
+    network: str
+    site: str
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A sender that may send: its address in canonical text, and its site."""
+    """A sender that may send: its address in canonical text, its site, and what it took so far."""
 
     address: str
     site: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Stranger:
-    """A sender that may not, for the list from which one is allowed."""
-
-    address: str
-    local_port: int
-    refused: int
-    first_ns: int
-    last_ns: int
+    account: Account = field(compare=False)
 
 
 class Admission:
     """Answers for every datagram; most often from a dict."""
 
-    def __init__(self, exporters: Iterable[Exporter], *, clock: Clock) -> None:
+    def __init__(self, exporters: Iterable[Exporter], accounts: Accounts, *, clock: Clock) -> None:
+        self._accounts = accounts
         self._clock = clock
         self._anywhere: dict[int, _Networks] = {}
         self._by_port: dict[int, dict[int, _Networks]] = {}
         self._cache: dict[tuple[str, int], Sender] = {}
-        self._lock = threading.Lock()
-        self._strangers: dict[tuple[str, int], Stranger] = {}
-        self.refused = 0
-        """Datagrams and connections of unknown senders."""
+        self._forgotten = 0
+        self.strangers = Strangers()
         for exporter in exporters:
             _add(self._table(exporter.port), exporter)
 
@@ -67,37 +64,24 @@ class Admission:
         sender = self._cache.get((host, local_port))
         if sender is not None:
             return sender
-        address = canonical(host)
-        number, version = int(address), address.version
-        site = _longest(self._by_port.get(local_port, self._anywhere), number, version)
-        if site is None:
-            self._refuse(str(address), local_port)
+        version, number = _number(host)
+        entry = _longest(self._by_port.get(local_port, self._anywhere), number, version)
+        if entry is None:
+            self.strangers.add(_text(version, number), local_port, self._clock())
             return None
-        if len(self._cache) >= _CACHE:
-            self._cache.clear()  # a wide network and many senders: begin again
-        sender = self._cache[host, local_port] = Sender(str(address), site)
-        return sender
+        return self._remember(host, local_port, _text(version, number), entry)
 
-    def strangers(self) -> list[Stranger]:
-        """Return the unknown senders seen, the most recent first."""
-        with self._lock:
-            return sorted(self._strangers.values(), key=lambda s: s.last_ns, reverse=True)
+    def _remember(self, host: str, local_port: int, address: str, entry: _Entry) -> Sender:
+        now = self._clock()
+        account = self._accounts.find(address, entry.site, entry.network, now)
+        if len(self._cache) >= _CACHE or self._forgotten != self._accounts.forgotten:
+            self._forgotten = self._accounts.forgotten
+            self._cache.clear()  # a wide network and many senders: begin again
+        sender = self._cache[host, local_port] = Sender(address, entry.site, account)
+        return sender
 
     def _table(self, port: int | None) -> dict[int, _Networks]:
         return self._anywhere if port is None else self._by_port.setdefault(port, {})
-
-    def _refuse(self, address: str, local_port: int) -> None:
-        now = self._clock()
-        with self._lock:
-            self.refused += 1
-            known = self._strangers.get((address, local_port))
-            if known:
-                known.refused += 1
-                known.last_ns = now
-            elif len(self._strangers) < _STRANGERS:
-                self._strangers[address, local_port] = Stranger(
-                    address=address, local_port=local_port, refused=1, first_ns=now, last_ns=now
-                )
 
 
 def canonical(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -107,17 +91,32 @@ def canonical(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return mapped or address
 
 
+def _number(host: str) -> tuple[int, int]:
+    """Return version and number of an address that a socket gave."""
+    if ":" not in host:
+        return 4, int.from_bytes(socket.inet_pton(socket.AF_INET, host), "big")
+    address = canonical(host)
+    return address.version, int(address)
+
+
+def _text(version: int, number: int) -> str:
+    if version == 4:
+        return socket.inet_ntop(socket.AF_INET, number.to_bytes(4, "big"))
+    return str(ipaddress.IPv6Address(number))
+
+
 def _add(table: dict[int, _Networks], exporter: Exporter) -> None:
     network = ipaddress.ip_network(exporter.address)
     shift = network.max_prefixlen - network.prefixlen
     networks = dict(table.setdefault(network.version, []))
-    networks.setdefault(shift, {})[int(network.network_address) >> shift] = exporter.site
-    table[network.version] = sorted(networks.items())
+    entry = _Entry(str(network), exporter.site)
+    networks.setdefault(shift, {})[int(network.network_address) >> shift] = entry
+    table[network.version] = sorted(networks.items(), key=lambda pair: pair[0])
 
 
-def _longest(table: dict[int, _Networks], number: int, version: int) -> str | None:
-    for shift, sites in table.get(version, ()):
-        site = sites.get(number >> shift)
-        if site is not None:
-            return site
+def _longest(table: dict[int, _Networks], number: int, version: int) -> _Entry | None:
+    for shift, entries in table.get(version, ()):
+        entry = entries.get(number >> shift)
+        if entry is not None:
+            return entry
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -15,19 +16,25 @@ from collector.control import ControlServer
 from collector.errors import CollectorError, SpoolFull
 from collector.metrics import SampledLog
 from collector.receive import sockets
+from collector.receive.accounts import Account, Accounts
 from collector.receive.admission import Admission
 from collector.receive.local import LocalDoor
 from collector.receive.losses import Losses, coverage
 from collector.receive.stream import StreamServer
-from collector.receive.udp import Parts, UdpSocket
+from collector.receive.udp import Parts, UdpPort
 from collector.records import Clock, CoverageEvent, FrameKind, moment
 from collector.settings import CollectorSettings
-from collector.spool import SpoolWriter
+from collector.spool import SpoolWriter, size_bytes
 
 WATCH_S = 1.0
 """Kernel drops are looked for so often."""
 COVERAGE_S = 10.0
 """Losses are written down so often, and at stopping."""
+
+MOST_SOCKETS = 4
+"""That share a port, when the settings do not say how many."""
+_SHOWN = 100
+"""Senders and strangers in the status."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +46,14 @@ class Receiver:
         self._settings = settings
         self._clock = clock
         self._run_folder = home / "run"
-        self._spool = SpoolWriter(home / "spool", settings.spool, clock=clock, fatal=self._fail)
+        self._spool_folder = home / "spool"
+        self._spool = SpoolWriter(self._spool_folder, settings.spool, clock=clock, fatal=self._fail)
         self._losses = Losses(self._spool.append, clock=clock)
+        self._accounts = Accounts(settings.limits, self._spool)
         self._parts = Parts(
             append=self._spool.append,
-            admission=Admission(settings.exporters, clock=clock),
+            admission=Admission(settings.exporters, self._accounts, clock=clock),
+            accounts=self._accounts,
             losses=self._losses,
             log=SampledLog(_log),
             clock=clock,
@@ -54,14 +64,14 @@ class Receiver:
             self._run_folder / "receive.sock",
             {**self._door.handlers(), "status": lambda _: self.status()},
         )
-        self._udp: list[UdpSocket] = []
+        self._udp: list[UdpPort] = []
         self._stream: StreamServer | None = None
         self._watcher = threading.Thread(target=self._watch, name="receive-watch", daemon=True)
         self._stopping = threading.Event()
         self._over = threading.Event()
         self._failure: CollectorError | None = None
         self._undo: list[Callable[[], None]] = []
-        self._started_ns = 0
+        self._started_ns = self._told_ns = 0
 
     def start(self) -> None:
         """Open the spool and every socket, and receive.
@@ -105,15 +115,18 @@ class Receiver:
                 "head": self._spool.head,
                 "durable": self._spool.durable,
                 "full": self._spool.full,
+                "waiting_bytes": self._spool.waiting_bytes,
+                "most_waiting_bytes": self._spool.most_bytes,
             },
             "udp": [each.status() for each in self._udp],
             "tcp": self._stream.status() if self._stream else {},
             "local": {"events": self._door.events, "frames": self._door.frames},
-            "refused": self._parts.admission.refused,
+            "refused": self._parts.admission.strangers.refused,
             "unknown_senders": [
                 {name: getattr(stranger, name) for name in stranger.__slots__}
-                for stranger in self._parts.admission.strangers()[:100]
+                for stranger in self._parts.admission.strangers.listed()[:_SHOWN]
             ],
+            "senders": [_shown(account) for account in self._busiest()],
         }
 
     def __enter__(self) -> Self:
@@ -167,12 +180,15 @@ class Receiver:
         tcp = [sockets.endpoint(text) for text in listen.syslog_tcp]
         udp += [(at, None) for at in _also([at for at, _ in udp], extra)]
         tcp += _also(tcp, extra)
-        self._undo.append(self._losses.flush)
+        self._undo.append(self._write_down)
         for at, kind in udp:
             opened = sockets.open_udp(
-                at, buffer_bytes=listen.receive_buffer, beside=[other for other, _ in udp]
+                at,
+                count=listen.udp_sockets or min(os.cpu_count() or 1, MOST_SOCKETS),
+                buffer_bytes=listen.receive_buffer,
+                beside=[other for other, _ in udp],
             )
-            each = UdpSocket(opened, kind, self._sites_at(opened), self._parts)
+            each = UdpPort(opened, kind, self._sites_at(opened[0]), self._parts)
             self._udp.append(each)
             self._undo.append(each.stop)
         self._stream = StreamServer(self._parts)
@@ -191,7 +207,7 @@ class Receiver:
 
     def _tell_restart(self) -> None:
         """Write down, for every site, since when nobody listened, and what the spool lost."""
-        self._started_ns = now = self._clock()
+        self._started_ns = self._told_ns = now = self._clock()
         repaired = self._spool.repaired
         if repaired:
             _log.warning("%s", repaired)
@@ -220,6 +236,11 @@ class Receiver:
         except SpoolFull as error:
             self._parts.log.warn("disk full", str(error))
 
+    def _busiest(self) -> list[Account]:
+        """Return those senders first of whom something was refused, then those that sent most."""
+        listed = self._accounts.listed()
+        return sorted(listed, key=lambda a: (-a.refused, -a.bytes))[:_SHOWN]
+
     def _watch(self) -> None:
         """Look for kernel drops and write down losses, until stopped."""
         due = WATCH_S
@@ -227,13 +248,30 @@ class Receiver:
             try:
                 for each in self._udp:
                     each.count_drops()
+                self._review()
                 due += WATCH_S
                 if due >= COVERAGE_S:
                     due = 0.0
-                    self._losses.flush()
+                    self._write_down()
             except CollectorError as error:
                 self._fail(error)
                 return
+
+    def _review(self) -> None:
+        """Find out who holds too much of the spool's disk."""
+        disk = os.statvfs(self._spool_folder)
+        self._accounts.review(
+            spool_bytes=size_bytes(self._spool_folder),
+            disk_bytes=disk.f_bavail * disk.f_frsize - self._settings.spool.least_free_bytes,
+            mark_bytes=self._settings.spool.mark_bytes,
+        )
+
+    def _write_down(self) -> None:
+        """Turn all that was refused or lost since the last time into coverage."""
+        since, self._told_ns = self._told_ns, self._clock()
+        self._accounts.write_down(self._losses, since)
+        self._parts.admission.strangers.write_down(self._losses, self._settings.sites)
+        self._losses.flush()
 
     def _fail(self, error: CollectorError) -> None:
         """Remember the first failure and wake up whoever waits: the process is to end."""
@@ -247,3 +285,9 @@ def _also(known: list[sockets.Endpoint], ports: list[int]) -> list[sockets.Endpo
     """Return the endpoints to open for single exporters, on every address we listen on."""
     hosts = sorted({host for host, _ in known})
     return [(host, port) for host in hosts for port in ports if (host, port) not in known]
+
+
+def _shown(account: Account) -> dict[str, object]:
+    """Return what the status tells of a sender."""
+    names = ("name", "site", "datagrams", "bytes", "fast", "crowded", "hoarded", "heard_ns")
+    return {name: getattr(account, name) for name in names}

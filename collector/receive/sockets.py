@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from collector.errors import CollectorError
+from collector.receive import steering
 
 # <asm-generic/socket.h>; Python 3.11 names none of these.
 SO_RCVBUFFORCE = 33
@@ -18,11 +19,8 @@ SO_TIMESTAMPNS = 35
 SO_RXQ_OVFL = 40
 SO_MEMINFO = 55
 _MEMINFO = struct.Struct("@9I")
-_TIMEVAL = struct.Struct("@qq")
 _MOST_BUFFER = (1 << 30) - 1
 """The kernel doubles what is asked for, in 31 bits."""
-WAKE_S = 0.25
-"""A blocking receive looks up so often, to see whether it should stop."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,29 +39,64 @@ def shown(address: Endpoint) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def open_udp(at: Endpoint, *, buffer_bytes: int, beside: Iterable[Endpoint]) -> socket.socket:
-    """Return a bound, blocking UDP socket that wakes up every WAKE_S.
+def open_udp(
+    at: Endpoint, *, count: int, buffer_bytes: int, beside: Iterable[Endpoint]
+) -> list[socket.socket]:
+    """Return bound, non-blocking UDP sockets that share one port.
 
     Args:
         at: Where.
-        buffer_bytes: Kernel buffer asked for; what was got is logged when it is less.
+        count: How many (SO_REUSEPORT); each sender's datagrams come to one of them.
+        buffer_bytes: Kernel buffer asked for, each; what was got is logged when it is less.
         beside: All endpoints of this kind, for IPv6 that has an IPv4 wildcard beside it.
 
     Raises:
         CollectorError: the port is taken or may not be opened.
     """
+    found: list[socket.socket] = []
+    try:
+        # Alone first: sockets that share a port would let a second box of the same user in too.
+        with _opening("udp", at, socket.SOCK_DGRAM, beside) as alone:
+            alone.bind(at)
+            at = (at[0], alone.getsockname()[1])
+            alone.close()
+        for _ in range(count):
+            found.append(_open_one(at, buffer_bytes, beside, shared=count > 1))
+            buffer_bytes = min(buffer_bytes, buffer_got(found[0]))  # said once if it is less
+        if count > 1:
+            _steer(found, at)
+    except BaseException:
+        for each in found:
+            each.close()
+        raise
+    return found
+
+
+def _open_one(
+    at: Endpoint, buffer_bytes: int, beside: Iterable[Endpoint], *, shared: bool
+) -> socket.socket:
     with _opening("udp", at, socket.SOCK_DGRAM, beside) as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
         opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         opened.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-        seconds, fraction = divmod(WAKE_S, 1)
-        opened.setsockopt(
-            socket.SOL_SOCKET,
-            socket.SO_RCVTIMEO,
-            _TIMEVAL.pack(int(seconds), int(fraction * 1_000_000)),
-        )
         _ask_buffer(opened, at, buffer_bytes)
         opened.bind(at)
+        opened.setblocking(False)
         return opened
+
+
+def _steer(found: list[socket.socket], at: Endpoint) -> None:
+    try:
+        steering.steer(found[0], len(found))
+    except OSError as error:
+        _log.warning(
+            "udp %s: one socket instead of %d: the kernel does not keep senders apart: %s",
+            shown(at),
+            len(found),
+            error.strerror,
+        )
+        while len(found) > 1:
+            found.pop().close()
 
 
 def open_tcp(at: Endpoint, *, beside: Iterable[Endpoint]) -> socket.socket:

@@ -1,4 +1,9 @@
-"""Datagrams off one socket: a blocking loop in a thread of its own, which waits for nothing else.
+"""Datagrams off one port: a loop in a thread of its own, which waits for nothing else.
+
+Several sockets share the port, each with a buffer of its own in the kernel, which brings all of one
+sender's datagrams to one of them: what an exporter sends stays in order. One loop takes from them
+in turn, so that what floods one of them takes no turn of the others. A thread for each was
+measured: no faster, for only one of them runs Python at a time.
 
 The site and the canonical address come from a dict, the frame goes to memory. The disk, decoding
 and whatever takes time are others' work.
@@ -8,23 +13,29 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import select
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from collector.errors import CollectorError, SpoolFull
 from collector.metrics import SampledLog
 from collector.receive import sockets
+from collector.receive.accounts import Accounts
 from collector.receive.admission import Admission, Sender
 from collector.receive.losses import Losses, What
 from collector.records import Clock, Frame, FrameKind
+from collector.spool import Draft
 
 LARGEST = 65535
+TURN = 256
+"""Datagrams taken from one socket before the next one has its turn."""
 DRAIN_S = 2.0
-"""At stopping, what lies in the kernel's buffer is taken for so long."""
+"""At stopping, what lies in the kernel's buffers is taken for so long."""
 BUSY_S = 0.1
 """Datagrams that come closer to one another are taken in handfuls."""
 REST_S = 0.02
@@ -40,40 +51,61 @@ _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_COUNT.size)
 class Parts:
     """What every receiving thread is given."""
 
-    append: Callable[[Frame], int]
+    append: Callable[[Frame | Draft], int]
     admission: Admission
+    accounts: Accounts
     losses: Losses
     log: SampledLog
     clock: Clock
     failed: Callable[[CollectorError], None]
 
 
-class UdpSocket:
-    """Receives on one UDP socket, from start to stop.
+@dataclass(slots=True, eq=False)
+class _Socket:
+    """One of the sockets of a port, and the kernel's count of what it dropped there."""
+
+    opened: socket.socket
+    seen: int = 0
+    """As told with the newest datagram."""
+    told: int = 0
+    """As written down."""
+
+
+class UdpPort:
+    """Receives on the UDP sockets of one port, from start to stop.
 
     The counts are of the loop's thread; others read them.
     """
 
     def __init__(
-        self, opened: socket.socket, kind: FrameKind | None, sites: list[str], parts: Parts
+        self,
+        opened: Sequence[socket.socket],
+        kind: FrameKind | None,
+        sites: list[str],
+        parts: Parts,
     ) -> None:
         self.datagrams = 0
         self.bytes = 0
         self.refused = 0
+        """Of unknown senders."""
+        self.limited = 0
+        """Past the bounds of one sender."""
         self.not_stored = 0
         self.kernel_drops = 0
-        """Dropped by the kernel since the start, past 32 bits too."""
-        self._socket = opened
+        """Dropped by the kernel since the start, past 32 bits too, at all sockets together."""
+        self._sockets = [_Socket(each) for each in opened]
         self._kind = kind
-        self._port: int = opened.getsockname()[1]
+        self._port: int = opened[0].getsockname()[1]
         self._sites = sites
         self._parts = parts
-        self._drops_seen = 0
-        self._drops_told = 0
         self._drops_since = parts.clock()
         self._stopping = False
         self._woke = 0.0
-        self._roomy = sockets.buffer_got(opened) >= ROOMY_BYTES
+        self._roomy = min(sockets.buffer_got(each) for each in opened) >= ROOMY_BYTES
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._buffer = bytearray(LARGEST + 1)
+        self._view = memoryview(self._buffer)
+        self._draft = Draft(kind=kind or FrameKind.FLOW, local_port=self._port)
         self._thread = threading.Thread(
             target=self._run, name=f"udp-{self.address[1]}", daemon=True
         )
@@ -81,7 +113,7 @@ class UdpSocket:
     @property
     def address(self) -> sockets.Endpoint:
         """Where it is bound."""
-        host, port = self._socket.getsockname()[:2]
+        host, port = self._sockets[0].opened.getsockname()[:2]
         return host, port
 
     def start(self) -> None:
@@ -91,10 +123,7 @@ class UdpSocket:
     def finish(self) -> None:
         """Take what the kernel still holds and then end; returns at once."""
         self._stopping = True
-        with contextlib.suppress(
-            OSError
-        ):  # it says "not connected", and wakes the loop all the same
-            self._socket.shutdown(socket.SHUT_RD)
+        os.eventfd_write(self._wake, 1)
 
     def stop(self) -> None:
         """Finish, wait for it, and close."""
@@ -102,33 +131,34 @@ class UdpSocket:
         if self._thread.is_alive():
             self._thread.join()
         self.count_drops()
-        self._socket.close()
+        os.close(self._wake)
+        for each in self._sockets:
+            each.opened.close()
 
     def status(self) -> dict[str, object]:
-        """Return the counts of this socket."""
+        """Return the counts of this port."""
         return {
             "socket": f"udp {sockets.shown(self.address)}",
-            "buffer_bytes": sockets.buffer_got(self._socket),
+            "sockets": len(self._sockets),
+            "buffer_bytes": sum(sockets.buffer_got(each.opened) for each in self._sockets),
             "datagrams": self.datagrams,
             "bytes": self.bytes,
             "kernel_drops": self.kernel_drops,
             "refused": self.refused,
+            "limited": self.limited,
             "not_stored": self.not_stored,
         }
 
     def count_drops(self) -> None:
-        """Turn the kernel's counter into coverage: what it dropped since the last time.
+        """Turn the kernel's counters into coverage: what it dropped since the last time.
 
         Called by one thread at a time; the counter in memory serves where the kernel tells only
         with a datagram.
         """
-        told = sockets.kernel_drops(self._socket)
-        now = self._drops_seen if told is None else told
-        lost = (now - self._drops_told) & 0xFFFFFFFF  # it wraps
+        lost = sum(_dropped(each) for each in self._sockets)
         since, self._drops_since = self._drops_since, self._parts.clock()
-        if not lost or lost >= 1 << 31:  # the two ways of reading may be a step apart
+        if not lost:
             return
-        self._drops_told = now
         self.kernel_drops += lost
         here = sockets.shown(self.address)
         shared = "" if len(self._sites) == 1 else ", shared by several sites: whose is unknown"
@@ -154,49 +184,52 @@ class UdpSocket:
             self._parts.failed(CollectorError(f"udp {sockets.shown(self.address)}: {error}"))
 
     def _receive(self) -> None:
-        buffer = bytearray(LARGEST + 1)
-        view = memoryview(buffer)
-        into = [buffer]
-        receive = self._socket.recvmsg_into
         deadline = math.inf
-        flags = 0
-        while time.monotonic() < deadline:
+        with contextlib.closing(select.epoll()) as poll:
+            poll.register(self._wake, select.EPOLLIN)
+            waiting = {each.opened.fileno(): each for each in self._sockets}
+            for number in waiting:
+                poll.register(number, select.EPOLLIN)
+            full = False
+            while time.monotonic() < deadline:
+                ready = poll.poll()
+                if self._stopping:
+                    deadline = min(deadline, time.monotonic() + DRAIN_S)
+                elif not full:
+                    self._rest()
+                taken = [self._drain(waiting[n]) for n, _ in ready if n in waiting]
+                full = max(taken, default=0) == TURN
+                if self._stopping and not any(taken):
+                    return
+
+    def _drain(self, each: _Socket) -> int:
+        """Take what a socket holds, at most a turn's worth; return how many there were."""
+        receive, into, view = each.opened.recvmsg_into, [self._buffer], self._view
+        for taken in range(TURN):
             try:
-                size, told, _, sender = receive(into, _ANCILLARY, flags)
-            except BlockingIOError:  # all is taken, or it woke up with nothing there
-                size, told, sender = 0, [], None
-            if sender:
-                self._take(view[:size], told, sender)
-                flags = flags or self._rest()
-            elif self._stopping and not flags:
-                return
+                size, told, _, sender = receive(into, _ANCILLARY)
+            except BlockingIOError:
+                return taken
+            admitted = self._parts.admission.admit(sender[0], self._port)
+            if admitted is None:
+                self.refused += 1
+            elif self._parts.accounts.admit(admitted.account, size):
+                self._store(bytes(view[:size]), self._time(told, each), sender[1], admitted)
             else:
-                flags = 0
-            if self._stopping and deadline == math.inf:
-                deadline = time.monotonic() + DRAIN_S
+                self.limited += 1
+        return TURN
 
-    def _take(
-        self, payload: memoryview, told: list[tuple[int, int, bytes]], sender: tuple[str, int]
-    ) -> None:
-        admitted = self._parts.admission.admit(sender[0], self._port)
-        if admitted is None:
-            self.refused += 1
-        else:
-            self._store(bytes(payload), self._time(told), sender[1], admitted)
-
-    def _rest(self) -> int:
-        """Let datagrams gather where they come fast; return the flags to take them all with.
+    def _rest(self) -> None:
+        """Let datagrams gather where they come fast.
 
         Waking up costs more than a datagram does. The kernel holds and stamps them meanwhile; a
         small buffer could run over, so there nothing rests.
         """
         since, self._woke = self._woke, time.monotonic()
-        if self._woke - since > BUSY_S or not self._roomy:
-            return 0
-        time.sleep(REST_S)
-        return socket.MSG_DONTWAIT
+        if self._roomy and self._woke - since <= BUSY_S:
+            time.sleep(REST_S)
 
-    def _time(self, told: list[tuple[int, int, bytes]]) -> int:
+    def _time(self, told: list[tuple[int, int, bytes]], each: _Socket) -> int:
         """Return the kernel's receive time; note its drop counter, which comes with it."""
         received = 0
         for _, kind, data in told:
@@ -204,29 +237,38 @@ class UdpSocket:
                 seconds, rest = _TIMESPEC.unpack(data)
                 received = seconds * 1_000_000_000 + rest
             elif kind == sockets.SO_RXQ_OVFL:
-                (self._drops_seen,) = _COUNT.unpack(data)
+                (each.seen,) = _COUNT.unpack(data)
         return received or self._parts.clock()
 
     def _store(self, payload: bytes, received_ns: int, port: int, sender: Sender) -> None:
         self.datagrams += 1
         self.bytes += len(payload)
-        frame = Frame(
-            kind=self._kind or _kind_of(payload),
-            site=sender.site,
-            received_ns=received_ns,
-            wire_ns=received_ns,
-            address=sender.address,
-            port=port,
-            local_port=self._port,
-            payload=payload,
-        )
+        sender.account.heard_ns = received_ns
+        draft = self._draft
+        draft.kind = self._kind or _kind_of(payload)
+        draft.site = sender.site
+        draft.address = sender.address
+        draft.port = port
+        draft.received_ns = draft.wire_ns = received_ns
+        draft.payload = payload
         try:
-            self._parts.append(frame)
+            self._parts.append(draft)
         except SpoolFull as error:
             self.not_stored += 1
             what = What(site=sender.site, kind="disk-full", source=sender.address, unit="datagrams")
             self._parts.losses.add(what, 1)
             self._parts.log.warn("disk full", f"datagrams are refused: {error}")
+
+
+def _dropped(each: _Socket) -> int:
+    """Return what the kernel dropped at a socket since the last time."""
+    told = sockets.kernel_drops(each.opened)
+    now = each.seen if told is None else told
+    lost = (now - each.told) & 0xFFFFFFFF  # it wraps
+    if lost >= 1 << 31:  # the two ways of reading may be a step apart
+        return 0
+    each.told = now
+    return lost
 
 
 def _kind_of(payload: bytes) -> FrameKind:

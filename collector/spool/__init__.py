@@ -9,12 +9,13 @@ One process writes (SpoolWriter); others read what is durable (SpoolReader), whi
 the file `durable` tell them, and take away whole files (release). Frame numbers only ever rise.
 """
 
-from collector.spool.layout import durable_number, first_position, release, size_bytes
+from collector.spool.layout import Draft, durable_number, first_position, release, size_bytes
 from collector.spool.reader import SpoolReader
 from collector.spool.recover import Repair
 from collector.spool.writer import SpoolWriter
 
 __all__ = [
+    "Draft",
     "Repair",
     "SpoolReader",
     "SpoolWriter",

@@ -18,7 +18,7 @@ from collector.settings import SpoolSettings
 from collector.spool import layout
 from collector.spool.recover import Repair, examine
 
-MAX_WAITING_BYTES = 64 << 20
+MAX_WAITING_BYTES = 96 << 20
 """Frames held in memory while the disk is slow; past it frames are refused."""
 _SPACE_CHECK_S = 1.0
 
@@ -40,6 +40,8 @@ class SpoolWriter:
     ) -> None:
         self.repaired: Repair | None = None
         self.last_ns = 0
+        self.emptied = 0
+        """How often all that waited was taken to the disk."""
         self._folder = folder
         self._settings = settings
         self._clock = clock
@@ -77,6 +79,16 @@ class SpoolWriter:
         """Whether frames are refused for want of disk space."""
         return self._full
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes in memory that wait for the disk."""
+        return self._pending_bytes
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes that may wait for the disk; past it frames are refused."""
+        return MAX_WAITING_BYTES
+
     def open(self) -> None:
         """Lock, repair what a crash left, and start the commit thread.
 
@@ -97,8 +109,8 @@ class SpoolWriter:
             raise
         self._thread.start()
 
-    def append(self, frame: Frame) -> int:
-        """Take a frame and return its number; it is durable within `commit_ms` or so.
+    def append(self, frame: Frame | layout.Draft) -> int:
+        """Take a copy of a frame and return its number; it is durable within `commit_ms` or so.
 
         Raises:
             SpoolFull: too little disk space, or the disk is too slow; the frame was not taken.
@@ -213,6 +225,7 @@ class SpoolWriter:
         with self._lock:
             frames, self._pending = self._pending, []
             self._pending_bytes = 0
+            self.emptied += 1
             head = self._head
         if not frames:
             return

@@ -162,6 +162,7 @@ def loopback_settings(ports: Mapping[str, int], *, part_s: float = 1.0, more: st
 flows = ["127.0.0.1:{ports["flows"]}"]
 syslog_udp = ["127.0.0.1:{ports["syslog"]}"]
 syslog_tcp = ["127.0.0.1:{ports["syslog"]}"]
+syslog_tls = []
 
 [sign_in]
 host = "127.0.0.1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,15 @@ from collector.spool import SpoolReader
 SITE = "school-a"
 
 
+@dataclass
+class StillQueue:
+    """A queue to the disk that is as full as a test says."""
+
+    waiting_bytes: int = 0
+    most_bytes: int = 1 << 30
+    emptied: int = 0
+
+
 def settings(**changes: Any) -> CollectorSettings:
     """Return settings of one site that takes everything from loopback."""
     values: dict[str, Any] = {
@@ -25,7 +35,10 @@ def settings(**changes: Any) -> CollectorSettings:
             Exporter(address="::1", site=SITE),
         ),
         "listen": Listen(
-            flows=("127.0.0.1:0",), syslog_udp=("127.0.0.1:0",), syslog_tcp=("127.0.0.1:0",)
+            flows=("127.0.0.1:0",),
+            syslog_udp=("127.0.0.1:0",),
+            syslog_tcp=("127.0.0.1:0",),
+            syslog_tls=(),
         ),
         "spool": SpoolSettings(commit_ms=5, least_free_bytes=0),
     }

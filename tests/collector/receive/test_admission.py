@@ -8,14 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.receive import admission
+from collector.receive import admission, strangers
+from collector.receive.accounts import Accounts
 from collector.receive.admission import Admission, canonical
-from collector.settings import Exporter
+from collector.settings import Exporter, Limits
+from tests.collector.receive.home import StillQueue
 
 
 def _admission(*exporters: tuple[str, str, int | None]) -> Admission:
     return Admission(
         [Exporter(address=address, site=site, port=port) for address, site, port in exporters],
+        Accounts(Limits(), StillQueue()),
         clock=lambda: 7,
     )
 
@@ -70,13 +73,13 @@ def test_an_ipv4_sender_on_an_ipv6_socket_is_matched_as_ipv4() -> None:
 
 
 def test_strangers_are_counted_and_listed_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "_STRANGERS", 10)
+    monkeypatch.setattr(strangers, "_LISTED", 10)
     admitting = _admission(("192.0.2.1", "a", None))
     for _ in range(2):
         for n in range(50):
             assert admitting.admit(f"198.51.100.{n}", 2055) is None
-    listed = admitting.strangers()
-    assert admitting.refused == 100
+    listed = admitting.strangers.listed()
+    assert admitting.strangers.refused == 100
     assert len(listed) == 10
     assert {each.refused for each in listed} == {2}
     assert {(each.local_port, each.first_ns) for each in listed} == {(2055, 7)}

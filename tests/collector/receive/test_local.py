@@ -230,6 +230,6 @@ def test_status_is_told_over_the_socket(tmp_path: Path) -> None:
     with receiver(tmp_path) as running:
         _ask(tmp_path, do="event", kind="session", event=_event())
         told = _ask(tmp_path, do="status")
-        assert told["spool"] == {"head": 2, "durable": 2, "full": False}
+        assert told["spool"].items() >= {"head": 2, "durable": 2, "full": False}.items()
         assert told["local"] == {"events": 1, "frames": 0}
         assert {**told, "started_ns": 0} == {**running.status(), "started_ns": 0}

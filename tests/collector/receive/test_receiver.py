@@ -46,7 +46,7 @@ def _taken(kind: socket.SocketKind) -> Iterator[int]:
 def test_a_busy_port_is_one_clear_line(tmp_path: Path, name: str) -> None:
     kind = socket.SOCK_STREAM if name == "syslog_tcp" else socket.SOCK_DGRAM
     with _taken(kind) as port:
-        nowhere = Listen(flows=(), syslog_udp=(), syslog_tcp=())
+        nowhere = Listen(flows=(), syslog_udp=(), syslog_tcp=(), syslog_tls=())
         listen = nowhere.model_copy(update={name: (f"127.0.0.1:{port}",)})
         running = receiver(tmp_path, listen=listen)
         with pytest.raises(CollectorError) as caught:
@@ -61,7 +61,7 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path, name: str) -> None:
 
 
 def test_an_address_that_is_not_here_is_one_clear_line(tmp_path: Path) -> None:
-    listen = Listen(flows=("192.0.2.123:2055",), syslog_udp=(), syslog_tcp=())
+    listen = Listen(flows=("192.0.2.123:2055",), syslog_udp=(), syslog_tcp=(), syslog_tls=())
     with pytest.raises(CollectorError, match=r"192\.0\.2\.123:2055: .*; this machine has no such"):
         receiver(tmp_path, listen=listen).start()
 

@@ -111,7 +111,7 @@ def test_an_exporters_own_port_tells_its_site_and_takes_flows_and_syslog(tmp_pat
 
 
 def test_ipv6_and_ipv4_come_through_one_wildcard(tmp_path: Path) -> None:
-    listen = Listen(flows=("[::]:0",), syslog_udp=(), syslog_tcp=())
+    listen = Listen(flows=("[::]:0",), syslog_udp=(), syslog_tcp=(), syslog_tls=())
     with receiver(tmp_path, listen=listen) as running:
         (port,) = udp_ports(running)
         send(port, b"six", host="::1")
@@ -125,7 +125,9 @@ def test_ipv6_and_ipv4_come_through_one_wildcard(tmp_path: Path) -> None:
 
 def test_ipv6_and_ipv4_wildcards_share_a_port(tmp_path: Path) -> None:
     port = _free_port()
-    listen = Listen(flows=(f"0.0.0.0:{port}", f"[::]:{port}"), syslog_udp=(), syslog_tcp=())
+    listen = Listen(
+        flows=(f"0.0.0.0:{port}", f"[::]:{port}"), syslog_udp=(), syslog_tcp=(), syslog_tls=()
+    )
     with receiver(tmp_path, listen=listen) as running:
         send(port, b"six", host="::1")
         send(port, b"four")
@@ -140,22 +142,23 @@ def test_what_the_kernel_drops_is_written_down(
     monkeypatch.setattr(receiving, "COVERAGE_S", 0.05)
     real = sockets.open_udp
 
-    def small(at: sockets.Endpoint, *, buffer_bytes: int, beside: Any) -> socket.socket:
-        opened = real(at, buffer_bytes=buffer_bytes, beside=beside)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-        return opened
+    def small(at: sockets.Endpoint, **more: Any) -> list[socket.socket]:
+        found = real(at, **more)
+        for opened in found:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        return found
 
     monkeypatch.setattr(sockets, "open_udp", small)
-    real_store = udp.UdpSocket._store
+    real_store = udp.UdpPort._store
     first: list[bytes] = []
 
-    def slow(self: udp.UdpSocket, payload: bytes, *rest: Any) -> None:
+    def slow(self: udp.UdpPort, payload: bytes, *rest: Any) -> None:
         if not first:
             first.append(payload)
             time.sleep(0.5)
         real_store(self, payload, *rest)
 
-    monkeypatch.setattr(udp.UdpSocket, "_store", slow)
+    monkeypatch.setattr(udp.UdpPort, "_store", slow)
     with receiver(tmp_path) as running:
         port = udp_ports(running)[0]
         send(port, b"begin")
@@ -191,18 +194,19 @@ def test_the_kernels_counter_may_wrap(
     parts = udp.Parts(
         append=lambda _: 0,
         admission=None,  # type: ignore[arg-type]
+        accounts=None,  # type: ignore[arg-type]
         losses=Sums(),  # type: ignore[arg-type]
         log=Quiet(),  # type: ignore[arg-type]
         clock=clock,
         failed=lambda _: None,
     )
-    opened = sockets.open_udp(("127.0.0.1", 0), buffer_bytes=65536, beside=[])
-    each = udp.UdpSocket(opened, FrameKind.FLOW, [SITE], parts)
-    each._drops_told = before
+    opened = sockets.open_udp(("127.0.0.1", 0), count=1, buffer_bytes=65536, beside=[])
+    each = udp.UdpPort(opened, FrameKind.FLOW, [SITE], parts)
+    each._sockets[0].told = before
     monkeypatch.setattr(sockets, "kernel_drops", lambda _: now)
     each.count_drops()
     each.count_drops()
-    opened.close()
+    opened[0].close()
     assert told == ([lost] if lost else [])
     assert each.kernel_drops == lost
 
@@ -240,8 +244,10 @@ def test_the_buffer_got_is_said_with_the_knob_when_it_is_small(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sockets, "SO_RCVBUFFORCE", 0xFFFF)  # as without CAP_NET_ADMIN
-    with sockets.open_udp(("127.0.0.1", 0), buffer_bytes=1 << 29, beside=[]) as opened:
-        got = sockets.buffer_got(opened)
+    opened = sockets.open_udp(("127.0.0.1", 0), count=3, buffer_bytes=1 << 29, beside=[])
+    got = sockets.buffer_got(opened[0])
+    for each in opened:
+        each.close()
     (record,) = caplog.records
     assert f"got {got};" in record.message
     assert f"sysctl -w net.core.rmem_max={1 << 29}" in record.message
