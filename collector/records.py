@@ -50,6 +50,8 @@ class FrameKind(IntEnum):
     """A `CoverageEvent` as JSON."""
     LEASE = 6
     """A `LeaseEvent` as JSON."""
+    CONNTRACK = 7
+    """Netlink messages of the kernel's connection tracking, some one after another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +242,10 @@ class AuditEvent(_Event):
     target: str = ""
     address: str = ""
     """Where the person sat."""
+
+
+PULSE = "pulse"
+"""Kind of a coverage event that is no row: it lets time pass while nobody sends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

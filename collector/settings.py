@@ -183,6 +183,17 @@ class LeaseFile(Section):
     """What the log calls the server, for instance its address."""
 
 
+class Conntrack(Section):
+    """Connections of this machine's kernel, where it is the gateway; it needs CAP_NET_ADMIN."""
+
+    enabled: bool = False
+    """Listen to them."""
+    site: SiteId | None = None
+    """The site that they belong to; may be left out where there is only one."""
+    receive_buffer: int = Field(default=32 << 20, ge=1 << 12)
+    """Bytes of kernel buffer asked for: a message about a connection takes about one KiB there."""
+
+
 class Neighbours(Section):
     """An interface whose ARP and ND table this machine's kernel keeps."""
 
@@ -224,6 +235,7 @@ class CollectorSettings(Section):
     listen: Listen = Listen()
     limits: Limits = Limits()
     syslog_tls: SyslogTls = SyslogTls()
+    conntrack: Conntrack = Conntrack()
     lease_files: tuple[LeaseFile, ...] = ()
     neighbours: tuple[Neighbours, ...] = ()
     uplinks: tuple[Uplink, ...] = ()
@@ -300,6 +312,15 @@ def check_sites(settings: CollectorSettings) -> None:
             if each.site not in known:
                 near = _nearest(each.site, known)
                 raise SettingsError(f"{name}: one is of site {each.site!r}{near}")
+    _check_conntrack(settings.conntrack, known)
+
+
+def _check_conntrack(conntrack: Conntrack, known: set[str]) -> None:
+    if conntrack.enabled and conntrack.site is None and len(known) > 1:
+        raise SettingsError("conntrack: site is not set", hint=f"one of {', '.join(sorted(known))}")
+    if conntrack.site is not None and conntrack.site not in known:
+        near = _nearest(conntrack.site, known)
+        raise SettingsError(f"conntrack: there is no site {conntrack.site!r}{near}")
 
 
 def _merge(into: dict[str, Any], document: dict[str, Any]) -> None:
