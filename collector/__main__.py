@@ -6,7 +6,9 @@ Parts are built in the order of their dependencies, started in that order, and s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
+import json
 import logging
 import signal
 import sys
@@ -18,10 +20,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from collector import control
 from collector import settings as settings_file
 from collector.control import ControlServer
 from collector.errors import CollectorError
-from collector.records import Clock
+from collector.records import PULSE, Clock, CoverageEvent, moment
 from collector.settings import CollectorSettings
 from collector.spool import SpoolReader, durable_number, first_position
 
@@ -34,6 +37,9 @@ GATHER_S = 0.5
 """Frames gather so long before they are decoded: a batch of a thousand datagrams costs half of what
 ten of a hundred cost."""
 REQUEST_S = 600.0
+LOOK_S = 20.0
+PULSE_S = 30.0
+"""While nobody sends, time passes so often for the log."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 Ready = Callable[[], None]
@@ -73,13 +79,16 @@ def seal(
     pipeline.start(first_position(home / "spool"))
     reader = SpoolReader(home / "spool", pipeline.position)
     requests = _Requests(home / "spool")
-    with ControlServer(home / "run" / "seal.sock", requests.handlers(pipeline)):
+    pulse = _Pulse(home / "run" / "receive.sock", clock)
+    with ControlServer(home / "run" / "seal.sock", requests.handlers(pipeline, clock)):
         ready()
         while not stop.is_set():
             frames = reader.read(READ_BYTES)
             pipeline.feed(frames)
             requests.serve(pipeline.position)
             pipeline.tick(idle=not frames)
+            if not frames:
+                pulse.beat(pipeline)
             if sum(len(frame.payload) for frame in frames) < READ_BYTES // 2:
                 stop.wait(GATHER_S)
         while frames := reader.read(READ_BYTES):
@@ -98,6 +107,34 @@ def _spare_the_collector() -> None:
     sys.setswitchinterval(0.02)
 
 
+class _Pulse:
+    """Lets time pass for a site where nobody sends any more.
+
+    Silence hangs on the frames alone, so that a restart tells the same of it; when everybody is
+    silent there are none. Then the box asks its own receiver for one.
+    """
+
+    def __init__(self, door: Path, clock: Clock) -> None:
+        self._door = door
+        self._clock = clock
+        self._beaten = -PULSE_S
+
+    def beat(self, pipeline: Pipeline) -> None:
+        """Send a frame that tells nothing to each site where somebody should have been heard."""
+        now = time.monotonic()
+        if now - self._beaten < PULSE_S:
+            return
+        self._beaten = now
+        now_us = self._clock() // 1000
+        for line in pipeline.lines():
+            if line.sources.due_us <= now_us:
+                event = CoverageEvent(time=moment(now_us), site=line.site, kind=PULSE)
+                request = {"do": "event", "kind": "coverage", "event": json.loads(event.to_json())}
+                # Without a receiver nobody is heard, and that is told when it starts.
+                with contextlib.suppress(CollectorError):
+                    control.ask(self._door, request, timeout=5.0)
+
+
 class _Requests:
     """What the control socket asks for, done by the main loop once it has caught up."""
 
@@ -105,12 +142,15 @@ class _Requests:
         self._spool = spool
         self._waiting: deque[tuple[int, Callable[[], None], Future[None]]] = deque()
 
-    def handlers(self, pipeline: Pipeline) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+    def handlers(
+        self, pipeline: Pipeline, clock: Clock
+    ) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
         """Return what the socket answers to."""
         return {
             "status": lambda _: pipeline.status(),
             "seal": lambda _: self._ask(pipeline.seal_now),
             "flush": lambda _: self._ask(pipeline.flush),
+            "sources": lambda _: self._look(pipeline, clock),
         }
 
     def serve(self, position: int) -> None:
@@ -123,6 +163,23 @@ class _Requests:
                 done.set_exception(error)
                 raise
             done.set_result(None)
+
+    def _look(self, pipeline: Pipeline, clock: Clock) -> dict[str, Any]:
+        """Return what is known of everyone who sends, as soon as the main loop comes round."""
+        found: dict[str, Any] = {"sources": [], "kernel": []}
+        done: Future[None] = Future()
+
+        def look() -> None:
+            for line in pipeline.lines():
+                for kind, told in line.told(clock() // 1000).items():
+                    found[kind] += told
+
+        self._waiting.appendleft((0, look, done))
+        try:
+            done.result(timeout=LOOK_S)
+        except TimeoutError as error:
+            raise CollectorError("the sealing process is busy", hint="ask again later") from error
+        return found
 
     def _ask(self, act: Callable[[], None]) -> dict[str, Any]:
         done: Future[None] = Future()

@@ -175,6 +175,10 @@ class Pipeline:
             **self.counts,
         }
 
+    def lines(self) -> list[SiteLine]:
+        """Return what is kept of each site, for the thread that feeds."""
+        return list(self._lines.values())
+
     # Start
 
     def _open_site(self, site: Site, start: Start) -> Sealer:
@@ -250,14 +254,16 @@ class Pipeline:
                 _log.warning("%d frames are of the unknown site %s", len(group), site)
                 continue
             told = self._take_own(line, [f for f in group if f.kind in _OWN])
+            told += line.sources.see(group, told)
             told += self._take_flows(line, [f for f in group if f.kind is FrameKind.FLOW])
-            if told:
-                # Two stages tell of the same frames, and a log takes its rows in their order.
-                told.sort(key=lambda event: event[0])
-                self._add(line, own_events.coverage_rows(line.site, told))
             syslog = [f for f in group if f.kind is FrameKind.SYSLOG]
             if syslog:
-                self._add(line, messages.decode(syslog))
+                events = messages.decode(syslog)
+                told += line.sources.read(events)
+                self._add(line, events)
+            told = line.sources.settle(told)
+            if told:
+                self._add(line, own_events.coverage_rows(line.site, told))
 
     def _take_own(self, line: SiteLine, frames: Sequence[Frame]) -> list[own_events.Released]:
         """Store what the box told of itself; return what it told of losses."""
@@ -304,6 +310,7 @@ class Pipeline:
 
     def _add(self, line: SiteLine, rows: Rows) -> None:
         """Put rows into their open log, ending the interval whenever a segment is full."""
+        line.sources.count(rows)
         log, frames = line.logs[rows.log], rows.frame
         table = LOGS[rows.log].table(rows)
         if rows.log == "sessions":

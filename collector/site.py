@@ -13,6 +13,8 @@ from collector.attribute.attribute import attribute
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Change, Timeline
 from collector.decode.decoder import FlowDecoder
+from collector.decode.sources import told
+from collector.decode.sources.book import SourceBook
 from collector.records import SessionEvent
 from collector.settings import Site
 from collector.store.open_log import OpenLog
@@ -31,6 +33,7 @@ class SiteLine:
         self.networks = Networks(site.networks)
         self.logs = logs
         self.decoder = FlowDecoder(site.id)
+        self.sources = SourceBook(site.id)
         self.timeline = Timeline()
         self.seen: OrderedDict[str, None] = OrderedDict()
         self.access: Counter[str] = Counter()
@@ -78,10 +81,19 @@ class SiteLine:
                 return table
             return self.attribute(table)
 
+    def told(self, now_us: int) -> dict[str, list[dict[str, Any]]]:
+        """Return what is known of everyone who sends, and of what the kernel dropped."""
+        streams, waiting = self.decoder.streams, self.decoder.waiting.kept()
+        return {
+            "sources": told.sources(self.sources, streams, waiting, now_us),
+            "kernel": told.kernel(self.sources, now_us),
+        }
+
     def snapshot(self) -> dict[str, Any]:
         """Return all state that a restart needs to go on from here."""
         return {
             "decoder": self.decoder.snapshot(),
+            "sources": self.sources.snapshot(),
             "timeline": self.timeline.snapshot(),
             "seen": list(self.seen),
         }
@@ -94,9 +106,11 @@ class SiteLine:
         """
         decoder = FlowDecoder(self.site)
         decoder.restore(state["decoder"])
+        sources = SourceBook.restore(self.site, state.get("sources", {}))
         timeline = Timeline.restore(state["timeline"])
         seen = OrderedDict.fromkeys(state["seen"])
         self.decoder, self.timeline, self.seen = decoder, timeline, seen
+        self.sources = sources
 
     def fresh(self, event_id: object) -> bool:
         """Return whether this event was not seen before, and remember it."""

@@ -23,7 +23,7 @@ def test_a_request_that_is_not_done_in_time_is_answered(
         tmp_path / "spool"
     )  # its other end is the main loop, which does not come here
     door = tmp_path / "run" / "seal.sock"
-    server = ControlServer(door, requests.handlers(pipeline))
+    server = ControlServer(door, requests.handlers(pipeline, lambda: 0))
     with server, pytest.raises(CollectorError, match="behind what was received"):
         ask(door, {"do": "seal"}, timeout=5)
     pipeline.close()

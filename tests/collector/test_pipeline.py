@@ -291,3 +291,31 @@ def test_a_state_of_another_version_does_not_keep_the_box_from_starting(home: Ho
     home.write([flow_frame(BEGIN, 60_000, 1)])
     home.run()
     assert home.ports() == Counter([*range(10_000, 10_050), 60_000])
+
+
+def test_silence_is_sealed_once_however_often_the_process_dies(home: Home) -> None:
+    """And the sources are known after a restart as they were before it."""
+    minutes = [BEGIN + timedelta(minutes=i) for i in range(20)]
+    frames = [flow_frame(at, 10_000 + 10 * i, 10) for i, at in enumerate(minutes)]
+    late = BEGIN + timedelta(minutes=26)
+    home.write([*frames, session_frame(late, "malee", "10.0.0.1")])
+    for fed in (7, 20, 21, 21):
+        pipeline, reader = home.start()
+        while pipeline.position < fed and (some := reader.read(1)):
+            pipeline.feed(some)
+        if fed == 20:
+            pipeline.seal_now()
+        pipeline.close()
+    pipeline = home.run()
+    rows = home.sealed("coverage").select(["kind", "source", "time"]).to_pylist()
+    silences = [(row["source"], row["time"]) for row in rows if row["kind"] == "exporter-silence"]
+    assert silences == [("192.0.2.1", minutes[-1])]
+    (line,) = pipeline.lines()
+    (known,) = line.told(ns(late) // 1000)["sources"]
+    assert (known["name"], known["state"], known["first_us"]) == (
+        "192.0.2.1",
+        "silent",
+        ns(BEGIN) // 1000,
+    )
+    assert known["totals"]["datagrams"] == 20
+    assert known["totals"]["records"] == 200

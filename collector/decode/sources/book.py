@@ -1,0 +1,391 @@
+"""The book of everyone who sends to one site.
+
+Bounded: those that were heard in a few minutes only (forged addresses, a test) are kept apart from
+regular ones and push out one another alone. What is of a capture (`prathu ingest`) is no source.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from collector.decode.own_events import Released
+from collector.decode.sources import clocks
+from collector.decode.sources.history import COUNTS, History
+from collector.decode.sources.rhythm import MINUTE_US, NEVER, SET_BACK_US
+from collector.decode.sources.source import Key, Source
+from collector.records import PULSE, CoverageEvent, Frame, FrameKind, Rows, microseconds, moment
+
+_FORMAT = "prathu-sources/1"
+SILENCE, SKEW = "exporter-silence", "clock-skew"
+_MOST = 512
+"""Of regular sources, and of those that are not regular yet."""
+_MOST_SOCKETS = 64
+_FORGET_US = 45 * 86_400_000_000
+_TOGETHER_NS = 60_000_000_000
+"""Frames within so long can be looked at together: shorter pauses say nothing."""
+_KINDS: Mapping[int, str] = {FrameKind.FLOW: "flows", FrameKind.SYSLOG: "syslog", 7: "conntrack"}
+_DATAGRAMS, _RECORDS, _EXPORTER, _OWN, _UNREAD = range(len(COUNTS))
+_COUNT_OF = {
+    "sequence-gap": _EXPORTER,
+    "unknown-template": _UNREAD,
+    "malformed": _UNREAD,
+    "unsupported-version": _UNREAD,
+}
+"""Which count a kind of loss goes into; what else is lost, the box itself could not keep."""
+_SENDERS = ("flows", "conntrack", "syslog", "radius", "leases")
+_COUNTED = ("events", "flows", "leases", "sessions")
+_TOLD_BY_ROWS = {"sessions": "radius", "leases": "leases"}
+_MESSAGES = "messages"
+
+
+class SourceBook:
+    """What is known of the sources of one site."""
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self.now_us = 0
+        """The newest receipt."""
+        self.forgotten = 0
+        """Sources pushed out because there were too many."""
+        self.sockets: dict[str, History] = {}
+        """Datagrams that the kernel dropped, by socket: whose they were nobody knows."""
+        self._new: OrderedDict[Key, Source] = OrderedDict()
+        self._regular: OrderedDict[Key, Source] = OrderedDict()
+        self._due_us = NEVER
+        """No source is due before: each one's time only moves on."""
+
+    def __iter__(self) -> Iterator[Source]:
+        yield from self._regular.values()
+        yield from self._new.values()
+
+    @property
+    def due_us(self) -> int:
+        """When the next source will be silent, unless it is heard before."""
+        self._find_due()
+        return self._due_us
+
+    def see(self, frames: Sequence[Frame], told: Sequence[Released]) -> list[Released]:
+        """Take note of who sent these frames; return what is to be told of silence and clocks.
+
+        Args:
+            frames: All frames of the site, in the order of the spool.
+            told: What the box itself told in them.
+        """
+        pauses = {
+            number: microseconds(event.end)
+            for number, _, event in told
+            if event.kind == "restart" and event.end is not None
+        }
+        times = [frame.received_ns for frame in frames]
+        newest, oldest = max(times), min(times)
+        together = (
+            not pauses
+            and newest - oldest <= _TOGETHER_NS
+            and newest // 1000 < self._due_us
+            and oldest // 1000 > self.now_us - SET_BACK_US
+        )
+        found: list[Released] = []
+        for bunch in [frames] if together else [[frame] for frame in frames]:
+            first = bunch[0]
+            if first.number in pauses:
+                self._excuse(pauses[first.number])
+            if first.received_ns // 1000 >= self._due_us:
+                found += self._overdue(first)
+            if first.received_ns // 1000 < self.now_us - SET_BACK_US:
+                self._set_back(first.received_ns // 1000)
+            for key, group in _grouped(bunch):
+                found += self._hear(key, group)
+            self.now_us = max(self.now_us, *(frame.received_ns // 1000 for frame in bunch))
+        return sorted(found, key=lambda one: one[0])
+
+    def read(self, rows: Rows) -> list[Released]:
+        """Take note of what lines of syslog tell of their senders' clocks; return what to tell.
+
+        Args:
+            rows: Of the log `events`.
+        """
+        sent, received = _numbers(rows, "sender_time"), _numbers(rows, "received")
+        names, codes = _words(rows, "source")
+        if sent is None or received is None or not names:
+            return []
+        found: list[Released] = []
+        told = np.flatnonzero(sent != _NULL)
+        buckets = received[told] // clocks.SAMPLE_US
+        places = codes[told].astype(np.int64) << 40 | buckets
+        for at in np.sort(np.unique(places, return_index=True)[1]).tolist():
+            row, bucket = int(told[at]), int(buckets[at])
+            source = self._find(Key("syslog", names[int(codes[row])]))
+            if source is not None and bucket > source.clock.bucket:
+                frame, now_us = int(rows.frame[row]), int(received[row])
+                found += self._sample(source, frame, now_us, now_us - int(sent[row]))
+        return found
+
+    def count(self, rows: Rows) -> None:
+        """Count rows by their source."""
+        names, codes = _words(rows, "source")
+        if not names or rows.log not in _COUNTED:
+            return
+        formats = _words(rows, "format") if rows.log == "events" else ([], codes)
+        for code, rows_of in enumerate(np.bincount(codes[codes >= 0], minlength=len(names))):
+            source = self._of_rows(rows.log, names[code]) if rows_of else None
+            if source is None:
+                continue
+            source.history.add(self.now_us, _RECORDS, int(rows_of))
+            if rows.log in _TOLD_BY_ROWS:
+                source.history.add(self.now_us, _DATAGRAMS, int(rows_of))
+            if formats[0]:
+                each = np.bincount(formats[1][codes == code], minlength=len(formats[0]))
+                named = zip(formats[0], each.tolist(), strict=True)
+                source.count_formats({name: lines for name, lines in named if lines})
+
+    def settle(self, told: Sequence[Released]) -> list[Released]:
+        """Count what is missing by its source; return what is a row, in the order of frames.
+
+        Several stages tell of the same frames, and a log takes its rows in their order.
+        """
+        self._lose(told)
+        rows = [one for one in told if one[2].kind != PULSE]
+        return sorted(rows, key=lambda one: one[0])
+
+    def _lose(self, told: Sequence[Released]) -> None:
+        for _, received_us, event in told:
+            if event.kind == "kernel-drop" and event.lost:
+                self._drop(event, received_us)
+                continue
+            source = self._named(event)
+            if source is None:
+                continue
+            if event.kind in ("exporter-restart", "sequence-gap"):
+                source.frozen = False
+            if event.kind == "exporter-restart":
+                source.restarts, source.restarted_us = source.restarts + 1, received_us
+            elif event.kind == "sequence-frozen":
+                source.frozen = True
+            elif event.lost:
+                count = _COUNT_OF.get(event.kind, _OWN)
+                source.history.add(received_us, count, event.lost)
+
+    # Being heard
+
+    def _hear(self, key: Key, group: list[Frame]) -> list[Released]:
+        first_us, last_us = group[0].received_ns // 1000, _newest_us(group)
+        found: list[Released] = []
+        source = self._find(key) or self._add(key, first_us)
+        if source.rhythm.silent:
+            found.append(_silence(self.site, source, group[0], back=True))
+        source.rhythm.hear(first_us)
+        source.rhythm.hear(last_us)
+        source.last_us = max(source.last_us, last_us)
+        source.history.add(last_us, _DATAGRAMS, len(group))
+        if last_us // clocks.SAMPLE_US > source.clock.bucket:
+            found += self._look(source, group)
+        self._keep(source)
+        return found
+
+    def _look(self, source: Source, group: list[Frame]) -> list[Released]:
+        """Look into the first frame of each ten seconds."""
+        found: list[Released] = []
+        for frame in group:
+            now_us = frame.received_ns // 1000
+            if now_us // clocks.SAMPLE_US <= source.clock.bucket:
+                continue
+            if source.key.kind == "flows":
+                source.protocols.add(clocks.protocol(frame.payload))
+                sent = clocks.sent_us(frame.payload)
+                if sent is not None:
+                    late = frame.wire_ns // 1000 - sent
+                    found += self._sample(source, frame.number, now_us, late)
+            else:
+                source.protocols.add(frame.transport)
+                return found
+        return found
+
+    def _sample(self, source: Source, frame: int, now_us: int, late_us: int) -> list[Released]:
+        if not source.clock.learn(now_us, late_us):
+            return []
+        seconds = round((source.clock.offset_us or 0) / 1e6)
+        way = "behind" if seconds >= 0 else "ahead"
+        note = f"its clock is {abs(seconds)} s {way}"
+        event = CoverageEvent(
+            time=moment(now_us),
+            site=self.site,
+            kind=SKEW,
+            source=source.key.name,
+            note=note if source.clock.wrong else f"its clock is right again ({note})",
+        )
+        return [(frame, now_us, event)]
+
+    def _overdue(self, frame: Frame) -> list[Released]:
+        """Tell of the sources that are silent as of this frame; find the next one."""
+        now_us = frame.received_ns // 1000
+        found = []
+        for source in list(self):
+            if source.rhythm.due_us <= now_us:
+                found.append(_silence(self.site, source, frame, back=False))
+                source.rhythm.silent = True
+        for key, source in list(self._regular.items()):
+            if now_us - source.last_us > _FORGET_US:
+                del self._regular[key]
+        self._find_due()
+        return found
+
+    def _excuse(self, now_us: int) -> None:
+        for source in self:
+            source.rhythm.excuse(now_us)
+        self._find_due()
+
+    def _set_back(self, now_us: int) -> None:
+        """Wait for everybody from now on: what came last was stamped by a clock that was wrong."""
+        self.now_us = now_us
+        for source in self:
+            source.last_us = min(source.last_us, now_us)
+            source.rhythm.at_us = min(source.rhythm.at_us, now_us)
+            source.rhythm.minute = min(source.rhythm.minute, now_us // MINUTE_US)
+            source.clock.bucket = min(source.clock.bucket, now_us // clocks.SAMPLE_US)
+        self._find_due()
+
+    # The book
+
+    def _find(self, key: Key) -> Source | None:
+        return self._regular.get(key) or self._new.get(key)
+
+    def _add(self, key: Key, now_us: int) -> Source:
+        source = self._new[key] = Source(key, now_us)
+        if len(self._new) > _MOST:
+            self._new.popitem(last=False)
+            self.forgotten += 1
+        return source
+
+    def _keep(self, source: Source) -> None:
+        """Put a source where it is kept longest; one that became regular among its like."""
+        key = source.key
+        if key in self._regular:
+            self._regular.move_to_end(key)
+            # It may have spoken before its time by a clock that was put back.
+            self._due_us = min(self._due_us, source.rhythm.due_us)
+        elif not source.rhythm.regular:
+            self._new.move_to_end(key)
+        else:
+            self._regular[key] = self._new.pop(key)
+            self._due_us = min(self._due_us, source.rhythm.due_us)
+            if len(self._regular) > _MOST:
+                self._regular.popitem(last=False)
+                self.forgotten += 1
+
+    def _find_due(self) -> None:
+        self._due_us = min((source.rhythm.due_us for source in self), default=NEVER)
+
+    def _of_rows(self, log: str, name: str) -> Source | None:
+        """Return whose rows these are; those that send no frames of their own are made."""
+        kind = _TOLD_BY_ROWS.get(log)
+        if kind is None:
+            first = "syslog" if log == "events" else "flows"
+            keys = [Key(kind, name) for kind in (first, *_SENDERS)]
+            return next((found for key in keys if (found := self._find(key))), None)
+        if name in ("portal", "box"):
+            return None
+        key = Key(kind, name)
+        source = self._find(key) or self._add(key, self.now_us)
+        source.last_us = self.now_us
+        self._new.move_to_end(key)
+        return source
+
+    def _named(self, event: CoverageEvent) -> Source | None:
+        if not event.source:
+            return None
+        first = "syslog" if event.unit == _MESSAGES else "flows"
+        keys = [Key(kind, event.source) for kind in (first, *_SENDERS)]
+        return next((found for key in keys if (found := self._find(key))), None)
+
+    def _drop(self, event: CoverageEvent, now_us: int) -> None:
+        name = event.note.partition(",")[0]
+        if name not in self.sockets and len(self.sockets) >= _MOST_SOCKETS:
+            name = "many sockets"
+        history = self.sockets.setdefault(name, History())
+        history.add(now_us, _OWN, event.lost or 0)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        return {
+            "format": _FORMAT,
+            "now": self.now_us,
+            "forgotten": self.forgotten,
+            "sockets": {name: history.snapshot() for name, history in self.sockets.items()},
+            "new": [source.snapshot() for source in self._new.values()],
+            "regular": [source.snapshot() for source in self._regular.values()],
+        }
+
+    @classmethod
+    def restore(cls, site: str, state: Mapping[str, Any]) -> SourceBook:
+        """Return the book that `snapshot` described; an empty one for what is of another version.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is damaged.
+        """
+        book = cls(site)
+        if state.get("format") != _FORMAT:
+            return book
+        book.now_us, book.forgotten = state["now"], state["forgotten"]
+        book.sockets = {name: History.restore(x) for name, x in state["sockets"].items()}
+        for into, records in ((book._new, state["new"]), (book._regular, state["regular"])):
+            for source in map(Source.restore, records):
+                into[source.key] = source
+        book._find_due()
+        return book
+
+
+def _grouped(frames: Sequence[Frame]) -> list[tuple[Key, list[Frame]]]:
+    """Return the frames of live sources by who sent them, who was heard last at the end."""
+    raw: dict[tuple[int, str], list[Frame]] = {}
+    for frame in frames:
+        raw.setdefault((frame.kind, frame.address), []).append(frame)
+    found = []
+    for (number, address), group in raw.items():
+        kind = _KINDS.get(number)
+        live = [frame for frame in group if not frame.label] if kind else []
+        if kind and live:
+            found.append((Key(kind, address or kind), live))
+    return sorted(found, key=lambda one: one[1][-1].number)
+
+
+def _newest_us(group: list[Frame]) -> int:
+    return max(frame.received_ns for frame in group) // 1000
+
+
+def _silence(site: str, source: Source, frame: Frame, *, back: bool) -> Released:
+    now_us = frame.received_ns // 1000
+    usual = round(source.rhythm.threshold_us / 60e6)
+    began = f"silent: as a rule it is heard at least every {usual} min"
+    event = CoverageEvent(
+        time=moment(source.last_us),
+        end=moment(max(now_us, source.last_us)),
+        site=site,
+        kind=SILENCE,
+        source=source.key.name,
+        note=f"heard again: {source.key.kind}" if back else f"{began}: {source.key.kind}",
+    )
+    return frame.number, now_us, event
+
+
+_NULL = np.iinfo(np.int64).min
+
+
+def _numbers(rows: Rows, column: str) -> Any:  # noqa: ANN401  # an int64 array, or None
+    array: Any = rows.columns.get(column)
+    if array is None:
+        return None
+    return array.cast(pa.int64()).fill_null(int(_NULL)).to_numpy(zero_copy_only=False)
+
+
+def _words(rows: Rows, column: str) -> tuple[list[str], Any]:
+    """Return the words of a column of text, and the code of each row; -1 is null."""
+    array: Any = rows.columns.get(column)
+    if array is None or not len(array):
+        return [], np.zeros(0, np.int64)
+    words = [str(word) for word in array.dictionary.to_pylist()]
+    return words, array.indices.fill_null(-1).to_numpy(zero_copy_only=False)

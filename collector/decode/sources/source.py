@@ -1,0 +1,86 @@
+"""One source: who sends, what was heard of it, and what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from collector.decode.sources.clocks import ClockWatch
+from collector.decode.sources.history import History
+from collector.decode.sources.rhythm import Rhythm
+
+MOST_FORMATS = 16
+
+
+class Key(NamedTuple):
+    """Who: what it sends, and its address or name."""
+
+    kind: str
+    """`flows`, `syslog`, `conntrack`; `radius` and `leases` for what other programs tell of."""
+    name: str
+
+
+class Source:
+    """What is known of one source."""
+
+    __slots__ = (
+        "clock",
+        "first_us",
+        "formats",
+        "frozen",
+        "history",
+        "key",
+        "last_us",
+        "protocols",
+        "restarted_us",
+        "restarts",
+        "rhythm",
+    )
+
+    def __init__(self, key: Key, now_us: int) -> None:
+        self.key = key
+        self.first_us = self.last_us = now_us
+        self.rhythm = Rhythm(now_us)
+        self.clock = ClockWatch()
+        self.history = History()
+        self.protocols: set[str] = set()
+        self.formats: Counter[str] = Counter()
+        """Of syslog lines."""
+        self.restarts = 0
+        self.restarted_us = 0
+        self.frozen = False
+        """Whether its sequence numbers stand still, so that losses cannot be seen."""
+
+    def count_formats(self, found: Mapping[str, int]) -> None:
+        """Add lines by format; a sender has few."""
+        for name, lines in found.items():
+            if name in self.formats or len(self.formats) < MOST_FORMATS:
+                self.formats[name] += lines
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        return {
+            "key": list(self.key),
+            "seen": [self.first_us, self.last_us],
+            "rhythm": self.rhythm.snapshot(),
+            "clock": self.clock.snapshot(),
+            "history": self.history.snapshot(),
+            "protocols": sorted(self.protocols),
+            "formats": dict(self.formats),
+            "restarts": [self.restarts, self.restarted_us, int(self.frozen)],
+        }
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Source:
+        """Return the source that `snapshot` described."""
+        source = cls(Key(*state["key"]), 0)
+        source.first_us, source.last_us = state["seen"]
+        source.rhythm = Rhythm.restore(state["rhythm"])
+        source.clock = ClockWatch.restore(state["clock"])
+        source.history = History.restore(state["history"])
+        source.protocols = set(state["protocols"])
+        source.formats = Counter(state["formats"])
+        source.restarts, source.restarted_us, frozen = state["restarts"]
+        source.frozen = bool(frozen)
+        return source

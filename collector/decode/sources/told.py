@@ -1,0 +1,211 @@
+"""What the sources page and `prathu sources` show, as JSON values.
+
+Times are µs since the epoch, rates per second. `problems` are words; what to do about each is said
+by whoever shows them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from collector.decode.layout import Layout
+from collector.decode.sources import models
+from collector.decode.sources.book import SourceBook
+from collector.decode.sources.history import COUNTS, STEP_S, History, Rate
+from collector.decode.sources.rhythm import NEVER
+from collector.decode.sources.source import Source
+from collector.decode.streams import Stream, Streams
+from collector.decode.waiting import Waiting
+
+_HOUR_S, _DAY_S = 3600, 86_400
+_DAY_US = _DAY_S * 1_000_000
+_LITTLE = 1000
+"""One record lost of so many is no problem; more are."""
+_MOST_SHOWN = 20
+"""Templates that are waited for, and rates, shown of one source."""
+PROBLEMS = (
+    "silent",
+    "losing",
+    "not-kept",
+    "unknown-templates",
+    "skewed",
+    "unread",
+    "frozen",
+    "restarted",
+)
+"""From the worst; `frozen` and `restarted` alone are no bad state."""
+STATES = ("silent", "losing", "unknown-templates", "skewed", "unread", "fine")
+_STATE_OF = {"not-kept": "losing"}
+
+
+def sources(
+    book: SourceBook, streams: Streams, waiting: Iterable[Waiting], now_us: int
+) -> list[dict[str, Any]]:
+    """Return everything known of each source, by kind and name.
+
+    Args:
+        book: The sources.
+        streams: What the decoder knows of flow exporters.
+        waiting: The sets that wait for their template now.
+        now_us: The box's clock.
+    """
+    by_address: dict[str, list[Stream]] = {}
+    for stream in streams:
+        by_address.setdefault(stream.key.address, []).append(stream)
+    sets: dict[str, list[Waiting]] = {}
+    for one in waiting:
+        sets.setdefault(one.key.address, []).append(one)
+    found = []
+    for source in sorted(book, key=lambda each: each.key):
+        name = source.key.name if source.key.kind == "flows" else ""
+        flow = _flows(by_address.get(name, []), sets.get(name, []))
+        found.append(_told(source, flow, site=book.site, now_us=now_us))
+    return found
+
+
+def kernel(book: SourceBook, now_us: int) -> list[dict[str, Any]]:
+    """Return what the kernel dropped for the site, by socket."""
+    return [
+        {
+            "site": book.site,
+            "socket": name,
+            "total": sum(history.totals),
+            "hour": sum(history.sums(now_us, _HOUR_S)),
+            "day": sum(history.sums(now_us, _DAY_S)),
+            "history": _history(history, now_us),
+        }
+        for name, history in sorted(book.sockets.items())
+    ]
+
+
+def state_of(problems: Iterable[str]) -> str:
+    """Return the one word for a source with these problems."""
+    states = {_STATE_OF.get(problem, problem) for problem in problems}
+    return next((state for state in STATES if state in states), "fine")
+
+
+def _told(source: Source, flow: Mapping[str, Any], *, site: str, now_us: int) -> dict[str, Any]:
+    history, key = source.history, source.key
+    record = {
+        "site": site,
+        "kind": key.kind,
+        "name": key.name,
+        "protocols": sorted({*source.protocols, *flow["protocols"]} - {""}),
+        "formats": dict(source.formats.most_common()),
+        **_model(source, flow["layouts"], flow["applications"]),
+        "first_us": source.first_us,
+        "last_us": source.last_us,
+        "rates": {
+            "now": _rate(history.now(now_us)),
+            "hour": _rate(history.over(now_us, _HOUR_S, source.first_us)),
+            "day": _rate(history.over(now_us, _DAY_S, source.first_us)),
+        },
+        "totals": dict(zip(COUNTS, history.totals, strict=True)),
+        "hour": dict(zip(COUNTS, history.sums(now_us, _HOUR_S), strict=True)),
+        "day": dict(zip(COUNTS, history.sums(now_us, _DAY_S), strict=True)),
+        "history": _history(history, now_us),
+        "records_per_datagram": _mean(history),
+        "templates": flow["templates"],
+        "waiting": flow["waiting"],
+        "sampling": flow["sampling"],
+        "clock_offset_us": source.clock.offset_us,
+        "restarts": source.restarts,
+        "restarted_us": source.restarted_us or None,
+        "regular": source.rhythm.regular,
+        "silence_after_us": source.rhythm.threshold_us,
+    }
+    problems = list(_problems(source, record, now_us))
+    return {**record, "problems": problems, "state": state_of(problems)}
+
+
+def _problems(source: Source, record: Mapping[str, Any], now_us: int) -> Iterable[str]:
+    hour = record["hour"]
+    due_us = source.rhythm.due_us
+    came = {
+        "silent": source.rhythm.silent or (due_us < NEVER and due_us <= now_us),
+        "losing": hour["exporter"] * _LITTLE > hour["records"],
+        "not-kept": hour["own"] > 0,
+        "unknown-templates": bool(record["waiting"]),
+        "skewed": source.clock.wrong,
+        "unread": hour["unread"] > 0 and not record["waiting"],
+        "frozen": source.frozen,
+        "restarted": source.restarted_us > now_us - _DAY_US,
+    }
+    return (problem for problem in PROBLEMS if came[problem])
+
+
+def _flows(streams: list[Stream], waiting: list[Waiting]) -> dict[str, Any]:
+    """Return what the decoder knows of one exporter."""
+    told: Counter[tuple[int, str]] = Counter()
+    for stream in streams:
+        if stream.rates.header:
+            told[stream.rates.header, "header"] += 1
+        for _, rate in stream.rates.samplers:
+            told[rate, "options"] += 1
+    names = streams[0].exporter.names if streams else {}
+    return {
+        "protocols": {_protocol(stream.key.version) for stream in streams},
+        "layouts": [layout for stream in streams for layout in stream.templates.values()],
+        "applications": names,
+        "templates": sum(len(stream.templates) for stream in streams),
+        "waiting": _waiting(waiting),
+        "sampling": [
+            {"rate": rate, "origin": origin} for rate, origin in sorted(told)[:_MOST_SHOWN]
+        ],
+    }
+
+
+def _waiting(sets: list[Waiting]) -> list[dict[str, int]]:
+    """Return the templates that are waited for: how many sets of each, since when."""
+    counts = Counter((one.key.domain, one.key.port, one.template) for one in sets)
+    since: dict[tuple[int, int, int], int] = {}
+    for one in sets:
+        since.setdefault((one.key.domain, one.key.port, one.template), one.head.received_us)
+    return [
+        {
+            "domain": key[0],
+            "port": key[1],
+            "template": key[2],
+            "sets": held,
+            "since_us": since[key],
+        }
+        for key, held in counts.most_common(_MOST_SHOWN)
+    ]
+
+
+def _model(
+    source: Source, layouts: Iterable[Layout], applications: Iterable[bytes]
+) -> dict[str, str]:
+    guess = models.of_templates(layouts)
+    if not guess.name:
+        guess = models.of_applications(applications)
+    if not guess.name:
+        guess = models.of_formats(source.formats)
+    return {"model": guess.name, "model_because": guess.because}
+
+
+def _protocol(version: int) -> str:
+    return "IPFIX" if version == _IPFIX else f"NetFlow v{version}"
+
+
+_IPFIX = 10
+
+
+def _mean(history: History) -> float | None:
+    """Return records in a datagram, to estimate what refused datagrams held."""
+    datagrams, records = history.totals[:2]
+    return round(records / datagrams, 2) if datagrams else None
+
+
+def _rate(rate: Rate) -> dict[str, float]:
+    return {"datagrams": round(rate.datagrams, 3), "records": round(rate.records, 3)}
+
+
+def _history(history: History, now_us: int) -> dict[str, Any]:
+    return {
+        "step_s": STEP_S,
+        "columns": ["start_s", *COUNTS],
+        "steps": history.steps(now_us),
+    }
