@@ -35,6 +35,12 @@ class BoxSettings(CollectorSettings):
     admin: Admin = Admin()
 
     @property
+    def optional_processes(self) -> tuple[str, ...]:
+        """The processes that only some boxes run: what they look at is set."""
+        watch = self.lease_files or self.neighbours or self.uplinks
+        return (*(("watch",) if watch else ()), *(("sniff",) if self.sniff else ()))
+
+    @property
     def portal(self) -> PortalSettings:
         """The portal's sections alone."""
         return PortalSettings(sign_in=self.sign_in, radius=self.radius, database=self.database)

@@ -45,7 +45,9 @@ def read(home: Path) -> dict[str, Any]:
     disk = shutil.disk_usage(home)
     return {
         "home": str(home),
-        "processes": {name: offline.running(home, name) for name in PROCESSES},
+        "processes": {
+            name: offline.running(home, name) for name in (*PROCESSES, *settings.optional_processes)
+        },
         "receive": _ask(home, "receive"),
         "seal": _ask(home, "seal"),
         "portal": _portal(home),

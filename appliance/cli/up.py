@@ -29,7 +29,9 @@ from collector import durable
 
 PROCESSES = ("receive", "seal", "portal", "web")
 """In the order of starting."""
-STOPPING = ("web", "portal", "receive", "seal")
+OPTIONAL = ("watch", "sniff")
+"""Run only where the settings give them something to look at."""
+STOPPING = ("web", "portal", "sniff", "watch", "receive", "seal")
 """The sealer last: it seals what the others still brought."""
 START_S = 60.0
 STOP_S = 120.0
@@ -44,21 +46,25 @@ def register(app: typer.Typer) -> None:
 def up(
     ctx: typer.Context,
     only: Annotated[
-        str, typer.Option(help="Some of: receive, seal, portal, web; separated by commas.")
-    ] = ",".join(PROCESSES),
+        str,
+        typer.Option(
+            help="Some of: receive, seal, portal, web, watch, sniff; with commas between."
+        ),
+    ] = "",
 ) -> None:
     """Run the box in the foreground; Ctrl-C stops it in order, with nothing lost."""
     context: Context = ctx.obj
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    unknown = [name for name in names if name not in PROCESSES]
-    if unknown or not names:
-        raise WrongUse(f"--only {only!r} names no process", hint=f"known: {', '.join(PROCESSES)}")
     settings = box_settings.load(context.home)
+    known = (*PROCESSES, *OPTIONAL)
+    wanted = only.split(",") if only else (*PROCESSES, *settings.optional_processes)
+    names = [name.strip() for name in wanted if name.strip()]
+    if not names or any(name not in known for name in names):
+        raise WrongUse(f"--only {only!r} names no process", hint=f"known: {', '.join(known)}")
     durable.make_dir(context.home / "run", 0o750)
     if len(names) == 1:
         _run_here(context.home, settings, names[0])
     else:
-        Supervisor(context, settings, [name for name in PROCESSES if name in names]).run()
+        Supervisor(context, settings, [name for name in known if name in names]).run()
 
 
 def _run_here(home: Path, settings: BoxSettings, name: str) -> None:
@@ -116,12 +122,48 @@ def _web(
     web_main.run(home, settings, stop, clock=wall_clock, ready=ready)
 
 
+def _watch(
+    home: Path, settings: BoxSettings, stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    from collector.watch import watch
+
+    watch.watch(home, settings, stop, clock=wall_clock, ready=ready)
+
+
+def _sniff(
+    home: Path, settings: BoxSettings, stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    """Start the separate program for each interface; when one of them ends, end all."""
+    socket = home / "run" / "receive.sock"
+    started = []
+    try:
+        for each in settings.sniff:
+            command = [sys.executable, "-m", "collector.sniff", "--interface", each.interface]
+            command += ["--site", each.site, "--socket", str(socket)]
+            command += [word for server in each.dhcp_servers for word in ("--dhcp-server", server)]
+            command += [word for router in each.routers for word in ("--router", router)]
+            started.append(
+                subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603, TID251  # ours
+            )
+        ready()
+        while not stop.wait(0.2):
+            if any(process.poll() is not None for process in started):
+                raise BoxError("the sniffing program ended (see its line above)")
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(STOP_S)
+
+
 # Each process imports only what it runs: the receiver stays small.
 _RUN: Mapping[str, Callable[[Path, BoxSettings, threading.Event, Callable[[], None]], None]] = {
     "receive": _receive,
     "seal": _seal,
     "portal": _portal,
     "web": _web,
+    "watch": _watch,
+    "sniff": _sniff,
 }
 
 

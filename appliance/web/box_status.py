@@ -100,7 +100,8 @@ def read(deps: Deps, meter: Meter) -> BoxStatus:
     logs = _logs(deps.home)
     oldest = min((t.oldest_us for t in logs), default=now_us)
     daily = sum(t.size / max((t.newest_us - t.oldest_us) / DAY_US, 1 / 24) for t in logs)
-    processes = {name: _process(deps, name) for name in PROCESSES}
+    names = (*PROCESSES, *deps.settings.optional_processes)
+    processes = {name: _process(deps, name) for name in names}
     receiving = processes["receive"].reply
     return BoxStatus(
         processes=list(processes.values()),

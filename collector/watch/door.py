@@ -1,0 +1,101 @@
+"""Hands events to the receiving process; they wait, at most so many, while it does not answer."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter, deque
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from collector.control import ask
+from collector.errors import CollectorError
+from collector.records import Clock, CoverageEvent, LeaseEvent, moment
+
+Event = LeaseEvent | CoverageEvent
+MOST_WAITING = 600_000
+"""Half of it may be one look at a full lease file."""
+AT_ONCE = 1000
+TRIES = 3
+
+
+class Bucket:
+    """So many a second, and so many at once after a quiet time."""
+
+    def __init__(self, per_s: float, at_once: int) -> None:
+        self._per_s, self._at_once, self._room = per_s, at_once, float(at_once)
+        self._filled_ns = 0
+
+    def take(self, now_ns: int) -> bool:
+        """Return whether there is room for one more."""
+        passed_s = max(0, now_ns - self._filled_ns) / 1e9
+        self._filled_ns = now_ns
+        self._room = min(self._at_once, self._room + passed_s * self._per_s)
+        if self._room < 1:
+            return False
+        self._room -= 1
+        return True
+
+
+class Door:
+    """Events on their way to `run/receive.sock`."""
+
+    def __init__(self, path: Path, *, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._waiting: deque[Event] = deque()
+        self._refused = 0
+        self._lost: Counter[str] = Counter()
+        """Events given up, by site, not told yet."""
+
+    def put(self, event: Event) -> None:
+        """Let an event wait; when too many do, the oldest is lost and counted."""
+        self._waiting.append(event)
+        if len(self._waiting) > MOST_WAITING:
+            self._lost[self._waiting.popleft().site] += 1
+
+    def flush(self) -> str:
+        """Send what waits; return what was wrong, empty for nothing."""
+        for site, count in self._lost.items():
+            now = moment(self._clock() // 1000)
+            self._waiting.appendleft(
+                CoverageEvent(
+                    time=now,
+                    end=now,
+                    site=site,
+                    kind="leases-unread",
+                    lost=count,
+                    unit="records",
+                    note="the receiving process took none",
+                )
+            )
+        self._lost.clear()
+        while self._waiting:
+            some = list(islice(self._waiting, AT_ONCE))
+            try:
+                ask(self._path, {"do": "frames", "frames": [_frame(event) for event in some]})
+            except CollectorError as error:
+                return self._refusal(str(error), some)
+            self._refused = 0
+            for _ in some:
+                self._waiting.popleft()
+        return ""
+
+    def _refusal(self, error: str, some: list[Event]) -> str:
+        """Keep what nobody took; give up what was refused again and again."""
+        if "nobody listens" in error:
+            return error
+        self._refused += 1
+        if self._refused < TRIES:
+            return error
+        self._refused = 0
+        for event in some:
+            self._waiting.popleft()
+            self._lost[event.site] += 1
+        return f"{len(some)} events were given up: {error}"
+
+
+def _frame(event: Event) -> dict[str, Any]:
+    kind = "lease" if isinstance(event, LeaseEvent) else "coverage"
+    payload = base64.b64encode(event.to_json()).decode()
+    return {"kind": kind, "site": event.site, "payload": payload}
