@@ -154,6 +154,7 @@ class Runner:
 def _spare_the_search_for_pandas() -> None:
     """DuckDB tries to import pandas for each value it is given: let it hear "no" at once."""
     if "pandas" not in sys.modules and importlib.util.find_spec("pandas") is None:
+        pa.array([])  # pyarrow looks for pandas once, and stumbles over the None
         modules: dict[str, Any] = sys.modules
         modules["pandas"] = None
 
