@@ -9,8 +9,7 @@ both are inside; what is known of the other end goes into the `peer_` columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.attribute import candidates
-from collector.attribute.holders import Codes, Holders, Ints, coded, look_up
+from collector.attribute.holders import NEVER, Codes, Holders, Ints, coded
 from collector.attribute.networks import Networks
 from collector.attribute.pieces import NOBODY, SEVERAL
 from collector.attribute.timeline import Timeline
@@ -27,20 +26,12 @@ from collector.columns import one_dictionary
 
 VIA = ("src_ip", "nat_src_ip", "dst_ip", "nat_dst_ip")
 """The address columns of the source, then of the destination."""
-FILLED = ("person", "session", "method", "via", "certainty")
+FILLED = ("person", "session", "method", "via", "certainty", "device")
 """What is told of the subject, and with `peer_` in front of the other end."""
 _CERTAINTY = ("sure", "ambiguous", "unknown")
 _NONE = np.int32(-1)
 Bools = npt.NDArray[np.bool_]
 _Value = TypeVar("_Value", bound=np.generic)
-
-
-@dataclass(frozen=True, slots=True)
-class _Addresses:
-    """One address column: which distinct text each row has (the last stands for null)."""
-
-    codes: Codes
-    texts: pa.Array[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +45,8 @@ class _End:
     slot: Codes
     """Number of the address in that column."""
     inside: Bools
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What the bindings of a batch say in one field: each distinct value once."""
-
-    codes: Codes
-    """Of each binding; one more at the end, -1, which place -1 takes."""
-    values: Sequence[str]
-
-    @classmethod
-    def of(cls, holders: Holders, field: str) -> _Told:
-        """Read `field` of all bindings."""
-        values = [getattr(binding, field) for binding in holders.bindings]
-        codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
-        return cls(np.array([*(codes[value] for value in values), -1], np.int32), list(codes))
+    machine: Codes
+    """Place of the lease, where nobody holds an inside address; else NOBODY."""
 
 
 def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Table:
@@ -78,25 +55,28 @@ def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Tab
     Raises:
         ValueError: rows of more than one site.
     """
-    columns = [_addresses(table[name]) for name in VIA]
+    codes, texts = _addresses(table)
+    times = _times(table)
+    since = int(times[0].min(initial=NEVER))
     site = _site(table["site"])
-    holders = Holders(timeline, site, [column.texts for column in columns])
-    begin, end_rank = _ranks(table, holders)
-    ends = []
-    for plain, nat in ((0, 1), (2, 3)):
-        slots = [_per_row(holders.slots[i], columns[i], -1) for i in (plain, nat)]
-        inside = [_inside(columns[i], networks) for i in (plain, nat)]
-        ends.append(_end((plain, nat), slots, inside[0] | inside[1], (holders, begin, end_rank)))
-    source, target = ends
+    holders = timeline.holders(site)
+    slots = _behind(holders.slots(texts, since), -1)[codes]
+    inside = _behind(networks.inside(texts), 0)[codes]
+    source = _end((0, 1), slots[:2], inside[0] | inside[1], (holders, *times))
+    target = _end((2, 3), slots[2:], inside[2] | inside[3], (holders, *times))
+    machines = timeline.machines(site)
+    if machines is not None:
+        slots = _behind(machines.slots(texts, since), -1)[codes]
+        source = _with_machine(source, (0, 1), slots[:2], (machines, *times))
+        target = _with_machine(target, (2, 3), slots[2:], (machines, *times))
     swap = _is_subject(target, source)
-    told = [_Told.of(holders, name) for name in ("person", "session", "method")]
-    filled = _columns(_choose(swap, target, source), told)
-    filled += _columns(_choose(swap, source, target), told)
+    filled = _columns(_choose(swap, target, source), holders, machines)
+    filled += _columns(_choose(swap, source, target), holders, machines)
     names = [*FILLED, *(f"peer_{name}" for name in FILLED)]
     for name, values in zip(names, filled, strict=True):
         table = table.set_column(table.column_names.index(name), name, values)
-    unsure = [np.where(end.holder == SEVERAL, end.slot, _NONE) for end in ends]
-    listed = candidates.tell(holders, unsure, begin, end_rank)
+    unsure = [np.where(end.holder == SEVERAL, end.slot, _NONE) for end in (source, target)]
+    listed = candidates.tell(holders, unsure, *times)
     return table.set_column(table.column_names.index("candidates"), "candidates", listed)
 
 
@@ -107,47 +87,56 @@ def _site(column: pa.ChunkedArray[Any]) -> str:
     return str(sites[0])
 
 
-def _addresses(column: pa.ChunkedArray[Any]) -> _Addresses:
-    array: Any = one_dictionary(column).combine_chunks()
+def _addresses(table: pa.Table) -> tuple[Codes, pa.Array[Any]]:
+    """Return the distinct texts of all columns of VIA, and of each the codes, -1 for null."""
+    together = pa.chunked_array([chunk for name in VIA for chunk in table[name].chunks])
+    array: Any = one_dictionary(together).combine_chunks()
     if array.null_count == len(array):
-        return _Addresses(np.full(len(array), -1, np.int32), array.dictionary[:0])
-    return _Addresses(np.asarray(array.indices.fill_null(-1)), array.dictionary)
+        codes, texts = np.full(len(array), -1, np.int32), array.dictionary[:0]
+    else:
+        codes, texts = np.asarray(array.indices.fill_null(-1)), array.dictionary
+    return codes.reshape(len(VIA), -1), texts
 
 
-def _per_row(values: npt.NDArray[_Value], column: _Addresses, null: int) -> npt.NDArray[_Value]:
-    """Return for each row the value of its text; code -1 takes the value put behind the others."""
-    behind = np.full(len(values) + 1, null, values.dtype)
-    behind[:-1] = values
-    return behind[column.codes]
+def _behind(values: npt.NDArray[_Value], null: int) -> npt.NDArray[_Value]:
+    """Return the values with one more behind them, which code -1 takes."""
+    return np.append(values, values.dtype.type(null))
 
 
-def _inside(column: _Addresses, networks: Networks) -> Bools:
-    inside: Bools = _per_row(networks.inside(column.texts), column, 0)
-    return inside
-
-
-def _ranks(table: pa.Table, holders: Holders) -> tuple[Ints, Ints]:
+def _times(table: pa.Table) -> tuple[Ints, Ints]:
+    """Return when each flow began and ended, µs; an end before the begin is the begin."""
     begin = table["time"].cast(pa.int64())
     end = pc.max_element_wise(begin, table["time_end"].cast(pa.int64()), skip_nulls=True)
-    return holders.rank(np.asarray(begin)), holders.rank(np.asarray(end))
+    return np.asarray(begin), np.asarray(end)
 
 
 def _end(
     via: tuple[int, int],
-    slots: Sequence[Codes],
+    slots: Codes,
     inside: Bools,
     search: tuple[Holders, Ints, Ints],
 ) -> _End:
     """Look up the address, then its NAT form where nobody is known by the address."""
-    holder = look_up(search[0], slots[0], search[1], search[2])
+    holder = search[0].find(slots[0], search[1], search[2])
     named, slot = np.full(len(holder), via[0], np.int32), slots[0]
     missing = (holder == NOBODY) & (slots[1] >= 0)
     if missing.any():
-        other = look_up(search[0], np.where(missing, slots[1], _NONE), search[1], search[2])
+        other = search[0].find(np.where(missing, slots[1], _NONE), search[1], search[2])
         holder = np.where(missing, other, holder)
         named = np.where(missing, np.int32(via[1]), named)
         slot = np.where(missing, slots[1], slot)
-    return _End(holder, named, slot, inside)
+    return _End(holder, named, slot, inside, np.full(len(holder), NOBODY, np.int32))
+
+
+def _with_machine(
+    end: _End, via: tuple[int, int], slots: Codes, search: tuple[Holders, Ints, Ints]
+) -> _End:
+    """Add the machine that had the address, where it is inside and no session held it."""
+    unknown = end.inside & (end.holder == NOBODY)
+    found = _end(via, np.where(unknown, slots, _NONE), end.inside, search)
+    machine = np.where(found.holder >= 0, found.holder, np.int32(NOBODY))
+    named = np.where(machine >= 0, found.via, end.via)
+    return replace(end, via=named, machine=machine)
 
 
 def _is_subject(target: _End, source: _End) -> Bools:
@@ -164,15 +153,29 @@ def _choose(where: Bools, one: _End, other: _End) -> _End:
         np.where(where, one.via, other.via),
         np.where(where, one.slot, other.slot),
         np.where(where, one.inside, other.inside),
+        np.where(where, one.machine, other.machine),
     )
 
 
-def _columns(end: _End, told: Sequence[_Told]) -> list[pa.Array[Any]]:
+def _columns(end: _End, holders: Holders, machines: Holders | None) -> list[pa.Array[Any]]:
     """Return the values of FILLED for one end."""
     sure = end.holder >= 0
     place = np.where(sure, end.holder, _NONE)
-    via = np.where(end.holder == NOBODY, _NONE, end.via)
+    via = np.where((end.holder == NOBODY) & (end.machine < 0), _NONE, end.via)
     nobody = np.where(end.inside, np.int32(2), _NONE)
     certainty = np.where(sure, np.int32(0), np.where(end.holder == SEVERAL, np.int32(1), nobody))
-    columns = [coded(one.codes[place], one.values) for one in told]
-    return [*columns, coded(via, VIA), coded(certainty, _CERTAINTY)]
+    person, session, method = holders.told(place)
+    if machines is None:
+        device = coded(end.machine, [])
+    else:
+        device, _, lease = machines.told(end.machine)
+        method = _either(method, lease)
+    return [person, session, method, coded(via, VIA), coded(certainty, _CERTAINTY), device]
+
+
+def _either(one: Any, other: Any) -> pa.Array[Any]:  # noqa: ANN401  # DictionaryArrays
+    """Return the values of two columns that are never both there, and share no value."""
+    codes = np.asarray(one.indices.fill_null(-1))
+    behind = np.asarray(other.indices.fill_null(-1))
+    codes = np.where(behind >= 0, behind + np.int32(len(one.dictionary)), codes)
+    return coded(codes, [*one.dictionary.to_pylist(), *other.dictionary.to_pylist()])

@@ -27,8 +27,8 @@ def tell(holders: Holders, slots: Sequence[Codes], begin: Ints, end: Ints) -> pa
     Args:
         holders: Of the batch.
         slots: For source and target, the number of the ambiguous address, -1 where it is none.
-        begin: Rank of the time each flow began.
-        end: Rank of the time it ended.
+        begin: When each flow began, µs.
+        end: When it ended.
     """
     count = len(begin)
     rows = np.flatnonzero((slots[0] >= 0) | (slots[1] >= 0))
@@ -51,7 +51,7 @@ def _text(holders: Holders, case: Sequence[int]) -> str:
     for side, name in enumerate(ENDS):
         slot, first, last = case[3 * side : 3 * side + 3]
         if slot >= 0:
-            running = holders.running(slot, first, last)
+            running = [b for b in holders.running(slot, first, last) if b.person]
             found += [_candidate(name, binding) for binding in running[:MOST]]
             if len(running) > MOST:
                 found.append({"end": name, "more": len(running) - MOST})

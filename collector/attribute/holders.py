@@ -1,103 +1,226 @@
-"""Who held the addresses of a batch of flows while each flow ran."""
+"""Who held the addresses of a site at any time: the pieces of all addresses in a few long arrays.
+
+The arrays are kept between batches. An address whose bindings changed is cut anew and put behind
+the others, with a number of its own; when more lies dead than alive, or flows begin before the
+time from which on pieces are kept, everything is gathered afresh.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import accumulate, chain
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.attribute.pieces import NOBODY, SEVERAL
-from collector.attribute.timeline import Timeline
+from collector.attribute.pieces import NOBODY, SEVERAL, Pieces
+from collector.attribute.prefixes import Prefixes
 from collector.records import Binding
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
+ALWAYS = -(1 << 62)
+NEVER = 1 << 62
+EARLIER_US = 3_600_000_000
+"""Pieces are kept from so long before the earliest flow on."""
+FIELDS = ("person", "session", "method")
+"""What is told of a holder."""
+_FEW = 1 << 12
+_Number = TypeVar("_Number", np.int64, np.int32)
+
+
+class _Grown(Generic[_Number]):
+    """An array that things are put behind."""
+
+    def __init__(self, kind: type[_Number]) -> None:
+        self._room: npt.NDArray[_Number] = np.zeros(_FEW, kind)
+        self.size = 0
+
+    @property
+    def values(self) -> npt.NDArray[_Number]:
+        """What was put in."""
+        values: npt.NDArray[_Number] = self._room[: self.size]
+        return values
+
+    def put(self, values: Sequence[int]) -> None:
+        """Put values behind the others."""
+        end = self.size + len(values)
+        if end > len(self._room):
+            self._room = np.concatenate([self.values, np.zeros(end, self._room.dtype)])
+        self._room[self.size : end] = values
+        self.size = end
+
+
+class _Words:
+    """Distinct texts by number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._texts: list[str] = []
+        self._array: pa.Array[Any] = pa.array([], pa.string())
+
+    def number(self, text: str) -> int:
+        """Return the number of a text, a new one if it was not seen before."""
+        number = self._numbers.setdefault(text, len(self._texts))
+        if number == len(self._texts):
+            self._texts.append(text)
+        return number
+
+    def array(self) -> pa.Array[Any]:
+        """Return all texts."""
+        fresh = self._texts[len(self._array) :]
+        if fresh:
+            self._array = pa.concat_arrays([self._array, pa.array(fresh, pa.string())])
+        return self._array
 
 
 class Holders:
-    """The pieces of all addresses of a site that anybody held and that flows name.
+    """Of one site. Reading gathers what changed since the last reading."""
 
-    All pieces of all addresses lie in one row of arrays, and one sorted array of keys finds the
-    piece of any (address, time).
-    """
-
-    def __init__(self, timeline: Timeline, site: str, columns: list[pa.Array[Any]]) -> None:
-        """Gather the pieces of the addresses in `columns`, which are arrays of distinct texts."""
-        known = timeline.addresses(site)
-        places = [_places(column, known) for column in columns]
-        used = np.unique(np.concatenate([*places, np.array([-1], np.int32)]))[1:]
-        slot_of = np.full(len(known) + 1, -1, np.int32)
-        slot_of[used] = np.arange(len(used), dtype=np.int32)
-        self.slots: list[Codes] = [slot_of[place] for place in places]
-        """For each text of each column, the number of its address here, -1 for none."""
-        pieces = [timeline.pieces(site, known[int(place)].as_py()) for place in used]
-        self._pieces = pieces
-        self.bindings: list[Binding] = [b for p in pieces for b in p.bindings]
-        first = [0, *accumulate(len(p.bindings) for p in pieces)]
-        self._holder = np.fromiter(
-            (
-                held if held < 0 else held + base
-                for p, base in zip(pieces, first, strict=False)
-                for held in p.holder
-            ),
-            np.int32,
-        )
-        starts = list(accumulate((len(p.holder) for p in pieces), initial=0))
-        self._first_piece = starts
-        self._until = np.fromiter(
-            (u + base for p, base in zip(pieces, starts, strict=False) for u in p.until), np.int64
-        )
-        breaks = np.fromiter(chain.from_iterable(p.breaks for p in pieces), np.int64)
-        self._moments = np.unique(breaks)
-        owner = np.repeat(np.arange(len(pieces)), [len(p.breaks) for p in pieces])
-        self._keys = self._key(owner, self.rank(breaks))
-
-    def rank(self, times: Ints) -> Ints:
-        """Return for each time how many moments at which anything changes it has reached."""
-        return np.searchsorted(self._moments, times, side="right")
-
-    def find(self, slots: Codes, first: Ints, last: Ints) -> Codes:
-        """Return who held each address: a place in `bindings`, or NOBODY, or SEVERAL.
+    def __init__(
+        self,
+        held: Iterable[str],
+        cut: Callable[[str, int], Pieces],
+        prefixes: Prefixes,
+    ) -> None:
+        """Begin without pieces.
 
         Args:
-            slots: Number of the address of each flow, none negative.
-            first: Rank of the time the flow began.
-            last: Rank of the time it ended.
+            held: What anybody holds, live: read when all is gathered.
+            cut: Gives the pieces of an address or prefix, from a time on.
+            prefixes: The prefixes among them, live.
         """
-        begin = self._piece(slots, first)
-        holder = self._holder[begin]
-        ran_on = last != first
-        end = self._piece(slots[ran_on], last[ran_on])
-        mixed = ran_on.copy()
-        mixed[ran_on] = end >= self._until[begin[ran_on]]
-        return np.where(mixed, np.int32(SEVERAL), holder)
+        self._held = held
+        self._cut = cut
+        self._prefixes = prefixes
+        self._changed: set[str] = set()
+        self._from_us = self._least_us = NEVER
+        self._start_afresh()
 
-    def span(self, slots: Codes, first: Ints, last: Ints) -> tuple[Ints, Ints]:
-        """Return the piece in which each flow began and that in which it ended."""
-        return self._piece(slots, first), self._piece(slots, last)
+    def touch(self, address: str) -> None:
+        """Note that the bindings of an address or prefix are others than before."""
+        self._changed.add(address)
 
-    def running(self, slot: int, first: int, last: int) -> list[Binding]:
-        """Return the bindings of one address that ran in any of the pieces from first to last."""
-        pieces, base = self._pieces[slot], self._first_piece[slot]
+    def slots(self, texts: pa.Array[Any], since_us: int) -> Codes:
+        """Return the slot of each address, -1 for one that nobody held.
+
+        Slots are good until the next call.
+
+        Args:
+            texts: Addresses in canonical text.
+            since_us: No flow that is asked for began before.
+        """
+        self._gather(since_us)
+        known: Any = pc.index_in(texts, self._words.array())
+        slot_of = self._slot_of.values
+        places = np.asarray(known.fill_null(-1), np.int32)
+        slots = np.where(places >= 0, slot_of[places], np.int32(-1)) if len(slot_of) else places
+        around, names = self._prefixes.find(texts)
+        if names:
+            of_name = [int(slot_of[self._words.number(name)]) for name in names]
+            behind = np.array([*of_name, -1], np.int32)[around]
+            slots = np.where(slots < 0, behind, slots)
+        return slots
+
+    def find(self, slots: Codes, begin_us: Ints, end_us: Ints) -> Codes:
+        """Return who held each address: the place of a binding, or NOBODY, or SEVERAL."""
+        found = np.full(len(slots), NOBODY, np.int32)
+        known = np.flatnonzero(slots >= 0)
+        if len(known):
+            piece = self._piece(slots[known], begin_us[known])
+            clear = end_us[known] < self._clear_until.values[piece]
+            found[known] = np.where(clear, self._holder.values[piece], np.int32(SEVERAL))
+        return found
+
+    def told(self, places: Codes) -> list[pa.Array[Any]]:
+        """Return FIELDS of the bindings at `places` as dictionary columns, null where negative."""
         return [
-            binding
-            for binding in pieces.bindings
-            if base + bisect_right(pieces.breaks, binding.start_us) <= last
-            and base + bisect_right(pieces.breaks, binding.end_us) > first
+            _column(words.array(), _taken(of_binding.values, places))
+            for words, of_binding in self._told
         ]
 
-    def _piece(self, slots: Codes, rank: Ints) -> Ints:
-        """Each address has one piece more than breaks, so its own number is added."""
-        return np.searchsorted(self._keys, self._key(slots, rank), side="right") + slots
+    def span(self, slots: Codes, begin_us: Ints, end_us: Ints) -> tuple[Ints, Ints]:
+        """Return the piece in which each flow began and that in which it ended."""
+        return self._piece(slots, begin_us), self._piece(slots, end_us)
 
-    def _key(self, slots: npt.NDArray[Any], rank: Ints) -> Ints:
-        return slots.astype(np.int64) * (len(self._moments) + 1) + rank
+    def running(self, slot: int, first: int, last: int) -> list[Binding]:
+        """Return the bindings of one slot that ran in any of the pieces from first to last."""
+        low, high = self._of_slot[slot]
+        begin, end = self._begins.values[first], self._begins.values[last]
+        return [b for b in self._bindings[low:high] if b.start_us <= end and b.end_us > begin]
+
+    def _piece(self, slots: Codes, times: Ints) -> Ints:
+        """Find the last piece of each slot that begins no later: halving, all slots at once."""
+        begins = self._begins.values
+        piece = self._first.values[slots]
+        last = piece + self._count.values[slots] - 1
+        step = 1 << int(self._count.values[slots].max(initial=1)).bit_length()
+        while step := step >> 1:
+            next_piece = np.minimum(piece + step, last)
+            piece = np.where(begins[next_piece] <= times, next_piece, piece)
+        return piece
+
+    def _gather(self, since_us: int) -> None:
+        self._least_us = min(self._least_us, since_us)
+        stale = self._begins.size > _FEW and self._begins.size > 2 * self._alive
+        if since_us < self._from_us or stale:
+            self._start_afresh()
+            self._from_us, self._least_us = self._least_us - EARLIER_US, since_us
+            self._changed = set(self._held)
+        for address in self._changed:
+            self._put(address)
+        self._changed = set()
+
+    def _start_afresh(self) -> None:
+        self._words = _Words()
+        self._slot_of: _Grown[np.int32] = _Grown(np.int32)
+        """Of each word: its slot now, -1 where nobody held it."""
+        self._first: _Grown[np.int64] = _Grown(np.int64)
+        """Of each slot: its first piece, …"""
+        self._count: _Grown[np.int64] = _Grown(np.int64)
+        """… and how many it has."""
+        self._of_slot: list[tuple[int, int]] = []
+        """… and where its bindings lie."""
+        self._begins: _Grown[np.int64] = _Grown(np.int64)
+        """Of each piece: when it begins, …"""
+        self._holder: _Grown[np.int32] = _Grown(np.int32)
+        """… who holds it, …"""
+        self._clear_until: _Grown[np.int64] = _Grown(np.int64)
+        """… and when a flow that began in it is no longer clear."""
+        self._bindings: list[Binding] = []
+        self._told: list[tuple[_Words, _Grown[np.int32]]] = [
+            (_Words(), _Grown(np.int32)) for _ in FIELDS
+        ]
+        """Of each binding: the numbers of its FIELDS."""
+        self._alive = 0
+
+    def _put(self, address: str) -> None:
+        """Cut one address anew and put its pieces behind the others."""
+        word = self._words.number(address)
+        if word == self._slot_of.size:
+            self._slot_of.put([-1])
+        old = int(self._slot_of.values[word])
+        if old >= 0:
+            self._alive -= int(self._count.values[old])
+        pieces = self._cut(address, self._from_us)
+        if not pieces.bindings:
+            self._slot_of.values[word] = -1
+            return
+        self._slot_of.values[word] = len(self._of_slot)
+        base, count = len(self._bindings), len(pieces.holder)
+        self._first.put([self._begins.size])
+        self._count.put([count])
+        self._of_slot.append((base, base + len(pieces.bindings)))
+        self._begins.put([ALWAYS, *pieces.breaks])
+        self._holder.put([held if held < 0 else held + base for held in pieces.holder])
+        ends = [*pieces.breaks, NEVER]
+        self._clear_until.put([ends[until - 1] if until else ALWAYS for until in pieces.until])
+        self._bindings += pieces.bindings
+        for field, (words, of_binding) in zip(FIELDS, self._told, strict=True):
+            of_binding.put([words.number(getattr(b, field)) for b in pieces.bindings])
+        self._alive += count
 
 
 def coded(codes: Codes, values: Sequence[str]) -> pa.Array[Any]:
@@ -106,15 +229,19 @@ def coded(codes: Codes, values: Sequence[str]) -> pa.Array[Any]:
     return pa.DictionaryArray.from_arrays(indices, pa.array(values, pa.string()))
 
 
-def _places(texts: pa.Array[Any], known: pa.Array[Any]) -> Codes:
-    found: Any = pc.index_in(texts, known)
-    return np.asarray(found.fill_null(-1), np.int32)
+def _column(texts: pa.Array[Any], numbers: Codes) -> pa.Array[Any]:
+    """Return the texts with these numbers as a column whose dictionary has no more than they."""
+    used = np.zeros(len(texts) + 1, bool)
+    used[numbers] = True
+    distinct = np.flatnonzero(used[:-1])
+    code = np.full(len(used), -1, np.int32)
+    code[distinct] = np.arange(len(distinct), dtype=np.int32)
+    codes = code[numbers]
+    indices: Any = pa.array(codes, mask=codes < 0)
+    places: Any = pa.array(distinct)
+    return pa.DictionaryArray.from_arrays(indices, texts.take(places))
 
 
-def look_up(holders: Holders, slots: Codes, first: Ints, last: Ints) -> Codes:
-    """Return who held the address of every flow; NOBODY where the slot is negative."""
-    found = np.full(len(slots), NOBODY, np.int32)
-    known = np.flatnonzero(slots >= 0)
-    if len(known):
-        found[known] = holders.find(slots[known], first[known], last[known])
-    return found
+def _taken(values: Codes, places: Codes) -> Codes:
+    """Return the values at places, -1 where a place is negative."""
+    return np.append(values, np.int32(-1))[np.maximum(places, -1)]

@@ -1,8 +1,11 @@
 """Who held which address of which site, and when.
 
-A `Timeline` is told of sessions by their events, in any order, late or more than once, and gives
-the same answer whatever the order. The rules of one session are in `session.py`; `reject` binds
-nobody.
+A `Timeline` is told of sessions by their events and of machines by leases, in any order, late or
+more than once, and gives the same answer whatever the order. The rules of one session are in
+`session.py`, those of an address and its machines in `lease.py`; `reject` binds nobody.
+
+An address that a session names, but that a lease gives to another machine after that, is held by
+that session and by a stranger: an address is not one person's any more because nobody said stop.
 """
 
 from __future__ import annotations
@@ -14,10 +17,16 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from collector.attribute import lease, overlap
+from collector.attribute.holders import Holders
+from collector.attribute.lease import Lease
 from collector.attribute.pieces import Pieces, cut
+from collector.attribute.prefixes import Prefixes
 from collector.attribute.session import Session
-from collector.records import Binding, SessionEvent
+from collector.records import Binding, LeaseEvent, SessionEvent
 
+METHOD = "lease"
+"""Of an address that no session holds, but a machine is known to have."""
 STUB_US = 24 * 3_600_000_000
 """A session that ended is remembered so much longer than asked: a late update of it must not look
 like a session that goes on for ever."""
@@ -54,8 +63,13 @@ class Timeline:
         self._sessions: dict[tuple[str, str], Session] = {}
         self._held: dict[str, dict[str, dict[str, list[Binding]]]] = {}
         """Site, address, session: its bindings."""
-        self._pieces: dict[tuple[str, str], Pieces] = {}
-        self._addresses: dict[str, pa.Array[Any]] = {}
+        self._prefixes: dict[str, Prefixes] = {}
+        self._leases: dict[str, dict[str, Lease]] = {}
+        """Site, address."""
+        self._at_mac: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
+        """Site, MAC: the sessions that name it, and the addresses that leases put there."""
+        self._machines: dict[str, Holders] = {}
+        self._holders: dict[str, Holders] = {}
 
     def add(self, event: SessionEvent, frame: int) -> list[Change]:
         """Take in an event; return the bindings that are other than before.
@@ -70,30 +84,91 @@ class Timeline:
         session = self._sessions.get(key)
         if session is None:
             session = self._sessions[key] = Session(*key)
+        before = session.mac
         session.take(event)
+        if session.mac != before:
+            self._move(session, before)
+            for binding in session.bindings:
+                self._touch(session.site, binding.address)
         return self._rebind(session, frame)
+
+    def add_lease(self, event: LeaseEvent, frame: int) -> tuple[list[Change], int | None]:
+        """Take in what was learnt of an address and its machine.
+
+        Returns:
+            The bindings of sessions that are other than before, and the first time of which
+            anything is: also which machine had an address that nobody held.
+        """
+        if not lease.tells(event):
+            return [], None
+        site, leases = event.site, self._leases.setdefault(event.site, {})
+        told = leases.setdefault(event.ip, Lease())
+        old = {span.mac for span in told.spans}
+        from_us = told.take(event)
+        if from_us is None:
+            return [], None
+        new = {span.mac for span in told.spans}
+        self._put(site, event.ip, old, new)
+        self._touch(site, event.ip)
+        if site in self._machines:
+            self._machines[site].touch(event.ip)
+        sessions = {s for mac in old | new for s in self._of_mac(site, mac)[0]}
+        changes = [
+            change
+            for session in sorted(sessions)
+            for change in self._rebind(self._sessions[site, session], frame)
+        ]
+        return changes, from_us
 
     def bindings(self, site: str, address: str, start_us: int, end_us: int) -> list[Binding]:
         """Return who held `address` at any time of [start_us, end_us), by start."""
-        held = self._held.get(site, {}).get(address, {})
-        found = [b for of_session in held.values() for b in of_session]
-        found = [b for b in found if b.start_us < end_us and b.end_us > start_us]
+        found = self._over(site, address, start_us)
+        found = [b for b in found if b.start_us < end_us]
         return sorted(found, key=lambda b: (b.start_us, b.session))
 
     def addresses(self, site: str) -> pa.Array[Any]:
-        """Return all addresses of the site that anybody held, as text, in an order of their own."""
-        if site not in self._addresses:
-            self._addresses[site] = pa.array(list(self._held.get(site, {})), pa.string())
-        return self._addresses[site]
+        """Return all addresses and prefixes of the site that anybody held, as text."""
+        return pa.array(list(self._held.get(site, {})), pa.string())
 
-    def pieces(self, site: str, address: str) -> Pieces:
-        """Return the time of one address, cut where its holder changes."""
-        found = self._pieces.get((site, address))
+    def holders(self, site: str) -> Holders:
+        """Return who held the addresses of a site, for looking up many at once."""
+        found = self._holders.get(site)
         if found is None:
-            held = self._held.get(site, {}).get(address, {})
-            found = cut(b for of_session in held.values() for b in of_session)
-            self._pieces[site, address] = found
+            held = self._held.setdefault(site, {})
+            prefixes = self._prefixes.setdefault(site, Prefixes())
+            found = Holders(held, lambda address, us: self._pieces(site, address, us), prefixes)
+            self._holders[site] = found
         return found
+
+    def machines(self, site: str) -> Holders | None:
+        """Return which machines had the addresses of a site, as `person`; None if none is known."""
+        leases = self._leases.get(site)
+        if not leases:
+            return None
+        if site not in self._machines:
+            self._machines[site] = Holders(
+                leases, lambda ip, us: _machines(site, ip, leases.get(ip), us), Prefixes()
+            )
+        return self._machines[site]
+
+    def _pieces(self, site: str, address: str, from_us: int) -> Pieces:
+        told = self._leases.get(site, {}).get(address)
+        strangers = []
+        if told is not None:
+            named = [b for group in self._held[site].get(address, {}).values() for b in group]
+            macs = {b.session: (self._sessions[site, b.session].mac or (0, ""))[1] for b in named}
+            strangers = overlap.strangers(named, macs, told)
+        return cut([*self._over(site, address, from_us), *strangers])
+
+    def _over(self, site: str, address: str, from_us: int) -> list[Binding]:
+        """Return the bindings of an address, and of prefixes around it, that end later."""
+        held = self._held.get(site, {})
+        prefixes = self._prefixes.get(site)
+        around = [] if prefixes is None else prefixes.around(address)
+        texts = [address, *around]
+        of_sessions = [group for text in texts for group in held.get(text, {}).values()]
+        found = [b for group in of_sessions for b in group if b.end_us > from_us]
+        return overlap.joined(found, address) if around else found
 
     def forget(self, before_us: int) -> None:
         """Let go of what only says something about the time before `before_us`.
@@ -104,6 +179,7 @@ class Timeline:
         for key, session in list(self._sessions.items()):
             if session.end() <= before_us - STUB_US:
                 self._unbind(session)
+                self._of_mac(session.site, (session.mac or (0, ""))[1])[0].discard(session.session)
                 del self._sessions[key]
                 continue
             old = session.bindings
@@ -112,10 +188,28 @@ class Timeline:
                 kept, session.bindings = session.bindings, old
                 self._unbind(session)
                 self._bind(session, kept)
+        for site, leases in self._leases.items():
+            self._forget_leases(site, leases, before_us - STUB_US)
+        self._at_mac = {key: both for key, both in self._at_mac.items() if both[0] or both[1]}
+
+    def _forget_leases(self, site: str, leases: dict[str, Lease], before_us: int) -> None:
+        for ip, told in list(leases.items()):
+            old = {span.mac for span in told.spans}
+            told.shorten(before_us)
+            self._put(site, ip, old, {span.mac for span in told.spans})
+            if not told.words:
+                del leases[ip]
 
     def snapshot(self) -> dict[str, Any]:
         """Return everything as JSON values, for `restore`."""
-        return {"version": 1, "sessions": [s.plain() for s in self._sessions.values()]}
+        return {
+            "version": 1,
+            "sessions": [s.plain() for s in self._sessions.values()],
+            "leases": {
+                site: {ip: told.plain() for ip, told in leases.items()}
+                for site, leases in self._leases.items()
+            },
+        }
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
@@ -127,16 +221,22 @@ class Timeline:
         if state.get("version") != 1:
             raise ValueError("not a snapshot of this version of the timeline")
         timeline = cls()
+        for site, leases in state["leases"].items():
+            read = {ip: Lease.from_plain(words) for ip, words in leases.items()}
+            timeline._leases[site] = read
+            for ip, told in read.items():
+                timeline._put(site, ip, set(), {span.mac for span in told.spans})
         for plain in state["sessions"]:
             session = Session.from_plain(plain)
             timeline._sessions[session.site, session.session] = session
+            timeline._move(session, None)
             timeline._bind(session, session.bindings)
         return timeline
 
     def _rebind(self, session: Session, frame: int) -> list[Change]:
         old = {(b.address, b.start_us): b for b in session.bindings}
         new = {}
-        for address, start, end, person, method in session.bound():
+        for address, start, end, person, method in session.bound(self._leased(session)):
             binding = Binding(
                 site=session.site,
                 address=address,
@@ -165,16 +265,65 @@ class Timeline:
         held = self._held.setdefault(session.site, {})
         for address, group in groupby(session.bindings, key=lambda b: b.address):
             if address not in held:
-                self._addresses.pop(session.site, None)
+                self._prefixes.setdefault(session.site, Prefixes()).add(address)
             held.setdefault(address, {})[session.session] = list(group)
-            self._pieces.pop((session.site, address), None)
+            self._touch(session.site, address)
 
     def _unbind(self, session: Session) -> None:
         held = self._held.get(session.site, {})
         for address in {binding.address for binding in session.bindings}:
             held[address].pop(session.session)
-            self._pieces.pop((session.site, address), None)
+            self._touch(session.site, address)
             if not held[address]:
                 del held[address]
-                self._addresses.pop(session.site, None)
+                self._prefixes[session.site].discard(address)
         session.bindings = []
+
+    def _leased(self, session: Session) -> list[tuple[str, lease.Span]]:
+        """Return when the session's MAC had which address."""
+        if session.mac is None or not self._leases.get(session.site):
+            return []
+        _, addresses = self._of_mac(session.site, session.mac[1])
+        return lease.at_mac(self._leases[session.site], addresses, session.mac[1])
+
+    def _of_mac(self, site: str, mac: str) -> tuple[set[str], set[str]]:
+        return self._at_mac.setdefault((site, mac), (set(), set()))
+
+    def _move(self, session: Session, before: tuple[int, str] | None) -> None:
+        """Note that a session names another MAC than before."""
+        if before is not None:
+            self._of_mac(session.site, before[1])[0].discard(session.session)
+        if session.mac is not None:
+            self._of_mac(session.site, session.mac[1])[0].add(session.session)
+
+    def _put(self, site: str, ip: str, old: set[str], new: set[str]) -> None:
+        """Note that an address was at other machines than before."""
+        for mac in old - new:
+            self._of_mac(site, mac)[1].discard(ip)
+        for mac in new - old:
+            self._of_mac(site, mac)[1].add(ip)
+
+    def _touch(self, site: str, address: str) -> None:
+        """Tell the holders that an address, or all that is held in a prefix, is to be cut anew."""
+        holders = self._holders.get(site)
+        if holders is not None:
+            holders.touch(address)
+            for inner in self._prefixes[site].within(address):
+                holders.touch(inner)
+
+
+def _machines(site: str, ip: str, told: Lease | None, from_us: int) -> Pieces:
+    """Return the time of an address, cut where it went to another machine."""
+    return cut(
+        Binding(
+            site=site,
+            address=ip,
+            start_us=span.start,
+            end_us=span.end,
+            person=span.mac,
+            session="",
+            method=METHOD,
+        )
+        for span in (told.spans if told is not None else ())
+        if span.end > from_us
+    )

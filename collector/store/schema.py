@@ -167,6 +167,7 @@ FLOWS = LogSchema(
         ("method", "str"),
         ("via", "str"),
         ("certainty", "str"),
+        ("device", "mac"),
     ),
     detail=(
         ("host", "str"),
@@ -177,6 +178,7 @@ FLOWS = LogSchema(
         ("peer_certainty", "str"),
         ("candidates", "str"),
         ("extra", "str"),
+        ("peer_device", "mac"),
     ),
 )
 """One flow. `time` is its corrected start, `time_end` its end, `clock` the verdict on the
@@ -184,7 +186,9 @@ exporter's clock (`ok`, `skewed`, `implausible`, `none`); `exporter_start` and `
 what that clock said, where it is something else. `nat_*` are null where an end was not translated;
 `nat_key` is the public IPv4 address of the inside end << 16 | its public port. `person` is at the
 inside end (the initiator when both ends are inside), known by the address in the column that `via`
-names; `certainty` is `sure`, `ambiguous` (no person then, `candidates` as JSON) or `unknown`."""
+names; `certainty` is `sure`, `ambiguous` (no person then, `candidates` as JSON) or `unknown`.
+`device` is the MAC that a lease gives to an inside address that no session held; `method` is then
+`lease`."""
 
 SESSIONS = LogSchema(
     log="sessions",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from collector.records import SessionEvent
+from collector.records import LeaseEvent, SessionEvent
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = 45
@@ -37,6 +37,63 @@ def event(kind: str, time: int, **more: Any) -> SessionEvent:
     return SessionEvent(**{**fixed, **more, "event": kind, "time": at(time)})
 
 
+def leased(word: str, time: int, **more: Any) -> LeaseEvent:
+    """Return a word about an address and its machine, with µs for times."""
+    for name in ("start", "expires"):
+        if more.get(name) is not None:
+            more[name] = at(more[name])
+    fixed = {"site": "a", "kind": "dhcp"}
+    return LeaseEvent(**{**fixed, **more, "event": word, "time": at(time)})
+
+
+@dataclass(frozen=True)
+class Told:
+    """Everything that was told."""
+
+    events: Sequence[SessionEvent]
+    leases: Sequence[LeaseEvent] = ()
+
+    def machine(self, site: str, address: str, moment: int) -> str:
+        """Return the MAC that had an address at one µs, by all words up to then."""
+        words: list[tuple[int, bool, str, int]] = []
+        for e in self.leases:
+            if e.site != site or e.ip != address or not e.mac or e.kind not in ("dhcp", "nd"):
+                continue
+            time = us(e.time)
+            if e.event in ("release", "expire"):
+                words.append((time, False, e.mac, time))
+                continue
+            until = time + 1_000_000 if e.expires is None else max(time, us(e.expires))
+            words += [(t, True, e.mac, until) for t in {time, min(time, us(e.start or e.time))}]
+        mac, until = "", -1
+        for time, puts, of_mac, ends in sorted(words):
+            if time > moment:
+                break
+            if puts:
+                mac, until = of_mac, ends
+            elif of_mac == mac:
+                until = time
+        return mac if moment < until else ""
+
+    def stranger(self, site: str, address: str, moment: int) -> bool:
+        """Say whether a lease put an address elsewhere while a session that names it holds it."""
+        mac = self.machine(site, address, moment)
+        for hold in holds(self, site, address, moment, prefixes=False) if mac else ():
+            own = _mac(
+                [e for e in self.events if str(e.session) == hold.session and e.site == site]
+            )
+            since = moment
+            while hold in holds(self, site, address, since - 1, prefixes=False):
+                since -= 1
+            at_begin = self.machine(site, address, since)
+            came = next(
+                t for t in range(moment, -1, -1) if self.machine(site, address, t - 1) != mac
+            )
+            if own and mac not in (own, at_begin) and came > since:
+                return True
+        return False
+
+
 @dataclass(frozen=True)
 class Hold:
     """One session holds an address at one µs."""
@@ -46,24 +103,31 @@ class Hold:
     method: str
 
 
-def holds(events: Iterable[SessionEvent], site: str, address: str, moment: int) -> set[Hold]:
-    """Return who held the address at one µs."""
+def holds(told: Told, site: str, address: str, moment: int, *, prefixes: bool = True) -> set[Hold]:
+    """Return who held the address at one µs; without `prefixes`, not by what is around it."""
     sessions: dict[UUID, list[SessionEvent]] = {}
-    for e in events:
+    for e in told.events:
         if e.site == site and e.event != "reject":
             sessions.setdefault(e.session, []).append(e)
-    found = (_hold(told, address, moment) for told in sessions.values())
+    machine = told.machine(site, address, moment)
+    found = (_hold(of, address, moment, machine, prefixes) for of in sessions.values())
     return {hold for hold in found if hold is not None}
 
 
-def _hold(events: list[SessionEvent], address: str, moment: int) -> Hold | None:
+def _hold(
+    events: list[SessionEvent], address: str, moment: int, machine: str, prefixes: bool
+) -> Hold | None:
     if not _begin(events) <= moment or not moment < _end(events):
         return None
     naming = [e for e in events if e.addresses]
     knowing = [e for e in events if e.person is not None]
-    if not naming or not knowing:
+    if not knowing:
         return None
-    if address not in _as_of(naming, moment).addresses:
+    named = _as_of(naming, moment).addresses if naming else ()
+    has_v4 = any(":" not in text for text in named)
+    by_lease = machine != "" and machine == _mac(events) and (":" in address or not has_v4)
+    around = [text for text in named if "/" in text] if prefixes else []
+    if not (address in named or by_lease or _inside(address, around)):
         return None
     told = _as_of(knowing, moment)
     return Hold(str(told.person), str(told.session), told.method)
@@ -78,6 +142,12 @@ def _as_of(events: list[SessionEvent], moment: int) -> SessionEvent:
 
     past = [e for e in events if us(e.time) <= moment]
     return max(past, key=order) if past else min(events, key=order)
+
+
+def _mac(events: Iterable[SessionEvent]) -> str:
+    """The newest MAC ever told."""
+    told = [(e.time, e.mac) for e in events if e.mac and e.event != "reject"]
+    return max(told)[1] if told else ""
 
 
 def _begin(events: list[SessionEvent]) -> int:
@@ -104,6 +174,7 @@ class Known:
     method: str | None = None
     via: str | None = None
     certainty: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,11 +185,11 @@ class _Seen:
 
 
 def row(
-    events: Sequence[SessionEvent], networks: Sequence[str], site: str, flow: dict[str, Any]
+    told: Told, networks: Sequence[str], site: str, flow: dict[str, Any]
 ) -> tuple[Known, Known, set[tuple[Any, ...]] | None]:
     """Return what is known of subject and peer of one flow, and the candidates."""
-    source = _side(events, networks, site, flow, ("src_ip", "nat_src_ip"))
-    target = _side(events, networks, site, flow, ("dst_ip", "nat_dst_ip"))
+    source = _side(told, networks, site, flow, ("src_ip", "nat_src_ip"))
+    target = _side(told, networks, site, flow, ("dst_ip", "nat_dst_ip"))
     subject, peer = source, target
     if target.inside and not source.inside:
         subject, peer = target, source
@@ -130,44 +201,59 @@ def row(
 
 
 def _side(
-    events: Sequence[SessionEvent],
+    told: Told,
     networks: Sequence[str],
     site: str,
     flow: dict[str, Any],
     columns: tuple[str, str],
 ) -> _Seen:
     inside = any(_inside(flow[column], networks) for column in columns)
+    times = range(flow["time"], max(flow["time"], flow["time_end"] or 0) + 1)
     for column in columns:
-        if flow[column] is None:
+        address = flow[column]
+        if address is None:
             continue
-        first, last = flow["time"], max(flow["time"], flow["time_end"] or 0)
-        by_us = {t: holds(events, site, flow[column], t) for t in range(first, last + 1)}
+        by_us = {t: holds(told, site, address, t) for t in times}
         persons = {hold.person for held in by_us.values() for hold in held}
-        if len(persons) == 1 and by_us[first]:
-            hold = _latest(events, site, flow[column], first)
+        strange = any(told.stranger(site, address, t) for t in times)
+        if len(persons) == 1 and by_us[times[0]] and not strange:
+            hold = _latest(told, site, address, times[0])
             return _Seen(Known(hold.person, hold.session, hold.method, column, "sure"), inside, [])
         if persons:
             spans = {
-                _span(events, site, flow[column], t, hold)
-                for t, held in by_us.items()
-                for hold in held
+                _span(told, site, address, t, hold) for t, held in by_us.items() for hold in held
             }
             return _Seen(Known(via=column, certainty="ambiguous"), inside, sorted(spans, key=str))
-    return _Seen(Known(certainty="unknown" if inside else None), inside, [])
+    return _Seen(_nobody(told, site, flow, columns, times) if inside else Known(), inside, [])
 
 
-def _latest(events: Sequence[SessionEvent], site: str, address: str, moment: int) -> Hold:
-    held = holds(events, site, address, moment)
-    return max(held, key=lambda h: (_span(events, site, address, moment, h)[2], h.session))
+def _nobody(
+    told: Told, site: str, flow: dict[str, Any], columns: tuple[str, str], times: range
+) -> Known:
+    """What is known of an inside end that no session held: perhaps its machine."""
+    for column in columns:
+        if flow[column] is None:
+            continue
+        macs = [told.machine(site, flow[column], t) for t in times]
+        if len({*macs, ""}) == 2 and macs[0]:
+            return Known(method="lease", via=column, certainty="unknown", device=macs[0])
+        if any(macs):
+            break
+    return Known(certainty="unknown")
+
+
+def _latest(told: Told, site: str, address: str, moment: int) -> Hold:
+    held = holds(told, site, address, moment)
+    return max(held, key=lambda h: (_span(told, site, address, moment, h)[2], h.session))
 
 
 def _span(
-    events: Sequence[SessionEvent], site: str, address: str, moment: int, hold: Hold
+    told: Told, site: str, address: str, moment: int, hold: Hold
 ) -> tuple[str, str, int, int | None]:
     first = last = moment
-    while first > 0 and hold in holds(events, site, address, first - 1):
+    while first > 0 and hold in holds(told, site, address, first - 1):
         first -= 1
-    while last <= LAST and hold in holds(events, site, address, last):
+    while last <= LAST and hold in holds(told, site, address, last):
         last += 1
     return hold.person, hold.session, first, None if last > LAST else last
 
@@ -182,4 +268,8 @@ def candidates(text: str | None) -> set[tuple[Any, ...]] | None:
     """Return the product's JSON as the oracle has it."""
     if text is None:
         return None
-    return {(c["end"], c["person"], c["session"], c["from"], c["to"]) for c in json.loads(text)}
+    found = json.loads(text)
+    for candidate in found:
+        if candidate["to"] is not None and candidate["to"] > LAST:
+            candidate["to"] = None
+    return {(c["end"], c["person"], c["session"], c["from"], c["to"]) for c in found}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from collector.attribute.attribute import attribute
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Timeline
-from collector.records import SessionEvent
+from collector.records import LeaseEvent, SessionEvent
 from collector.store.schema import FLOWS as SCHEMA
 from tests.collector.attribute import histories, oracle
 from tests.collector.attribute.oracle import Known, event
@@ -41,13 +44,19 @@ def timeline(*events: SessionEvent) -> Timeline:
     return told
 
 
-def run(events: list[SessionEvent], flow: dict[str, Any]) -> dict[str, Any]:
-    result = attribute(table(flow), timeline(*events), Networks(histories.NETWORKS))
+def run(
+    events: list[SessionEvent], flow: dict[str, Any], leases: Sequence[LeaseEvent] = ()
+) -> dict[str, Any]:
+    told = timeline(*events)
+    for lease in leases:
+        told.add_lease(lease, 99)
+    result = attribute(table(flow), told, Networks(histories.NETWORKS))
     return result.to_pylist()[0]
 
 
 def known(row: dict[str, Any], prefix: str = "") -> Known:
-    return Known(*(row[prefix + n] for n in ("person", "session", "method", "via", "certainty")))
+    names = ("person", "session", "method", "via", "certainty", "device")
+    return Known(*(row[prefix + name] for name in names))
 
 
 def uuid(number: int) -> str:
@@ -162,19 +171,46 @@ def test_a_long_list_of_candidates_is_cut_and_says_so() -> None:
     assert row["candidates"].endswith('{"end":"src","more":36}]')
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(histories.HISTORY, histories.FLOWS)
 def test_columns_give_what_rows_one_by_one_give(
     events: list[SessionEvent], flows: list[dict[str, Any]]
 ) -> None:
-    told, networks = timeline(*events), Networks(histories.NETWORKS)
     half = len(flows) // 2
     chunks = pa.concat_tables([table(*flows[:half]), table(*flows[half:])])
-    result = attribute(chunks, told, networks)
+    result = attribute(chunks, timeline(*events), Networks(histories.NETWORKS))
     assert result.schema == SCHEMA.arrow
     result.validate(full=True)
+    check(result, oracle.Told(events), flows)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories.WIDE_HISTORY, histories.LEASES, histories.FLOWS, st.randoms(use_true_random=False))
+def test_prefixes_and_leases_give_what_rows_one_by_one_give(
+    events: list[SessionEvent],
+    leases: list[LeaseEvent],
+    flows: list[dict[str, Any]],
+    random: Random,
+) -> None:
+    """Flows are attributed after each thing that is told, in any order: nothing stale is used."""
+    told, networks = Timeline(), Networks(histories.NETWORKS)
+    shuffled: list[SessionEvent | LeaseEvent] = [*events, *leases, *events[:2], *leases[:2]]
+    random.shuffle(shuffled)
+    for frame, each in enumerate(shuffled):
+        if isinstance(each, LeaseEvent):
+            told.add_lease(each, frame)
+        else:
+            told.add(each, frame)
+        if random.random() < 0.5:
+            attribute(table(*flows), told, networks)
+    result = attribute(table(*flows), told, networks)
+    result.validate(full=True)
+    check(result, oracle.Told(events, leases), flows)
+
+
+def check(result: pa.Table, told: oracle.Told, flows: list[dict[str, Any]]) -> None:
     for flow, found in zip(flows, result.to_pylist(), strict=True):
-        subject, peer, candidates = oracle.row(events, histories.NETWORKS, "a", flow)
+        subject, peer, candidates = oracle.row(told, histories.NETWORKS, "a", flow)
         assert known(found) == subject
         assert known(found, "peer_") == peer
         assert oracle.candidates(found["candidates"]) == candidates

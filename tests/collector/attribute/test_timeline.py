@@ -204,7 +204,9 @@ def test_each_instant_has_the_holders_that_the_rules_give(events: list[SessionEv
     timeline = told(events)
     for address in histories.HELD:
         for moment in range(42):
-            assert holders(timeline, address, moment) == oracle.holds(events, "a", address, moment)
+            assert holders(timeline, address, moment) == oracle.holds(
+                oracle.Told(events), "a", address, moment
+            )
 
 
 @settings(max_examples=300, deadline=None)
@@ -227,7 +229,7 @@ def test_forgetting_changes_no_answer_about_later_times(
     timeline.forget(second)
     for address in histories.HELD:
         for moment in range(max(horizon, second), 42):
-            expected = oracle.holds(before + after, "a", address, moment)
+            expected = oracle.holds(oracle.Told(before + after), "a", address, moment)
             assert holders(timeline, address, moment) == expected
 
 

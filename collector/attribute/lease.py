@@ -1,0 +1,126 @@
+"""One address and the machines that had it, from what DHCP servers and neighbour tables tell.
+
+- A word `add`, `renew` or `seen` puts the address at a MAC: from the begin that it tells or its
+  own time, until it expires (told nothing, for `SEEN_US`), or until a word of another MAC.
+- `release` and `expire` end it for their MAC, and for no other.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from collector.records import LeaseEvent, microseconds
+
+SEEN_US = 2 * 3_600_000_000
+"""A machine that was seen on an address is taken to be there for so long."""
+KINDS = ("dhcp", "dhcp6", "arp", "nd")
+"""What tells of machines; the other kinds tell of the box and its NAT."""
+_ENDING = ("release", "expire")
+
+
+class Span(NamedTuple):
+    """A machine had the address during [start, end), in µs."""
+
+    start: int
+    end: int
+    mac: str
+
+
+class _Word(NamedTuple):
+    time: int
+    puts: bool
+    """Whether it puts the address at `mac`; else it ends that. Ends go first at one time."""
+    mac: str
+    until: int
+
+
+@dataclass(slots=True)
+class Lease:
+    """All that was told of one address; the order in which it was told makes no difference."""
+
+    words: list[_Word] = field(default_factory=list)
+    """By time, each once."""
+    spans: list[Span] = field(default_factory=list)
+    """As of the last change, by time."""
+
+    def take(self, event: LeaseEvent) -> int | None:
+        """Take in an event; return the first time of which it changes anything, None without."""
+        for word in _words(event):
+            at = bisect_left(self.words, word)
+            if self.words[at : at + 1] != [word]:
+                insort(self.words, word)
+        old, self.spans = self.spans, _spans(self.words)
+        before, after = ({(s.start, s.mac): s.end for s in spans} for spans in (old, self.spans))
+        differing = {key for key in before | after if before.get(key) != after.get(key)}
+        return min(
+            (_from(key[0], before.get(key), after.get(key)) for key in differing), default=None
+        )
+
+    def at(self, time_us: int) -> str:
+        """Return who had the address at a time, empty for nobody known."""
+        return next((s.mac for s in self.spans if s.start <= time_us < s.end), "")
+
+    def shorten(self, before_us: int) -> None:
+        """Forget what says nothing of `before_us` or later."""
+        known = [span for span in self.spans if span.end > before_us]
+        begin = known[0].start if known else before_us
+        later = [word for word in self.words if word.time >= before_us]
+        run = [w for w in self.words if begin <= w.time < before_us and w.puts]
+        run = [word for word in run if word.mac == known[0].mac]
+        if len(run) > 1:
+            run = [run[0]._replace(until=run[-1].time), run[-1]]
+        self.words, self.spans = run + later, known
+
+    def plain(self) -> list[list[Any]]:
+        """Return everything as JSON values."""
+        return [list(word) for word in self.words]
+
+    @classmethod
+    def from_plain(cls, words: list[list[Any]]) -> Lease:
+        """Return the lease that `plain` described."""
+        read = [_Word(*word) for word in words]
+        return cls(read, _spans(read))
+
+
+def tells(event: LeaseEvent) -> bool:
+    """Return whether an event says which machine has an address."""
+    return event.kind in KINDS and bool(event.ip and event.mac)
+
+
+def at_mac(leases: Mapping[str, Lease], addresses: set[str], mac: str) -> list[tuple[str, Span]]:
+    """Return when a machine had which of its addresses."""
+    return [(ip, span) for ip in sorted(addresses) for span in leases[ip].spans if span.mac == mac]
+
+
+def _from(start: int, old_end: int | None, new_end: int | None) -> int:
+    """Return when two spans of one begin, of which one may be missing, become different."""
+    return start if old_end is None or new_end is None else min(old_end, new_end)
+
+
+def _words(event: LeaseEvent) -> list[_Word]:
+    time = microseconds(event.time)
+    if event.event in _ENDING:
+        return [_Word(time, False, event.mac, time)]
+    start = time if event.start is None else min(time, microseconds(event.start))
+    until = time + SEEN_US if event.expires is None else max(time, microseconds(event.expires))
+    return [_Word(at, True, event.mac, until) for at in sorted({start, time})]
+
+
+def _spans(words: list[_Word]) -> list[Span]:
+    spans: list[Span] = []
+    for word in words:
+        last = spans[-1] if spans else None
+        running = last is not None and word.time <= last.end
+        if not word.puts:
+            if last is not None and running and word.mac == last.mac:
+                spans[-1] = last._replace(end=word.time)
+        elif last is not None and running and word.mac == last.mac:
+            spans[-1] = last._replace(end=word.until)
+        else:
+            if last is not None and running:
+                spans[-1] = last._replace(end=word.time)
+            spans.append(Span(word.time, word.until, word.mac))
+    return [span for span in spans if span.start < span.end]
