@@ -57,10 +57,15 @@ class LeaseFileWatch:
         """Give what changed; the file is read only where it has to be."""
         try:
             mark = self._mark()
-            if mark != self._read and self._is_due(mark, now_ns):
+            if mark == self._read:
+                self._seen, self._restless_ns = None, 0
+            elif self._is_due(mark, now_ns):
                 yield from self._take(mark, now_ns)
         except OSError as error:
-            yield from self._complain(f"cannot be read: {error.strerror or error}", now_ns)
+            self._restless_ns = self._restless_ns or now_ns
+            # Between two renames of a clean-up there is no file for a moment.
+            if now_ns - self._restless_ns >= PATIENCE_NS:
+                yield from self._complain(f"cannot be read: {error.strerror or error}", now_ns)
         yield from self._ended(now_ns)
 
     def _is_due(self, mark: Mark, now_ns: int) -> bool:
