@@ -24,7 +24,7 @@ import pyarrow as pa
 from collector import VERSION, durable, relearn
 from collector.decode import own_events
 from collector.decode.syslog import messages
-from collector.records import Clock, Frame, FrameKind, Rows, SessionEvent
+from collector.records import Clock, Frame, FrameKind, Rows
 from collector.seal import entries
 from collector.seal.chain import Box
 from collector.seal.sealer import Sealer, Start
@@ -275,8 +275,9 @@ class Pipeline:
         audits = [told for told in found.audits if line.fresh(told[2].event_id)]
         told_again = len(found.sessions) + len(found.audits) - len(sessions) - len(audits)
         self.counts["repeated"] += told_again
+        if sessions or found.leases:
+            self._learn(line, [*sessions, *found.leases])
         if sessions:
-            self._learn(line, sessions)
             self._add(line, own_events.session_rows(line.site, sessions))
         if audits:
             acts = [event.act for number, _, event in audits if number >= line.ended_at]
@@ -286,10 +287,10 @@ class Pipeline:
             self._add(line, own_events.lease_rows(line.site, found.leases))
         return found.coverage
 
-    def _learn(self, line: SiteLine, sessions: Sequence[tuple[int, int, SessionEvent]]) -> None:
-        """Put session events on the timeline; keep those that reach into sealed time."""
+    def _learn(self, line: SiteLine, told: Sequence[own_events.Learnt]) -> None:
+        """Put sessions and leases on the timeline; keep what reaches into sealed time."""
         with line.lock:
-            changes = [c for number, _, event in sessions for c in line.learn(event, number)]
+            changes = [c for number, _, event in told for c in line.learn(event, number)]
             late = [change for change in changes if change.from_us < line.sealed_until_us]
         self._catalog.add_late_bindings(
             [change.new for change in late if change.new is not None],

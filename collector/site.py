@@ -15,7 +15,7 @@ from collector.attribute.timeline import Change, Timeline
 from collector.decode.decoder import FlowDecoder
 from collector.decode.sources import told
 from collector.decode.sources.book import SourceBook
-from collector.records import SessionEvent
+from collector.records import LeaseEvent, SessionEvent
 from collector.settings import Site
 from collector.store.open_log import OpenLog
 
@@ -54,11 +54,16 @@ class SiteLine:
         """First position past the last end of an interval that all logs had together."""
         return min(log.spool_from for log in self.logs.values())
 
-    def learn(self, event: SessionEvent, frame: int) -> list[Change]:
-        """Put a session event on the timeline; return what changed. Hold the lock."""
-        changes = self.timeline.add(event, frame)
-        self._recent.extend(change.from_us for change in changes)
-        self.changes += len(changes)
+    def learn(self, event: SessionEvent | LeaseEvent, frame: int) -> list[Change]:
+        """Put an event on the timeline; return the bindings that changed. Hold the lock."""
+        if isinstance(event, LeaseEvent):
+            changes, from_us = self.timeline.add_lease(event, frame)
+            since = [] if from_us is None else [from_us]
+        else:
+            changes, since = self.timeline.add(event, frame), []
+        since += [change.from_us for change in changes]
+        self._recent.extend(since)
+        self.changes += len(since)
         return changes
 
     def attribute(self, table: pa.Table) -> pa.Table:

@@ -28,6 +28,8 @@ from collector.records import (
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
+Learnt = tuple[int, int, SessionEvent | LeaseEvent]
+"""Position of a frame, its receipt in µs, and what it tells of who has an address."""
 Released = tuple[int, int, CoverageEvent]
 """Position of the frame that revealed a coverage event, its receipt in µs, and the event."""
 
