@@ -108,7 +108,7 @@ def open_tcp(at: Endpoint, *, beside: Iterable[Endpoint]) -> socket.socket:
     with _opening("tcp", at, socket.SOCK_STREAM, beside) as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(at)
-        opened.listen(128)
+        opened.listen(512)
         opened.setblocking(False)
         return opened
 

@@ -1,25 +1,31 @@
-"""Syslog over TCP: one thread for all connections.
+"""Syslog over TCP or TLS: one thread for all connections of a kind.
 
 While the spool has no room nothing is read: the senders hold back their messages then, and none
 is lost. A connection holds at most one bounded message in memory. An idle one stays, for a sender
 whose connection is closed loses what it writes next; it goes when its place is needed.
+
+Connections that are through with their handshake go first in every turn; those under way share a
+few steps each turn, so that a flood of them costs the others milliseconds.
 """
 
 from __future__ import annotations
 
 import selectors
 import socket
+import ssl
 import threading
 import time
-from dataclasses import dataclass, field
 
 from collector.errors import CollectorError, SpoolFull
 from collector.receive import sockets
 from collector.receive.admission import Sender
-from collector.receive.framing import Splitter
+from collector.receive.connection import Connection
+from collector.receive.handshakes import Handshakes
 from collector.receive.losses import What
+from collector.receive.tls import Session
 from collector.receive.udp import Parts
-from collector.records import Frame, FrameKind
+from collector.records import FrameKind
+from collector.spool import Draft
 
 MOST = 512
 """Connections at once."""
@@ -27,43 +33,42 @@ MOST_EACH = 64
 """Connections at once from one address."""
 IDLE_S = 60.0
 """Idle for longer, a connection gives way to a new one."""
+ACCEPTS = 32
+"""Connections let in before those that are there have their turn."""
+STEPS = 8
+"""Steps of handshakes in one turn; each may take a millisecond."""
 _PIECE = 1 << 16
 _TICK_S = 0.25
 _DRAIN_S = 2.0
-
-
-@dataclass(slots=True, eq=False)
-class _Connection:
-    socket: socket.socket
-    sender: Sender
-    port: int
-    local_port: int
-    heard: float
-    splitter: Splitter = field(default_factory=Splitter)
-    held: list[Frame] = field(default_factory=list)
-    """Read, but the spool had no room; while there are any, nothing more is read."""
+_SHOWN = 100
 
 
 class StreamServer:
     """Receives on listening TCP sockets, from start to stop."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, *, context: ssl.SSLContext | None = None) -> None:
         self.messages = 0
         self.bytes = 0
         self.refused = 0
         self.crowded_out = 0
         """Connections closed or not taken because there were too many."""
         self.not_stored = 0
+        self.refused_tls = 0
+        """Connections that ended with a fault of TLS: handshakes above all."""
         self._counts = {"bad_lengths": 0, "cut": 0, "skipped_bytes": 0}
+        self._kind = "tls" if context else "tcp"
+        self._context = context
         self._listeners: list[socket.socket] = []
         self._parts = parts
-        self._connections: dict[socket.socket, _Connection] = {}
+        self._connections: dict[socket.socket, Connection] = {}
+        self._handshakes = Handshakes()
         self._selector = selectors.DefaultSelector()
         self._buffer = bytearray(_PIECE)
+        self._draft = Draft(kind=FrameKind.SYSLOG, transport=self._kind)
         self._wake, self._woken = socket.socketpair()
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="syslog-tcp", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"syslog-{self._kind}", daemon=True)
 
     def add(self, listener: socket.socket) -> None:
         """Take over a listening, non-blocking socket, before the start."""
@@ -86,8 +91,8 @@ class StreamServer:
 
     def status(self) -> dict[str, object]:
         """Return the counts of all connections together, and where it listens."""
-        return {
-            "sockets": [f"tcp {sockets.shown(s.getsockname())}" for s in self._listeners],
+        told: dict[str, object] = {
+            "sockets": [f"{self._kind} {sockets.shown(s.getsockname())}" for s in self._listeners],
             "connections": len(self._connections),
             "messages": self.messages,
             "bytes": self.bytes,
@@ -96,6 +101,14 @@ class StreamServer:
             "not_stored": self.not_stored,
             **self._counts,
         }
+        if self._context:
+            told |= {"refused_tls": self.refused_tls, "handshakes": len(self._handshakes)}
+            told["peers"] = [
+                {"address": c.name, "peer": c.peer, "messages": c.messages}
+                for c in list(self._connections.values())[:_SHOWN]
+                if not c.shaking_hands
+            ]
+        return told
 
     def _run(self) -> None:
         try:
@@ -105,7 +118,7 @@ class StreamServer:
         except CollectorError as error:
             self._parts.failed(error)
         except OSError as error:
-            self._parts.failed(CollectorError(f"syslog over tcp: {error}"))
+            self._parts.failed(CollectorError(f"syslog over {self._kind}: {error}"))
 
     def _turn(self, wait_s: float) -> bool:
         """Handle what is ready; tell whether there was anything."""
@@ -113,15 +126,26 @@ class StreamServer:
             if self._store(connection):
                 self._selector.register(connection.socket, selectors.EVENT_READ, connection)
         ready = self._selector.select(wait_s)
+        steps = []
         for key, _ in ready:
-            if isinstance(key.data, _Connection):
-                if key.data.socket in self._connections:  # else it gave way in this very turn
+            if isinstance(key.data, Connection):
+                if key.data in self._handshakes:
+                    steps.append(key.data)
+                elif key.data.socket in self._connections:  # else it gave way in this very turn
                     self._read(key.data)
             elif key.data is None:
                 self._woken.recv(1)
             else:
                 self._accept(key.data)
+        self._go_on(steps)
         return bool(ready)
+
+    def _go_on(self, ready: list[Connection]) -> None:
+        """Take a few handshakes a step further; end those that take too long."""
+        for connection in [each for each in ready if each in self._handshakes][:STEPS]:
+            self._read(connection)
+        for late in self._handshakes.late(time.monotonic()):
+            self._fail(late, "its handshake took too long")
 
     def _drain(self) -> None:
         """Read what has arrived, from callers still waiting too; count what cannot be kept."""
@@ -132,12 +156,18 @@ class StreamServer:
             self._end(connection)
 
     def _accept(self, listener: socket.socket) -> None:
-        try:
-            accepted, (host, port, *_) = listener.accept()
-        except OSError:
-            self._stopping.wait(0.05)  # gone again, or out of descriptors
-            return
-        local_port = listener.getsockname()[1]
+        """Let in some of those who wait."""
+        for _ in range(ACCEPTS):
+            try:
+                accepted, (host, port, *_) = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                self._stopping.wait(0.05)  # gone again, or out of descriptors
+                return
+            self._let_in(accepted, host, port, listener.getsockname()[1])
+
+    def _let_in(self, accepted: socket.socket, host: str, port: int, local_port: int) -> None:
         sender = self._parts.admission.admit(host, local_port)
         if sender is None:
             self.refused += 1
@@ -146,81 +176,97 @@ class StreamServer:
             return
         accepted.setblocking(False)
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection = _Connection(accepted, sender, port, local_port, time.monotonic())
+        now = time.monotonic()
+        connection = Connection(
+            socket=accepted,
+            sender=sender,
+            port=port,
+            local_port=local_port,
+            begun=now,
+            heard=now,
+            session=Session(self._context) if self._context else None,
+        )
         self._connections[accepted] = connection
         self._selector.register(accepted, selectors.EVENT_READ, connection)
+        gone = self._handshakes.add(connection) if self._context else None
+        if gone:
+            self._fail(gone, "too many handshakes at once")
 
     def _make_place(self, sender: Sender) -> bool:
         """Whether one more may come; the longest idle one goes for it."""
-        same = [c for c in self._connections.values() if c.sender == sender]
-        crowd = same if len(same) >= MOST_EACH else list(self._connections.values())
-        if len(self._connections) < MOST and len(same) < MOST_EACH:
+        settled = [c for c in self._connections.values() if c not in self._handshakes]
+        same = [c for c in settled if c.sender == sender]
+        crowd = same if len(same) >= MOST_EACH else settled
+        if len(settled) < MOST and len(same) < MOST_EACH:
             return True
         self.crowded_out += 1
-        self._parts.log.warn(
-            "crowd", f"syslog over tcp: {len(crowd)} connections at once, too many for one more"
-        )
+        what = f"syslog over {self._kind}: {len(crowd)} connections at once"
+        self._parts.log.warn("crowd", f"{what}, too many for one more")
         oldest = min(crowd, key=lambda c: c.heard)
         if time.monotonic() - oldest.heard < IDLE_S or oldest.held:
             return False
         self._end(oldest)
         return True
 
-    def _read(self, connection: _Connection) -> None:
-        try:
-            size = connection.socket.recv_into(self._buffer)
-        except BlockingIOError:
-            return
-        except OSError:
-            size = 0  # reset: what came before it counts
-        if not size:
-            self._end(connection)
-            return
-        self.bytes += size
+    def _read(self, connection: Connection) -> None:
+        self.bytes += connection.read(self._buffer)
         connection.heard = time.monotonic()
-        self._hold(connection, connection.splitter.feed(memoryview(self._buffer)[:size]))
+        connection.received_ns = self._parts.clock()
         self._note(connection)
-        if not self._store(connection):
+        if connection in self._handshakes and not connection.shaking_hands:
+            self._handshakes.done(connection)
+        if connection.fault:
+            self._fail(connection, connection.fault)
+        elif connection.over:
+            self._end(connection)
+        elif not self._store(connection):
             self._selector.unregister(connection.socket)
 
-    def _hold(self, connection: _Connection, messages: list[bytes]) -> None:
-        now = self._parts.clock()
-        connection.held += [
-            Frame(
-                kind=FrameKind.SYSLOG,
-                site=connection.sender.site,
-                received_ns=now,
-                wire_ns=now,
-                address=connection.sender.address,
-                port=connection.port,
-                local_port=connection.local_port,
-                transport="tcp",
-                payload=message,
-            )
-            for message in messages
-        ]
+    def _fail(self, connection: Connection, fault: str) -> None:
+        """End a connection for a fault of TLS: one line, counted, written down."""
+        connection.fault = fault
+        self.refused_tls += 1
+        what = What(
+            site=connection.sender.site,
+            kind="tls-refused",
+            source=connection.name,
+            unit="connections",
+            note=fault,
+        )
+        self._parts.losses.add(what, 1)
+        self._parts.log.warn("tls", f"syslog over tls: {connection.name} is refused: {fault}")
+        self._end(connection)
 
-    def _store(self, connection: _Connection) -> bool:
+    def _store(self, connection: Connection, *, last: bool = False) -> bool:
         """Give what is held to the spool; tell whether all of it was taken."""
-        taken = 0
+        accounts, account = self._parts.accounts, connection.sender.account
+        draft, taken = self._draft, 0
+        draft.site, draft.address = connection.sender.site, connection.sender.address
+        draft.port, draft.local_port = connection.port, connection.local_port
+        draft.received_ns = draft.wire_ns = account.heard_ns = connection.received_ns
         try:
-            for frame in connection.held:
-                self._parts.append(frame)
+            for message in connection.held:
+                if not last and not accounts.room(account, len(message)):
+                    break  # the others need it more: this sender is held back
+                draft.payload = message
+                self._parts.append(draft)
+                accounts.take(account, len(message))
                 taken += 1
         except SpoolFull as error:
-            self._parts.log.warn("disk full", f"syslog over tcp waits: {error}")
+            self._parts.log.warn("disk full", f"syslog over {self._kind} waits: {error}")
         self.messages += taken
+        connection.messages += taken
         del connection.held[:taken]
         return not connection.held
 
-    def _note(self, connection: _Connection) -> None:
+    def _note(self, connection: Connection) -> None:
         """Count what the splitter had to cut."""
         splitter = connection.splitter
         if splitter.cut:
             what = What(
                 site=connection.sender.site,
                 kind="message-cut",
-                source=connection.sender.address,
+                source=connection.name,
                 unit="messages",
                 note="longer than 64 KiB: the beginning was kept",
             )
@@ -229,20 +275,21 @@ class StreamServer:
             self._counts[name] += getattr(splitter, name)
             setattr(splitter, name, 0)
 
-    def _end(self, connection: _Connection) -> None:
+    def _end(self, connection: Connection) -> None:
         """Keep what is left of a connection and close it."""
-        self._hold(connection, connection.splitter.finish())
+        connection.held += connection.splitter.finish()
         self._note(connection)
-        if not self._store(connection):
+        if not self._store(connection, last=True):
             self.not_stored += len(connection.held)
             what = What(
                 site=connection.sender.site,
                 kind="disk-full",
-                source=connection.sender.address,
+                source=connection.name,
                 unit="messages",
             )
             self._parts.losses.add(what, len(connection.held))
+        self._handshakes.done(connection)
         del self._connections[connection.socket]
         if connection.socket in self._selector.get_map():
             self._selector.unregister(connection.socket)
-        connection.socket.close()
+        connection.close()

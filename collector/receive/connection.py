@@ -1,0 +1,104 @@
+"""One connection of a syslog sender: bytes of TCP or TLS in, whole messages out."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+
+from collector.receive.admission import Sender
+from collector.receive.framing import Splitter
+from collector.receive.tls import Session
+
+MOST_UNSENT = 64 << 10
+"""A sender that does not read what TLS has to tell it is hung up on."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Connection:
+    """What is known of it, and what it holds."""
+
+    socket: socket.socket
+    sender: Sender
+    port: int
+    local_port: int
+    begun: float
+    heard: float
+    session: Session | None = None
+    """TLS, where that is spoken."""
+    splitter: Splitter = field(default_factory=Splitter)
+    received_ns: int = 0
+    """When what is held came."""
+    held: list[bytes] = field(default_factory=list)
+    """Read, but the spool had no room; while there are any, nothing more is read."""
+    came: int = 0
+    """Bytes so far."""
+    messages: int = 0
+    fault: str = ""
+    """Why it has to end, when that is the sender's or the network's fault."""
+    over: bool = False
+    """Nothing more comes."""
+    unsent: bytes = b""
+
+    @property
+    def name(self) -> str:
+        """Who it is from."""
+        return self.sender.address
+
+    @property
+    def peer(self) -> str:
+        """The name in the sender's certificate, if it showed one."""
+        return self.session.peer if self.session else ""
+
+    @property
+    def shaking_hands(self) -> bool:
+        """Whether TLS is not settled yet."""
+        return self.session is not None and not self.session.established
+
+    def read(self, buffer: bytearray) -> int:
+        """Read once, hold the messages that it completes, and return how many bytes came."""
+        try:
+            size = self.socket.recv_into(buffer)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            size = 0  # reset: what came before it counts
+        if not size:
+            self.over = True
+            if self.shaking_hands and self.came:
+                self.fault = "it hung up during the handshake"
+            return 0
+        self.came += size
+        data = memoryview(buffer)[:size]
+        if self.session is None:
+            self.held += self.splitter.feed(data)
+        else:
+            self._read_tls(self.session, data)
+        return size
+
+    def close(self) -> None:
+        """Say good-bye and close."""
+        if self.session and not self.fault:
+            self.session.close()
+            self._send(self.session)
+        self.socket.close()
+
+    def _read_tls(self, session: Session, data: memoryview) -> None:
+        for piece in session.feed(data):
+            self.held += self.splitter.feed(piece)
+        self.over, self.fault = session.ended, session.fault
+        self._send(session)
+        if len(self.unsent) > MOST_UNSENT:
+            self.over, self.fault = True, "it does not read what TLS tells it"
+
+    def _send(self, session: Session) -> None:
+        """Send what TLS has to tell; what the kernel does not take waits for the next time."""
+        self.unsent += session.outgoing()
+        if not self.unsent:
+            return
+        try:
+            sent = self.socket.send(self.unsent)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            sent = len(self.unsent)  # nobody is there any more
+        self.unsent = self.unsent[sent:]
