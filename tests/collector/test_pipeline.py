@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid5
 
 import pytest
 
-from collector.records import AuditEvent, Frame, FrameKind
+from collector.records import AuditEvent, Frame, FrameKind, LeaseEvent, SessionEvent
 from collector.settings import Site
 from collector.spool import first_position
 from collector.store.catalog import Catalog
@@ -45,6 +46,29 @@ def test_flows_carry_the_person_who_held_the_address(home: Home) -> None:
     malee = str(uuid5(SPACE, "malee"))
     assert [named[1000 + i] for i in range(3)] == [(malee, "sure", "src_ip")] * 3
     assert [named[2000 + i] for i in range(2)] == [(None, "unknown", None)] * 2
+
+
+def test_a_lease_ties_an_address_to_the_session_of_its_machine(home: Home) -> None:
+    mac, since = "02:00:00:00:00:01", BEGIN - timedelta(minutes=10)
+    named = SessionEvent.from_json(session_frame(since, "somchai", "10.0.0.1").payload)
+    session = replace(named, addresses=(), mac=mac, method="802.1X")
+    leases = [
+        LeaseEvent(time=since, site="school-a", kind="dhcp", event="add", ip=ip, mac=of)
+        for ip, of in (("10.0.0.1", mac), ("10.0.0.2", "02:00:00:00:00:02"))
+    ]
+    first = session_frame(since, "somchai", "10.0.0.1")
+    frames = [replace(first, payload=session.to_json())]
+    frames += [replace(first, kind=FrameKind.LEASE, payload=each.to_json()) for each in leases]
+    home.write([*frames, flow_frame(BEGIN, 1000, 1, host=1), flow_frame(BEGIN, 2000, 1, host=2)])
+    home.run()
+    known = {
+        row["src_ip"]: (row["person"], row["method"], row["certainty"], row["device"])
+        for row in home.sealed("flows").to_pylist()
+    }
+    assert known == {
+        "10.0.0.1": (str(session.person), "802.1X", "sure", None),
+        "10.0.0.2": (None, "lease", "unknown", "02:00:00:00:00:02"),
+    }
 
 
 def test_a_process_that_dies_anywhere_stores_every_frame_once(home: Home) -> None:
