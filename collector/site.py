@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import Counter, OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -12,10 +13,12 @@ import pyarrow as pa
 from collector.attribute.attribute import attribute
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Change, Timeline
-from collector.decode.decoder import FlowDecoder
+from collector.decode import merged
+from collector.decode.conntrack.decoder import ConntrackDecoder
+from collector.decode.decoder import Decoded, FlowDecoder
 from collector.decode.sources import told
 from collector.decode.sources.book import SourceBook
-from collector.records import LeaseEvent, SessionEvent
+from collector.records import Frame, FrameKind, LeaseEvent, SessionEvent
 from collector.settings import Site
 from collector.store.open_log import OpenLog
 
@@ -33,6 +36,7 @@ class SiteLine:
         self.networks = Networks(site.networks)
         self.logs = logs
         self.decoder = FlowDecoder(site.id)
+        self.conntrack = ConntrackDecoder(site.id)
         self.sources = SourceBook(site.id)
         self.timeline = Timeline()
         self.seen: OrderedDict[str, None] = OrderedDict()
@@ -53,6 +57,22 @@ class SiteLine:
     def ended_at(self) -> int:
         """First position past the last end of an interval that all logs had together."""
         return min(log.spool_from for log in self.logs.values())
+
+    def flows(self, frames: Sequence[Frame]) -> Iterator[Decoded]:
+        """Decode what exporters and the kernel told, in order, a bounded bite at a time."""
+        exported = [frame for frame in frames if frame.kind is FrameKind.FLOW]
+        tracked = [frame for frame in frames if frame.kind is FrameKind.CONNTRACK]
+        while exported:
+            decoded, taken = self.decoder.some(exported)
+            last = exported[taken - 1].number if taken < len(exported) else frames[-1].number
+            exported = exported[taken:]
+            beside = bisect_right(tracked, last, key=lambda frame: frame.number)
+            if beside:
+                decoded = merged.join([decoded, self.conntrack.decode(tracked[:beside])])
+                tracked = tracked[beside:]
+            yield decoded
+        if tracked:
+            yield self.conntrack.decode(tracked)
 
     def learn(self, event: SessionEvent | LeaseEvent, frame: int) -> list[Change]:
         """Put an event on the timeline; return the bindings that changed. Hold the lock."""
@@ -88,16 +108,13 @@ class SiteLine:
 
     def told(self, now_us: int) -> dict[str, list[dict[str, Any]]]:
         """Return what is known of everyone who sends, and of what the kernel dropped."""
-        streams, waiting = self.decoder.streams, self.decoder.waiting.kept()
-        return {
-            "sources": told.sources(self.sources, streams, waiting, now_us),
-            "kernel": told.kernel(self.sources, now_us),
-        }
+        return _told(self.sources, self.decoder, now_us)
 
     def snapshot(self) -> dict[str, Any]:
         """Return all state that a restart needs to go on from here."""
         return {
             "decoder": self.decoder.snapshot(),
+            "conntrack": self.conntrack.snapshot(),
             "sources": self.sources.snapshot(),
             "timeline": self.timeline.snapshot(),
             "seen": list(self.seen),
@@ -111,11 +128,14 @@ class SiteLine:
         """
         decoder = FlowDecoder(self.site)
         decoder.restore(state["decoder"])
+        conntrack = ConntrackDecoder(self.site)
+        if "conntrack" in state:
+            conntrack.restore(state["conntrack"])
         sources = SourceBook.restore(self.site, state.get("sources", {}))
         timeline = Timeline.restore(state["timeline"])
         seen = OrderedDict.fromkeys(state["seen"])
         self.decoder, self.timeline, self.seen = decoder, timeline, seen
-        self.sources = sources
+        self.conntrack, self.sources = conntrack, sources
 
     def fresh(self, event_id: object) -> bool:
         """Return whether this event was not seen before, and remember it."""
@@ -126,3 +146,25 @@ class SiteLine:
         if len(self.seen) > SEEN_EVENTS:
             self.seen.popitem(last=False)
         return True
+
+
+def told_at_rest(site: str, state: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Return what a snapshot knows of everyone who sends, and the time it is true at, µs.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is of another version.
+    """
+    decoder = FlowDecoder(site)
+    decoder.restore(state["decoder"])
+    sources = SourceBook.restore(site, state.get("sources", {}))
+    return sources.now_us, _told(sources, decoder, sources.now_us)
+
+
+def _told(
+    sources: SourceBook, decoder: FlowDecoder, now_us: int
+) -> dict[str, list[dict[str, Any]]]:
+    waiting = decoder.waiting.kept()
+    return {
+        "sources": told.sources(sources, decoder.streams, waiting, now_us),
+        "kernel": told.kernel(sources, now_us),
+    }

@@ -46,6 +46,7 @@ VERBS: Mapping[str, str] = {
     "init": "init",
     "up": "up",
     "status": "status",
+    "sources": "sources",
     "check": "check",
     "inspect": "inspect",
     "ingest": "ingest",

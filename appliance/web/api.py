@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from appliance.search import times
 from appliance.search.engine_local import Asker
-from appliance.web import box_status
+from appliance.web import box_status, source_list
 from appliance.web.asking import Gap, WhoWish, Wish
 from appliance.web.deps import May
 from appliance.web.visitor import Forbidden, NotSignedIn, TheRoom, find, room_of
@@ -145,6 +145,16 @@ async def status(room: TheRoom, _: Caller) -> dict[str, Any]:
     """Say how the box is."""
     now = await run_in_threadpool(box_status.read, room.deps, room.meter)
     return now.plain()
+
+
+@router.get("/sources")
+async def sources(room: TheRoom, _: Caller) -> dict[str, Any]:
+    """Say who sends to the box, and what it could not see; times are µs since the epoch."""
+    deps = room.deps
+    found = await run_in_threadpool(
+        source_list.read, deps.home, deps.control, now_us=deps.clock() // 1000
+    )
+    return found.plain()
 
 
 def _json(value: object) -> object:

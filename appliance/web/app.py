@@ -26,6 +26,7 @@ from appliance.web import (
     pages_account,
     pages_people,
     pages_search,
+    pages_sources,
     pages_status,
     pages_who,
 )
@@ -40,7 +41,7 @@ from captive_portal.errors import PortalError
 from collector.errors import CollectorError
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
-PAGES = (pages_account, pages_status, pages_search, pages_who, pages_people)
+PAGES = (pages_account, pages_status, pages_sources, pages_search, pages_who, pages_people)
 
 
 def create_app(deps: Deps) -> FastAPI:

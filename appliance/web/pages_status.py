@@ -49,8 +49,8 @@ async def status(request: Request, visitor: SignedIn, room: TheRoom) -> Response
     kind = StatusPart if request.headers.get("hx-request") else StatusPage
     content = kind(
         status=now,
-        flow_ports=_ports(deps.settings.listen.flows),
-        syslog_ports=_ports(deps.settings.listen.syslog_udp),
+        flow_ports=ports(deps.settings.listen.flows),
+        syslog_ports=ports(deps.settings.listen.syslog_udp),
         offer_demo=visitor.may(May.MANAGE) and _for_trying_out(room.deps.settings.sites[0].id),
         demo_running=deps.demo.running,
     )
@@ -78,7 +78,7 @@ def _for_trying_out(site: str) -> bool:
     return site == TRIAL_SITE
 
 
-def _ports(names: tuple[str, ...]) -> tuple[str, ...]:
+def ports(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return ports as one types them into a router: the address only where it is a certain one."""
     parts = [name.rpartition(":") for name in names]
     every = ("", "*", "0.0.0.0", "[::]", "::")  # noqa: S104  # compared, not listened on

@@ -107,6 +107,8 @@ class FakeControl:
     events: list[dict[str, Any]] = field(default_factory=list)
     replies: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What a process says of its status."""
+    sources: dict[str, Any] = field(default_factory=dict)
+    """What the sealing process says of who sends."""
 
     def __call__(
         self, process: str, request: Mapping[str, Any], *, timeout_s: float = 5.0
@@ -117,6 +119,8 @@ class FakeControl:
             self.events.append(dict(request["event"]))
         elif request["do"] == "status" and process in self.replies:
             return self.replies[process]
+        elif request["do"] == "sources":
+            return self.sources
         return {"position": len(self.events)}
 
     @property

@@ -17,13 +17,14 @@ from jinja2 import nodes
 from appliance.errors import WrongUse
 from appliance.search import times
 from appliance.search.question import Asked, parse
-from appliance.web import cells, chart, faults, render
+from appliance.web import cells, chart, faults, render, source_words
 from appliance.web.asking import Bucket, Gap
 from appliance.web.search_form import RANGES
 from appliance.web.seats import MOST_SEATS, Seats, Tries
 from appliance.web.texts import texts
 from appliance.web.workers import TooBusy, Workers
 from captive_portal.people.accounts import Kind, Role
+from collector.decode.sources.told import STATES
 from collector.records import Binding
 from collector.store.catalog import PersonName
 from collector.store.schema import LOGS
@@ -46,7 +47,9 @@ def messages() -> set[str]:
                 found |= {str(a.value) for a in node.args if isinstance(a, ast.Constant)}
     named = [f"log:{log}" for log in LOGS] + [f"range:{r}" for r in RANGES]
     named += [f"kind:{k}" for k in Kind] + [f"role:{r}" for r in Role]
-    named += [message for _, message in faults.FAULTS]
+    named += [message for _, message in faults.FAULTS] + list(source_words.MESSAGES)
+    named += [f"state:{state}" for state in STATES]
+    named += [f"source:{kind}" for kind in ("flows", "syslog", "conntrack", "radius", "leases")]
     return found | set(named)
 
 

@@ -1,0 +1,104 @@
+"""Sources in every state, as the collector tells them."""
+
+from __future__ import annotations
+
+import struct
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from collector.decode.decoder import FlowDecoder
+from collector.decode.own_events import Released
+from collector.decode.sources import told
+from collector.decode.sources.book import SourceBook
+from collector.records import CoverageEvent, Frame, FrameKind, Rows, microseconds
+from tests.collector.homes import ns, v5
+
+MINUTES = 24 * 60
+FINE, LOSING, SILENT, UNKNOWN, SKEWED = (f"192.0.2.{i}" for i in range(1, 6))
+
+
+class School:
+    """A book that is filled minute by minute."""
+
+    def __init__(self, site: str, now_us: int) -> None:
+        self.book = SourceBook(site)
+        self.decoder = FlowDecoder(site)
+        self.now = datetime.fromtimestamp(now_us / 1e6, UTC)
+        self._number = 0
+
+    def frame(self, at: datetime, address: str, payload: bytes, kind: FrameKind) -> Frame:
+        self._number += 1
+        return Frame(
+            kind=kind,
+            site=self.book.site,
+            received_ns=ns(at),
+            wire_ns=ns(at),
+            address=address,
+            port=50_000,
+            payload=payload,
+            number=self._number,
+        )
+
+    def hear(self, frames: list[Frame], rows: int, log: str = "flows") -> None:
+        self.book.see(frames, [])
+        names: pa.Array[Any] = pa.array([frames[0].address] * rows, pa.string())
+        columns = {"source": names.dictionary_encode()}
+        if log == "events":
+            formats: pa.Array[Any] = pa.array(["mikrotik"] * rows, pa.string())
+            columns["format"] = formats.dictionary_encode()
+        frame = np.full(rows, frames[0].number)
+        self.book.count(Rows(log=log, site=self.book.site, columns=dict(columns), frame=frame))
+
+    def lose(self, at: datetime, kind: str, source: str, lost: int, **more: str) -> None:
+        event = CoverageEvent(
+            time=at,
+            site=self.book.site,
+            kind=kind,
+            source=source,
+            lost=lost,
+            unit=more.get("unit", "records"),
+            note=more.get("note", ""),
+        )
+        at_us = microseconds(at)
+        released: list[Released] = [(self._number, at_us, event)]
+        self.book.settle(released)
+
+    def told(self) -> dict[str, Any]:
+        now_us = microseconds(self.now)
+        waiting = self.decoder.waiting.kept()
+        return {
+            "sources": told.sources(self.book, self.decoder.streams, waiting, now_us),
+            "kernel": told.kernel(self.book, now_us),
+        }
+
+
+def told_of(site: str, now_us: int) -> dict[str, Any]:
+    """Return a day of a school with one source in each state."""
+    school = School(site, now_us)
+    flow, syslog = FrameKind.FLOW, FrameKind.SYSLOG
+    for minute in range(MINUTES):
+        at = school.now - timedelta(minutes=MINUTES - minute)
+        hour = minute // 60
+        school.hear([school.frame(at, FINE, v5(at, 1, 1), flow)], 20 + 15 * (hour % 9))
+        school.hear([school.frame(at, LOSING, v5(at, 1, 1), flow)], 30 + hour)
+        if hour in (9, 10, 23):
+            school.lose(at, "sequence-gap", LOSING, 12)
+        if hour == 9:
+            school.lose(at, "disk-full", LOSING, 2, unit="datagrams")
+        if minute < MINUTES - 95:
+            school.hear([school.frame(at, SILENT, v5(at, 1, 1), flow)], 25)
+        slow = at - timedelta(hours=7)
+        school.hear([school.frame(at, SKEWED, v5(slow, 1, 1), flow)], 12)
+        school.hear([school.frame(at, FINE, b"<13>x", syslog)], 4, "events")
+    late = school.now - timedelta(minutes=4)
+    body = struct.pack("!HH8s", 259, 12, bytes(8))
+    v9 = struct.pack("!HHIIII", 9, 1, 0, int(late.timestamp()), 1, 77) + body
+    frames = [school.frame(late, UNKNOWN, v9, flow)]
+    school.book.see(frames, [])
+    school.decoder.decode(frames)
+    note = "udp 0.0.0.0:2055"
+    school.lose(late, "kernel-drop", "", 4321, unit="datagrams", note=note)
+    return school.told()

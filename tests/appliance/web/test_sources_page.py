@@ -1,0 +1,163 @@
+"""Who sends, and what to do about what is missing: the page, one source's page, and the API."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from appliance.web import source_chart, source_list, source_words
+from appliance.web.texts import texts
+from collector.errors import CollectorError
+from collector.store import snapshots
+from tests.appliance.web import senders
+from tests.appliance.web.rooms import NASTY, NOW_US, House
+
+
+@cache
+def told() -> dict[str, Any]:
+    return senders.told_of("default", NOW_US)
+
+
+@pytest.fixture
+def busy(house: House) -> House:
+    house.control.sources = told()
+    return house
+
+
+def test_the_worst_come_first_and_every_state_is_in_words(busy: House) -> None:
+    page = busy.signed_in().get("/sources").text
+    states = ["เงียบ", "ข้อมูลหาย", "ไม่รู้จักเทมเพลต", "เวลาไม่ตรง", "ปกติ"]
+    places = [page.index(f'">{state}</span>') for state in states]
+    assert places == sorted(places)
+    assert "4,321" in page
+    assert "udp 0.0.0.0:2055" in page
+    english = busy.signed_in().get("/sources?lang=en").text
+    assert ">silent</span>" in english
+    assert ">clock wrong</span>" in english
+
+
+def test_a_state_can_be_picked_and_no_other_word_is_one(busy: House) -> None:
+    browser = busy.signed_in()
+    page = browser.get("/sources?state=silent").text
+    assert senders.SILENT in page
+    assert senders.SKEWED not in page
+    assert senders.SKEWED in browser.get("/sources?state=nonsense").text
+
+
+def one(busy: House, name: str, **query: str) -> str:
+    asked = {"site": "default", "kind": "flows", "name": name, **query}
+    answer = busy.signed_in().get("/sources/one", params=asked)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "thai", "english"),
+    [
+        (senders.SILENT, "ตรวจไฟและสาย", "Look at its power and cable"),
+        (senders.LOSING, "เพิ่ม buffer", "larger export buffer"),
+        (senders.UNKNOWN, "รอเทมเพลต 259", "wait for the templates 259"),
+        (senders.SKEWED, "ตั้งเขตเวลาของ 192.0.2.5", "Set the zone of 192.0.2.5 to UTC+7"),
+        (senders.FINE, "ไม่พบปัญหา", "All is well with it"),
+    ],
+)
+def test_each_problem_has_its_advice(busy: House, name: str, thai: str, english: str) -> None:
+    assert thai in one(busy, name)
+    assert english in one(busy, name, lang="en")
+
+
+def test_one_source_tells_what_is_known_of_it(busy: House) -> None:
+    page = one(busy, senders.LOSING, lang="en")
+    assert "NetFlow v5" in page
+    assert "2,160" in page, "lost on the way within the day"
+    assert "120" in page, "datagrams not kept"
+    assert "/search?log=coverage&amp;q=source%3A192.0.2.2" in page
+    lines = busy.signed_in().get(
+        "/sources/one", params={"site": "default", "kind": "syslog", "name": senders.FINE}
+    )
+    assert "MikroTik RouterOS" in lines.text
+
+
+def test_nobody_known_is_a_page_that_is_not_there(busy: House) -> None:
+    answer = busy.signed_in().get("/sources/one?site=default&kind=flows&name=10.0.0.1")
+    assert answer.status_code == 404
+
+
+def test_an_empty_box_says_how_to_begin(house: House) -> None:
+    page = house.signed_in().get("/sources?lang=en").text
+    assert "Nobody has sent anything yet" in page
+    assert "2055" in page
+
+
+def test_what_strangers_send_can_be_let_in(house: House) -> None:
+    house.control.replies["receive"] = {
+        "unknown_senders": [{"address": "198.51.100.9", "refused": 7}]
+    }
+    page = house.signed_in().get("/sources?lang=en").text
+    assert 'address = "198.51.100.9"' in page or "198.51.100.9&#34;" in page
+
+
+def test_names_that_senders_chose_are_text(busy: House) -> None:
+    nasty = {**told()["sources"][0], "name": NASTY, "formats": {NASTY: 3}, "kind": "radius"}
+    busy.control.sources = {"sources": [nasty], "kernel": []}
+    assert NASTY not in busy.signed_in().get("/sources").text
+    assert NASTY not in one(busy, NASTY, kind="radius")
+
+
+def test_only_staff_see_it_and_the_part_is_loaded_alone(busy: House) -> None:
+    assert busy.browser().get("/sources").status_code == 303
+    part = busy.signed_in().get("/sources", headers={"HX-Request": "true"}).text
+    assert "<html" not in part
+    assert senders.FINE in part
+
+
+def test_programs_get_the_same_with_advice_in_both_languages(busy: House) -> None:
+    answer = busy.browser().get(
+        "/api/v1/sources", headers={"Authorization": f"Bearer {busy.api_token}"}
+    )
+    found = {(s["kind"], s["name"]): s for s in answer.json()["sources"]}
+    silent = found["flows", senders.SILENT]
+    (advice,) = silent["advice"]
+    assert (silent["state"], advice["problem"]) == ("silent", "silent")
+    assert "Not heard since" in advice["en"]
+    assert "ไม่ได้ยินตั้งแต่" in advice["th"]
+
+
+def test_a_box_that_does_not_answer_tells_what_was_known(house: House) -> None:
+    school = senders.School("default", NOW_US)
+    for minute in range(30):
+        at = school.now.replace(minute=minute)
+        frame = school.frame(at, senders.FINE, senders.v5(at, 1, 1), senders.FrameKind.FLOW)
+        school.hear([frame], 3)
+    state = {"decoder": school.decoder.snapshot(), "sources": school.book.snapshot()}
+    snapshots.write(house.home / "state", 77, {"default": state, "other": {}})
+
+    def down(process: str, request: Any, *, timeout_s: float = 5.0) -> dict[str, Any]:
+        raise CollectorError(f"nobody listens on {process}.sock")
+
+    found = source_list.read(house.home, down, now_us=NOW_US)
+    assert [source["name"] for source in found.sources] == [senders.FINE]
+    assert found.sources[0]["totals"]["records"] == 90
+    assert found.as_of_us == school.book.now_us
+    assert "nobody listens" in found.error
+
+
+def test_bars_show_a_single_loss_beside_a_million() -> None:
+    now_s = NOW_US // 1_000_000
+    history = {
+        "columns": ["start_s", "datagrams", "records", "exporter", "own", "unread"],
+        "steps": [[now_s - 7200, 10, 1_000_000, 1, 0, 0], [now_s - 2 * 86_400, 9, 9, 9, 9, 9]],
+    }
+    bars = source_chart.columns(history, NOW_US)
+    assert len(bars) == 48
+    assert [(bar.came, bar.lost) for bar in bars if bar.came] == [(40.0, 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("span_us", "text"),
+    [(0, "0 s"), (119e6, "119 s"), (120e6, "2 min"), (7200e6, "2 h"), (-3 * 86_400e6, "3 days")],
+)
+def test_spans_are_told_in_a_unit_that_fits(span_us: float, text: str) -> None:
+    assert source_words.span(span_us, texts("en")) == text
