@@ -33,6 +33,7 @@ from appliance.search.who_answer import (
     WhoAnswer,
     judge,
 )
+from collector.decode.uplinks import translated_again
 from collector.store import named_sql
 from collector.store.catalog import FileEntry
 
@@ -40,6 +41,8 @@ __all__ = ["CANDIDATES", "NOBODY", "PERSON", "UNKNOWN", "WhoAnswer", "WhoQuestio
 
 SESSION_DAYS = 32
 """Sessions that began longer ago, and were not told of since, are not looked for."""
+UPLINK_HOURS = 2
+"""The box tells of its uplink every hour."""
 MAX_SESSIONS = 200
 MAX_GROUPS = 1000
 MAX_HITS = 2000
@@ -155,6 +158,7 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
     }
     groups, rows = _flows(engine, run, files, values, at_us)
     held, spans = _sessions(engine, run, question, (start, end), groups)
+    inside = engine.is_inside(question.address, question.site)
     ids = {g.person for g in groups} | {h.person for h in held}
     ids |= {person for group in groups for person in group.doubt}
     names = engine.catalogue().persons(person_ids=[person for person in ids if person])
@@ -164,7 +168,8 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
         at_us=at_us,
         within_us=question.within_us,
         site=question.site,
-        inside=engine.is_inside(question.address, question.site),
+        inside=inside,
+        upstream=() if inside else _upstream(engine, run, question, (at_us, end)),
         groups=tuple(groups[:MAX_GROUPS]),
         rows=tuple(rows),
         held=tuple(h for h in held if h.start_us < end and (h.end_us is None or h.end_us > start)),
@@ -257,6 +262,26 @@ def _sessions(
     timeline = bindings.timeline_of(rows)
     found = bindings.held(rows, timeline, address, frozenset(late))
     return found, bindings.spans(rows, timeline)
+
+
+def _upstream(
+    engine: LocalEngine, run: Runner, question: WhoQuestion, window: tuple[int, int]
+) -> tuple[str, ...]:
+    """Return why the outside saw our uplinks under other addresses, empty where it did not."""
+    sites = [question.site] if question.site else None
+    since = max(0, window[0] - UPLINK_HOURS * 60 * times.MINUTE)
+    found = engine.catalogue().files("leases", sites=sites, start_us=since, end_us=window[1])
+    if not found:
+        return ()
+    values: dict[str, object] = {"files": engine.paths(found), "since": times.aware(since)}
+    rows = run.table(_SQL["uplinks"], values | {"until": times.aware(window[1])}).to_pylist()
+    asked = question.address
+    told = [
+        translated_again(row["ip"], row["nat_ip"] or "")
+        for row in rows
+        if row["ip"] != addresses.text(asked) and (":" in row["ip"]) == (asked.version == 6)
+    ]
+    return tuple(why for why in told if why)
 
 
 def _asked(sites: list[str] | None, start: int, end: int) -> Asked:

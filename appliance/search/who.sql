@@ -134,6 +134,16 @@ GROUP BY ALL
 ORDER BY running DESC, flows DESC, who
 LIMIT 1001;
 
+-- uplinks --
+-- The addresses that the box had outside, each with what the outside said it sees.
+SELECT site, interface, ip, max_by(nat_ip, time) AS nat_ip
+FROM read_parquet($files)
+WHERE kind = 'uplink' AND ip IS NOT NULL AND time >= $since AND time < $until
+GROUP BY site, interface, ip
+HAVING max_by(event, time) <> 'release'
+ORDER BY site, interface, ip
+LIMIT 100;
+
 -- sessions --
 -- Everything that was told, in order, of the sessions that flows name and of the newest that ever held
 -- the address and began before the end of the window.

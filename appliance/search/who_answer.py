@@ -100,6 +100,8 @@ class Evidence:
     spans: Mapping[str, Span] = field(default_factory=dict)
     """From when until when the sessions named by flows lasted."""
     coverage: tuple[Mapping[str, Any], ...] = ()
+    upstream: tuple[str, ...] = ()
+    """Why somebody further out translates our addresses again; empty: nobody is known to."""
     cut: bool = False
     """There is more evidence than was read."""
 
@@ -284,22 +286,18 @@ def _blind(evidence: Evidence) -> bool:
 
 
 def _notes(evidence: Evidence, verdict: str) -> tuple[str, ...]:
-    notes = []
-    if _many_sites(evidence):
-        notes.append("two-sites")
-    if verdict == CANDIDATES and evidence.port is None:
-        notes.append("no-port")
-    if any(g.late for g in evidence.groups) or any(h.late for h in evidence.held):
-        notes.append("late")
-    if evidence.coverage:
-        notes.append("coverage")
-    if any(g.odd_clocks for g in evidence.groups):
-        notes.append("clock")
-    if any(g.behind_peer for g in evidence.groups) and verdict in (NOBODY, UNKNOWN):
-        notes.append("other-end")
-    if evidence.cut:
-        notes.append("cut")
-    return tuple(notes)
+    unnamed = verdict in (NOBODY, UNKNOWN)
+    found = {
+        "two-sites": _many_sites(evidence),
+        "no-port": verdict == CANDIDATES and evidence.port is None,
+        "late": any(g.late for g in evidence.groups) or any(h.late for h in evidence.held),
+        "coverage": bool(evidence.coverage),
+        "clock": any(g.odd_clocks for g in evidence.groups),
+        "other-end": unnamed and any(g.behind_peer for g in evidence.groups),
+        "double-nat": bool(evidence.upstream) and verdict != PERSON,
+        "cut": evidence.cut,
+    }
+    return tuple(note for note, is_so in found.items() if is_so)
 
 
 def _persons_in(doubt: str | None, side: str) -> tuple[str, ...]:

@@ -37,6 +37,13 @@ NOTES: dict[str, tuple[str, str]] = {
         "ที่อยู่นี้เป็นปลายทางภายนอก ชื่อในบันทึกเป็นของอีกฝั่งหนึ่ง",
         "the address is the far end of flows; their person is at the other end, see: prathu search",
     ),
+    "double-nat": (
+        "มี NAT อีกชั้นที่ผู้ให้บริการ ไอพีและพอร์ตที่ถามจึงไม่ใช่ของกล่องนี้"
+        " ตอบได้จากปลายทางและเวลาเท่านั้น: prathu search 'dst:… port:…'"
+        " ควรขอให้ผู้ให้บริการตั้งโมเด็มเป็น bridge mode",
+        "translated again upstream: answer by destination and time only, with: prathu search"
+        " 'dst:… port:…'; bridge mode on the provider's modem would end it",
+    ),
     "cut": (
         "มีหลักฐานมากกว่าที่แสดง",
         "there is more evidence than was read: ask for a shorter window",

@@ -17,6 +17,7 @@ from collector.records import Binding
 from tests.appliance.search.homes import ASKER, MINUTE, NOW_US, SITE, Home, flow
 
 PUBLIC = "198.51.100.7"
+OF_THE_PROVIDER = "198.51.100.99"
 SERVER = "203.0.113.9"
 T = NOW_US - 60 * MINUTE
 SOMCHAI = "00000000-0000-4000-8000-000000000001"
@@ -287,3 +288,38 @@ def test_while_nobody_listened_a_session_alone_is_not_sure(school: Home) -> None
         for minutes, certainty in ((19, SURE), (22, LIKELY), (26, SURE)):
             reading = asked(engine, "10.0.0.6", T + minutes * MINUTE).readings[0]
             assert (reading.verdict, reading.certainty) == (who.PERSON, certainty), minutes
+
+
+def uplink(at: int, ip: str, nat_ip: str | None = None, event: str = "seen") -> dict[str, Any]:
+    told = {"kind": "uplink", "event": event, "interface": "ppp0"}
+    return {"time": at, "ip": ip, "nat_ip": nat_ip, **told}
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([uplink(T, "100.64.0.2")], True),
+        ([uplink(T, PUBLIC, OF_THE_PROVIDER), uplink(T + MINUTE, PUBLIC, OF_THE_PROVIDER)], True),
+        ([uplink(T, PUBLIC)], False),
+        ([uplink(T, "2001:db8::7")], False),
+        ([uplink(T, "100.64.0.2"), uplink(T + MINUTE, "100.64.0.2", event="release")], False),
+        ([uplink(T - 180 * MINUTE, "100.64.0.2")], False),
+        ([uplink(T + 30 * MINUTE, "100.64.0.2")], False),
+    ],
+)
+def test_an_address_of_a_nat_further_out_is_told_as_such(
+    school: Home, rows: list[dict[str, Any]], *, told: bool
+) -> None:
+    school.segment(rows, log="leases")
+    with school.engine() as engine:
+        reading = asked(engine, f"{OF_THE_PROVIDER}:40211", T + 2 * MINUTE).readings[0]
+    assert reading.verdict == who.UNKNOWN
+    assert ("double-nat" in reading.notes) is told
+
+
+def test_a_person_who_is_known_is_no_less_known_behind_a_second_nat(school: Home) -> None:
+    school.segment([uplink(T, "100.64.0.2")], log="leases")
+    with school.engine() as engine:
+        reading = asked(engine, f"{PUBLIC}:40211", T + MINUTE).readings[0]
+    assert (reading.verdict, reading.certainty) == (who.PERSON, SURE)
+    assert "double-nat" not in reading.notes
