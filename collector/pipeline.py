@@ -40,6 +40,7 @@ from collector.store.settings_history import SettingsHistory
 
 _log = logging.getLogger(__name__)
 SOFTWARE = f"prathu/{VERSION}"
+_FLOWS = (FrameKind.FLOW, FrameKind.CONNTRACK)
 _OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE, FrameKind.LEASE)
 ACCESS = {
     "search": "searches",
@@ -255,7 +256,7 @@ class Pipeline:
                 continue
             told = self._take_own(line, [f for f in group if f.kind in _OWN])
             told += line.sources.see(group, told)
-            told += self._take_flows(line, [f for f in group if f.kind is FrameKind.FLOW])
+            told += self._take_flows(line, [f for f in group if f.kind in _FLOWS])
             syslog = [f for f in group if f.kind is FrameKind.SYSLOG]
             if syslog:
                 events = messages.decode(syslog)
@@ -301,9 +302,7 @@ class Pipeline:
         """Store flows; return what decoding told of losses."""
         received = {frame.number: frame.received_ns // 1000 for frame in frames}
         told: list[own_events.Released] = []
-        while frames:
-            decoded, taken = line.decoder.some(frames)
-            frames = frames[taken:]
+        for decoded in line.flows(frames):
             told += [(number, received[number], event) for number, event in decoded.coverage]
             if decoded.flows is not None:
                 self._add(line, decoded.flows)
