@@ -240,16 +240,39 @@ EVENTS = LogSchema(
         ("proc_id", "str"),
         ("msg_id", "str"),
         ("fault", "str"),
+        ("vendor", "str"),
+        ("event_type", "str"),
+        ("action", "str"),
+        ("src_ip", "ip"),
+        ("src_port", "u16"),
+        ("dst_ip", "ip"),
+        ("dst_port", "u16"),
+        ("protocol", "u8"),
+        ("nat_src_ip", "ip"),
+        ("nat_src_port", "u16"),
+        ("nat_dst_ip", "ip"),
+        ("nat_dst_port", "u16"),
+        ("mac", "mac"),
+        ("packets", "u64"),
+        ("bytes", "u64"),
+        ("packets_reverse", "u64"),
+        ("bytes_reverse", "u64"),
+        ("duration_ms", "u64"),
     ),
     detail=(
         ("structured_data", "str"),
         ("message", "str"),
         ("raw", "str"),
         ("raw_bytes", "bytes"),
+        ("account", "str"),
+        ("fields", "str"),
     ),
 )
 """One syslog message. `raw` is the line untouched; `raw_bytes` instead where it is not UTF-8.
-`format` is `rfc5424`, `rfc3164` or `raw`; `fault` says why a line could not be read further."""
+`format` is `rfc5424`, `rfc3164` or `raw`; `fault` says why a line could not be read further.
+`vendor` names the format (`collector/decode/syslog/formats/`) that took the message apart, null
+where none did; what it tells beyond the columns is JSON in `fields`. Addresses and ports stand as
+the device wrote them, translated or not."""
 
 COVERAGE = LogSchema(
     log="coverage",

@@ -68,6 +68,8 @@ def parse(text: str, near_us: int) -> Header:
     """
     first = priority(text)
     begin = len(text) - len(text[first.end :].lstrip(" "))
+    if text.startswith("date=", begin):
+        return _untimed(text[begin:], first)
     found = _TIMED.match(text, begin)
     if found is None:
         return _untimed(text[begin:], first)

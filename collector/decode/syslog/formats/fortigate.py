@@ -1,0 +1,86 @@
+"""FortiGate: `date=… time=… type="traffic" subtype="forward" srcip=…`."""
+
+from __future__ import annotations
+
+from collector.decode.syslog.header import Header
+from collector.decode.syslog.reading import Format, Reading
+from collector.decode.syslog.shapes import Shapes
+
+_NAMES = {
+    "date": "",
+    "time": "",
+    "eventtime": "",
+    "tz": "",
+    "devname": "",
+    "type": "",
+    "subtype": "",
+    "action": "action",
+    "user": "account",
+    "srcip": "src_ip",
+    "srcport": "src_port",
+    "dstip": "dst_ip",
+    "dstport": "dst_port",
+    "proto": "protocol",
+    "transip": "nat_src_ip",
+    "transport": "nat_src_port",
+    "tranip": "nat_dst_ip",
+    "tranport": "nat_dst_port",
+    "srcmac": "mac",
+    "mac": "mac",
+    "ip": "src_ip",
+    "remip": "src_ip",
+    "sentbyte": "bytes",
+    "rcvdbyte": "bytes_reverse",
+    "sentpkt": "packets",
+    "rcvdpkt": "packets_reverse",
+    "duration": "duration",
+}
+_BLOCKED = frozenset(("deny", "denied", "block", "blocked", "violation", "drop", "dropped"))
+_SIGN_INS = {
+    "auth-logon": "start",
+    "FSSO-logon": "start",
+    "tunnel-up": "start",
+    "auth-logout": "stop",
+    "FSSO-logoff": "stop",
+    "tunnel-down": "stop",
+    "auth-timeout": "stop",
+    "ssl-login-fail": "reject",
+    "auth-failure": "reject",
+}
+
+
+_WANTED = frozenset(("type", "subtype", "action", "logid", "status", "tunnelip", "app"))
+_lines = Shapes(_NAMES, mark="logid=", wanted=_WANTED)
+
+
+def _read(header: Header) -> Reading | None:
+    text = header.message
+    start = text.find("date=")
+    told, columns, fields = _lines.read(text[start:] if start > 0 else text)
+    kind, action = told.get("type"), told.get("action", "")
+    if kind is None or "logid" not in told:
+        return None
+    columns["event_type"] = f"{kind}/{told.get('subtype', '')}"
+    flow = sign_in = ""
+    if kind == "traffic" and action not in _BLOCKED:
+        flow = "start" if action == "start" else "end"
+    elif kind == "event":
+        sign_in = _sign_in(told, action)
+    return Reading(
+        columns,
+        {},
+        flow,
+        sign_in=sign_in,
+        app=told.get("app", ""),
+        fields=fields,
+        holds=told.get("tunnelip", ""),
+    )
+
+
+def _sign_in(told: dict[str, str], action: str) -> str:
+    if action == "authentication" and told.get("subtype") == "user":
+        return "start" if told.get("status") in ("success", "logon") else "reject"
+    return _SIGN_INS.get(action, "")
+
+
+FORMAT = Format(name="fortigate", read=_read, marks=("logid=",))

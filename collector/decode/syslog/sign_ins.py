@@ -1,0 +1,57 @@
+"""Lines in which a device says that a person is on an address, or has gone from it.
+
+They are a device's word, sent over a transport that anyone can forge, and name an account and not
+a person of the box. So they are handed on as hints, and nothing is attributed by them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from collector.decode.syslog import columns
+from collector.decode.syslog.reading import NOTHING, Reading
+from collector.decode.syslog.traffic import Lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """One such line. Empty texts: it does not say."""
+
+    frame: int
+    """Position in the spool of the line."""
+    time_us: int
+    source: str
+    """Who sent the line."""
+    vendor: str
+    event: str
+    """`start`, `update`, `stop` or `reject`; a rejected one binds nothing."""
+    account: str
+    address: str
+    """In canonical text."""
+    mac: str
+    duration_ms: int | None = None
+    """How long it lasted, told at its end."""
+
+
+def hints(lines: Lines, readings: Sequence[Reading | None]) -> Iterator[SignIn]:
+    """Give the sign-ins among lines: those of an account on an address or a MAC, or going."""
+    for row, reading in enumerate(readings):
+        if reading is None or not reading.sign_in:
+            continue
+        told = reading.columns
+        address = columns.canonical(reading.holds or told.get("src_ip", "")) or ""
+        mac = columns.mac(told.get("mac", "")) or ""
+        account = told.get("account", "")
+        if account not in NOTHING and (address or mac or reading.sign_in == "stop"):
+            yield SignIn(
+                frame=int(lines.frame[row]),
+                time_us=int(lines.time_us[row]),
+                source=lines.source[row],
+                vendor=lines.vendor[row] or "",
+                event=reading.sign_in,
+                account=account,
+                address=address,
+                mac=mac,
+                duration_ms=columns.milliseconds(told.get("duration", "")),
+            )
