@@ -81,7 +81,7 @@ def _row(source: Told) -> dict[str, Any]:
     return {
         **{name: source[name] for name in ("state", "site", "kind", "name", "model")},
         "sends": ", ".join(source["protocols"]),
-        "rows/s": _ENGLISH.number(round(source["rates"]["now"]["records"], 1)),
+        "rows/s": source_words.rate_of(source["rates"]["now"]["records"], _ENGLISH),
         "rows 24h": _ENGLISH.number(day["records"]),
         "lost on the way": _ENGLISH.number(day["exporter"]),
         "not kept": _ENGLISH.number(day["own"]),

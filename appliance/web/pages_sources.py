@@ -57,7 +57,7 @@ class _SourcePage(Page):
         """Return how spans, rates and drops are put into words."""
         return {
             "span": lambda span_us: source_words.span(span_us, self.words),
-            "share": source_words.share,
+            "rate_of": lambda rate: source_words.rate_of(rate, self.words),
             "sampling": source_words.sampling,
             "kernel": lambda socket: source_words.kernel(socket, self.words),
         }

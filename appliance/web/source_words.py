@@ -88,6 +88,11 @@ def span(span_us: float, words: Texts) -> str:
     return words("{n} s", n=words.number(round(seconds)))
 
 
+def rate_of(rate: float, words: Texts) -> str:
+    """Return a rate per second; one of a few a minute is not nothing."""
+    return words.number(round(rate, 1)) if rate >= 1 or not rate else f"{max(rate, 0.01):.2f}"
+
+
 def sampling(source: Mapping[str, Any]) -> str:
     """Return the sampling rates of a source, and how each was told."""
     return ", ".join(f"1:{one['rate']} ({one['origin']})" for one in source["sampling"])

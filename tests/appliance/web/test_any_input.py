@@ -15,7 +15,21 @@ from tests.appliance.web.rooms import BASE, House, csrf
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 NAMES = st.sampled_from(
-    ["q", "log", "site", "range", "from", "to", "limit", "cols", "col", "lang", "address", "at"]
+    [
+        "q",
+        "log",
+        "site",
+        "range",
+        "from",
+        "to",
+        "limit",
+        "cols",
+        "col",
+        "lang",
+        "address",
+        "at",
+        "state",
+    ]
 )
 TIMES = st.one_of(
     TEXT, st.from_regex(r"-?[0-9๐-๙]{1,9}[smhdw]|[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True)
@@ -31,7 +45,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 @settings(max_examples=150)
 @given(
     st.sampled_from(
-        ["/search", "/search.csv", "/who", "/people", "/", "/sign-in", "/api/v1/search"]
+        [
+            *("/search", "/search.csv", "/who", "/people", "/", "/sign-in", "/api/v1/search"),
+            *("/sources", "/api/v1/sources"),
+        ]
     ),
     st.dictionaries(NAMES, st.one_of(TEXT, TIMES), max_size=6),
     st.booleans(),

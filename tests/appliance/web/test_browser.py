@@ -13,7 +13,8 @@ import pytest
 import uvicorn
 
 from appliance.web.app import create_app
-from tests.appliance.web.rooms import PASSWORD, House
+from tests.appliance.web import senders
+from tests.appliance.web.rooms import NOW_US, PASSWORD, House
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Dialog, Page
@@ -32,6 +33,9 @@ PATHS = (
     "/who?address=10.20.1.11",
     "/people",
     "/password",
+    "/sources",
+    "/sources/one?site=default&kind=flows&name=192.0.2.2",
+    "/sources/one?site=default&kind=flows&name=192.0.2.4",
 )
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
@@ -73,6 +77,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def shop(house: House) -> Iterator[Shop]:
+    house.control.sources = senders.told_of(house.site, NOW_US)
     config = uvicorn.Config(create_app(house.deps()), port=0, log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
