@@ -142,6 +142,8 @@ def test_the_shipped_settings_are_right_when_uncommented() -> None:
     given = {"id = ...": 'id = "default"', "address = ...": 'address = "192.0.2.1"'}
     given |= {"site = ...": 'site = "default"', "network = ...": 'network = "192.0.2.0/24"'}
     given |= {"secret_file = ...": 'secret_file = "nas/default"'}
+    given |= {"format = ...": 'format = "kea"', "path = ...": 'path = "leases"'}
+    given |= {"interface = ...": 'interface = "eth0"'}
     lines = [
         given.get(line[2:], line[2:])
         for line in defaults.document().splitlines()
@@ -151,7 +153,10 @@ def test_the_shipped_settings_are_right_when_uncommented() -> None:
     plain = BoxSettings.model_validate({"sites": [{"id": "default"}]})
     assert read.radius.clients
     radius = read.radius.model_copy(update={"clients": ()})
-    read = read.model_copy(update={"radius": radius, "sites": plain.sites, "exporters": ()})
+    lists = ("exporters", "lease_files", "neighbours", "uplinks", "sniff")
+    assert all(getattr(read, name) for name in lists)
+    none = dict.fromkeys(lists, ())
+    read = read.model_copy(update={"radius": radius, "sites": plain.sites, **none})
     assert read == plain
 
 
