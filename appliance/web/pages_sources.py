@@ -59,6 +59,7 @@ class _SourcePage(Page):
             "span": lambda span_us: source_words.span(span_us, self.words),
             "rate_of": lambda rate: source_words.rate_of(rate, self.words),
             "sampling": source_words.sampling,
+            "parts": source_chart.parts,
             "kernel": lambda socket: source_words.kernel(socket, self.words),
         }
 

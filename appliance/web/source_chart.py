@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,30 @@ def columns(history: Mapping[str, Any], now_us: int) -> list[Column]:
         )
         for i, one in enumerate(sums)
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One way to be missing, by itself: places of its bars."""
+
+    name: str
+    total: int
+    bars: list[tuple[float, float, float]]
+    """Left, width and height of each half hour with any."""
+
+
+def parts(found: Sequence[Column]) -> list[Part]:
+    """Return the ways in which something was missing within the day, each to its own scale."""
+    shown = []
+    for name in ("exporter", "own", "unread"):
+        most = max(one.counts[name] for one in found)
+        bars = [
+            (one.x, one.width, _height(one.counts[name], most)) for one in found if one.counts[name]
+        ]
+        if bars:
+            total = sum(one.counts[name] for one in found)
+            shown.append(Part(name=name, total=total, bars=bars))
+    return shown
 
 
 def _came(counts: Mapping[str, int]) -> int:

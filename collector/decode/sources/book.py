@@ -100,7 +100,8 @@ class SourceBook:
                 self._set_back(first.received_ns // 1000)
             for key, group in _grouped(bunch):
                 found += self._hear(key, group)
-            self.now_us = max(self.now_us, *(frame.received_ns // 1000 for frame in bunch))
+            heard_ns = newest if together else first.received_ns
+            self.now_us = max(self.now_us, heard_ns // 1000)
         return sorted(found, key=lambda one: one[0])
 
     def read(self, rows: Rows) -> list[Released]:
@@ -341,15 +342,14 @@ class SourceBook:
 
 def _grouped(frames: Sequence[Frame]) -> list[tuple[Key, list[Frame]]]:
     """Return the frames of live sources by who sent them, who was heard last at the end."""
-    raw: dict[tuple[int, str], list[Frame]] = {}
+    raw: dict[tuple[int, str, str], list[Frame]] = {}
     for frame in frames:
-        raw.setdefault((frame.kind, frame.address), []).append(frame)
+        raw.setdefault((frame.kind, frame.address, frame.label), []).append(frame)
     found = []
-    for (number, address), group in raw.items():
+    for (number, address, label), group in raw.items():
         kind = _KINDS.get(number)
-        live = [frame for frame in group if not frame.label] if kind else []
-        if kind and live:
-            found.append((Key(kind, address or kind), live))
+        if kind and not label:
+            found.append((Key(kind, address or kind), group))
     return sorted(found, key=lambda one: one[1][-1].number)
 
 

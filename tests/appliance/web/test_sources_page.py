@@ -72,7 +72,9 @@ def test_one_source_tells_what_is_known_of_it(busy: House) -> None:
     page = one(busy, senders.LOSING, lang="en")
     assert "NetFlow v5" in page
     assert "2,160" in page, "lost on the way within the day"
-    assert "120" in page, "datagrams not kept"
+    assert "Lost on the way, rows: 2,160" in page
+    assert "Not kept, datagrams: 120" in page
+    assert "Not read, datagrams and sets:" not in page
     assert "/search?log=coverage&amp;q=source%3A192.0.2.2" in page
     lines = busy.signed_in().get(
         "/sources/one", params={"site": "default", "kind": "syslog", "name": senders.FINE}
