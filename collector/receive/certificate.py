@@ -5,10 +5,13 @@ Senders that cannot be given a certificate authority are given the fingerprint (
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 import ssl
+from collections.abc import Iterator
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from collector import durable
@@ -46,6 +49,7 @@ def make(home: Path, settings: SyslogTls, *, clock: Clock) -> None:
 
     host = "".join(sign for sign in socket.gethostname() if sign.isascii() and sign.isprintable())
     host = host[:64] or "prathu"
+    names = [x509.DNSName(host), *(x509.IPAddress(address) for address in _addresses())]
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = moment(clock() // 1000)
@@ -57,7 +61,7 @@ def make(home: Path, settings: SyslogTls, *, clock: Clock) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - EARLIER)
         .not_valid_after(now + timedelta(days=DAYS))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
@@ -106,6 +110,15 @@ def checked(home: Path, settings: SyslogTls) -> str:
     path = home / settings.certificate
     until = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
     return f"{fingerprints(path)['sha256']}, valid until {until:%Y-%m-%d}"
+
+
+def _addresses() -> Iterator[IPv4Address | IPv6Address]:
+    """Yield the addresses that the box has towards others; senders may be told to compare them."""
+    towards = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+    for family, address in towards:
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asked:
+            asked.connect((address, 9))  # sends nothing: the kernel chooses an address of ours
+            yield ip_address(asked.getsockname()[0])
 
 
 def _end(text: str) -> int:

@@ -15,9 +15,10 @@ from collector import durable
 from collector.control import ControlServer
 from collector.errors import CollectorError, SpoolFull
 from collector.metrics import SampledLog
-from collector.receive import sockets
+from collector.receive import certificate, sockets, tls
 from collector.receive.accounts import Account, Accounts
 from collector.receive.admission import Admission
+from collector.receive.conntrack import ConntrackSocket, listen_to_kernel
 from collector.receive.local import LocalDoor
 from collector.receive.losses import Losses, coverage
 from collector.receive.stream import StreamServer
@@ -45,6 +46,7 @@ class Receiver:
     def __init__(self, home: Path, settings: CollectorSettings, *, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self._home = home
         self._run_folder = home / "run"
         self._spool_folder = home / "spool"
         self._spool = SpoolWriter(self._spool_folder, settings.spool, clock=clock, fatal=self._fail)
@@ -66,6 +68,9 @@ class Receiver:
         )
         self._udp: list[UdpPort] = []
         self._stream: StreamServer | None = None
+        self._tls: StreamServer | None = None
+        self._fingerprints: dict[str, str] = {}
+        self._conntrack: ConntrackSocket | None = None
         self._watcher = threading.Thread(target=self._watch, name="receive-watch", daemon=True)
         self._stopping = threading.Event()
         self._over = threading.Event()
@@ -120,6 +125,8 @@ class Receiver:
             },
             "udp": [each.status() for each in self._udp],
             "tcp": self._stream.status() if self._stream else {},
+            "tls": self._tls.status() | self._fingerprints if self._tls else {},
+            "conntrack": self._conntrack.status() if self._conntrack else {},
             "local": {"events": self._door.events, "frames": self._door.frames},
             "refused": self._parts.admission.strangers.refused,
             "unknown_senders": [
@@ -150,8 +157,11 @@ class Receiver:
         self._tell_restart()
         for each in self._udp:
             each.start()
-        if self._stream:
-            self._stream.start()
+        for stream in (self._stream, self._tls):
+            if stream:
+                stream.start()
+        if self._conntrack:
+            self._conntrack.start()
         durable.make_dir(self._run_folder, 0o770)
         self._control.start()
         self._undo.append(self._control.stop)
@@ -195,6 +205,25 @@ class Receiver:
         self._undo.append(self._stream.stop)
         for at in tcp:
             self._stream.add(sockets.open_tcp(at, beside=tcp))
+        if listen.syslog_tls:
+            self._open_tls([sockets.endpoint(text) for text in listen.syslog_tls])
+        if self._settings.conntrack.enabled:
+            site = self._settings.conntrack.site or self._settings.sites[0].id
+            kernel = listen_to_kernel(self._settings.conntrack)
+            self._conntrack = ConntrackSocket(kernel, site, self._parts)
+            self._undo.append(self._conntrack.stop)
+
+    def _open_tls(self, places: list[sockets.Endpoint]) -> None:
+        """Listen for syslog over TLS, with a certificate of our own making if there is none."""
+        named = self._settings.syslog_tls
+        if certificate.is_ours(self._home, named):
+            certificate.make(self._home, named, clock=self._clock)
+        self._fingerprints = certificate.fingerprints(self._home / named.certificate)
+        _log.info("syslog over tls: certificate %s", self._fingerprints["sha256"])
+        self._tls = StreamServer(self._parts, context=tls.context(self._home, named))
+        self._undo.append(self._tls.stop)
+        for at in places:
+            self._tls.add(sockets.open_tcp(at, beside=places))
 
     def _sites_at(self, opened: socket.socket) -> list[str]:
         """Return the sites whose datagrams come through a socket."""
