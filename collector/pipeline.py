@@ -14,7 +14,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ import pyarrow as pa
 
 from collector import VERSION, durable, relearn
 from collector.decode import own_events
-from collector.decode.syslog import messages
 from collector.records import Clock, Frame, FrameKind, Rows
 from collector.seal import entries
 from collector.seal.chain import Box
@@ -169,10 +167,7 @@ class Pipeline:
             "interval_end_us": self._end_us,
             "unreadable_files": list(self._mended.unreadable),
             "missing_files": list(self._mended.missing),
-            "sites": {
-                name: {"log_vkey": line.log_vkey, "flows": asdict(line.decoder.counters)}
-                for name, line in self._lines.items()
-            },
+            "sites": {name: line.status() for name, line in self._lines.items()},
             **self.counts,
         }
 
@@ -256,12 +251,11 @@ class Pipeline:
                 continue
             told = self._take_own(line, [f for f in group if f.kind in _OWN])
             told += line.sources.see(group, told)
-            told += self._take_flows(line, [f for f in group if f.kind in _FLOWS])
-            syslog = [f for f in group if f.kind is FrameKind.SYSLOG]
-            if syslog:
-                events = messages.decode(syslog)
-                told += line.sources.read(events)
-                self._add(line, events)
+            said = line.messages([f for f in group if f.kind is FrameKind.SYSLOG])
+            told += self._take_flows(line, [f for f in group if f.kind in _FLOWS], said.flows)
+            if len(said.events):
+                told += line.sources.read(said.events)
+                self._add(line, said.events)
             told = line.sources.settle(told)
             if told:
                 self._add(line, own_events.coverage_rows(line.site, told))
@@ -298,11 +292,13 @@ class Pipeline:
             withdrawn=[change.old for change in late if change.old is not None],
         )
 
-    def _take_flows(self, line: SiteLine, frames: Sequence[Frame]) -> list[own_events.Released]:
-        """Store flows; return what decoding told of losses."""
+    def _take_flows(
+        self, line: SiteLine, frames: Sequence[Frame], said: Rows | None
+    ) -> list[own_events.Released]:
+        """Store flows, also those that lines told of; return what decoding told of losses."""
         received = {frame.number: frame.received_ns // 1000 for frame in frames}
         told: list[own_events.Released] = []
-        for decoded in line.flows(frames):
+        for decoded in line.flows(frames, said):
             told += [(number, received[number], event) for number, event in decoded.coverage]
             if decoded.flows is not None:
                 self._add(line, decoded.flows)

@@ -6,6 +6,7 @@ import threading
 from bisect import bisect_right
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,10 @@ from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import Decoded, FlowDecoder
 from collector.decode.sources import told
 from collector.decode.sources.book import SourceBook
-from collector.records import Frame, FrameKind, LeaseEvent, SessionEvent
+from collector.decode.syslog import messages
+from collector.decode.syslog.messages import Messages
+from collector.decode.syslog.patterns import Tally
+from collector.records import Frame, FrameKind, LeaseEvent, Rows, SessionEvent
 from collector.settings import Site
 from collector.store.open_log import OpenLog
 
@@ -38,6 +42,7 @@ class SiteLine:
         self.decoder = FlowDecoder(site.id)
         self.conntrack = ConntrackDecoder(site.id)
         self.sources = SourceBook(site.id)
+        self.tally = Tally()
         self.timeline = Timeline()
         self.seen: OrderedDict[str, None] = OrderedDict()
         self.access: Counter[str] = Counter()
@@ -58,21 +63,46 @@ class SiteLine:
         """First position past the last end of an interval that all logs had together."""
         return min(log.spool_from for log in self.logs.values())
 
-    def flows(self, frames: Sequence[Frame]) -> Iterator[Decoded]:
-        """Decode what exporters and the kernel told, in order, a bounded bite at a time."""
+    def status(self) -> dict[str, Any]:
+        """Return what `prathu status` shows of it."""
+        return {
+            "log_vkey": self.log_vkey,
+            "flows": asdict(self.decoder.counters),
+            "syslog": self.tally.status(),
+        }
+
+    def messages(self, frames: Sequence[Frame]) -> Messages:
+        """Decode lines of syslog."""
+        said = messages.read(frames)
+        self.tally.count(said)
+        return said
+
+    def flows(self, frames: Sequence[Frame], said: Rows | None) -> Iterator[Decoded]:
+        """Decode what exporters and the kernel told, in order, a bounded bite at a time.
+
+        Args:
+            frames: Of flows and of connections.
+            said: Flows that lines of syslog told of; they come in the order of their frames.
+        """
         exported = [frame for frame in frames if frame.kind is FrameKind.FLOW]
         tracked = [frame for frame in frames if frame.kind is FrameKind.CONNTRACK]
         while exported:
             decoded, taken = self.decoder.some(exported)
             last = exported[taken - 1].number if taken < len(exported) else frames[-1].number
             exported = exported[taken:]
-            beside = bisect_right(tracked, last, key=lambda frame: frame.number)
-            if beside:
-                decoded = merged.join([decoded, self.conntrack.decode(tracked[:beside])])
+            parts = [decoded]
+            if beside := bisect_right(tracked, last, key=lambda frame: frame.number):
+                parts.append(self.conntrack.decode(tracked[:beside]))
                 tracked = tracked[beside:]
-            yield decoded
-        if tracked:
-            yield self.conntrack.decode(tracked)
+            told, said = merged.until(said, last)
+            if told is not None:
+                parts.append(Decoded(flows=told, coverage=[]))
+            yield merged.join(parts) if len(parts) > 1 else decoded
+        parts = [self.conntrack.decode(tracked)] if tracked else []
+        if said is not None:
+            parts.append(Decoded(flows=said, coverage=[]))
+        if parts:
+            yield merged.join(parts)
 
     def learn(self, event: SessionEvent | LeaseEvent, frame: int) -> list[Change]:
         """Put an event on the timeline; return the bindings that changed. Hold the lock."""

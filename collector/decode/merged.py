@@ -35,3 +35,20 @@ def in_order(parts: Sequence[Rows]) -> Rows:
         ]
         columns[name] = arrow.take(arrow.concat(pieces), order)
     return Rows(log=parts[0].log, site=parts[0].site, columns=columns, frame=frame[order])
+
+
+def until(rows: Rows | None, last: int) -> tuple[Rows | None, Rows | None]:
+    """Return the rows of frames up to `last`, and those after it; None for none."""
+    if rows is None:
+        return None, None
+    at = int(np.searchsorted(rows.frame, last, side="right"))
+    return _part(rows, 0, at), _part(rows, at, len(rows))
+
+
+def _part(rows: Rows, start: int, end: int) -> Rows | None:
+    if start == end:
+        return None
+    if start == 0 and end == len(rows):
+        return rows
+    columns = {name: column.slice(start, end - start) for name, column in rows.columns.items()}
+    return Rows(log=rows.log, site=rows.site, columns=columns, frame=rows.frame[start:end])

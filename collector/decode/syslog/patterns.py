@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from collector.decode.syslog.messages import Messages
+
 MOST = 1000
 """Patterns that are held."""
 SHOWN = 20
@@ -78,6 +80,13 @@ class Tally:
         self.unread = Unread()
         self.flows = 0
         self.sign_ins = 0
+
+    def count(self, said: Messages) -> None:
+        """Count what a batch of lines gave."""
+        self.vendors += said.read
+        self.unread.add(said.unread)
+        self.flows += 0 if said.flows is None else len(said.flows)
+        self.sign_ins += len(said.sign_ins)
 
     def status(self) -> dict[str, Any]:
         """Return what `prathu status` shows of it."""
