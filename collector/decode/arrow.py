@@ -56,8 +56,15 @@ def take(values: pa.Array[Any], at: npt.NDArray[np.integer[Any]]) -> pa.Array[An
 
 
 def join(parts: list[pa.Array[Any]], separator: str, *, skip: bool = False) -> pa.Array[Any]:
-    """Join strings row by row; a null makes the row null, or is left out with `skip`."""
+    """Join strings row by row; a null makes the row null, or is left out with `skip`.
+
+    Rows of nulls alone become empty with `skip`: pyarrow 26 would leave such rows out altogether.
+    """
     function: Any = pc.binary_join_element_wise
+    if skip:
+        fill: Any = pc.if_else
+        told = np.logical_or.reduce([numpy(part.is_valid()) for part in parts])
+        parts = [fill(pa.array(told), parts[0], pa.scalar("")), *parts[1:]]
     joined: pa.Array[Any] = function(
         *parts, separator, null_handling="skip" if skip else "emit_null"
     )

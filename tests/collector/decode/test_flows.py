@@ -230,3 +230,20 @@ def test_combinations_beyond_64_bits_are_kept_apart() -> None:
     bodies = [struct.pack(">7I", *each) for each in values]
     found = [list(json.loads(row["extra"]).values()) for row in ipfix_rows(fields, *bodies)]
     assert found == values
+
+
+def test_a_counter_beyond_the_column_is_kept_beside_rows_that_have_nothing_there() -> None:
+    fields: list[wire.Spec] = [(8, 4), (2, 8)]
+    body = b"".join(wire.ip4("10.0.0.1") + n.to_bytes(8) for n in (1, (1 << 64) - 1, 2))
+    told = ipfix_rows(fields, body)
+    assert [row.get("packets") for row in told] == [1, None, 2]
+    assert [row.get("extra") for row in told] == [
+        None,
+        '{"packetDeltaCount":18446744073709551615}',
+        None,
+    ]
+
+
+def test_a_field_without_bytes_and_without_column_says_nothing() -> None:
+    (row,) = ipfix_rows([(8, 4), (82, 0)], wire.ip4("10.0.0.1"))
+    assert "extra" not in row
