@@ -15,7 +15,7 @@ from pyrad import packet
 from captive_portal.people import names
 from captive_portal.radius.clients import Client, parse_address
 from captive_portal.radius.guard import Discard
-from captive_portal.sessions.accounting import Accounting
+from captive_portal.sessions.accounting import METHOD, METHOD_802_1X, Accounting
 from captive_portal.sessions.session import Counters, Ids, Nas
 
 _STATUS = {1: "start", 2: "stop", 3: "update", 7: "on", 8: "off"}
@@ -94,6 +94,8 @@ def read(
         ssid=_ssid(values, called),
         nas_port=values.text("NAS-Port-Id") or str(values.number("NAS-Port") or ""),
         addresses=_addresses(values),
+        method=_method(values),
+        longest=_session_timeout(values),
         counters=_counters(values),
         cause=values.text("Acct-Terminate-Cause") if status == "stop" else "",
     )
@@ -213,25 +215,34 @@ def _wide(values: _Values, low: str, high: str) -> int | None:
 
 
 def _addresses(values: _Values) -> tuple[str, ...]:
-    """Return the addresses that the user has, in canonical text, each once.
+    """Return the addresses and prefixes that the user has, in canonical text, each once.
 
-    A prefix is an address when it has the length of one; of a wider one it is not known which
-    addresses are in use, and this is counted when there is no other IPv6 address.
+    On a radio cell or a switch, Framed-IPv6-Prefix is the prefix of the link (RFC 3162 2.3), which
+    all who are there share: it is nobody's, and counted when there is no other IPv6 address.
     """
     found: dict[str, None] = {}
+    shared = values.number("NAS-Port-Type") in _SHARED_LINKS
     wide = False
     for name in ("Framed-IP-Address", "Framed-IPv6-Address", *_PREFIXES):
         for told in values.all(name):
             address = _address(values, name, str(told))
-            wide = wide or (address is None and name in _PREFIXES)
-            if address is not None and address not in _NO_ADDRESS:
+            if address is None or address in _NO_ADDRESS:
+                continue
+            if shared and name == _LINK_PREFIX and "/" in address:
+                wide = True
+            else:
                 found[address] = None
     if wide and not any(":" in address for address in found):
         values.faults.append("prefix-without-address")
     return tuple(found)
 
 
-_PREFIXES = ("Framed-IPv6-Prefix", "Delegated-IPv6-Prefix")
+_LINK_PREFIX = "Framed-IPv6-Prefix"
+_PREFIXES = (_LINK_PREFIX, "Delegated-IPv6-Prefix")
+# NAS-Port-Type (RFC 2865 5.41): Ethernet and 802.11.
+_SHARED_LINKS = (15, 19)
+# No provider delegates more than this to one user: a wider one is a mistake.
+_WIDEST = 32
 # RFC 2865 5.8: "the user chooses" and "the NAS chooses" are no addresses.
 _NO_ADDRESS = {"255.255.255.255", "255.255.255.254", "0.0.0.0", "::"}  # noqa: S104
 
@@ -242,9 +253,36 @@ def _address(values: _Values, name: str, told: str) -> str | None:
     except ValueError:
         values.faults.append(f"unreadable-{name}")
         return None
-    if network.prefixlen != network.max_prefixlen:
+    if network.prefixlen == network.max_prefixlen:
+        return str(parse_address(str(network.network_address)))
+    if network.version == 4 or network.prefixlen < _WIDEST:
+        values.faults.append(f"too-wide-{name}")
         return None
-    return str(parse_address(str(network.network_address)))
+    return str(network)
+
+
+def _method(values: _Values) -> str:
+    """Return how the NAS knows the user, where the packet itself proves that it was by 802.1X.
+
+    EAP-Key-Name names a key that EAP made (RFC 4072); WLAN-AKM-Suite is the key management of the
+    radio link (RFC 7268 2.15), 802.1X or its kin with another hash or over the air.
+    """
+    by_key = any(values.all("EAP-Key-Name"))
+    if by_key or values.number("WLAN-AKM-Suite") in _AKM_802_1X:
+        return METHOD_802_1X
+    return METHOD
+
+
+# IEEE 802.11: 1 802.1X, 3 with fast transition, 5 with SHA-256, 11 to 13 of Suite B.
+_AKM_802_1X = {0x000FAC00 | suite for suite in (1, 3, 5, 11, 12, 13)}
+
+
+def _session_timeout(values: _Values) -> timedelta | None:
+    """Return how long the NAS lets the session last at most (RFC 2866 5.13); 0 is no limit."""
+    seconds = values.number("Session-Timeout")
+    if not seconds or seconds > _LONGEST_SESSION_S:
+        return None
+    return timedelta(seconds=seconds)
 
 
 def _ssid(values: _Values, called: str) -> str:

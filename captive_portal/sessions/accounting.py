@@ -18,10 +18,15 @@ from captive_portal.sessions.draft import Draft
 from captive_portal.sessions.session import NOTHING_COUNTED, Counters, Ids, Nas, Person, Session
 
 METHOD = "accounting"
+METHOD_802_1X = "802.1X"
+METHODS = (METHOD, METHOD_802_1X)
+"""Of sessions that a NAS reports: it does not always say how it knows the user."""
 SLACK = timedelta(seconds=60)
 """Two packets of one session may disagree so much on when it began."""
 PRESUMED = "presumed"
 """The cause of an end that no NAS has told."""
+PRESUMED_TIMEOUT = "presumed: Session-Timeout"
+"""The same, at the time at which the NAS had said that it would end the session."""
 
 REBOOT = "NAS-Reboot"
 
@@ -46,6 +51,10 @@ class Accounting:
     ssid: str = ""
     nas_port: str = ""
     addresses: tuple[str, ...] = ()
+    """Addresses, and IPv6 prefixes with their length."""
+    method: str = METHOD
+    longest: timedelta | None = None
+    """Session-Timeout: the NAS ends the session so long after its start."""
     counters: Counters = NOTHING_COUNTED
     cause: str = ""
 
@@ -143,7 +152,7 @@ def _begin(request: Accounting, person: Person | None, generation: int, *, ids: 
     return Session(
         id=ids.make("session", request.key, generation),
         site=request.site,
-        method=METHOD,
+        method=request.method,
         person=person,
         start=began,
         last_seen=began,
@@ -159,6 +168,8 @@ def _merge(known: Session, request: Accounting, person: Person | None, lasts: ti
     session = replace(
         known,
         person=known.person or person,
+        method=METHOD_802_1X if METHOD_802_1X in (known.method, request.method) else METHOD,
+        longest_s=_longest(known, request),
         last_seen=max(known.last_seen, request.time),
         mac=request.mac or known.mac,
         ssid=request.ssid or known.ssid,
@@ -170,7 +181,21 @@ def _merge(known: Session, request: Accounting, person: Person | None, lasts: ti
     session = _with_start(session, request)
     session = _with_addresses(session, request)
     session = _with_counters(session, request)
-    return replace(_with_end(session, request), expires=session.last_seen + lasts)
+    return replace(_with_end(session, request), expires=_expires(session, lasts))
+
+
+def _longest(known: Session, request: Accounting) -> int | None:
+    """Return the longest time that any packet allowed: CoA may have prolonged it."""
+    told = None if request.longest is None else int(request.longest.total_seconds())
+    return max((s for s in (known.longest_s, told) if s is not None), default=None)
+
+
+def _expires(session: Session, lasts: timedelta) -> datetime:
+    """Return when the session is over if nothing more is heard of it."""
+    silent = session.last_seen + lasts
+    if session.longest_s is None:
+        return silent
+    return max(session.last_seen, min(silent, session.start + timedelta(seconds=session.longest_s)))
 
 
 def _with_start(session: Session, request: Accounting) -> Session:
@@ -231,7 +256,7 @@ def _displace(draft: Draft, session: Session, *, ids: Ids) -> None:
     """
     for address in session.addresses:
         for held in draft.open_at(session.site, address):
-            if held.method != METHOD or held.id == session.id or _one_person(held, session):
+            if held.method not in METHODS or held.id == session.id or _one_person(held, session):
                 continue
             if held.last_seen < session.start:
                 portal.end(draft, held, session.start, "replaced", ids=ids)
@@ -243,7 +268,7 @@ def _one_person(one: Session, other: Session) -> bool:
 
 def reboot(draft: Draft, request: Accounting, *, ids: Ids) -> None:
     """Take Accounting-On or -Off in: all sessions of that NAS have ended (RFC 2866 5.1)."""
-    for session in draft.open_of(request.site, METHOD):
+    for session in [s for method in METHODS for s in draft.open_of(request.site, method)]:
         if session.nas.same(request.nas) and session.start <= request.time:
             event_id = ids.make("heard", request.event_id, session.id)
             if not session.knows(event_id):
@@ -258,10 +283,18 @@ def presume(
     A NAS that sends no interim updates at all is silent by nature: its sessions run until their
     expiry.
     """
-    sessions = [s for s in sessions if s.method == METHOD and s.open]
+    sessions = [s for s in sessions if s.method in METHODS and s.open]
     chatty = {s.nas for s in sessions if s.interims}
     for session in sessions:
         if session.nas in chatty and session.last_seen + silent <= now:
             portal.end(draft, session, session.last_seen, PRESUMED, ids=ids)
         elif session.expires is not None and session.expires <= now:
-            portal.end(draft, session, session.expires, PRESUMED, ids=ids)
+            portal.end(draft, session, session.expires, _why(session), ids=ids)
+
+
+def _why(session: Session) -> str:
+    """Return the cause of an expiry: the NAS's own limit, or ours for silence."""
+    if session.longest_s is None:
+        return PRESUMED
+    limit = session.start + timedelta(seconds=session.longest_s)
+    return PRESUMED_TIMEOUT if session.expires == limit else PRESUMED

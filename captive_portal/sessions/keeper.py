@@ -132,7 +132,7 @@ class Keeper:
             ReportError: the collector cannot be told; the next tick tries again.
         """
         draft = Draft(self._rows)
-        signed_in = [s for s in self._rows.run_out(now) if s.method != accounting.METHOD]
+        signed_in = [s for s in self._rows.run_out(now) if s.method not in accounting.METHODS]
         portal.expire(draft, signed_in, now, ids=self._ids)
         look = self._looked is None or now - self._looked >= LOOK_EVERY
         if look:

@@ -226,6 +226,7 @@ def _rest(session: Session) -> dict[str, Any]:
     rest["counters"] = asdict(session.counters)
     rest["counted_at"] = _text(session.counted_at)
     rest["addressed_at"] = [_text(at) for at in session.addressed_at]
+    rest["longest_s"] = session.longest_s
     rest["told"] = [str(event) for event in session.told]
     return rest
 
@@ -240,6 +241,7 @@ def _session(row: SessionRow) -> Session:
         start=row.start,
         last_seen=row.last_seen,
         expires=row.expires,
+        longest_s=rest.get("longest_s"),
         end=row.end,
         cause=row.cause,
         addresses=tuple(rest["addresses"]),

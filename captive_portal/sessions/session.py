@@ -97,11 +97,13 @@ class Session:
     id: UUID
     site: str
     method: str
-    """`portal`, `accounting` or `import`."""
+    """`portal`, `accounting`, `802.1X` or `import`."""
     person: Person | None
     start: datetime
     last_seen: datetime
     expires: datetime | None = None
+    longest_s: int | None = None
+    """The NAS ends it so long after its start."""
     end: datetime | None = None
     cause: str = ""
     addresses: tuple[str, ...] = ()

@@ -70,8 +70,8 @@ def session_rows(site: str, events: Sequence[tuple[int, int, SessionEvent]]) -> 
     told = [event for _, _, event in events]
     columns: dict[str, pa.Array[Any]] = {
         **_common(site, events, ["portal" if not e.nas else e.nas for e in told]),
-        "ip": _text(e.addresses[0] if e.addresses else None for e in told),
-        "addresses": _text(json.dumps(e.addresses) if len(e.addresses) > 1 else None for e in told),
+        "ip": _text(next((a for a in e.addresses if "/" not in a), None) for e in told),
+        "addresses": _text(_listed(e.addresses) for e in told),
         "start": _times(e.start for e in told),
         "expires": _times(e.expires for e in told),
     }
@@ -164,6 +164,12 @@ def _common(
         "source": _text(sources),
         "site": _text([site] * len(events)),
     }
+
+
+def _listed(addresses: Sequence[str]) -> str | None:
+    """Return addresses and prefixes as JSON, where they are more than the column `ip` says."""
+    more = len(addresses) > 1 or any("/" in address for address in addresses)
+    return json.dumps(addresses) if more else None
 
 
 def _text(values: Iterable[str | None]) -> pa.Array[Any]:

@@ -12,6 +12,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from ipaddress import IPv6Network
 from typing import Any
 
 from collector.control import Handler
@@ -181,7 +182,7 @@ def _check_session(event: SessionEvent) -> None:
     if event.event not in _WORDS:
         raise CollectorError(f"session event: no event {event.event!r}")
     for address in event.addresses:
-        if _address(address) != address:
+        if (_prefix(address) if "/" in address else _address(address)) != address:
             raise CollectorError(f"session event: {address!r} is not an address in canonical text")
 
 
@@ -208,6 +209,15 @@ def _kind(value: object) -> FrameKind:
 def _address(text: str) -> str:
     """Return an address in canonical text; nothing stays nothing."""
     return str(canonical(text)) if text else ""
+
+
+def _prefix(text: str) -> str:
+    """Return an IPv6 prefix of several addresses in canonical text; nothing for anything else."""
+    try:
+        network = IPv6Network(text)
+    except ValueError:
+        return ""
+    return str(network) if 0 < network.prefixlen < network.max_prefixlen else ""
 
 
 def _text(members: Mapping[str, Any], name: str) -> str:

@@ -65,13 +65,47 @@ def test_a_full_update_is_read() -> None:
     assert told.began == NOW - timedelta(seconds=4500)
 
 
-def test_a_prefix_is_an_address_only_at_full_length() -> None:
+def test_a_prefix_of_the_user_is_held_and_one_of_full_length_is_an_address() -> None:
     full = bytes((0, 128)) + bytes.fromhex("20010db8000100000000000000000005")
     wide = bytes((0, 64)) + bytes.fromhex("20010db800010000")
     assert read(START + attribute(97, full)).accounting.addresses == ("2001:db8:1::5",)
-    heard = read(START + attribute(97, wide))
+    for name in (97, 123):
+        assert read(START + attribute(name, wide)).accounting.addresses == ("2001:db8:1::/64",)
+
+
+def test_the_prefix_of_a_link_that_many_share_is_nobodys() -> None:
+    wide = bytes((0, 64)) + bytes.fromhex("20010db800010000")
+    for port in (15, 19):
+        heard = read(START + attribute(97, wide) + number(61, port))
+        assert heard.accounting.addresses == ()
+        assert "prefix-without-address" in heard.faults
+        assert read(START + attribute(123, wide) + number(61, port)).accounting.addresses
+
+
+def test_a_prefix_too_wide_to_be_one_users_is_a_fault() -> None:
+    heard = read(START + attribute(123, bytes((0, 24)) + bytes.fromhex("20010d")))
     assert heard.accounting.addresses == ()
-    assert "prefix-without-address" in heard.faults
+    assert "too-wide-Delegated-IPv6-Prefix" in heard.faults
+
+
+@pytest.mark.parametrize(
+    ("attributes", "method"),
+    [
+        (b"", "accounting"),
+        (number(188, 0x000FAC01), "802.1X"),
+        (number(188, 0x000FAC02), "accounting"),
+        (number(188, 0x000FAC08), "accounting"),
+        (attribute(102, b"\0key"), "802.1X"),
+    ],
+)
+def test_802_1x_is_told_where_the_packet_proves_it(attributes: bytes, method: str) -> None:
+    assert read(START + attributes).accounting.method == method
+
+
+def test_the_longest_time_of_a_session_is_read() -> None:
+    assert read(START + number(27, 3600)).accounting.longest == timedelta(hours=1)
+    assert read(START + number(27, 0)).accounting.longest is None
+    assert read(START + number(27, (1 << 32) - 1)).accounting.longest is None
 
 
 @pytest.mark.parametrize("octets", [b"\xff\xff\xff\xff", b"\xff\xff\xff\xfe", bytes(4)])
@@ -165,7 +199,7 @@ def test_the_shared_packets_are_read_as_they_say() -> None:
     assert told["interim_gigawords"].counters.bytes_in == 10101010101
     assert told["interim_delayed"].time == NOW - timedelta(seconds=900)
     assert told["stop_without_start"].began == NOW - timedelta(seconds=60)
-    assert told["ipv6"].addresses == ("10.20.30.40", "2001:db8:1::5")
+    assert told["ipv6"].addresses == ("10.20.30.40", "2001:db8:1::5", "2001:db8:1::/64")
     assert (told["accounting_on"].status, told["accounting_off"].status) == ("on", "off")
     no_id = heard["no_session_id"]
     assert isinstance(no_id, Heard)

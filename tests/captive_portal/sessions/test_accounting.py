@@ -199,6 +199,34 @@ def test_an_accounting_on_from_before_a_session_does_not_end_it() -> None:
     assert only(draft).open
 
 
+def test_a_lost_stop_is_made_up_for_at_the_end_that_the_nas_had_named() -> None:
+    draft = heard(said("start", 0, longest=timedelta(hours=1)))
+    assert only(draft).expires == at(60)
+    accounting.presume(draft, list(draft.changed.values()), at(61), silent=SILENT, ids=IDS)
+    stops = [(e.time, e.cause) for e in draft.events if e.event == "stop"]
+    assert stops == [(at(60), "presumed: Session-Timeout")]
+    assert [b[1:] for b in held(draft)] == [(at(0), at(60))]
+
+
+def test_a_session_that_outlives_the_end_named_goes_on() -> None:
+    limited = said("start", 0, longest=timedelta(hours=1))
+    draft = heard(limited, said("update", 90, lasted=90))
+    assert only(draft).expires == at(90)
+    draft = heard(limited, said("update", 30, lasted=30, longest=timedelta(hours=2)))
+    assert only(draft).expires == at(120)
+
+
+def test_802_1x_told_once_is_known_of_the_session_whatever_the_order() -> None:
+    packets = (said("start", 0), said("update", 5, lasted=5, method="802.1X"), said("stop", 9))
+    for order in itertools.permutations(packets):
+        assert only(heard(*order)).method == "802.1X"
+
+
+def test_a_restart_of_the_nas_ends_802_1x_sessions_too() -> None:
+    draft = heard(said("start", 0, method="802.1X"), said("on", 10))
+    assert [b[1:] for b in held(draft)] == [(at(0), at(10))]
+
+
 def test_a_silent_session_is_presumed_ended_when_last_seen_and_lives_on() -> None:
     draft = heard(said("start", 0), said("update", 10, lasted=10))
     accounting.presume(draft, list(draft.changed.values()), at(41), silent=SILENT, ids=IDS)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 from collector.decode import own_events
-from collector.records import Frame, FrameKind, LeaseEvent
-from collector.store.schema import LEASES
+from collector.records import Frame, FrameKind, LeaseEvent, SessionEvent
+from collector.store.schema import LEASES, SESSIONS
 
 _WHEN = datetime(2026, 11, 22, 1, 2, 3, 4, tzinfo=UTC)
 
@@ -57,3 +59,22 @@ def test_a_lease_becomes_a_row_of_the_log_leases() -> None:
         "port_first": 1024,
         "hostname": "somchai-phone",
     }
+
+
+def test_a_prefix_is_listed_and_is_no_address() -> None:
+    session = SessionEvent(
+        event_id=UUID(int=1),
+        session=UUID(int=2),
+        event="start",
+        time=_WHEN,
+        site="school-a",
+        method="accounting",
+        addresses=("2001:db8:1::/64", "2001:db8:1::5"),
+    )
+    alone = replace(session, addresses=("2001:db8:1::/64",))
+    rows = own_events.session_rows("school-a", [(1, 7, session), (2, 7, alone)])
+    known = [(row["ip"], row["addresses"]) for row in SESSIONS.table(rows).to_pylist()]
+    assert known == [
+        ("2001:db8:1::5", '["2001:db8:1::/64", "2001:db8:1::5"]'),
+        (None, '["2001:db8:1::/64"]'),
+    ]

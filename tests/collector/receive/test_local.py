@@ -31,7 +31,7 @@ SESSION = SessionEvent(
     time=datetime(2026, 1, 25, 3, 0, 0, 123456, tzinfo=UTC),
     site=SITE,
     method="portal",
-    addresses=("10.0.0.7", "2001:db8::7"),
+    addresses=("10.0.0.7", "2001:db8::7", "2001:db8:1::/64"),
     full_name="สมชาย ใจดี",
     bytes_in=7,
 )
@@ -102,6 +102,9 @@ def test_an_event_is_durable_when_it_is_acknowledged(home: Path) -> None:
         ({"kind": "session", "event": _event(bytes_in=True)}, "bytes_in is not a"),
         ({"kind": "session", "event": _event(addresses=["10.0.0.07"])}, "10.0.0.07"),
         ({"kind": "session", "event": _event(addresses=["2001:DB8::1"])}, "canonical text"),
+        ({"kind": "session", "event": _event(addresses=["2001:db8::1/64"])}, "canonical text"),
+        ({"kind": "session", "event": _event(addresses=["10.0.0.0/8"])}, "canonical text"),
+        ({"kind": "session", "event": _event(addresses=["::/0"])}, "canonical text"),
         ({"kind": "session", "event": _event(addresses=[7])}, "not an event of kind"),
         ({"kind": "lease", "event": {**LEASE, "event": "fly"}}, "no event 'fly'"),
         ({"kind": "lease", "event": {**LEASE, "ip": "10.0.0.05"}}, "10.0.0.05"),
