@@ -22,6 +22,8 @@ MOST_ADDRESSES = 65_536
 MOST_ALARMS = 1024
 AGAIN_NS = 600 * 10**9
 """The same alarm is told again after so long at the soonest."""
+AGAIN_SEEN_NS = 3600 * 10**9
+"""So is an address that is seen where it was."""
 BACK_NS = 60 * 10**9
 """An address that goes to another machine and comes back within so long is in use twice."""
 LEASES_PER_S, LEASES_AT_ONCE = 50, 2000
@@ -36,6 +38,7 @@ class _Place:
 
     mac: str
     since_ns: int
+    told_ns: int
     before: str = ""
     """The machine that had it before, while it was seen there lately."""
     before_ns: int = 0
@@ -131,6 +134,9 @@ class Judge:
         if place is not None and place.mac == claim.mac:
             self._places.move_to_end(claim.ip)
             place.since_ns = now_ns
+            if now_ns - place.told_ns >= AGAIN_SEEN_NS:
+                place.told_ns = now_ns
+                yield self._lease(now_ns, claim.how, "seen", ip=claim.ip, mac=claim.mac)
             return
         double = (
             place is not None and place.before == claim.mac and now_ns - place.before_ns <= BACK_NS
@@ -142,7 +148,7 @@ class Judge:
         else:
             yield self._lease(now_ns, claim.how, "seen", ip=claim.ip, mac=claim.mac)
         before = (place.mac, place.since_ns) if place is not None else ("", 0)
-        self._places[claim.ip] = _Place(claim.mac, now_ns, *before)
+        self._places[claim.ip] = _Place(claim.mac, now_ns, now_ns, *before)
         self._places.move_to_end(claim.ip)
         if len(self._places) > MOST_ADDRESSES:
             self._places.popitem(last=False)

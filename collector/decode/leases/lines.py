@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from collector.decode.leases import held
-from collector.records import LeaseEvent
+from collector.records import Frame, LeaseEvent, moment
 
 LONGEST = 4096
 """Characters of a line that are looked at."""
 
-_HINT = re.compile(r"DHCP|dhcp|assigned |,(?:Assign|Renew|Release|Expired|Deleted),")
+_WINDOWS_WORDS = (b",Assign,", b",Renew,", b",Release,", b",Expired,")
 _MAC = r"(?P<mac>(?:[0-9A-Fa-f]{1,2}[:-]){5}[0-9A-Fa-f]{1,2})"
 _IP = r"(?P<ip>[0-9A-Fa-f.:]{2,45})"
 _NAME = r"[^\s()]{1,255}"
@@ -68,10 +68,24 @@ def lease(line: str, *, time: datetime, site: str, source: str) -> LeaseEvent | 
     )
 
 
+def of_frame(frame: Frame) -> LeaseEvent | None:
+    """Return what a syslog message as received tells of a lease, at the time it was on the wire."""
+    payload = frame.payload
+    # Most lines are of something else and must cost next to nothing.
+    if b"DHCP" not in payload and b"assigned " not in payload and not _windows_like(payload):
+        return None
+    text = payload[:LONGEST].decode(errors="replace")
+    time = moment(frame.wire_ns // 1000)
+    return lease(text, time=time, site=frame.site, source=frame.address)
+
+
+def _windows_like(payload: bytes) -> bool:
+    head = payload[:160]
+    return head.count(b",") > 4 and any(word in head for word in _WINDOWS_WORDS)
+
+
 def read(line: str) -> Told | None:
     """Return what a line says, None when it is not of a lease."""
-    if not _HINT.search(line, 0, LONGEST):
-        return None
     return next(_readings(line[:LONGEST]), None)
 
 

@@ -209,3 +209,10 @@ def test_damaged_packets_end_in_records_that_are_taken(
 
 def _json(event: Any) -> bytes:
     return json.dumps(event).encode()
+
+
+def test_an_address_that_stays_is_told_again_in_an_hour() -> None:
+    by = judge()
+    told(by, arp("10.0.0.9", ONE))
+    assert told(by, arp("10.0.0.9", ONE), T + 3599 * S) == []
+    assert len(told(by, arp("10.0.0.9", ONE), T + 3600 * S)) == 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.decode.leases import lines
-from collector.records import LeaseEvent
+from collector.records import Frame, FrameKind, LeaseEvent
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 MAC = "02:00:5e:00:53:01"
@@ -97,3 +97,25 @@ def test_any_line_is_an_event_that_can_be_stored_or_nothing(line: str) -> None:
     event = lines.lease(line, time=NOW, site="school-a", source="192.0.2.1")
     if event is not None:
         assert LeaseEvent.from_json(event.to_json()) == event
+
+
+def test_a_syslog_message_as_received_is_read_at_the_time_it_was_sent() -> None:
+    frame = Frame(
+        kind=FrameKind.SYSLOG,
+        site="school-a",
+        received_ns=5,
+        wire_ns=int(NOW.timestamp()) * 10**9,
+        address="192.0.2.1",
+        payload=b"<30>Nov 22 15:00:00 router dhcp,info dhcp1 assigned 10.0.0.5 to "
+        + MAC.encode()
+        + b"\n",
+    )
+    event = lines.of_frame(frame)
+    assert event is not None
+    assert (event.time, event.event, event.mac, event.server) == (NOW, "add", MAC, "192.0.2.1")
+
+
+@given(st.binary(max_size=200))
+def test_any_message_is_an_event_or_nothing(payload: bytes) -> None:
+    frame = Frame(kind=FrameKind.SYSLOG, site="school-a", received_ns=0, wire_ns=0, payload=payload)
+    assert lines.of_frame(frame) is None or b"1" in payload
