@@ -11,6 +11,7 @@ from captive_portal import __main__ as portal_main
 from collector.__main__ import boot_id
 from collector.errors import SettingsError
 from collector.pipeline import Pipeline
+from collector.receive import certificate
 from collector.receive.receiver import Receiver
 
 
@@ -34,8 +35,16 @@ def check(ctx: typer.Context) -> None:
             "sites": ", ".join(site.id for site in settings.sites),
             "exporters": len(settings.exporters),
             "radius_clients": len(settings.radius.clients),
+            **_syslog_tls(context, settings),
         }
     )
+
+
+def _syslog_tls(context: Context, settings: BoxSettings) -> dict[str, str]:
+    """Return the certificate that senders are to trust, after trying its files."""
+    if not settings.listen.syslog_tls:
+        return {}
+    return {"syslog_tls": certificate.checked(context.home, settings.syslog_tls)}
 
 
 def _check_secrets(context: Context, settings: BoxSettings) -> None:

@@ -13,6 +13,8 @@ from appliance.search.printable import printable
 from appliance.web.sources import unsealed
 
 Record = Mapping[str, Any]
+_FULL_PARTS = 4
+"""A queue that is a quarter full is told."""
 _STRANGERS = 5
 """Unknown senders shown to people."""
 _KINDS = {"shadow": "only heard of", "pupil": "pupils", "teacher": "teachers", "guest": "guests"}
@@ -76,19 +78,46 @@ def _sources(told: Record) -> Iterator[tuple[str, str]]:
     for one in told.get("udp", ()):
         lost = one["kernel_drops"] + one["not_stored"]
         came = f"{one['datagrams']:,} datagrams, {size(one['bytes'])}"
-        yield "receives", f"{one['socket']}: {came}, {lost:,} lost, {one['refused']:,} refused"
-    tcp = told.get("tcp") or {}
-    if tcp.get("sockets"):
-        came = f"{tcp['messages']:,} messages, {size(tcp['bytes'])}"
-        lost = f"{tcp['not_stored']:,} lost, {tcp['refused']:,} refused"
-        yield "receives", f"{', '.join(tcp['sockets'])}: {came}, {lost}"
+        refused = one["refused"] + one.get("limited", 0)
+        yield "receives", f"{one['socket']}: {came}, {lost:,} lost, {refused:,} refused"
+    for stream in (told.get("tcp") or {}, told.get("tls") or {}):
+        if stream.get("sockets"):
+            came = f"{stream['messages']:,} messages, {size(stream['bytes'])}"
+            refused = stream["refused"] + stream.get("refused_tls", 0)
+            lost = f"{stream['not_stored']:,} lost, {refused:,} refused"
+            yield "receives", f"{', '.join(stream['sockets'])}: {came}, {lost}"
+        if stream.get("sha256"):
+            yield "tls", f"certificate {stream['sha256']}"
+    yield from _limited(told)
     yield from _strangers(told.get("unknown_senders") or ())
+
+
+def _limited(told: Record) -> Iterator[tuple[str, str]]:
+    """Say who sends more than one sender may, and when the disk cannot keep up."""
+    spool = told.get("spool") or {}
+    waiting, most = spool.get("waiting_bytes", 0), spool.get("most_waiting_bytes", 0)
+    if waiting * _FULL_PARTS > most > 0:
+        yield "receive", f"the disk is slow: {size(waiting)} of {size(most)} wait for it in memory"
+    limited = [(one, one["fast"] + one["crowded"] + one["hoarded"]) for one in _senders(told)]
+    limited = [(one, count) for one, count in limited if count]
+    for one, count in limited[:_STRANGERS]:
+        why = f"{one['fast']:,} too fast, {one['crowded'] + one['hoarded']:,} past its share"
+        yield "refused", f"{one['name']}: {count:,} datagrams ({why}); see [limits] in prathu.toml"
+    if len(limited) > _STRANGERS:
+        yield "refused", f"and {len(limited) - _STRANGERS} more senders that send too much"
+
+
+def _senders(told: Record) -> Sequence[Record]:
+    senders: Sequence[Record] = told.get("senders") or ()
+    return senders
 
 
 def _strangers(senders: Sequence[Record]) -> Iterator[tuple[str, str]]:
     for one in senders[:_STRANGERS]:
-        hint = "unknown; if it is yours, name it under [[exporters]] in prathu.toml"
-        yield "refused", f"{one.get('address', '?')}, {one.get('refused', 0):,} times: {hint}"
+        address = one.get("address", "?")
+        setting = f'[[exporters]] address = "{address}" site = "…"'
+        hint = f"unknown; if it is yours, name it in prathu.toml: {setting}"
+        yield "refused", f"{address}, {one.get('refused', 0):,} times: {hint}"
     if len(senders) > _STRANGERS:
         yield "refused", f"and {len(senders) - _STRANGERS} more unknown senders"
 

@@ -25,7 +25,7 @@ class Source:
     lost: int
     """Dropped by the kernel, or refused by a full spool."""
     refused: int
-    """From senders that the settings do not name."""
+    """From senders that the settings do not name, that send too much, or whose TLS is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +69,12 @@ def listed(reply: Mapping[str, Any], meter: Meter, now_ns: int) -> list[Source]:
                 size_bytes=int(one.get("bytes", 0)),
                 per_second=meter.rate(name, count, now_ns),
                 lost=int(one.get("kernel_drops", 0)) + int(one.get("not_stored", 0)),
-                refused=int(one.get("refused", 0)),
+                refused=int(one.get("refused", 0)) + int(one.get("limited", 0)),
             )
         )
-    tcp = reply.get("tcp") or {}
-    if tcp.get("sockets"):
+    for tcp in (reply.get("tcp") or {}, reply.get("tls") or {}):
+        if not tcp.get("sockets"):
+            continue
         name, count = ", ".join(tcp["sockets"]), int(tcp.get("messages", 0))
         found.append(
             Source(
@@ -82,7 +83,7 @@ def listed(reply: Mapping[str, Any], meter: Meter, now_ns: int) -> list[Source]:
                 size_bytes=int(tcp.get("bytes", 0)),
                 per_second=meter.rate(name, count, now_ns),
                 lost=int(tcp.get("not_stored", 0)),
-                refused=int(tcp.get("refused", 0)),
+                refused=int(tcp.get("refused", 0)) + int(tcp.get("refused_tls", 0)),
             )
         )
     return found

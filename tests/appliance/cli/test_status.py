@@ -67,8 +67,36 @@ def test_losses_and_strangers_are_named() -> None:
     strangers = [{"address": f"192.0.2.{n}", "refused": n} for n in range(1, 9)]
     lines = told(receive={"udp": [udp], "unknown_senders": strangers})
     assert "receives udp 0.0.0.0:2055: 1,234 datagrams, 1.5 MB, 3 lost, 7 refused" in lines
-    assert any(line.startswith("refused 192.0.2.1, 1 times: unknown") for line in lines)
+    unknown = next(line for line in lines if line.startswith("refused 192.0.2.1, 1 times: unknown"))
+    assert unknown.endswith('in prathu.toml: [[exporters]] address = "192.0.2.1" site = "…"')
     assert "refused and 3 more unknown senders" in lines
+
+
+def test_syslog_over_tls_tells_its_certificate() -> None:
+    tls = {
+        "sockets": ["tls 0.0.0.0:6514"],
+        "messages": 12,
+        "bytes": 3400,
+        "refused": 1,
+        "not_stored": 0,
+        "refused_tls": 2,
+        "sha256": "SHA256:AB:CD",
+    }
+    lines = told(receive={"tls": tls})
+    assert "receives tls 0.0.0.0:6514: 12 messages, 3.4 kB, 0 lost, 3 refused" in lines
+    assert "tls certificate SHA256:AB:CD" in lines
+
+
+def test_who_sends_too_much_is_named_and_so_is_a_slow_disk() -> None:
+    busy = {"name": "192.0.2.1", "fast": 0, "crowded": 0, "hoarded": 0}
+    flood = {"name": "192.0.2.7", "fast": 1200, "crowded": 30, "hoarded": 4}
+    spool = {"waiting_bytes": 60_000_000, "most_waiting_bytes": 96_000_000}
+    lines = told(receive={"spool": spool, "senders": [flood, busy]})
+    assert "receive the disk is slow: 60.0 MB of 96.0 MB wait for it in memory" in lines
+    refused = [line for line in lines if line.startswith("refused ")]
+    why = "1,234 datagrams (1,200 too fast, 34 past its share)"
+    assert refused == [f"refused 192.0.2.7: {why}; see [limits] in prathu.toml"]
+    assert not any("slow" in line for line in told(receive={"spool": {"waiting_bytes": 0}}))
 
 
 def test_a_full_disk_and_a_damaged_file_are_named() -> None:

@@ -36,6 +36,12 @@ def test_losses_of_kernel_and_disk_are_added_and_refusals_told_apart() -> None:
     assert (tcp.name, tcp.received) == ("tcp 0.0.0.0:5514", 5)
 
 
+def test_syslog_over_tls_is_a_source_of_its_own() -> None:
+    tls = {"sockets": ["tls 0.0.0.0:6514"], "messages": 9, "refused": 1, "refused_tls": 2}
+    *_, last = sources.listed(reply(1, tls=tls), Meter(), 0)
+    assert (last.name, last.received, last.refused) == ("tls 0.0.0.0:6514", 9, 3)
+
+
 def test_strangers_are_named_and_an_empty_reply_is_nothing() -> None:
     (stranger,) = sources.strangers(reply(1))
     assert (stranger.address, stranger.count) == ("192.0.2.9", 7)
