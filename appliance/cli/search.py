@@ -15,7 +15,7 @@ from appliance import settings as box_settings
 from appliance.cli import report
 from appliance.cli.context import Context, unix_actor, wall_clock
 from appliance.errors import BoxError, NotFound, WrongUse
-from appliance.search import export, times
+from appliance.search import export, scaled, times
 from appliance.search.engine_local import Answer, Asker, LocalEngine, engine_of
 from appliance.search.printable import printable, printable_lines
 from appliance.search.question import COLUMNS, Asked
@@ -44,6 +44,9 @@ def search(  # noqa: PLR0913  # the options of interfaces
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
     site: Annotated[list[str] | None, typer.Option(help="Only this site; may be repeated.")] = None,
     fail_empty: Annotated[bool, typer.Option(help="Status 1 when nothing is found.")] = False,
+    scale: Annotated[
+        bool, typer.Option("--scaled", help="Multiply counters by the sampling rate.")
+    ] = False,
 ) -> None:
     """Ask the logs. The question is written to the audit log before the answer is shown."""
     context: Context = ctx.obj
@@ -56,13 +59,22 @@ def search(  # noqa: PLR0913  # the options of interfaces
             start_us=times.parse(since, engine.now_us).us,
             end_us=times.parse(until, engine.now_us).us,
             limit=limit or (SHOWN if form == "table" else WRITTEN),
-            columns=COLUMNS.get(log) if form == "table" else None,
+            columns=_shown(log, scale) if form == "table" else None,
         )
         answer = engine.ask(engine.parse(" ".join(question), asked), Asker(actor=unix_actor()))
     _tell(context, answer)
+    if scale:
+        answer, changed = scaled.scale(answer)
+        context.say(f"counters of {changed} rows are multiplied by their sampling rate: estimates")
     _write(context, answer, form, out)
     if fail_empty and not answer.table.num_rows:
         raise NotFound("nothing was found")
+
+
+def _shown(log: str, scale: bool) -> tuple[str, ...] | None:
+    """Return the columns of a table; with scaled counters, the rate beside them."""
+    columns = COLUMNS.get(log)
+    return (*columns, scaled.RATE) if columns and scale and log == "flows" else columns
 
 
 def open_engine(context: Context) -> LocalEngine:

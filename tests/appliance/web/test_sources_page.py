@@ -10,9 +10,11 @@ import pytest
 from appliance.web import source_chart, source_list, source_words
 from appliance.web.texts import texts
 from collector.errors import CollectorError
+from collector.records import FrameKind
 from collector.store import snapshots
 from tests.appliance.web import senders
 from tests.appliance.web.rooms import NASTY, NOW_US, House
+from tests.collector.homes import v5
 
 
 @cache
@@ -50,7 +52,7 @@ def one(busy: House, name: str, **query: str) -> str:
     asked = {"site": "default", "kind": "flows", "name": name, **query}
     answer = busy.signed_in().get("/sources/one", params=asked)
     assert answer.status_code == 200, answer.text
-    return answer.text
+    return str(answer.text)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_a_box_that_does_not_answer_tells_what_was_known(house: House) -> None:
     school = senders.School("default", NOW_US)
     for minute in range(30):
         at = school.now.replace(minute=minute)
-        frame = school.frame(at, senders.FINE, senders.v5(at, 1, 1), senders.FrameKind.FLOW)
+        frame = school.frame(at, senders.FINE, v5(at, 1, 1), FrameKind.FLOW)
         school.hear([frame], 3)
     state = {"decoder": school.decoder.snapshot(), "sources": school.book.snapshot()}
     snapshots.write(house.home / "state", 77, {"default": state, "other": {}})
