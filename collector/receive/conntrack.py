@@ -31,6 +31,8 @@ FRAME_BYTES = 64 << 10
 """Messages that come together share frames of about this size."""
 WAKE_S = 0.25
 """A blocking receive looks up so often, to see whether it should stop."""
+DRAIN_S = 2.0
+"""At stopping, what lies in the kernel's buffer is taken for so long."""
 REST_S = 0.02
 """Messages gather so long: waking up costs more than a message does."""
 ROOMY_BYTES = 4 << 20
@@ -125,7 +127,9 @@ class ConntrackSocket:
         try:
             while not self._stopping:
                 self._turn()
-            self._take(socket.MSG_DONTWAIT)
+            deadline = time.monotonic() + DRAIN_S
+            while self._take(socket.MSG_DONTWAIT) and time.monotonic() < deadline:
+                pass
             self._count_lost()
         except CollectorError as error:
             self._parts.failed(error)
