@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 SOFTWARE = f"prathu/{VERSION}"
 _FLOWS = (FrameKind.FLOW, FrameKind.CONNTRACK)
 _OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE, FrameKind.LEASE)
+_TELLING = (*_OWN, FrameKind.SYSLOG)
+"""Syslog tells of leases too."""
 ACCESS = {
     "search": "searches",
     "who": "searches",
@@ -249,7 +251,7 @@ class Pipeline:
                 self.counts["malformed"] += len(group)
                 _log.warning("%d frames are of the unknown site %s", len(group), site)
                 continue
-            told = self._take_own(line, [f for f in group if f.kind in _OWN])
+            told = self._take_own(line, [f for f in group if f.kind in _TELLING])
             told += line.sources.see(group, told)
             said = line.messages([f for f in group if f.kind is FrameKind.SYSLOG])
             told += self._take_flows(line, [f for f in group if f.kind in _FLOWS], said.flows)

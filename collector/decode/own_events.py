@@ -16,6 +16,7 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
+from collector.decode.leases import lines
 from collector.records import (
     AuditEvent,
     CoverageEvent,
@@ -46,13 +47,19 @@ class OwnEvents:
 
 
 def read(frames: Sequence[Frame]) -> OwnEvents:
-    """Return the records in `frames`; what is not a record is counted, never raised."""
+    """Return the records in `frames`; what is not a record is counted, never raised.
+
+    Of syslog messages, those of DHCP servers tell of leases; the others are no matter here.
+    """
     found = OwnEvents([], [], [], [], 0)
     malformed = 0
     for frame in frames:
         place = (frame.number, frame.received_ns // 1000)
         try:
-            if frame.kind is FrameKind.SESSION:
+            if frame.kind is FrameKind.SYSLOG:
+                lease = lines.of_frame(frame)
+                found.leases.extend([] if lease is None else [(*place, lease)])
+            elif frame.kind is FrameKind.SESSION:
                 found.sessions.append((*place, SessionEvent.from_json(frame.payload)))
             elif frame.kind is FrameKind.AUDIT:
                 found.audits.append((*place, AuditEvent.from_json(frame.payload)))

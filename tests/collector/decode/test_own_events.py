@@ -78,3 +78,15 @@ def test_a_prefix_is_listed_and_is_no_address() -> None:
         ("2001:db8:1::5", '["2001:db8:1::/64", "2001:db8:1::5"]'),
         (None, '["2001:db8:1::/64"]'),
     ]
+
+
+def test_syslog_of_a_dhcp_server_tells_of_leases_and_other_syslog_of_nothing() -> None:
+    said = b"<30>dnsmasq-dhcp[7]: DHCPACK(br0) 10.0.0.5 02:00:5e:00:53:01 somchai-phone"
+    frames = [
+        replace(_frame(3, said), kind=FrameKind.SYSLOG, address="192.0.2.1"),
+        replace(_frame(4, b"<30>sshd: nothing of that"), kind=FrameKind.SYSLOG),
+    ]
+    found = own_events.read(frames)
+    ((number, _, lease),) = found.leases
+    assert (number, lease.ip, lease.hostname) == (3, "10.0.0.5", "somchai-phone")
+    assert found.malformed == 0
