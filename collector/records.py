@@ -71,7 +71,9 @@ class Frame:
     label: str = ""
     """Empty, or the file it was taken from (`prathu ingest`)."""
     transport: str = "udp"
-    """`udp`, `tcp` or `local`."""
+    """`udp`, `tcp`, `tls` or `local`."""
+    sender_name: str = ""
+    """Empty, or the name in the certificate that the sender showed (`tls`)."""
     payload: bytes = b""
     number: int = -1
     """Position in the spool, given by the spool; -1 before."""

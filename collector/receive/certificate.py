@@ -103,6 +103,7 @@ def checked(home: Path, settings: SyslogTls) -> str:
         SettingsError: a file is missing or wrong.
     """
     if is_ours(home, settings):
+        tls.ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), home, settings)
         return "made at the first start"
     from cryptography import x509
 

@@ -243,6 +243,7 @@ class StreamServer:
         draft, taken = self._draft, 0
         draft.site, draft.address = connection.sender.site, connection.sender.address
         draft.port, draft.local_port = connection.port, connection.local_port
+        draft.sender_name = connection.peer
         draft.received_ns = draft.wire_ns = account.heard_ns = connection.received_ns
         try:
             for message in connection.held:

@@ -108,12 +108,19 @@ def context(home: Path, settings: SyslogTls) -> ssl.SSLContext:
             f"syslog_tls: certificate {certificate} and key {key}: {_said(error)}",
             hint="PEM files that belong together; without both the box makes its own",
         ) from error
-    if settings.client_ca:
-        _ask_for_certificates(made, home / settings.client_ca, settings)
+    ask_for_certificates(made, home, settings)
     return made
 
 
-def _ask_for_certificates(made: ssl.SSLContext, path: Path, settings: SyslogTls) -> None:
+def ask_for_certificates(made: ssl.SSLContext, home: Path, settings: SyslogTls) -> None:
+    """Make `made` ask senders for certificates, if the settings say by whom.
+
+    Raises:
+        SettingsError: that file is missing or wrong.
+    """
+    if not settings.client_ca:
+        return
+    path = home / settings.client_ca
     try:
         made.load_verify_locations(path)
     except (OSError, ValueError) as error:

@@ -53,6 +53,7 @@ class Draft:
     local_port: int = 0
     label: str = ""
     transport: str = "udp"
+    sender_name: str = ""
     payload: bytes = b""
 
 
@@ -64,7 +65,7 @@ def encode(frame: Frame | Draft, number: int, durable_before: int) -> bytes:
     """
     if len(frame.payload) > MAX_PAYLOAD:
         raise SpoolError(f"a frame of {len(frame.payload)} bytes; at most {MAX_PAYLOAD}")
-    sizes, names = _names(frame.site, frame.address, frame.label)
+    sizes, names = _names(frame.site, frame.address, frame.label, frame.sender_name)
     try:
         fixed = _FIXED.pack(
             number,
@@ -103,7 +104,7 @@ def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
     )
     names_at = body + _FIXED.size
     payload_at = names_at + sum(sizes)
-    site, address, label = _split(data[names_at:payload_at], *sizes)
+    site, address, label, sender_name = _split(data[names_at:payload_at], *sizes)
     frame = Frame(
         kind=_KINDS[kind],
         site=site,
@@ -114,6 +115,7 @@ def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
         local_port=local_port,
         label=label,
         transport=TRANSPORTS[transport],
+        sender_name=sender_name,
         payload=data[payload_at:end],
         number=number,
     )
@@ -213,9 +215,15 @@ def release(folder: Path, below: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _names(site: str, address: str, label: str) -> tuple[tuple[int, int, int], bytes]:
+def _names(
+    site: str, address: str, label: str, sender_name: str
+) -> tuple[tuple[int, int, int], bytes]:
+    """Return the sizes of three names, and the names; that of a sender follows the label's NUL."""
+    if "\0" in label or "\0" in sender_name:
+        raise SpoolError("a frame with a name that has a NUL in it")
     try:
-        parts = [text.encode() for text in (site, address, label)]
+        last = f"{label}\0{sender_name}" if sender_name else label
+        parts = [text.encode() for text in (site, address, last)]
     except UnicodeEncodeError as error:
         raise SpoolError(f"a frame with a name that is not text: {error}") from error
     if len(parts[0]) > 255 or len(parts[1]) > 255 or len(parts[2]) > 65535:
@@ -224,13 +232,10 @@ def _names(site: str, address: str, label: str) -> tuple[tuple[int, int, int], b
 
 
 @lru_cache(maxsize=4096)
-def _split(names: bytes, site: int, address: int, label: int) -> tuple[str, str, str]:
+def _split(names: bytes, site: int, address: int, last: int) -> tuple[str, str, str, str]:
     rest = site + address
-    return (
-        names[:site].decode(),
-        names[site:rest].decode(),
-        names[rest : rest + label].decode(),
-    )
+    label, _, sender_name = names[rest : rest + last].decode().partition("\0")
+    return names[:site].decode(), names[site:rest].decode(), label, sender_name
 
 
 def _transport(word: str) -> int:

@@ -258,6 +258,7 @@ EVENTS = LogSchema(
         ("packets_reverse", "u64"),
         ("bytes_reverse", "u64"),
         ("duration_ms", "u64"),
+        ("sender_name", "str"),
     ),
     detail=(
         ("structured_data", "str"),
@@ -272,7 +273,8 @@ EVENTS = LogSchema(
 `format` is `rfc5424`, `rfc3164` or `raw`; `fault` says why a line could not be read further.
 `vendor` names the format (`collector/decode/syslog/formats/`) that took the message apart, null
 where none did; what it tells beyond the columns is JSON in `fields`. Addresses and ports stand as
-the device wrote them, translated or not."""
+the device wrote them, translated or not. `sender_name` is the name in the certificate that whoever
+sent the message showed."""
 
 COVERAGE = LogSchema(
     log="coverage",

@@ -43,6 +43,7 @@ def _frame(n: int, size: int = 20) -> Frame:
         local_port=5514,
         label="ไฟล์.pcap" if n % 3 == 0 else "",
         transport="tcp" if n % 2 else "udp",
+        sender_name="fw.โรงเรียน.example" if n % 5 == 0 else "",
         payload=n.to_bytes(8, "big") + bytes(size),
     )
 
@@ -246,6 +247,8 @@ def test_a_slow_disk_is_refused_before_memory_runs_out(
         {"port": 70000},
         {"received_ns": 1 << 63},
         {"transport": "pigeon"},
+        {"label": "a\0b"},
+        {"sender_name": "a\0b"},
         {"site": "s" * 256},
         {"label": "\udcff"},
     ],

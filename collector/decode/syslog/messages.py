@@ -89,6 +89,7 @@ def _told(
     return {
         "site": _texts([frame.site for frame in frames]),
         "transport": _texts([frame.transport for frame in frames]),
+        "sender_name": _texts([frame.sender_name or None for frame in frames]),
         "format": _texts([header.format for header in headers]),
         "facility": pa.array([header.facility for header in headers], pa.int32()),
         "severity": pa.array([header.severity for header in headers], pa.int32()),

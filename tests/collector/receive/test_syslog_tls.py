@@ -132,6 +132,11 @@ def test_a_wrong_file_is_one_clear_line(tmp_path: Path, changes: dict[str, str],
         _receiver(tmp_path, syslog_tls=settings).start()
 
 
+def test_a_wrong_authority_is_told_before_the_first_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"client_ca .*ca\.pem: No such file"):
+        certificate.checked(tmp_path, SyslogTls(client_ca="ca.pem"))
+
+
 def test_a_key_with_a_password_asks_nobody(tmp_path: Path) -> None:
     issuer = Authority(tmp_path)
     issuer.issue("locked", password=b"secret")
@@ -168,6 +173,8 @@ class TestClientCertificates:
             until(lambda: running.status()["tls"]["messages"] == 1)
             (peer,) = running.status()["tls"]["peers"]
         assert (peer["address"], peer["peer"]) == ("127.0.0.1", "fw.school-a.example")
+        (frame,) = frames(tmp_path, FrameKind.SYSLOG)
+        assert (frame.sender_name, frame.label) == ("fw.school-a.example", "")
 
     @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
     def test_without_one_a_sender_is_refused(

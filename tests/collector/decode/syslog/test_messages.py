@@ -84,6 +84,7 @@ def test_a_golden_row() -> None:
             "packets_reverse": None,
             "bytes_reverse": None,
             "duration_ms": None,
+            "sender_name": None,
             "structured_data": None,
             "message": "Failed password for root from 203.0.113.7",
             "raw": line.decode(),
