@@ -1,0 +1,103 @@
+"""Neighbour tables: changes are told, floods are bounded, and what went unheard is told too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from collector.decode.neighbours import Messages, Neighbour
+from collector.records import CoverageEvent, LeaseEvent
+from collector.settings import Neighbours
+from collector.watch import kernel, tables
+from collector.watch.tables import NeighbourWatch
+
+S = 10**9
+T = 1_795_338_000 * S
+ONE, TWO = "02:00:5e:00:53:01", "02:00:5e:00:53:02"
+
+
+class Kernel:
+    """Tells what a test puts into it."""
+
+    def __init__(self) -> None:
+        self.news: list[Neighbour] = []
+        self.table: list[Neighbour] = []
+        self.dumps = 0
+        self.overrun = False
+
+    def heard(self) -> Iterator[Messages]:
+        if self.overrun:
+            self.overrun = False
+            raise kernel.Overrun
+        news, self.news = self.news, []
+        yield Messages(news, [], done=False)
+
+    def dump(self, _kind: int) -> list[Messages]:
+        self.dumps += 1
+        return [Messages(self.table, [], done=True)]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    fake = Kernel()
+    monkeypatch.setattr(kernel, "Listener", lambda: fake)
+    monkeypatch.setattr(kernel, "dump", fake.dump)
+    monkeypatch.setattr(tables, "_names", lambda sites: {7: "br0"} if "br0" in sites else {})
+    return fake
+
+
+def watch() -> NeighbourWatch:
+    return NeighbourWatch([Neighbours(site="school-a", interface="br0")])
+
+
+def told(by: NeighbourWatch, at: int) -> list[tuple[str, str, str]]:
+    found = []
+    for event in by.look(at):
+        assert isinstance(event, LeaseEvent)
+        assert (event.event, event.interface, event.site) == ("seen", "br0", "school-a")
+        found.append((event.kind, event.ip, event.mac))
+    return found
+
+
+def test_an_address_is_told_when_it_comes_and_when_it_moves(fake: Kernel) -> None:
+    by = watch()
+    fake.table = [Neighbour(7, "10.0.0.5", ONE), Neighbour(9, "10.9.9.9", TWO)]
+    assert told(by, T) == [("arp", "10.0.0.5", ONE)]
+    fake.news = [Neighbour(7, "10.0.0.5", ONE), Neighbour(7, "2001:db8::5", ONE)]
+    assert told(by, T + S) == [("nd", "2001:db8::5", ONE)]
+    fake.news = [Neighbour(7, "10.0.0.5", TWO)]
+    assert told(by, T + 2 * S) == [("arp", "10.0.0.5", TWO)]
+
+
+def test_what_stays_is_told_again_in_an_hour(fake: Kernel) -> None:
+    by = watch()
+    fake.table = [Neighbour(7, "10.0.0.5", ONE)]
+    told(by, T)
+    assert told(by, T + 3500 * S) == []
+    assert told(by, T + 3601 * S) == [("arp", "10.0.0.5", ONE)]
+
+
+def test_when_the_kernel_tells_too_fast_the_table_is_read_anew(fake: Kernel) -> None:
+    by = watch()
+    told(by, T)
+    fake.table, fake.overrun = [Neighbour(7, "10.0.0.5", ONE)], True
+    gap, lease = by.look(T + S)
+    assert isinstance(gap, CoverageEvent)
+    assert (gap.kind, gap.source) == ("leases-unread", "neighbour table")
+    assert isinstance(lease, LeaseEvent)
+    assert fake.dumps == 2
+
+
+def test_a_flood_is_bounded_counted_and_caught_up(
+    fake: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "MOST_ADDRESSES", 5000)
+    by = watch()
+    fake.table = [Neighbour(7, f"10.0.{i >> 8}.{i & 255}", ONE) for i in range(4100)]
+    found = list(by.look(T))
+    gap = found.pop()
+    assert len(found) == tables.ROWS_AT_ONCE
+    assert isinstance(gap, CoverageEvent)
+    assert (gap.lost, gap.unit) == (100, "records")
+    assert len(told(by, T + 60 * S)) == 100
