@@ -44,7 +44,12 @@ KERNEL = (
     "The kernel dropped {n} datagrams in the last day at {socket}: whose they were nobody "
     "knows. Raise net.core.rmem_max and receive_buffer in [listen], then start the box again."
 )
+CONNTRACK = (
+    "The kernel could not hand over {n} messages of the last hour: beginnings and ends of "
+    "connections, asked for again. Raise receive_buffer in [conntrack]."
+)
 MESSAGES = (
+    CONNTRACK,
     *(SILENT, LOSING, NOT_KEPT, UNKNOWN, BEHIND, AHEAD, ZONE, UNREAD, FROZEN, RESTARTED, SAMPLED),
     KERNEL,
     "{n} s",
@@ -105,6 +110,8 @@ def _silent(source: Mapping[str, Any], words: Texts) -> str:
 
 def _losing(source: Mapping[str, Any], words: Texts) -> str:
     lost, came = source["hour"]["exporter"], source["hour"]["records"]
+    if source["kind"] == "conntrack":
+        return words(CONNTRACK, n=words.number(lost))
     return words(LOSING, n=words.number(lost), percent=share(lost, came))
 
 

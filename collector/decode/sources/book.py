@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from collector.decode.own_events import Released
-from collector.decode.sources import clocks
+from collector.decode.sources import clocks, columns
 from collector.decode.sources.history import COUNTS, History
 from collector.decode.sources.rhythm import MINUTE_US, NEVER, SET_BACK_US
 from collector.decode.sources.source import Key, Source
@@ -28,19 +27,29 @@ _MOST_SOCKETS = 64
 _FORGET_US = 45 * 86_400_000_000
 _TOGETHER_NS = 60_000_000_000
 """Frames within so long can be looked at together: shorter pauses say nothing."""
-_KINDS: Mapping[int, str] = {FrameKind.FLOW: "flows", FrameKind.SYSLOG: "syslog", 7: "conntrack"}
+_KINDS: Mapping[int, str] = {
+    FrameKind.FLOW: "flows",
+    FrameKind.SYSLOG: "syslog",
+    FrameKind.CONNTRACK: "conntrack",
+}
 _DATAGRAMS, _RECORDS, _EXPORTER, _OWN, _UNREAD = range(len(COUNTS))
 _COUNT_OF = {
     "sequence-gap": _EXPORTER,
+    "conntrack-overflow": _EXPORTER,
+    "exporter-drop": _EXPORTER,
     "unknown-template": _UNREAD,
     "malformed": _UNREAD,
     "unsupported-version": _UNREAD,
 }
 """Which count a kind of loss goes into; what else is lost, the box itself could not keep."""
+_TOLD_TWICE = ("sequence-gap", "datagrams")
+"""Of sFlow, whose samples in those datagrams are told as records."""
 _SENDERS = ("flows", "conntrack", "syslog", "radius", "leases")
 _COUNTED = ("events", "flows", "leases", "sessions")
 _TOLD_BY_ROWS = {"sessions": "radius", "leases": "leases"}
 _MESSAGES = "messages"
+_REFUSALS = ("tls-refused", "unknown-sender")
+"""What was never let in is no loss of a source."""
 
 
 class SourceBook:
@@ -110,12 +119,12 @@ class SourceBook:
         Args:
             rows: Of the log `events`.
         """
-        sent, received = _numbers(rows, "sender_time"), _numbers(rows, "received")
-        names, codes = _words(rows, "source")
+        sent, received = columns.numbers(rows, "sender_time"), columns.numbers(rows, "received")
+        names, codes = columns.words(rows, "source")
         if sent is None or received is None or not names:
             return []
         found: list[Released] = []
-        told = np.flatnonzero(sent != _NULL)
+        told = np.flatnonzero(sent != columns.NULL)
         buckets = received[told] // clocks.SAMPLE_US
         places = codes[told].astype(np.int64) << 40 | buckets
         for at in np.sort(np.unique(places, return_index=True)[1]).tolist():
@@ -128,10 +137,10 @@ class SourceBook:
 
     def count(self, rows: Rows) -> None:
         """Count rows by their source."""
-        names, codes = _words(rows, "source")
+        names, codes = columns.words(rows, "source")
         if not names or rows.log not in _COUNTED:
             return
-        formats = _words(rows, "format") if rows.log == "events" else ([], codes)
+        said, sampled = columns.said(rows), columns.sampled(rows)
         for code, rows_of in enumerate(np.bincount(codes[codes >= 0], minlength=len(names))):
             source = self._of_rows(rows.log, names[code]) if rows_of else None
             if source is None:
@@ -139,10 +148,14 @@ class SourceBook:
             source.history.add(self.now_us, _RECORDS, int(rows_of))
             if rows.log in _TOLD_BY_ROWS:
                 source.history.add(self.now_us, _DATAGRAMS, int(rows_of))
-            if formats[0]:
-                each = np.bincount(formats[1][codes == code], minlength=len(formats[0]))
-                named = zip(formats[0], each.tolist(), strict=True)
+            its = codes == code
+            for words, of in said:
+                each = np.bincount(of[its & (of >= 0)], minlength=len(words)).tolist()
+                named = zip(words, each, strict=True)
                 source.count_formats({name: lines for name, lines in named if lines})
+            for origin, rates in sampled:
+                if rate := int(rates[its].max()):
+                    source.sampling[origin] = rate
 
     def settle(self, told: Sequence[Released]) -> list[Released]:
         """Count what is missing by its source; return what is a row, in the order of frames.
@@ -167,7 +180,7 @@ class SourceBook:
                 source.restarts, source.restarted_us = source.restarts + 1, received_us
             elif event.kind == "sequence-frozen":
                 source.frozen = True
-            elif event.lost:
+            elif event.lost and (event.kind, event.unit) != _TOLD_TWICE:
                 count = _COUNT_OF.get(event.kind, _OWN)
                 source.history.add(received_us, count, event.lost)
 
@@ -297,7 +310,7 @@ class SourceBook:
         return source
 
     def _named(self, event: CoverageEvent) -> Source | None:
-        if not event.source:
+        if not event.source or event.kind in _REFUSALS:
             return None
         first = "syslog" if event.unit == _MESSAGES else "flows"
         keys = [Key(kind, event.source) for kind in (first, *_SENDERS)]
@@ -370,22 +383,3 @@ def _silence(site: str, source: Source, frame: Frame, *, back: bool) -> Released
         note=f"heard again: {source.key.kind}" if back else f"{began}: {source.key.kind}",
     )
     return frame.number, now_us, event
-
-
-_NULL = np.iinfo(np.int64).min
-
-
-def _numbers(rows: Rows, column: str) -> Any:  # noqa: ANN401  # an int64 array, or None
-    array: Any = rows.columns.get(column)
-    if array is None:
-        return None
-    return array.cast(pa.int64()).fill_null(int(_NULL)).to_numpy(zero_copy_only=False)
-
-
-def _words(rows: Rows, column: str) -> tuple[list[str], Any]:
-    """Return the words of a column of text, and the code of each row; -1 is null."""
-    array: Any = rows.columns.get(column)
-    if array is None or not len(array):
-        return [], np.zeros(0, np.int64)
-    words = [str(word) for word in array.dictionary.to_pylist()]
-    return words, array.indices.fill_null(-1).to_numpy(zero_copy_only=False)

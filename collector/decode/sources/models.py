@@ -71,32 +71,31 @@ OPTIONS: tuple[tuple[frozenset[int], str], ...] = (
 """Elements that options records of a device have together."""
 
 FORMATS: Mapping[str, str] = {
-    "fortigate": "Fortinet FortiGate",
-    "filterlog": "pfSense or OPNsense",
-    "pfsense": "pfSense",
-    "opnsense": "OPNsense",
-    "mikrotik": "MikroTik RouterOS",
-    "unifi": "UniFi",
-    "cisco-asa": "Cisco ASA",
-    "asa": "Cisco ASA",
-    "cisco-ios": "Cisco IOS",
-    "cisco-wlc": "Cisco WLC",
-    "paloalto": "Palo Alto",
-    "palo-alto": "Palo Alto",
-    "panos": "Palo Alto",
-    "sophos": "Sophos",
     "aruba": "Aruba",
-    "ruckus": "Ruckus",
-    "hostapd": "hostapd",
+    "cisco_asa": "Cisco ASA",
+    "cisco_ios": "Cisco IOS",
+    "cisco_wlc": "Cisco WLC",
+    "filterlog": "pfSense or OPNsense",
+    "fortigate": "Fortinet FortiGate",
     "freeradius": "FreeRADIUS",
+    "hostapd": "hostapd",
+    "iptables": "Linux",
+    "mikrotik": "MikroTik RouterOS",
+    "paloalto": "Palo Alto",
+    "pfsense": "pfSense or OPNsense",
+    "ruckus": "Ruckus",
+    "sophos": "Sophos",
     "squid": "Squid",
     "sshd": "Linux",
-    "iptables": "Linux",
-    "netfilter": "Linux",
-    "windows-dhcp": "Windows",
-    "windows-nps": "Windows",
+    "unifi": "UniFi",
+    "windows_dhcp": "Windows",
+    "windows_nps": "Windows",
 }
 """By the format of most lines that say anything."""
+
+
+_ANYWHERE = ("freeradius", "hostapd", "iptables", "squid", "sshd")
+"""Programs that run on devices of many makers: another format tells more."""
 
 
 def of_templates(layouts: Iterable[Layout]) -> Guess:
@@ -114,7 +113,8 @@ def of_formats(formats: Mapping[str, int]) -> Guess:
     named = [(lines, name) for name, lines in formats.items() if name in FORMATS]
     if not named:
         return NOBODY
-    name = max(named)[1]
+    own = [pair for pair in named if pair[1] not in _ANYWHERE]
+    name = max(own or named)[1]
     return Guess(FORMATS[name], f"lines of format {name}")
 
 

@@ -36,6 +36,7 @@ class Source:
         "restarted_us",
         "restarts",
         "rhythm",
+        "sampling",
     )
 
     def __init__(self, key: Key, now_us: int) -> None:
@@ -47,6 +48,8 @@ class Source:
         self.protocols: set[str] = set()
         self.formats: Counter[str] = Counter()
         """Of syslog lines."""
+        self.sampling: dict[str, int] = {}
+        """The newest rate of its rows, by origin."""
         self.restarts = 0
         self.restarted_us = 0
         self.frozen = False
@@ -68,6 +71,7 @@ class Source:
             "history": self.history.snapshot(),
             "protocols": sorted(self.protocols),
             "formats": dict(self.formats),
+            "sampling": self.sampling,
             "restarts": [self.restarts, self.restarted_us, int(self.frozen)],
         }
 
@@ -81,6 +85,7 @@ class Source:
         source.history = History.restore(state["history"])
         source.protocols = set(state["protocols"])
         source.formats = Counter(state["formats"])
+        source.sampling = dict(state["sampling"])
         source.restarts, source.restarted_us, frozen = state["restarts"]
         source.frozen = bool(frozen)
         return source

@@ -109,7 +109,10 @@ def _told(source: Source, flow: Mapping[str, Any], *, site: str, now_us: int) ->
         "records_per_datagram": _mean(history),
         "templates": flow["templates"],
         "waiting": flow["waiting"],
-        "sampling": flow["sampling"],
+        "sampling": [
+            {"rate": rate, "origin": origin}
+            for rate, origin in sorted(flow["sampling"] | _of_rows(source))[:_MOST_SHOWN]
+        ],
         "clock_offset_us": source.clock.offset_us,
         "restarts": source.restarts,
         "restarted_us": source.restarted_us or None,
@@ -138,12 +141,12 @@ def _problems(source: Source, record: Mapping[str, Any], now_us: int) -> Iterabl
 
 def _flows(streams: list[Stream], waiting: list[Waiting]) -> dict[str, Any]:
     """Return what the decoder knows of one exporter."""
-    told: Counter[tuple[int, str]] = Counter()
+    told: set[tuple[int, str]] = set()
     for stream in streams:
         if stream.rates.header:
-            told[stream.rates.header, "header"] += 1
+            told.add((stream.rates.header, "header"))
         for _, rate in stream.rates.samplers:
-            told[rate, "options"] += 1
+            told.add((rate, "options"))
     names = streams[0].exporter.names if streams else {}
     return {
         "protocols": {_protocol(stream.key.version) for stream in streams},
@@ -151,9 +154,7 @@ def _flows(streams: list[Stream], waiting: list[Waiting]) -> dict[str, Any]:
         "applications": names,
         "templates": sum(len(stream.templates) for stream in streams),
         "waiting": _waiting(waiting),
-        "sampling": [
-            {"rate": rate, "origin": origin} for rate, origin in sorted(told)[:_MOST_SHOWN]
-        ],
+        "sampling": told,
     }
 
 
@@ -186,11 +187,16 @@ def _model(
     return {"model": guess.name, "model_because": guess.because}
 
 
+def _of_rows(source: Source) -> set[tuple[int, str]]:
+    """Return the rates that records told themselves; others are known from streams."""
+    return {(rate, origin) for origin, rate in source.sampling.items() if origin == "record"}
+
+
 def _protocol(version: int) -> str:
-    return "IPFIX" if version == _IPFIX else f"NetFlow v{version}"
+    return _OTHERS.get(version, f"NetFlow v{version}")
 
 
-_IPFIX = 10
+_OTHERS = {0: "sFlow v5", 10: "IPFIX"}
 
 
 def _mean(history: History) -> float | None:

@@ -48,7 +48,7 @@ class School:
         columns = {"source": names.dictionary_encode()}
         if log == "events":
             formats: pa.Array[Any] = pa.array(["mikrotik"] * rows, pa.string())
-            columns["format"] = formats.dictionary_encode()
+            columns["vendor"] = formats.dictionary_encode()
         frame = np.full(rows, frames[0].number)
         self.book.count(Rows(log=log, site=self.book.site, columns=dict(columns), frame=frame))
 

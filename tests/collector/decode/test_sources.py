@@ -264,6 +264,7 @@ def test_models_are_guessed_with_a_reason(fields: list[tuple[int, int]], name: s
 
 def test_lines_and_applications_give_models_away_too() -> None:
     assert models.of_formats({"rfc3164": 900, "mikrotik": 5}).name == "MikroTik RouterOS"
+    assert models.of_formats({"sshd": 900, "fortigate": 5}).name == "Fortinet FortiGate"
     assert models.of_formats({"rfc3164": 900}) == models.NOBODY
     assert models.of_applications([b"\x14\0\0\x30\x44abcd"]).name == "Fortinet FortiGate"
 
@@ -312,3 +313,15 @@ def test_cutting_frames_into_other_batches_tells_the_same(
 
 def test_a_snapshot_of_another_version_is_an_empty_book() -> None:
     assert list(SourceBook.restore("school-a", {"format": "prathu-sources/0"})) == []
+
+
+def test_rates_that_records_tell_are_known_with_their_origin() -> None:
+    book = SourceBook("school-a")
+    book.see(every_minute(2), [])
+    names: pa.Array[Any] = pa.array(["192.0.2.1"] * 3).dictionary_encode()
+    origins: pa.Array[Any] = pa.array(["record", "none", "record"]).dictionary_encode()
+    rates: pa.Array[Any] = pa.array([512, None, 1024], pa.int64())
+    columns = {"source": names, "sampling_origin": origins, "sampling_rate": rates}
+    book.count(Rows(log="flows", site="school-a", columns=columns, frame=np.arange(3)))
+    one = shown(book, BEGIN + timedelta(minutes=2))
+    assert one["sampling"] == [{"rate": 1024, "origin": "record"}]
