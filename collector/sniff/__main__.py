@@ -24,12 +24,15 @@ except ImportError:
     sys.exit("sniff: scapy is not installed; install it with: pip install scapy")
 
 from collector.sniff.door import Door
-from collector.sniff.judge import Judge
+from collector.sniff.judge import Bucket, Judge
 from collector.sniff.listen import Wire
 from collector.sniff.packets import Unreadable, read
 
 FLUSH_NS = 10**9
 COMPLAIN_NS = 60 * 10**9
+PACKETS_PER_S, PACKETS_AT_ONCE = 1000, 5000
+"""A flood may take a sixth of a CPU; what is more the kernel drops, and counts."""
+REST_S = 0.05
 _PR_SET_PDEATHSIG = 1
 _log = logging.getLogger("sniff")
 
@@ -49,11 +52,14 @@ class Stop:
 def watch(wire: Wire, judge: Judge, door: Door, stop: Stop) -> None:
     """Take packets, hand over what they are worth, until stopped."""
     flushed = complained = 0
+    pace = Bucket(PACKETS_PER_S, PACKETS_AT_ONCE)
     while not stop.asked:
         packet = wire.next()
         now = time.time_ns()
         if packet is not None:
             _take(packet, judge, door, now)
+            if not pace.take(now):
+                time.sleep(REST_S)
         if abs(now - flushed) < FLUSH_NS:
             continue
         flushed = now
@@ -61,7 +67,7 @@ def watch(wire: Wire, judge: Judge, door: Door, stop: Stop) -> None:
         if complaint and abs(now - complained) >= COMPLAIN_NS:
             complained = now
             _log.warning("%s", complaint)
-    _hand_over(wire, judge, door, time.time_ns())
+    _hand_over(wire, judge, door, time.time_ns(), last=True)
 
 
 def _take(packet: bytes, judge: Judge, door: Door, now_ns: int) -> None:
@@ -75,10 +81,10 @@ def _take(packet: bytes, judge: Judge, door: Door, now_ns: int) -> None:
             door.put(kind, event)
 
 
-def _hand_over(wire: Wire, judge: Judge, door: Door, now_ns: int) -> str:
+def _hand_over(wire: Wire, judge: Judge, door: Door, now_ns: int, *, last: bool = False) -> str:
     judge.dropped += wire.dropped()
     judge.left_out, door.lost = judge.left_out + door.lost, 0
-    for kind, event in judge.tally(now_ns):
+    for kind, event in judge.tally(now_ns, last=last):
         door.put(kind, event)
     return door.flush()
 
@@ -119,7 +125,9 @@ def main() -> None:
     try:
         with Wire(arguments.interface) as wire:
             _log.info("watching %s", arguments.interface)
-            watch(wire, judge, Door(arguments.socket, arguments.site), stop)
+            door = Door(arguments.socket, arguments.site)
+            door.put(*judge.started(time.time_ns()))
+            watch(wire, judge, door, stop)
     except PermissionError:
         sys.exit("sniff: no right to listen; it needs CAP_NET_RAW")
     except OSError as error:

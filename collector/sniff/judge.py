@@ -50,7 +50,7 @@ class _Alarm:
     more: int = 0
 
 
-class _Bucket:
+class Bucket:
     """So many a second, and so many at once after a quiet time."""
 
     def __init__(self, per_s: int, at_once: int) -> None:
@@ -90,8 +90,8 @@ class Judge:
         self._alarms: OrderedDict[tuple[str, str, str], _Alarm] = OrderedDict()
         # Alarms have room of their own: many claims must not crowd them out.
         self._room = {
-            "lease": _Bucket(LEASES_PER_S, LEASES_AT_ONCE),
-            "coverage": _Bucket(ALARMS_PER_S, ALARMS_AT_ONCE),
+            "lease": Bucket(LEASES_PER_S, LEASES_AT_ONCE),
+            "coverage": Bucket(ALARMS_PER_S, ALARMS_AT_ONCE),
         }
         self.left_out = 0
         """Rows that were too many, since last told."""
@@ -112,9 +112,14 @@ class Judge:
         self.left_out += len(all_of_it) - len(kept)
         return kept
 
-    def tally(self, now_ns: int) -> list[Record]:
-        """Return what was left out since last told; at most every ten seconds."""
-        if now_ns - self._tallied_ns < TALLY_NS:
+    def started(self, now_ns: int) -> Record:
+        """Return that nothing was seen before."""
+        note = f"watching {self._interface} from now on"
+        return self._coverage("sniff-restart", now_ns, note=note)
+
+    def tally(self, now_ns: int, *, last: bool = False) -> list[Record]:
+        """Return what was left out since last told; at most every ten seconds, and at the end."""
+        if now_ns - self._tallied_ns < TALLY_NS and not last:
             return []
         lost = {
             "sniff-rows": (self.left_out, "records", "too many at once"),
