@@ -1,6 +1,6 @@
 """`make bench`: the figures the box must reach, each beside its peer in the same run.
 
-    python -m tests.bench.bench [--out FILE] [--quick] [--only live,questions,memory,decode,stages]
+    python -m tests.bench.bench [--out FILE] [--quick] [--only live,memory,decode,…]
 
 Prints a table and writes all figures as JSON, with the commit and the machine they belong to.
 """
@@ -22,9 +22,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import FlowDecoder
 from collector.records import Frame, FrameKind
-from tests.bench import live, peer, questions, stages, wire
+from tests.bench import conntrack, live, peer, questions, stages, wire
 from tests.conftest import REPO
 
 Figures = dict[str, Any]
@@ -67,6 +68,17 @@ def bench_decode(folder: Path, size: Figures) -> Figures:
     return {"rows": rows, "flows_per_s": rows / (time.process_time() - began)}
 
 
+def bench_conntrack(folder: Path, size: Figures) -> Figures:
+    """Decode alone, on one core, of what the kernel tells of its connections."""
+    del folder
+    frames = conntrack.frames(1_000_000 if size is FULL else 200_000)
+    decoder, began, rows = ConntrackDecoder("bench"), time.process_time(), 0
+    for start in range(0, len(frames), 400):
+        decoded = decoder.decode(frames[start : start + 400])
+        rows += len(decoded.flows) if decoded.flows is not None else 0
+    return {"rows": rows, "messages_per_s": rows / (time.process_time() - began)}
+
+
 def bench_questions(folder: Path, size: Figures) -> Figures:
     """Ask about a day of flows."""
     return questions.run(folder / "questions", size["day"])
@@ -80,6 +92,7 @@ def bench_stages(folder: Path, size: Figures) -> Figures:
 
 PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "decode": bench_decode,
+    "conntrack": bench_conntrack,
     "stages": bench_stages,
     "questions": bench_questions,
     "memory": bench_memory,
@@ -108,6 +121,9 @@ def rows(figures: Figures) -> list[tuple[str, str, str, bool]]:
         row("bytes per flow against nfcapd -y", ratio, 0.7, most=True, unit="×")
     if decode := figures.get("decode"):
         row("decode alone", decode["flows_per_s"] / 1e6, 2, most=False, unit="M flows/s")
+    if tracked := figures.get("conntrack"):
+        speed = tracked["messages_per_s"] / 1e6
+        row("decode alone, conntrack", speed, 0.5, most=False, unit="M messages/s")
     if asked := figures.get("questions"):
         for what in ("who", "one address inside", "one address outside"):
             row(f"{what}, middle", asked[what]["ms"], 150, most=True, unit="ms")

@@ -19,6 +19,10 @@ def test_every_flow_that_is_made_is_decoded(tmp_path: Path) -> None:
     assert figures["rows"] == -(-500_000 // wire.RECORDS) * wire.RECORDS
 
 
+def test_every_message_of_the_kernel_that_is_made_is_decoded(tmp_path: Path) -> None:
+    assert bench.bench_conntrack(tmp_path, bench.QUICK)["rows"] == 200_000
+
+
 def test_a_figure_that_is_not_reached_is_told() -> None:
     assert [good for *_, good in bench.rows({"decode": {"flows_per_s": 2e6}})] == [True]
     assert [good for *_, good in bench.rows({"decode": {"flows_per_s": 1.9e6}})] == [False]

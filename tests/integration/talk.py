@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 
 def serve(port: str) -> None:
@@ -78,7 +79,14 @@ def flood(address: str, count: str, per_second: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    act = {"serve": serve, "tcp": tcp, "udp": udp, "hold": hold, "flood": flood}[sys.argv[1]]
+    acts: dict[str, Callable[..., object]] = {
+        "serve": serve,
+        "tcp": tcp,
+        "udp": udp,
+        "hold": hold,
+        "flood": flood,
+    }
+    act = acts[sys.argv[1]]
     done = act(*sys.argv[2:])
     if done is not None:
         print(json.dumps(done))
