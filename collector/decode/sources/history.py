@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 STEP_S = 300
 STEPS = 288
+TOLD_S = 1800
+"""What is told of them is in half hours."""
+_TOGETHER = TOLD_S // STEP_S
 _STEP_US = STEP_S * 1_000_000
 _MINUTE_US = 60_000_000
 _SET_BACK = 12
@@ -64,9 +67,14 @@ class History:
         return Rate(sums[0] / seconds, sums[1] / seconds)
 
     def steps(self, now_us: int) -> list[list[int]]:
-        """Return [seconds since the epoch, counts…] of each step of the last day with any."""
-        since = now_us // _STEP_US - STEPS
-        return [[step[0] * STEP_S, *step[1:]] for step in self._steps if step[0] > since]
+        """Return [seconds since the epoch, counts…] of each half hour of the last day with any."""
+        since = (now_us // _STEP_US - STEPS) // _TOGETHER
+        sums: dict[int, list[int]] = {}
+        for number, *counts in self._steps:
+            found = sums.setdefault(number // _TOGETHER, [0] * len(COUNTS))
+            for place, count in enumerate(counts):
+                found[place] += count
+        return [[n * TOLD_S, *counts] for n, counts in sorted(sums.items()) if n > since]
 
     def snapshot(self) -> list[list[list[int]]]:
         """Return the state as JSON values."""

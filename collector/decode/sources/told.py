@@ -13,7 +13,7 @@ from typing import Any
 from collector.decode.layout import Layout
 from collector.decode.sources import models
 from collector.decode.sources.book import SourceBook
-from collector.decode.sources.history import COUNTS, STEP_S, History, Rate
+from collector.decode.sources.history import COUNTS, TOLD_S, History, Rate
 from collector.decode.sources.rhythm import NEVER
 from collector.decode.sources.source import Source
 from collector.decode.streams import Stream, Streams
@@ -211,7 +211,7 @@ def _rate(rate: Rate) -> dict[str, float]:
 
 def _history(history: History, now_us: int) -> dict[str, Any]:
     return {
-        "step_s": STEP_S,
+        "step_s": TOLD_S,
         "columns": ["start_s", *COUNTS],
         "steps": history.steps(now_us),
     }

@@ -239,7 +239,8 @@ def test_rates_and_steps_end_where_the_day_ends() -> None:
         history.add(minute * MINUTE_US, 1, 600)
     now_us = 3 * DAY_US - 1
     assert history.sums(now_us, 3600) == [3600, 36_000, 0, 0, 0]
-    assert len(history.steps(now_us)) == 288
+    assert len(history.steps(now_us)) == 48
+    assert sum(step[2] for step in history.steps(now_us)) == 86_400 * 10
     assert round(history.now(now_us).records) == 10
     assert round(history.over(now_us, 86_400, 0).datagrams) == 1
     history.add(5 * MINUTE_US, 0, 1)
@@ -325,3 +326,26 @@ def test_rates_that_records_tell_are_known_with_their_origin() -> None:
     book.count(Rows(log="flows", site="school-a", columns=columns, frame=np.arange(3)))
     one = shown(book, BEGIN + timedelta(minutes=2))
     assert one["sampling"] == [{"rate": 1024, "origin": "record"}]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([FrameKind.FLOW, FrameKind.SYSLOG, FrameKind.CONNTRACK]),
+            st.binary(max_size=40),
+            st.integers(0, 1 << 62),
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_any_bytes_at_any_time_are_somebody(found: list[tuple[FrameKind, bytes, int]]) -> None:
+    book = SourceBook("school-a")
+    frames = [
+        frame(BEGIN, i, kind=kind, payload=payload, received_ns=at, wire_ns=at)
+        for i, (kind, payload, at) in enumerate(found)
+    ]
+    book.settle(book.see(frames, []))
+    assert len(list(book)) == len({kind for kind, _, _ in found})
+    decoder = FlowDecoder("school-a")
+    json.dumps(told.sources(book, decoder.streams, decoder.waiting.kept(), BEGIN_US))
