@@ -17,6 +17,8 @@ _FULL_PARTS = 4
 """A queue that is a quarter full is told."""
 _STRANGERS = 5
 """Unknown senders shown to people."""
+_PATTERNS = 3
+"""Patterns of unread lines shown to people."""
 _KINDS = {"shadow": "only heard of", "pupil": "pupils", "teacher": "teachers", "guest": "guests"}
 _LONG_DAYS = 3650
 _TROUBLE = ("unreadable_files", "missing_files")
@@ -29,6 +31,7 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     for name in ("receive", "seal", "portal"):
         yield from _trouble(name, status[name] or {})
     yield from _sources(status["receive"] or {})
+    yield from _syslog((status["seal"] or {}).get("sites") or {})
     yield from _people(status["portal"] or {})
     yield from _stored(status["stored"])
     yield "spool", _spool(status)
@@ -90,6 +93,20 @@ def _sources(told: Record) -> Iterator[tuple[str, str]]:
             yield "tls", f"certificate {stream['sha256']}"
     yield from _limited(told)
     yield from _strangers(told.get("unknown_senders") or ())
+
+
+def _syslog(sites: Mapping[str, Record]) -> Iterator[tuple[str, str]]:
+    """Say how many lines were taken apart since the process began, and which were not."""
+    for site, status in sites.items():
+        told = status.get("syslog") or {}
+        read, unread = sum((told.get("read") or {}).values()), told.get("unread", 0)
+        if not read and not unread:
+            continue
+        kinds = ", ".join(f"{name} {count:,}" for name, count in told["read"].items())
+        kinds = f" ({kinds})" if kinds else ""
+        yield "syslog", f"{site}: {read:,} lines read{kinds}, {unread:,} of no known format"
+        for one in told["unread_patterns"][:_PATTERNS]:
+            yield "unread", f"{site}: {one['lines']:,} like: {printable(one['pattern'])}"
 
 
 def _limited(told: Record) -> Iterator[tuple[str, str]]:

@@ -70,7 +70,15 @@ _SESSIONS = (
 )
 _EVENTS = (
     Field("text", "words", ("raw", "message"), "ข้อความ", "the text"),
-    Field("ip", "ip", ("source",), "ผู้ส่ง", "the sender's address"),
+    Field("user", "name", ("account",), "บัญชีในบรรทัด", "the account in the line"),
+    Field("account", "name", ("account",), "บัญชีในบรรทัด", "the account in the line"),
+    Field("ip", "ip", ("source", "src_ip", "dst_ip"), "ไอพีผู้ส่งหรือในบรรทัด", "an address"),
+    Field("src", "ip", ("src_ip",), "ไอพีต้นทาง", "the source address"),
+    Field("dst", "ip", ("dst_ip",), "ไอพีปลายทาง", "the destination address"),
+    Field("port", "number", ("src_port", "dst_port"), "พอร์ต", "either port"),
+    Field("proto", "proto", ("protocol",), "โพรโทคอล", "the protocol"),
+    Field("protocol", "proto", ("protocol",), "โพรโทคอล", "the protocol"),
+    Field("vendor", "name", ("vendor",), "รูปแบบของผู้ผลิต", "the vendor's format"),
     Field("app", "name", ("app_name",), "โปรแกรม", "the program"),
     Field("host", "name", ("hostname",), "ชื่อโฮสต์", "the host name"),
     Field("message", "words", ("message",), "ข้อความ", "the message"),

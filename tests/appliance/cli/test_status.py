@@ -144,3 +144,17 @@ def test_a_disk_is_not_promised_to_the_day_for_centuries(days: int, lasts: str) 
     assert f"disk 75.0 GB free, enough for {lasts} at this rate" in told(
         stored={"disk_days_left": days}
     )
+
+
+def test_lines_that_no_format_reads_are_shown_by_pattern() -> None:
+    syslog = {
+        "read": {"fortigate": 1200, "sshd": 3},
+        "unread": 7,
+        "unread_patterns": [{"pattern": "link * up\x1b", "lines": 5}],
+    }
+    said = told(seal={"sites": {"school-a": {"syslog": syslog}, "school-b": {}}})
+    assert (
+        "syslog school-a: 1,203 lines read (fortigate 1,200, sshd 3), 7 of no known format" in said
+    )
+    assert "unread school-a: 5 like: link * up\\x1b" in said
+    assert not any("school-b" in line for line in said)
