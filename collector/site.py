@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from collector.attribute.attribute import attribute
+from collector.attribute.hints import claims
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Change, Timeline
 from collector.decode import merged
@@ -118,6 +119,11 @@ class SiteLine:
 
     def attribute(self, table: pa.Table) -> pa.Table:
         """Return flows with the persons at their ends as known now. Hold the lock."""
+        for claim in claims(table, self.networks):
+            from_us = self.timeline.hints.add(self.site, claim)
+            if from_us is not None:
+                self._recent.append(from_us)
+                self.changes += 1
         return attribute(table, self.timeline, self.networks)
 
     def finish(self, table: pa.Table, known: int, event_max_us: int) -> pa.Table:

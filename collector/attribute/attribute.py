@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.attribute import candidates
+from collector.attribute.hints import METHOD as HINTED
 from collector.attribute.holders import NEVER, Codes, Holders, Ints, coded
 from collector.attribute.networks import Networks
 from collector.attribute.pieces import NOBODY, SEVERAL
@@ -47,6 +48,8 @@ class _End:
     inside: Bools
     machine: Codes
     """Place of the lease, where nobody holds an inside address; else NOBODY."""
+    hint: Codes
+    """Slot of the address in the hints, where they alone tell of an inside address; else -1."""
 
 
 def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Table:
@@ -64,7 +67,11 @@ def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Tab
     inside = _behind(networks.inside(texts), 0)[codes]
     source = _end((0, 1), slots[:2], inside[0] | inside[1], (holders, *times))
     target = _end((2, 3), slots[2:], inside[2] | inside[3], (holders, *times))
-    machines = timeline.machines(site)
+    hints, machines = timeline.hints.holders(site), timeline.machines(site)
+    if hints is not None:
+        slots = _behind(hints.slots(texts, since), -1)[codes]
+        source = _with_hint(source, (0, 1), slots[:2], (hints, *times))
+        target = _with_hint(target, (2, 3), slots[2:], (hints, *times))
     if machines is not None:
         slots = _behind(machines.slots(texts, since), -1)[codes]
         source = _with_machine(source, (0, 1), slots[:2], (machines, *times))
@@ -76,7 +83,10 @@ def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Tab
     for name, values in zip(names, filled, strict=True):
         table = table.set_column(table.column_names.index(name), name, values)
     unsure = [np.where(end.holder == SEVERAL, end.slot, _NONE) for end in (source, target)]
-    listed = candidates.tell(holders, unsure, *times)
+    doubts = [candidates.Doubts(holders, unsure)]
+    if hints is not None:
+        doubts.append(candidates.Doubts(hints, [source.hint, target.hint]))
+    listed = candidates.tell(doubts, *times)
     return table.set_column(table.column_names.index("candidates"), "candidates", listed)
 
 
@@ -125,14 +135,26 @@ def _end(
         holder = np.where(missing, other, holder)
         named = np.where(missing, np.int32(via[1]), named)
         slot = np.where(missing, slots[1], slot)
-    return _End(holder, named, slot, inside, np.full(len(holder), NOBODY, np.int32))
+    nothing = np.full(len(holder), NOBODY, np.int32)
+    return _End(holder, named, slot, inside, nothing, nothing)
+
+
+def _with_hint(
+    end: _End, via: tuple[int, int], slots: Codes, search: tuple[Holders, Ints, Ints]
+) -> _End:
+    """Add the hints on the address, where it is inside and no session held it."""
+    unknown = end.inside & (end.holder == NOBODY)
+    found = _end(via, np.where(unknown, slots, _NONE), end.inside, search)
+    hinted = found.holder != NOBODY
+    named = np.where(hinted, found.via, end.via)
+    return replace(end, via=named, hint=np.where(hinted, found.slot, _NONE))
 
 
 def _with_machine(
     end: _End, via: tuple[int, int], slots: Codes, search: tuple[Holders, Ints, Ints]
 ) -> _End:
     """Add the machine that had the address, where it is inside and no session held it."""
-    unknown = end.inside & (end.holder == NOBODY)
+    unknown = end.inside & (end.holder == NOBODY) & (end.hint < 0)
     found = _end(via, np.where(unknown, slots, _NONE), end.inside, search)
     machine = np.where(found.holder >= 0, found.holder, np.int32(NOBODY))
     named = np.where(machine >= 0, found.via, end.via)
@@ -154,6 +176,7 @@ def _choose(where: Bools, one: _End, other: _End) -> _End:
         np.where(where, one.slot, other.slot),
         np.where(where, one.inside, other.inside),
         np.where(where, one.machine, other.machine),
+        np.where(where, one.hint, other.hint),
     )
 
 
@@ -161,15 +184,19 @@ def _columns(end: _End, holders: Holders, machines: Holders | None) -> list[pa.A
     """Return the values of FILLED for one end."""
     sure = end.holder >= 0
     place = np.where(sure, end.holder, _NONE)
-    via = np.where((end.holder == NOBODY) & (end.machine < 0), _NONE, end.via)
+    hinted = end.hint >= 0
+    via = np.where((end.holder == NOBODY) & (end.machine < 0) & ~hinted, _NONE, end.via)
     nobody = np.where(end.inside, np.int32(2), _NONE)
-    certainty = np.where(sure, np.int32(0), np.where(end.holder == SEVERAL, np.int32(1), nobody))
+    unsure = hinted | (end.holder == SEVERAL)
+    certainty = np.where(sure, np.int32(0), np.where(unsure, np.int32(1), nobody))
     person, session, method = holders.told(place)
     if machines is None:
         device = coded(end.machine, [])
     else:
         device, _, lease = machines.told(end.machine)
         method = _either(method, lease)
+    if hinted.any():
+        method = _either(method, coded(np.where(hinted, np.int32(0), _NONE), [HINTED]))
     return [person, session, method, coded(via, VIA), coded(certainty, _CERTAINTY), device]
 
 

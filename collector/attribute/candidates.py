@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,46 +16,65 @@ from collector.records import Binding
 MOST = 64
 """So many are written for one end; behind them stands how many more there were."""
 ENDS = ("src", "dst")
+_WIDTH = 3
+"""A case of an end is the number of the address, and the pieces of its begin and end."""
 
 
-def tell(holders: Holders, slots: Sequence[Codes], begin: Ints, end: Ints) -> pa.Array[Any]:
+class Doubts(NamedTuple):
+    """Ends of flows that may be of several."""
+
+    holders: Holders
+    """Who they are."""
+    slots: Sequence[Codes]
+    """For source and target, the number of the ambiguous address, -1 where it is none."""
+
+
+def tell(doubts: Sequence[Doubts], begin: Ints, end: Ints) -> pa.Array[Any]:
     """Return for each flow the candidates of its ambiguous ends; null where no end is.
 
     A candidate is `{"end","person","session","from","to"}`, times in µs, `to` null while the
-    session is open; `{"end","more"}` closes a list that was cut short.
+    session is open; `{"end","more"}` closes a list that was cut short. Who is known by a hint alone
+    has no session.
 
     Args:
-        holders: Of the batch.
-        slots: For source and target, the number of the ambiguous address, -1 where it is none.
+        doubts: At most one of them doubts an end.
         begin: When each flow began, µs.
         end: When it ended.
     """
-    count = len(begin)
-    rows = np.flatnonzero((slots[0] >= 0) | (slots[1] >= 0))
-    cases = np.full((len(rows), 6), -1, np.int64)
-    for side, of_side in enumerate(slots):
+    sides = [of_side for doubt in doubts for of_side in doubt.slots]
+    rows = np.flatnonzero(np.logical_or.reduce([of_side >= 0 for of_side in sides]))
+    cases = np.full((len(rows), _WIDTH * len(sides)), -1, np.int64)
+    for side, of_side in enumerate(sides):
         there = of_side[rows] >= 0
         chosen = rows[there]
         numbers = of_side[chosen]
+        holders = doubts[side // len(ENDS)].holders
         first, last = holders.span(numbers, begin[chosen], end[chosen])
-        cases[there, 3 * side : 3 * side + 3] = np.stack([numbers, first, last], axis=1)
+        place = _WIDTH * side
+        cases[there, place : place + _WIDTH] = np.stack([numbers, first, last], axis=1)
     distinct, which = np.unique(cases, axis=0, return_inverse=True)
-    texts = [_text(holders, case) for case in distinct.tolist()]
-    codes = np.full(count, -1, np.int32)
+    texts = [_text(doubts, case) for case in distinct.tolist()]
+    codes = np.full(len(begin), -1, np.int32)
     codes[rows] = which.reshape(-1)
     return coded(codes, texts)
 
 
-def _text(holders: Holders, case: Sequence[int]) -> str:
+def _text(doubts: Sequence[Doubts], case: Sequence[int]) -> str:
     found: list[dict[str, object]] = []
-    for side, name in enumerate(ENDS):
-        slot, first, last = case[3 * side : 3 * side + 3]
+    for place in range(0, len(case), _WIDTH):
+        which, side = divmod(place // _WIDTH, len(ENDS))
+        slot, first, last = case[place : place + _WIDTH]
         if slot >= 0:
-            running = [b for b in holders.running(slot, first, last) if b.person]
-            found += [_candidate(name, binding) for binding in running[:MOST]]
-            if len(running) > MOST:
-                found.append({"end": name, "more": len(running) - MOST})
+            running = doubts[which].holders.running(slot, first, last)
+            found += _listed(ENDS[side], [b for b in running if b.person])
     return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+
+def _listed(end: str, running: Sequence[Binding]) -> list[dict[str, object]]:
+    found = [_candidate(end, binding) for binding in running[:MOST]]
+    if len(running) > MOST:
+        found.append({"end": end, "more": len(running) - MOST})
+    return found
 
 
 def _candidate(end: str, binding: Binding) -> dict[str, object]:

@@ -7,7 +7,7 @@ time from which on pieces are kept, everything is gathered afresh.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -81,7 +81,7 @@ class Holders:
 
     def __init__(
         self,
-        held: Iterable[str],
+        held: Collection[str],
         cut: Callable[[str, int], Pieces],
         prefixes: Prefixes,
     ) -> None:
@@ -204,8 +204,9 @@ class Holders:
         old = int(self._slot_of.values[word])
         if old >= 0:
             self._alive -= int(self._count.values[old])
-        pieces = self._cut(address, self._from_us)
-        if not pieces.bindings:
+        # What nobody holds by name any more is looked up by the prefixes around it.
+        pieces = self._cut(address, self._from_us) if address in self._held else None
+        if pieces is None or not pieces.bindings:
             self._slot_of.values[word] = -1
             return
         self._slot_of.values[word] = len(self._of_slot)

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,7 +29,9 @@ class Span(NamedTuple):
     mac: str
 
 
-class _Word(NamedTuple):
+class Word(NamedTuple):
+    """One word about an address."""
+
     time: int
     puts: bool
     """Whether it puts the address at `mac`; else it ends that. Ends go first at one time."""
@@ -41,14 +43,18 @@ class _Word(NamedTuple):
 class Lease:
     """All that was told of one address; the order in which it was told makes no difference."""
 
-    words: list[_Word] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
     """By time, each once."""
     spans: list[Span] = field(default_factory=list)
     """As of the last change, by time."""
 
     def take(self, event: LeaseEvent) -> int | None:
         """Take in an event; return the first time of which it changes anything, None without."""
-        for word in _words(event):
+        return self.put(_words(event))
+
+    def put(self, words: Iterable[Word]) -> int | None:
+        """Take in words; return the first time of which they change anything, None without."""
+        for word in words:
             at = bisect_left(self.words, word)
             if self.words[at : at + 1] != [word]:
                 insort(self.words, word)
@@ -81,7 +87,7 @@ class Lease:
     @classmethod
     def from_plain(cls, words: list[list[Any]]) -> Lease:
         """Return the lease that `plain` described."""
-        read = [_Word(*word) for word in words]
+        read = [Word(*word) for word in words]
         return cls(read, _spans(read))
 
 
@@ -100,16 +106,16 @@ def _from(start: int, old_end: int | None, new_end: int | None) -> int:
     return start if old_end is None or new_end is None else min(old_end, new_end)
 
 
-def _words(event: LeaseEvent) -> list[_Word]:
+def _words(event: LeaseEvent) -> list[Word]:
     time = microseconds(event.time)
     if event.event in _ENDING:
-        return [_Word(time, False, event.mac, time)]
+        return [Word(time, False, event.mac, time)]
     start = time if event.start is None else min(time, microseconds(event.start))
     until = time + SEEN_US if event.expires is None else max(time, microseconds(event.expires))
-    return [_Word(at, True, event.mac, until) for at in sorted({start, time})]
+    return [Word(at, True, event.mac, until) for at in sorted({start, time})]
 
 
-def _spans(words: list[_Word]) -> list[Span]:
+def _spans(words: list[Word]) -> list[Span]:
     spans: list[Span] = []
     for word in words:
         last = spans[-1] if spans else None

@@ -18,6 +18,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from collector.attribute import lease, overlap
+from collector.attribute.hints import Hints
 from collector.attribute.holders import Holders
 from collector.attribute.lease import Lease
 from collector.attribute.pieces import Pieces, cut
@@ -27,6 +28,8 @@ from collector.records import Binding, LeaseEvent, SessionEvent
 
 METHOD = "lease"
 """Of an address that no session holds, but a machine is known to have."""
+MOST_LEASES = 1 << 18
+"""The machines of so many addresses of a site are remembered; those of others are refused."""
 STUB_US = 24 * 3_600_000_000
 """A session that ended is remembered so much longer than asked: a late update of it must not look
 like a session that goes on for ever."""
@@ -69,6 +72,9 @@ class Timeline:
         self._at_mac: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
         """Site, MAC: the sessions that name it, and the addresses that leases put there."""
         self._machines: dict[str, Holders] = {}
+        self.hints = Hints()
+        self.refused = 0
+        """Leases that found no room."""
         self._holders: dict[str, Holders] = {}
 
     def add(self, event: SessionEvent, frame: int) -> list[Change]:
@@ -80,6 +86,8 @@ class Timeline:
         """
         if event.event == "reject":
             return []
+        if event.account and event.person is not None:
+            self.hints.learn(event.site, event.account, str(event.person))
         key = (event.site, str(event.session))
         session = self._sessions.get(key)
         if session is None:
@@ -102,6 +110,9 @@ class Timeline:
         if not lease.tells(event):
             return [], None
         site, leases = event.site, self._leases.setdefault(event.site, {})
+        if event.ip not in leases and len(leases) >= MOST_LEASES:
+            self.refused += 1
+            return [], None
         told = leases.setdefault(event.ip, Lease())
         old = {span.mac for span in told.spans}
         from_us = told.take(event)
@@ -188,6 +199,7 @@ class Timeline:
                 kept, session.bindings = session.bindings, old
                 self._unbind(session)
                 self._bind(session, kept)
+        self.hints.forget(before_us - STUB_US)
         for site, leases in self._leases.items():
             self._forget_leases(site, leases, before_us - STUB_US)
         self._at_mac = {key: both for key, both in self._at_mac.items() if both[0] or both[1]}
@@ -205,6 +217,7 @@ class Timeline:
         return {
             "version": 1,
             "sessions": [s.plain() for s in self._sessions.values()],
+            "hints": self.hints.plain(),
             "leases": {
                 site: {ip: told.plain() for ip, told in leases.items()}
                 for site, leases in self._leases.items()
@@ -221,6 +234,7 @@ class Timeline:
         if state.get("version") != 1:
             raise ValueError("not a snapshot of this version of the timeline")
         timeline = cls()
+        timeline.hints = Hints.from_plain(state["hints"])
         for site, leases in state["leases"].items():
             read = {ip: Lease.from_plain(words) for ip, words in leases.items()}
             timeline._leases[site] = read
