@@ -75,7 +75,7 @@ def test_the_statements_for_auditors_run_on_a_folder_of_segments(
         answers = [
             auditor.execute(text).to_arrow_table().to_pylist() for _, text in blocks(SEALED, "sql")
         ]
-    files, _, _, who, signed_in, late, gaps, acts, lines, _ = answers
+    files, _, _, who, signed_in, late, gaps, acts, lines, parsed, _ = answers
     assert files[0]["rows"] == 2
     assert [(row["full_name"], row["certainty"]) for row in who] == [("สมชาย ใจดี", "sure")]
     assert signed_in[0]["full_name"] == "สมชาย ใจดี"
@@ -83,6 +83,7 @@ def test_the_statements_for_auditors_run_on_a_folder_of_segments(
     assert (gaps[0]["kind"], gaps[0]["lost"]) == ("sequence-gap", 5)
     assert acts[0]["actor"] == "local:admin"
     assert lines[0]["line"] == "<38>sshd: Failed password for root"
+    assert [(row["account"], row["rule"]) for row in parsed] == [("somchai", "5")]
     assert (tmp_path / "flows.csv").read_text().count("\n") == 3
 
 
@@ -102,4 +103,6 @@ def _sealed(path: Path) -> None:
     gap = {"time": at, "time_end": at, "kind": "sequence-gap", "lost": 5, "unit": "records"}
     home.segment([gap], log="coverage")
     home.segment([{"time": at, "actor": "local:admin", "act": "who"}], log="audit")
-    home.segment([{"time": at, "raw": "<38>sshd: Failed password for root"}], log="events")
+    parsed = {"account": "somchai", "fields": '{"rule":"5"}', "raw": "…"}
+    failed = {"raw": "<38>sshd: Failed password for root"}
+    home.segment([{"time": at, **failed}, {"time": at, **parsed}], log="events")
