@@ -43,7 +43,9 @@ ANSWER_S = 60.0
 """An answer that is not whole by then is given up, and asked for again."""
 ANSWER_REST_S = 0.001
 """Between two parts of an answer others get their turn, and the spool's disk keeps up."""
-LARGEST = 1 << 18
+MESSAGE_BYTES = 1 << 14
+"""A message about one connection takes some hundred bytes."""
+PART_BYTES = 1 << 18
 """A part of an answer takes 32 KiB at most."""
 PROC = Path("/proc/sys/net/netfilter")
 
@@ -167,7 +169,7 @@ class ConntrackSocket:
     def _receive(self, flags: int) -> bytes:
         """Return the next message; nothing when there is none, or when some were lost."""
         try:
-            told, sender = self._events.recvfrom(LARGEST, flags)
+            told, sender = self._events.recvfrom(MESSAGE_BYTES, flags)
         except BlockingIOError:
             self._drained = True
             return b""
@@ -241,7 +243,7 @@ class ConntrackSocket:
     def _take_answer(self) -> None:
         """Store the next part of the table, or what there is of it without waiting."""
         try:
-            part = self._table.recv(LARGEST, socket.MSG_DONTWAIT)
+            part = self._table.recv(PART_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
             part = b""
         kind, failed = _last(part, self.asked)
