@@ -16,6 +16,9 @@ from tests.bench import measure, peer
 QUEUE = 32 << 10
 """Bytes that may wait at nfcapd's socket: it shall lose nothing."""
 PACE_S = 0.0005
+REPLAY_US = 200
+"""Between two datagrams of nfreplay."""
+SILENCE_S = 0.5
 
 
 def take(folder: Path, told: Mapping[str, Iterable[bytes]]) -> dict[str, list[dict[str, Any]]]:
@@ -58,6 +61,24 @@ def records(folder: Path) -> list[dict[str, Any]]:
     text = done.stdout.strip().removeprefix("[").removesuffix("]").strip().removesuffix(",")
     told: list[dict[str, Any]] = json.loads(f"[{text}]")
     return told
+
+
+def replayed(folder: Path, version: int) -> list[bytes]:
+    """Return the datagrams that nfreplay sends of a folder, as NetFlow v5 or v9."""
+    found: list[bytes] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+        wire.bind(("127.0.0.1", 0))
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        wire.settimeout(SILENCE_S)
+        to = ["-H", "127.0.0.1", "-p", str(wire.getsockname()[1]), "-v", str(version)]
+        for path in sorted(folder.glob("nfcapd.*")):
+            command = ["nfreplay", "-r", str(path), *to, "-d", str(REPLAY_US)]
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
+        try:
+            while True:
+                found.append(wire.recv(65535))
+        except TimeoutError:
+            return found
 
 
 def _listening(port: int, process: subprocess.Popen[bytes]) -> None:
