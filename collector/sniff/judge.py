@@ -167,11 +167,12 @@ class Judge:
         if lent.word == "decline" and lent.ip:
             note = f"{lent.mac} was lent {lent.ip} and found it in use already"
             yield from self._alarm("double-address", lent.ip, lent.mac, note, now_ns)
-        if lent.ip and lent.word in ("ack", "release"):
+        if lent.ip and lent.word in ("ack", "inform", "release"):
+            words = {"release": "release", "inform": "seen"}
             yield self._lease(
                 now_ns,
                 lent.how,
-                "release" if lent.word == "release" else self._how_new(lent),
+                words.get(lent.word) or self._how_new(lent),
                 ip=lent.ip,
                 mac=lent.mac,
                 hostname=lent.hostname,

@@ -61,7 +61,7 @@ class Lent:
     how: str
     """`dhcp` or `dhcp6`."""
     word: str
-    """`offer`, `ack`, `release` or `decline`."""
+    """`offer`, `ack`, `nak`, `inform`, `release` or `decline`."""
     ip: str = ""
     mac: str = ""
     """The client's."""
@@ -124,7 +124,7 @@ def _arp(told: ARP) -> Iterator[Claim]:
         yield Claim(ip=ip, mac=mac, how="arp")
 
 
-_WORDS = {2: "offer", 4: "decline", 5: "ack", 7: "release"}
+_WORDS = {2: "offer", 4: "decline", 5: "ack", 6: "nak", 7: "release"}
 
 
 def _dhcp(frame: Ether) -> Iterator[Lent]:
@@ -133,7 +133,9 @@ def _dhcp(frame: Ether) -> Iterator[Lent]:
     word = _WORDS.get(options.get("message-type"))  # type: ignore[call-overload]  # any value
     if word is None:
         return
-    by_server = word in ("offer", "ack")
+    by_server = word in ("offer", "ack", "nak")
+    if word == "ack" and "lease_time" not in options:
+        word = "inform"  # an answer to DHCPINFORM lends nothing (RFC 2131 section 4.3.5)
     asked = options.get("requested_addr") if word == "decline" else None
     lent = _address(lower.yiaddr) or _address(lower.ciaddr)
     yield Lent(

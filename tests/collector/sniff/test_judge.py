@@ -108,6 +108,20 @@ def test_a_server_that_is_not_allowed_raises_one_alarm_for_many_offers() -> None
     assert later[0][1]["note"].endswith("seen 1 more times before")
 
 
+def test_an_answer_that_lends_nothing_is_no_lease() -> None:
+    packet = ack()
+    packet[DHCP].options = [o for o in packet[DHCP].options if o[0] != "lease_time"]
+    ((_, lease),) = told(judge(), packet)
+    assert (lease["event"], "expires" in lease) == ("seen", False)
+
+
+def test_a_foreign_server_that_only_refuses_is_an_alarm_too() -> None:
+    packet = ack(server="10.0.0.66")
+    packet[DHCP].options = [("message-type", "nak"), ("server_id", "10.0.0.66"), "end"]
+    ((kind, alarm),) = told(judge(), packet)
+    assert (kind, alarm["kind"]) == ("coverage", "rogue-dhcp")
+
+
 def test_leases_of_dhcpv6_are_told_with_the_clients_machine() -> None:
     duid = DUID_LL(lladdr=ONE)
     packet = (
