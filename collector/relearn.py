@@ -1,8 +1,9 @@
 """What a crash kept from the catalogue, or took from it, learnt again at every start.
 
 Files and their rollups are found on the disk. What sessions told after the flows that they reach
-were sealed stands in the catalogue alone. It follows from the sealed `sessions` rows, in the order
-of their receipt, and from how far the flows were sealed by then; so a new catalogue is told again.
+were sealed stands in the catalogue alone. It follows from the sealed rows of `sessions` and
+`leases`, in the order of their receipt, and from how far the flows were sealed by then; so a new
+catalogue is told again.
 """
 
 from __future__ import annotations
@@ -11,20 +12,23 @@ import json
 import logging
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
 from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from collector.attribute.timeline import Change, Timeline
 from collector.errors import StoreError
-from collector.records import SessionEvent, microseconds
+from collector.records import LeaseEvent, SessionEvent, microseconds
 from collector.store import rebuild, rollup, segments
 from collector.store.catalog import Catalog, FileEntry
 from collector.store.schema import LOGS
 
 _log = logging.getLogger(__name__)
-_COLUMNS = (
+_LEASE = ("received", "time", "site", "kind", "event", "ip", "mac", "start", "expires")
+_SESSION = (
     "received",
     "event_id",
     "session",
@@ -37,6 +41,7 @@ _COLUMNS = (
     "expires",
     "ip",
     "addresses",
+    "mac",
 )
 
 
@@ -78,12 +83,19 @@ def late_bindings(home: Path, catalog: Catalog, site: str) -> None:
     ends = [file.received_max for file in flows]
     reach = list(accumulate((file.event_max for file in flows), max))
     timeline = Timeline()
-    for received_us, event in _events(home, catalog, site):
-        sealed = bisect_left(ends, received_us)
+    sessions = _rows(home, catalog, site, "sessions", _SESSION)
+    leases = _rows(home, catalog, site, "leases", _LEASE)
+    for row in merge(sessions, leases, key=itemgetter("received")):
+        sealed = bisect_left(ends, microseconds(row["received"]))
+        changes = _tell(timeline, row)
         if sealed:
-            _list_late(catalog, timeline.add(event, -1), reach[sealed - 1])
-        else:
-            timeline.add(event, -1)
+            _list_late(catalog, changes, reach[sealed - 1])
+
+
+def _tell(timeline: Timeline, row: Mapping[str, Any]) -> list[Change]:
+    if "session" in row:
+        return timeline.add(_session(row), -1)
+    return timeline.add_lease(_lease(row), -1)[0]
 
 
 def _list_late(catalog: Catalog, changes: list[Change], sealed_until_us: int) -> None:
@@ -95,21 +107,35 @@ def _list_late(catalog: Catalog, changes: list[Change], sealed_until_us: int) ->
         )
 
 
-def _events(home: Path, catalog: Catalog, site: str) -> Iterator[tuple[int, SessionEvent]]:
-    """Give the sealed session events of a site with their receipt, file by file in that order."""
-    files = catalog.files("sessions", sites=[site], by="received")
+def _rows(
+    home: Path, catalog: Catalog, site: str, log: str, columns: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Give the sealed rows of a site's log in the order of their receipt, file by file."""
+    files = catalog.files(log, sites=[site], by="received")
     for file in sorted(files, key=lambda file: file.received_min):
         try:
-            table = segments.read(home / file.path, LOGS["sessions"])
+            table = segments.read(home / file.path, LOGS[log])
         except StoreError as error:
             _log.error("%s; whom it told of late is not known", error)
             continue
-        rows = table.select(list(_COLUMNS)).to_pylist()
-        for row in sorted(rows, key=lambda row: row["received"]):
-            yield microseconds(row["received"]), _event(row)
+        rows = table.select(list(columns)).to_pylist()
+        yield from sorted(rows, key=itemgetter("received"))
 
 
-def _event(row: Mapping[str, Any]) -> SessionEvent:
+def _lease(row: Mapping[str, Any]) -> LeaseEvent:
+    return LeaseEvent(
+        time=row["time"],
+        site=row["site"],
+        kind=row["kind"],
+        event=row["event"],
+        ip=row["ip"] or "",
+        mac=row["mac"] or "",
+        start=row["start"],
+        expires=row["expires"],
+    )
+
+
+def _session(row: Mapping[str, Any]) -> SessionEvent:
     addresses = json.loads(row["addresses"]) if row["addresses"] else [row["ip"]]
     return SessionEvent(
         event_id=UUID(row["event_id"]),
@@ -122,4 +148,5 @@ def _event(row: Mapping[str, Any]) -> SessionEvent:
         start=row["start"],
         expires=row["expires"],
         addresses=tuple(address for address in addresses if address),
+        mac=row["mac"] or "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid5
@@ -9,6 +10,7 @@ from uuid import uuid5
 import pyarrow.parquet as pq
 import pytest
 
+from collector.records import FrameKind, LeaseEvent, SessionEvent
 from collector.store.catalog import Catalog
 from tests.collector.homes import (
     BEGIN,
@@ -63,6 +65,29 @@ def test_a_session_told_late_reaches_open_rows_and_is_listed_for_sealed_ones(hom
     with Catalog.open(home.folder / "catalog.sqlite") as catalog:
         (again,) = catalog.late_bindings(sites=["school-a"], address="10.0.0.1")
     assert (again.person, again.start_us) == (anan, late.start_us)
+
+
+def test_a_lease_told_late_reaches_sealed_flows_in_the_catalogue(home: Home) -> None:
+    mac, since = "02:00:00:00:00:01", BEGIN - timedelta(hours=1)
+    told = session_frame(since, "anan", "10.0.0.1")
+    session = replace(SessionEvent.from_json(told.payload), addresses=(), mac=mac)
+    lease = LeaseEvent(
+        time=since, site="school-a", kind="dhcp", event="add", ip="10.0.0.1", mac=mac
+    )
+    home.write([replace(told, payload=session.to_json()), flow_frame(BEGIN, 1000, 2)])
+    pipeline, reader = home.start()
+    pipeline.feed(reader.read(1 << 20))
+    pipeline.seal_now()
+    late = session_frame(BEGIN + timedelta(minutes=9), "anan", "10.0.0.1")
+    home.write([replace(late, kind=FrameKind.LEASE, payload=lease.to_json())])
+    pipeline.feed(reader.read(1 << 20))
+    pipeline.stop()
+    for _ in range(2):
+        with Catalog.open(home.folder / "catalog.sqlite") as catalog:
+            (binding,) = catalog.late_bindings(sites=["school-a"], address="10.0.0.1")
+        assert binding.person == str(uuid5(SPACE, "anan"))
+        (home.folder / "catalog.sqlite").unlink()
+        home.run()
 
 
 def test_a_damaged_segment_does_not_keep_a_new_catalogue_from_being_made(home: Home) -> None:
