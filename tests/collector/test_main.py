@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,3 +45,27 @@ def test_what_is_asked_waits_for_what_was_durable_then_and_for_no_more(tmp_path:
     requests.serve(2)
     asking.join()
     assert done == ["sealed"], "though a read without frames may never come"
+
+
+def test_when_everybody_is_silent_the_box_lets_time_pass_itself(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.write(list(stream(20, timedelta(minutes=1))))
+    pipeline, reader = home.start()
+    pipeline.feed(reader.read(1 << 20))
+    door, came = tmp_path / "run" / "receive.sock", []
+
+    def event(request: dict[str, Any]) -> dict[str, Any]:
+        came.append((request["kind"], request["event"]["kind"], request["event"]["site"]))
+        return {}
+
+    def beat() -> None:
+        process._Pulse(door, home.clock).beat(pipeline)
+
+    home.clock.now += timedelta(minutes=30)
+    beat()  # nobody listens: it is tried again
+    with ControlServer(door, {"event": event}):
+        beat()
+        home.clock.now -= timedelta(minutes=10)
+        beat()
+    pipeline.close()
+    assert came == [("coverage", "pulse", "school-a")], "once: nobody is awaited before"
