@@ -13,6 +13,7 @@ from appliance.search.printable import printable
 from appliance.web.sources import unsealed
 
 Record = Mapping[str, Any]
+_REFUSALS = ("fast", "crowded", "hoarded", "dammed")
 _FULL_PARTS = 4
 """A queue that is a quarter full is told."""
 _STRANGERS = 5
@@ -115,18 +116,17 @@ def _limited(told: Record) -> Iterator[tuple[str, str]]:
     waiting, most = spool.get("waiting_bytes", 0), spool.get("most_waiting_bytes", 0)
     if waiting * _FULL_PARTS > most > 0:
         yield "receive", f"the disk is slow: {size(waiting)} of {size(most)} wait for it in memory"
-    limited = [(one, one["fast"] + one["crowded"] + one["hoarded"]) for one in _senders(told)]
+    for one in told.get("held_back") or ():
+        part = f"one of {1 / one['part']:,.0f} datagrams is let through"
+        yield "flood", f"{one['name']}: {part}, so that others are heard"
+    limited = [(one, sum(one.get(why, 0) for why in _REFUSALS)) for one in told.get("senders", ())]
     limited = [(one, count) for one, count in limited if count]
     for one, count in limited[:_STRANGERS]:
-        why = f"{one['fast']:,} too fast, {one['crowded'] + one['hoarded']:,} past its share"
+        past = one["crowded"] + one["hoarded"]
+        why = f"{one['fast'] + one['dammed']:,} too fast, {past:,} past its share"
         yield "refused", f"{one['name']}: {count:,} datagrams ({why}); see [limits] in prathu.toml"
     if len(limited) > _STRANGERS:
         yield "refused", f"and {len(limited) - _STRANGERS} more senders that send too much"
-
-
-def _senders(told: Record) -> Sequence[Record]:
-    senders: Sequence[Record] = told.get("senders") or ()
-    return senders
 
 
 def _strangers(senders: Sequence[Record]) -> Iterator[tuple[str, str]]:

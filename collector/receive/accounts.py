@@ -52,12 +52,16 @@ class Account:
     datagrams: int = 0
     """Datagrams and messages that were kept."""
     bytes: int = 0
+    offered: int = 0
+    """Datagrams that came through to us."""
     fast: int = 0
     """Refused because they came too fast."""
     crowded: int = 0
     """Refused because the queue to the disk was too full of what this sender sent."""
     hoarded: int = 0
     """Refused because the disk was too full of what this sender sent."""
+    dammed: int = 0
+    """Held back by the kernel in a flood."""
     heard_ns: int = 0
     closed: bool = False
     """Whether it holds too much of the disk now."""
@@ -70,13 +74,13 @@ class Account:
     """Bytes of this sender's in the queue."""
     stored: int = 0
     """Bytes of this sender's in the spool, about."""
-    told: tuple[int, int, int] = (0, 0, 0)
+    told: tuple[int, ...] = (0, 0, 0, 0)
     """Refusals that are written down already."""
 
     @property
-    def refused(self) -> int:
-        """All that was refused."""
-        return self.fast + self.crowded + self.hoarded
+    def refusals(self) -> tuple[int, ...]:
+        """What was refused, by reason."""
+        return self.fast, self.crowded, self.hoarded, self.dammed
 
 
 class Accounts:
@@ -109,6 +113,7 @@ class Accounts:
 
     def admit(self, account: Account, size: int) -> bool:
         """Tell whether one more datagram of this size is within the bounds; count it if so."""
+        account.offered += 1
         account.left -= 1
         if account.left < 0 and not self._fill(account):
             return False
@@ -158,7 +163,7 @@ class Accounts:
     def write_down(self, losses: Losses, since_ns: int) -> None:
         """Turn what was refused since the last time into coverage."""
         for account in self.listed():
-            now = (account.fast, account.crowded, account.hoarded)
+            now = account.refusals
             new = [count - told for count, told in zip(now, account.told, strict=True)]
             account.told = now
             for count, why in zip(new, self._reasons(), strict=True):
@@ -182,6 +187,7 @@ class Accounts:
             f"faster than limits.per_second = {self._limits.per_second}",
             "the queue to the disk was full of this sender's",
             "the disk was full of this sender's",
+            "held back in the kernel: its flood left no room for others",
         )
 
     def _fill(self, account: Account) -> bool:
@@ -210,6 +216,6 @@ class Accounts:
         self._of = {
             key: account
             for key, account in self._of.items()
-            if now_ns - account.heard_ns < IDLE_NS or account.refused != sum(account.told)
+            if now_ns - account.heard_ns < IDLE_NS or account.refusals != account.told
         }
         self.forgotten += len(self._of) < before

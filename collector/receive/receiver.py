@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ from collector.receive import certificate, sockets, tls
 from collector.receive.accounts import Account, Accounts
 from collector.receive.admission import Admission
 from collector.receive.conntrack import ConntrackSocket, listen_to_kernel
+from collector.receive.dam import Dam
 from collector.receive.local import LocalDoor
 from collector.receive.losses import Losses, coverage
 from collector.receive.stream import StreamServer
@@ -61,6 +63,8 @@ class Receiver:
             clock=clock,
             failed=self._fail,
         )
+        networks = [ip_network(exporter.address) for exporter in settings.exporters]
+        self._dam = Dam(self._accounts, self._parts.admission.strangers, networks)
         self._door = LocalDoor(self._spool, {site.id for site in settings.sites}, clock=clock)
         self._control = ControlServer(
             self._run_folder / "receive.sock",
@@ -133,6 +137,7 @@ class Receiver:
                 {name: getattr(stranger, name) for name in stranger.__slots__}
                 for stranger in self._parts.admission.strangers.listed()[:_SHOWN]
             ],
+            "held_back": self._dam.status(),
             "senders": [_shown(account) for account in self._busiest()],
         }
 
@@ -200,6 +205,7 @@ class Receiver:
             )
             each = UdpPort(opened, kind, self._sites_at(opened[0]), self._parts)
             self._udp.append(each)
+            self._dam.add(each.sockets)
             self._undo.append(each.stop)
         self._stream = StreamServer(self._parts)
         self._undo.append(self._stream.stop)
@@ -268,15 +274,14 @@ class Receiver:
     def _busiest(self) -> list[Account]:
         """Return those senders first of whom something was refused, then those that sent most."""
         listed = self._accounts.listed()
-        return sorted(listed, key=lambda a: (-a.refused, -a.bytes))[:_SHOWN]
+        return sorted(listed, key=lambda a: (-sum(a.refusals), -a.bytes))[:_SHOWN]
 
     def _watch(self) -> None:
         """Look for kernel drops and write down losses, until stopped."""
         due = WATCH_S
         while not self._stopping.wait(WATCH_S):
             try:
-                for each in self._udp:
-                    each.count_drops()
+                self._count_drops()
                 self._review()
                 due += WATCH_S
                 if due >= COVERAGE_S:
@@ -285,6 +290,14 @@ class Receiver:
             except CollectorError as error:
                 self._fail(error)
                 return
+
+    def _count_drops(self) -> None:
+        """Write down what the kernel dropped, and hold back whoever floods it."""
+        drops = [(each, each.new_drops()) for each in self._udp]
+        whole = sum(count for _, count in drops)
+        rest = self._dam.tick(whole)
+        for each, count in drops:
+            each.tell_drops(-(-count * rest // whole) if whole else 0)
 
     def _review(self) -> None:
         """Find out who holds too much of the spool's disk."""
@@ -318,5 +331,6 @@ def _also(known: list[sockets.Endpoint], ports: list[int]) -> list[sockets.Endpo
 
 def _shown(account: Account) -> dict[str, object]:
     """Return what the status tells of a sender."""
-    names = ("name", "site", "datagrams", "bytes", "fast", "crowded", "hoarded", "heard_ns")
-    return {name: getattr(account, name) for name in names}
+    names = ("name", "site", "datagrams", "bytes", "heard_ns")
+    refused = ("fast", "crowded", "hoarded", "dammed")
+    return {name: getattr(account, name) for name in (*names, *refused)}

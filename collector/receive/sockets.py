@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from collector.errors import CollectorError
-from collector.receive import steering
+from collector.receive import bpf
 
 # <asm-generic/socket.h>; Python 3.11 names none of these.
 SO_RCVBUFFORCE = 33
@@ -87,7 +87,7 @@ def _open_one(
 
 def _steer(found: list[socket.socket], at: Endpoint) -> None:
     try:
-        steering.steer(found[0], len(found))
+        bpf.steer(found[0], len(found))
     except OSError as error:
         _log.warning(
             "udp %s: one socket instead of %d: the kernel does not keep senders apart: %s",

@@ -39,6 +39,8 @@ class Strangers:
     def __init__(self) -> None:
         self.refused = 0
         """Datagrams and connections of unknown senders."""
+        self.dammed = 0
+        """Held back by the kernel in a flood."""
         self._lock = threading.Lock()
         self._known: dict[tuple[str, int], Stranger] = {}
         self._unlisted = 0
@@ -62,6 +64,12 @@ class Strangers:
             self._known[address, local_port] = Stranger(
                 address=address, local_port=local_port, refused=1, first_ns=now_ns, last_ns=now_ns
             )
+
+    def dam(self, count: int) -> None:
+        """Count what the kernel held back: of whom is unknown."""
+        with self._lock:
+            self.dammed += count
+            self._unlisted += count
 
     def listed(self) -> list[Stranger]:
         """Return the unknown senders seen, those refused most often first."""

@@ -130,7 +130,7 @@ class UdpPort:
         self.finish()
         if self._thread.is_alive():
             self._thread.join()
-        self.count_drops()
+        self.tell_drops(self.new_drops())
         os.close(self._wake)
         for each in self._sockets:
             each.opened.close()
@@ -149,13 +149,21 @@ class UdpPort:
             "not_stored": self.not_stored,
         }
 
-    def count_drops(self) -> None:
-        """Turn the kernel's counters into coverage: what it dropped since the last time.
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """All that share the port."""
+        return [each.opened for each in self._sockets]
+
+    def new_drops(self) -> int:
+        """Return what the kernel dropped since the last time.
 
         Called by one thread at a time; the counter in memory serves where the kernel tells only
         with a datagram.
         """
-        lost = sum(_dropped(each) for each in self._sockets)
+        return sum(_dropped(each) for each in self._sockets)
+
+    def tell_drops(self, lost: int) -> None:
+        """Turn what the kernel dropped since the last time into coverage."""
         since, self._drops_since = self._drops_since, self._parts.clock()
         if not lost:
             return

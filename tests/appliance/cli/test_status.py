@@ -88,10 +88,12 @@ def test_syslog_over_tls_tells_its_certificate() -> None:
 
 
 def test_who_sends_too_much_is_named_and_so_is_a_slow_disk() -> None:
-    busy = {"name": "192.0.2.1", "fast": 0, "crowded": 0, "hoarded": 0}
-    flood = {"name": "192.0.2.7", "fast": 1200, "crowded": 30, "hoarded": 4}
+    busy = {"name": "192.0.2.1", "fast": 0, "crowded": 0, "hoarded": 0, "dammed": 0}
+    flood = {"name": "192.0.2.7", "fast": 1000, "crowded": 30, "hoarded": 4, "dammed": 200}
     spool = {"waiting_bytes": 60_000_000, "most_waiting_bytes": 96_000_000}
-    lines = told(receive={"spool": spool, "senders": [flood, busy]})
+    held = [{"name": "192.0.2.7", "part": 0.0625}]
+    lines = told(receive={"spool": spool, "senders": [flood, busy], "held_back": held})
+    assert "flood 192.0.2.7: one of 16 datagrams is let through, so that others are heard" in lines
     assert "receive the disk is slow: 60.0 MB of 96.0 MB wait for it in memory" in lines
     refused = [line for line in lines if line.startswith("refused ")]
     why = "1,234 datagrams (1,200 too fast, 34 past its share)"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from collector.receive import admission, strangers
 from collector.receive.accounts import Accounts
 from collector.receive.admission import Admission, canonical
-from collector.settings import Exporter, Limits
+from collector.receive.losses import What
+from collector.settings import Exporter, Limits, Site
 from tests.collector.receive.home import StillQueue
 
 
@@ -117,3 +118,48 @@ def test_the_answer_is_that_of_a_search_through_all(networks: dict[str, str], ho
     expected = max(inside)[1] if inside else None
     admitting = _admission(*((text, site, None) for text, site in networks.items()))
     assert _site(admitting, str(host)) == expected
+
+
+def _told(admitting: Admission, *sites: Site) -> list[tuple[str, str, int]]:
+    found: list[tuple[str, str, int]] = []
+
+    class Losses:
+        def add(self, what: What, lost: int, *, since_ns: int = 0) -> None:
+            assert (what.kind, what.unit) == ("unknown-sender", "datagrams")
+            found.append((what.site, what.source, lost))
+
+    admitting.strangers.write_down(Losses(), sites)  # type: ignore[arg-type]
+    return found
+
+
+def test_strangers_are_written_down_for_the_site_whose_networks_they_are_in() -> None:
+    admitting = _admission(("192.0.2.1", "a", None))
+    for host in ("10.1.0.1", "10.1.0.1", "10.2.0.1", "198.51.100.1"):
+        admitting.admit(host, 2055)
+    a, b = Site(id="a", networks=("10.1.0.0/16",)), Site(id="b", networks=("10.2.0.0/16",))
+    assert _told(admitting, a, b) == [("a", "10.1.0.1", 2), ("b", "10.2.0.1", 1)]
+    assert _told(admitting, a, b) == []
+    admitting.admit("10.2.0.1", 2055)
+    assert _told(admitting, a, b) == [("b", "10.2.0.1", 1)]
+
+
+def test_many_strangers_are_few_rows_that_lose_none() -> None:
+    admitting = _admission(("192.0.2.1", "a", None))
+    for n in range(5000):
+        admitting.admit(str(IPv4Address("10.0.0.0") + n), 2055)
+    told = _told(admitting, Site(id="a"))
+    assert len(told) == strangers._TOLD_EACH + 1
+    assert sum(lost for _, _, lost in told) == 5000
+
+
+def test_made_up_addresses_do_not_hide_a_stranger_that_goes_on() -> None:
+    now = [0]
+    admitting = Admission([], Accounts(Limits(), StillQueue()), clock=lambda: now[0])
+    for n in range(20_000):
+        now[0] += 1_000_000
+        admitting.admit(str(IPv4Address("10.0.0.0") + n), 2055)
+        if n % 50 == 0:
+            admitting.admit("192.0.2.77", 2055)
+    assert admitting.strangers.listed()[0].address == "192.0.2.77"
+    assert len(admitting.strangers.listed()) <= strangers._LISTED
+    assert admitting.strangers.refused == 20_400

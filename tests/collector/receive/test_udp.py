@@ -204,8 +204,8 @@ def test_the_kernels_counter_may_wrap(
     each = udp.UdpPort(opened, FrameKind.FLOW, [SITE], parts)
     each._sockets[0].told = before
     monkeypatch.setattr(sockets, "kernel_drops", lambda _: now)
-    each.count_drops()
-    each.count_drops()
+    each.tell_drops(each.new_drops())
+    each.tell_drops(each.new_drops())
     opened[0].close()
     assert told == ([lost] if lost else [])
     assert each.kernel_drops == lost
