@@ -140,7 +140,8 @@ class SourceBook:
         names, codes = columns.words(rows, "source")
         if not names or rows.log not in _COUNTED:
             return
-        said, sampled = columns.said(rows), columns.sampled(rows)
+        lines = columns.lines(rows, codes, len(names))
+        rates = columns.rates(rows, codes, len(names))
         for code, rows_of in enumerate(np.bincount(codes[codes >= 0], minlength=len(names))):
             source = self._of_rows(rows.log, names[code]) if rows_of else None
             if source is None:
@@ -148,14 +149,10 @@ class SourceBook:
             source.history.add(self.now_us, _RECORDS, int(rows_of))
             if rows.log in _TOLD_BY_ROWS:
                 source.history.add(self.now_us, _DATAGRAMS, int(rows_of))
-            its = codes == code
-            for words, of in said:
-                each = np.bincount(of[its & (of >= 0)], minlength=len(words)).tolist()
-                named = zip(words, each, strict=True)
-                source.count_formats({name: lines for name, lines in named if lines})
-            for origin, rates in sampled:
-                if rate := int(rates[its].max()):
-                    source.sampling[origin] = rate
+            for words, counts in lines:
+                named = zip(words, counts[code].tolist(), strict=True)
+                source.count_formats({name: count for name, count in named if count})
+            source.record_rate = int(rates[code]) or source.record_rate
 
     def settle(self, told: Sequence[Released]) -> list[Released]:
         """Count what is missing by its source; return what is a row, in the order of frames.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from collector.records import Rows
 
+Codes = npt.NDArray[np.int64]
 NULL = np.iinfo(np.int64).min
 
 
@@ -20,30 +22,40 @@ def numbers(rows: Rows, column: str) -> Any:  # noqa: ANN401  # an int64 array, 
     return array.cast(pa.int64()).fill_null(int(NULL)).to_numpy(zero_copy_only=False)
 
 
-def said(rows: Rows) -> list[tuple[list[str], Any]]:
-    """Return of what format each line is, as the words and codes of up to two columns.
+def lines(rows: Rows, sources: Codes, size: int) -> list[tuple[list[str], Codes]]:
+    """Return the names of formats and, for each source, how many of its lines are of each.
 
-    That of the header counts where no vendor's format took the message apart.
+    The format of the header counts where no vendor's took the message apart.
+
+    Args:
+        rows: Of any log; only lines of syslog have a format.
+        sources: The source of each row, -1 for none.
+        size: How many sources there are.
     """
     if rows.log != "events":
         return []
     (vendors, vendor), (formats, plain) = words(rows, "vendor"), words(rows, "format")
-    if not vendors or not formats:
-        return [pair for pair in ((vendors, vendor), (formats, plain)) if pair[0]]
-    return [(vendors, vendor), (formats, np.where(vendor < 0, plain, -1))]
+    if vendors and formats:
+        plain = np.where(vendor < 0, plain, -1)
+    found = []
+    for names, codes in ((vendors, vendor), (formats, plain)):
+        if names:
+            told = (codes >= 0) & (sources >= 0)
+            places = sources[told].astype(np.int64) * len(names) + codes[told]
+            counts = np.bincount(places, minlength=size * len(names))
+            found.append((names, counts.reshape(size, len(names))))
+    return found
 
 
-def sampled(rows: Rows) -> list[tuple[str, Any]]:
-    """Return the sampling rates of flows by their origin; 0 where a row has another."""
+def rates(rows: Rows, sources: Codes, size: int) -> Codes:
+    """Return for each source the greatest sampling rate that its records told; 0 for none."""
+    found = np.zeros(size, np.int64)
     rate = numbers(rows, "sampling_rate")
     origins, origin = words(rows, "sampling_origin")
-    if rows.log != "flows" or rate is None or not origins:
-        return []
-    return [
-        (word, np.where(origin == code, np.maximum(rate, 0), 0))
-        for code, word in enumerate(origins)
-        if word != "none"
-    ]
+    if rows.log == "flows" and rate is not None and "record" in origins:
+        told = (origin == origins.index("record")) & (rate > 0) & (sources >= 0)
+        np.maximum.at(found, sources[told], rate[told])
+    return found
 
 
 def words(rows: Rows, column: str) -> tuple[list[str], Any]:
@@ -51,5 +63,5 @@ def words(rows: Rows, column: str) -> tuple[list[str], Any]:
     array: Any = rows.columns.get(column)
     if array is None or not len(array):
         return [], np.zeros(0, np.int64)
-    words = [str(word) for word in array.dictionary.to_pylist()]
-    return words, array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    known = [str(word) for word in array.dictionary.to_pylist()]
+    return known, array.indices.fill_null(-1).to_numpy(zero_copy_only=False)

@@ -33,10 +33,10 @@ class Source:
         "key",
         "last_us",
         "protocols",
+        "record_rate",
         "restarted_us",
         "restarts",
         "rhythm",
-        "sampling",
     )
 
     def __init__(self, key: Key, now_us: int) -> None:
@@ -48,8 +48,8 @@ class Source:
         self.protocols: set[str] = set()
         self.formats: Counter[str] = Counter()
         """Of syslog lines."""
-        self.sampling: dict[str, int] = {}
-        """The newest rate of its rows, by origin."""
+        self.record_rate = 0
+        """The newest sampling rate that its records told themselves."""
         self.restarts = 0
         self.restarted_us = 0
         self.frozen = False
@@ -71,7 +71,7 @@ class Source:
             "history": self.history.snapshot(),
             "protocols": sorted(self.protocols),
             "formats": dict(self.formats),
-            "sampling": self.sampling,
+            "record_rate": self.record_rate,
             "restarts": [self.restarts, self.restarted_us, int(self.frozen)],
         }
 
@@ -85,7 +85,7 @@ class Source:
         source.history = History.restore(state["history"])
         source.protocols = set(state["protocols"])
         source.formats = Counter(state["formats"])
-        source.sampling = dict(state["sampling"])
+        source.record_rate = state["record_rate"]
         source.restarts, source.restarted_us, frozen = state["restarts"]
         source.frozen = bool(frozen)
         return source

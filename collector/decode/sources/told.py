@@ -111,7 +111,7 @@ def _told(source: Source, flow: Mapping[str, Any], *, site: str, now_us: int) ->
         "waiting": flow["waiting"],
         "sampling": [
             {"rate": rate, "origin": origin}
-            for rate, origin in sorted(flow["sampling"] | _of_rows(source))[:_MOST_SHOWN]
+            for rate, origin in sorted(flow["sampling"] | _of_records(source))[:_MOST_SHOWN]
         ],
         "clock_offset_us": source.clock.offset_us,
         "restarts": source.restarts,
@@ -187,9 +187,9 @@ def _model(
     return {"model": guess.name, "model_because": guess.because}
 
 
-def _of_rows(source: Source) -> set[tuple[int, str]]:
-    """Return the rates that records told themselves; others are known from streams."""
-    return {(rate, origin) for origin, rate in source.sampling.items() if origin == "record"}
+def _of_records(source: Source) -> set[tuple[int, str]]:
+    """Return the rate that records told themselves; others are known from streams."""
+    return {(source.record_rate, "record")} if source.record_rate else set()
 
 
 def _protocol(version: int) -> str:
