@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 USER_NOTICE = 13
@@ -45,9 +46,19 @@ class Priority(NamedTuple):
 def priority(text: str) -> Priority:
     """Return the priority of a message; without one it is user.notice and ends at 0."""
     found = _PRIORITY.match(text)
-    if found is None or not found[1]:
-        return Priority(USER_NOTICE >> 3, USER_NOTICE & 7, found.end() if found else 0)
-    value = int(found[1])
+    return _NONE if found is None else _of(found[1])
+
+
+@lru_cache(maxsize=1024)
+def _of(digits: str) -> Priority:
+    """Return the priority that stands as `<digits>`."""
+    end = len(digits) + 2
+    if not digits:
+        return _NONE._replace(end=end)
+    value = int(digits)
     if value > 191:
-        return Priority(None, None, found.end(), f"no priority is {value}")
-    return Priority(value >> 3, value & 7, found.end())
+        return Priority(None, None, end, f"no priority is {value}")
+    return Priority(value >> 3, value & 7, end)
+
+
+_NONE = Priority(USER_NOTICE >> 3, USER_NOTICE & 7, 0)

@@ -108,6 +108,7 @@ def _days(year: int, month: int, day: int) -> int | None:
         return None
 
 
+@lru_cache(maxsize=4096)
 def _seconds(clock: str) -> int | None:
     hour, minute, second = clock.split(":")
     if int(hour) > 23 or int(minute) > 59 or int(second) > 60:

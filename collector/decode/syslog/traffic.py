@@ -8,6 +8,7 @@ for the other. `extra` says which vendor's line it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +86,11 @@ def _texts(
     lines: Lines, at: npt.NDArray[np.int64], readings: Sequence[Reading | None]
 ) -> dict[str, pa.Array[Any]]:
     chosen = [readings[i] or Reading({}, {}) for i in at]
-    origins = [_origin(lines.vendor[i], one) for i, one in zip(at, chosen, strict=True)]
+    origin = lru_cache(maxsize=None)(_origin)
+    origins = [
+        origin(lines.vendor[i], one.columns.get("account"), one.note)
+        for i, one in zip(at, chosen, strict=True)
+    ]
     apps = [one.app or None for one in chosen]
     found = {
         "source": _coded([lines.source[i] for i in at]),
@@ -98,14 +103,13 @@ def _texts(
     return found
 
 
-def _origin(vendor: str | None, one: Reading) -> str:
+def _origin(vendor: str | None, account: str | None, note: str) -> str:
     """Return where the row is from; the user stands under the name that IPFIX has for it."""
-    account = one.columns.get("account")
     told = {"syslog": vendor or ""}
     if account and account not in NOTHING:
         told["userName"] = account
-    if one.note:
-        told["note"] = one.note
+    if note:
+        told["note"] = note
     return encode(told)
 
 
