@@ -74,10 +74,10 @@ class Session:
             self._tls.unwrap()
 
     def _shake_hands(self, came: int) -> bool:
-        self._came += came
         if self._came > HANDSHAKE_BYTES:
             self._fail("its handshake is too long")
             return False
+        self._came += came  # what comes with its end may be messages already
         self._tls.do_handshake()
         self.established = True
         self.peer = _name(self._tls)

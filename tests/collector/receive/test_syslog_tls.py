@@ -386,4 +386,20 @@ def test_a_handshake_without_end_is_given_up(context: ssl.SSLContext) -> None:
         session.feed(record)
         fed += len(record)
     assert session.ended
-    assert fed <= tls.HANDSHAKE_BYTES + len(record)
+    assert fed <= tls.HANDSHAKE_BYTES + 2 * len(record)
+
+
+def test_messages_that_come_with_the_end_of_the_handshake_are_none_of_it(
+    context: ssl.SSLContext,
+) -> None:
+    session, to_us, to_them = Session(context), ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = _client().wrap_bio(to_them, to_us)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    session.feed(to_us.read())
+    to_them.write(session.outgoing())
+    client.do_handshake()
+    for _ in range(100):
+        client.write(bytes(1000))
+    assert sum(len(piece) for piece in session.feed(to_us.read())) == 100_000
+    assert session.established
