@@ -253,6 +253,8 @@ class Pipeline:
                 continue
             told = self._take_own(line, [f for f in group if f.kind in _TELLING])
             told += line.sources.see(group, told)
+            if self._settings.names.reason and (asked := line.names(group)):
+                self._add(line, asked)
             said = line.messages([f for f in group if f.kind is FrameKind.SYSLOG])
             told += self._take_flows(line, [f for f in group if f.kind in _FLOWS], said.flows)
             if len(said.events):
@@ -303,7 +305,7 @@ class Pipeline:
         for decoded in line.flows(frames, said):
             told += [(number, received[number], event) for number, event in decoded.coverage]
             if decoded.flows is not None:
-                self._add(line, decoded.flows)
+                self._add(line, line.hosts.named(decoded.flows))
         return told
 
     def _add(self, line: SiteLine, rows: Rows) -> None:

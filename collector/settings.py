@@ -214,6 +214,14 @@ class Uplink(Section):
     """A page that answers with the address that asked; empty: nobody outside is asked."""
 
 
+class Names(Section):
+    """Names of the hosts that devices asked for, from dnsmasq's query log."""
+
+    reason: str = ""
+    """Why they are kept, as the record of processing has it; empty: they are not, for they are no
+    traffic data of themselves."""
+
+
 class Sniff(Section):
     """An interface on which a program of its own watches DHCP, ARP, ND and RA; it needs scapy."""
 
@@ -240,6 +248,7 @@ class CollectorSettings(Section):
     neighbours: tuple[Neighbours, ...] = ()
     uplinks: tuple[Uplink, ...] = ()
     sniff: tuple[Sniff, ...] = ()
+    names: Names = Names()
     spool: SpoolSettings = SpoolSettings()
     seal: SealSettings = SealSettings()
 

@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from collector.attribute.attribute import attribute
 from collector.attribute.hints import claims
+from collector.attribute.hosts import Hosts
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Change, Timeline
-from collector.decode import merged
+from collector.decode import merged, names, own_events
 from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import Decoded, FlowDecoder
 from collector.decode.sources import told
@@ -45,6 +46,7 @@ class SiteLine:
         self.sources = SourceBook(site.id)
         self.tally = Tally()
         self.timeline = Timeline()
+        self.hosts = Hosts()
         self.seen: OrderedDict[str, None] = OrderedDict()
         self.access: Counter[str] = Counter()
         """Acts of people since the last full end of an interval, for the `access` entry."""
@@ -71,6 +73,17 @@ class SiteLine:
             "flows": asdict(self.decoder.counters),
             "syslog": self.tally.status(),
         }
+
+    def names(self, frames: Sequence[Frame]) -> Rows:
+        """Return which names devices asked for, and remember them for the flows that follow."""
+        said = [frame for frame in frames if frame.kind is FrameKind.SYSLOG]
+        found = [
+            (f.number, f.received_ns // 1000, told) for f in said if (told := names.of_frame(f))
+        ]
+        for number, _, told in found:
+            if told.answer:
+                self.hosts.learn((told.time_us, told.client, told.name, told.answer), number)
+        return own_events.name_rows(self.site, found)
 
     def messages(self, frames: Sequence[Frame]) -> Messages:
         """Decode lines of syslog."""
@@ -153,6 +166,7 @@ class SiteLine:
             "conntrack": self.conntrack.snapshot(),
             "sources": self.sources.snapshot(),
             "timeline": self.timeline.snapshot(),
+            "hosts": self.hosts.plain(),
             "seen": list(self.seen),
         }
 
@@ -170,6 +184,7 @@ class SiteLine:
         sources = SourceBook.restore(self.site, state.get("sources", {}))
         timeline = Timeline.restore(state["timeline"])
         seen = OrderedDict.fromkeys(state["seen"])
+        self.hosts = Hosts.from_plain(state.get("hosts", []))
         self.decoder, self.timeline, self.seen = decoder, timeline, seen
         self.conntrack, self.sources = conntrack, sources
 

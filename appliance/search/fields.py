@@ -89,6 +89,11 @@ _LEASES = (
     Field("host", "name", ("hostname",), "ชื่อเครื่อง", "the name of the device"),
     Field("text", "words", ("hostname", "note", "server"), "ข้อความ", "the name or note"),
 )
+_NAMES = (
+    Field("ip", "ip", ("client", "answer"), "ที่อยู่ไอพี", "the device or the answer"),
+    Field("host", "name", ("name",), "ชื่อโฮสต์", "the name"),
+    Field("text", "words", ("name",), "ข้อความ", "the name"),
+)
 _COVERAGE = (Field("text", "words", ("note", "kind", "source"), "หมายเหตุ", "the note"),)
 _AUDIT = (
     Field("user", "text", ("actor",), "ผู้กระทำ", "the actor"),
@@ -105,6 +110,7 @@ _SHORT: Mapping[str, tuple[Field, ...]] = {
     "events": _EVENTS,
     "coverage": _COVERAGE,
     "leases": _LEASES,
+    "names": _NAMES,
     "audit": _AUDIT,
 }
 

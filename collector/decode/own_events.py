@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from collector.decode.leases import lines
+from collector.decode.names import Named
 from collector.records import (
     AuditEvent,
     CoverageEvent,
@@ -124,6 +125,19 @@ def lease_rows(site: str, events: Sequence[tuple[int, int, LeaseEvent]]) -> Rows
     for name in ("port_first", "port_last"):
         columns[name] = pa.array([_port(getattr(e, name)) for e in told], pa.int32())
     return _rows("leases", site, events, columns)
+
+
+def name_rows(site: str, told: Sequence[tuple[int, int, Named]]) -> Rows:
+    """Return rows of the log `names`."""
+    found = [named for _, _, named in told]
+    columns: dict[str, pa.Array[Any]] = {
+        "time": pa.array([n.time_us for n in found], pa.int64()).cast(_TIME),
+        "received": pa.array([received for _, received, _ in told], pa.int64()).cast(_TIME),
+        "site": _text([site] * len(found)),
+    }
+    for name in ("source", "client", "kind", "answer", "name"):
+        columns[name] = _text(getattr(n, name) or None for n in found)
+    return _rows("names", site, told, columns)
 
 
 _LEASE_TEXTS = (

@@ -337,7 +337,17 @@ LEASES = LogSchema(
 own address outside) or `block` (ports `port_first` to `port_last` of `nat_ip`, lent to `ip`);
 `event` is `add`, `renew`, `release`, `expire` or `seen`."""
 
+NAMES = LogSchema(
+    log="names",
+    version=1,
+    subject=None,
+    core=(*_COMMON, ("client", "ip"), ("kind", "str"), ("answer", "ip")),
+    detail=(("name", "str"),),
+)
+"""The device `client` asked for a name; `answer` is null where no address was told. Kept only where
+a reason is set."""
+
 LOGS: Mapping[str, LogSchema] = {
-    schema.log: schema for schema in (AUDIT, COVERAGE, EVENTS, FLOWS, LEASES, SESSIONS)
+    schema.log: schema for schema in (AUDIT, COVERAGE, EVENTS, FLOWS, LEASES, NAMES, SESSIONS)
 }
 """The newest schema of every log that exists so far, by name."""

@@ -1,0 +1,59 @@
+"""Which names devices asked for, from the query log of dnsmasq (`log-queries=extra`).
+
+Read only where a written reason is set: names of visited hosts are no traffic data of themselves.
+`extra` puts the client in front of every answer; without it an answer tells no client, and only the
+question is kept. The log tells no TTL.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from collector.decode.leases import held
+from collector.records import Frame
+
+LONGEST = 2048
+_LONGEST_NAME = 253
+"""RFC 1035 section 2.3.4, without the dot at the end."""
+
+_IP = r"[0-9A-Fa-f.:]{2,45}"
+_NAME = r"(?P<name>[^\s/]{1,253})"
+_ANSWER = re.compile(
+    rf"dnsmasq(?:\[\d+\])?: \d+ (?P<client>{_IP})/\d+ (?:reply|cached|cached-stale) "
+    rf"{_NAME} is (?P<value>{_IP}|<CNAME>)(?:\s|$)"
+)
+_QUESTION = re.compile(
+    rf"dnsmasq(?:\[\d+\])?: query\[(?P<kind>[A-Za-z0-9]{{1,10}})\] {_NAME} "
+    rf"from (?P<client>{_IP})(?:\s|$)"
+)
+
+
+class Named(NamedTuple):
+    """A device asked for a name, and what it was told."""
+
+    time_us: int
+    client: str
+    name: str
+    """Lower case, without the dot at the end."""
+    kind: str
+    """`A`, `AAAA`, `CNAME`, or the kind of a question whose answer is not known."""
+    answer: str
+    """An address; empty where none was told."""
+    source: str
+
+
+def of_frame(frame: Frame) -> Named | None:
+    """Return what a syslog message as received tells of a name, at the time it was on the wire."""
+    if b"dnsmasq" not in frame.payload:
+        return None
+    line = frame.payload[:LONGEST].decode(errors="replace")
+    found = _ANSWER.search(line) or _QUESTION.search(line)
+    client = held.address(found["client"]) if found else None
+    if found is None or client is None:
+        return None
+    name = held.name(found["name"])[:_LONGEST_NAME].rstrip(".").lower()
+    parts = found.groupdict("")
+    answer = held.address(parts.get("value", "")) or ""
+    kind = parts.get("kind") or ("CNAME" if not answer else "AAAA" if ":" in answer else "A")
+    return Named(frame.wire_ns // 1000, client, name, kind, answer, frame.address) if name else None

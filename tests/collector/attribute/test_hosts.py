@@ -1,0 +1,113 @@
+"""Flows get the name under which their device found the far end, and no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.attribute import hosts as hosting
+from collector.attribute.hosts import EACH, EARLY_US, HOLDS_US, Hosts
+from collector.records import Rows
+
+T = 1_795_338_000_000_000
+S = 1_000_000
+WEB, OTHER = "203.0.113.9", "203.0.113.10"
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+
+
+def flows(*rows: tuple[str | None, str | None, int], host: list[str | None] | None = None) -> Rows:
+    src, dst, time = zip(*rows, strict=True)
+    columns: dict[str, Any] = {
+        "src_ip": pa.array(src, pa.string()).dictionary_encode().cast(_TEXT),
+        "dst_ip": pa.array(dst, pa.string()).dictionary_encode().cast(_TEXT),
+        "time": pa.array(time, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
+    }
+    if host is not None:
+        columns["host"] = pa.array(host, pa.string()).dictionary_encode().cast(_TEXT)
+    return Rows(log="flows", site="school-a", columns=columns, frame=np.arange(len(rows)))
+
+
+def named(hosts: Hosts, *rows: tuple[str | None, str | None, int]) -> list[str | None]:
+    found = hosts.named(flows(*rows)).columns.get("host")
+    return [None] * len(rows) if found is None else found.to_pylist()
+
+
+def test_a_flow_in_either_direction_gets_the_name() -> None:
+    hosts = Hosts()
+    hosts.learn((T, "10.0.0.5", "www.example.org", WEB), 0)
+    there, back = ("10.0.0.5", WEB, T + S), (WEB, "10.0.0.5", T + S)
+    others = [
+        ("10.0.0.6", WEB, T + S),
+        ("10.0.0.5", OTHER, T + S),
+        (None, WEB, T),
+        ("10.0.0.5", None, T),
+    ]
+    assert named(hosts, there, back, *others) == ["www.example.org"] * 2 + [None] * 4
+
+
+def test_a_name_holds_from_its_answer_until_it_is_old_or_another_comes() -> None:
+    hosts = Hosts()
+    hosts.learn((T, "10.0.0.5", "one.example.org", WEB), 0)
+    hosts.learn((T + 600 * S, "10.0.0.5", "two.example.org", WEB), 0)
+    times = [T - EARLY_US - 1, T - EARLY_US, T + 60 * S, T + 700 * S, T + 600 * S + HOLDS_US]
+    one, two = "one.example.org", "two.example.org"
+    assert named(hosts, *(("10.0.0.5", WEB, at) for at in times)) == [None, one, one, two, None]
+
+
+def test_an_answer_heard_again_holds_longer_but_not_over_a_gap() -> None:
+    hosts = Hosts()
+    for at in (T, T + HOLDS_US // 2, T + 4 * HOLDS_US):
+        hosts.learn((at, "10.0.0.5", "www.example.org", WEB), 0)
+    times = [T + S, T + HOLDS_US + S, T + 2 * HOLDS_US, T + 4 * HOLDS_US]
+    found = named(hosts, *(("10.0.0.5", WEB, at) for at in times))
+    assert [name is not None for name in found] == [True, True, False, True]
+
+
+def test_a_name_that_the_exporter_told_stays() -> None:
+    hosts = Hosts()
+    hosts.learn((T, "10.0.0.5", "www.example.org", WEB), 0)
+    rows = flows(("10.0.0.5", WEB, T), ("10.0.0.5", WEB, T), host=["told.example.org", None])
+    assert hosts.named(rows).columns["host"].to_pylist() == ["told.example.org", "www.example.org"]
+
+
+def test_only_so_many_pairs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "MOST_PAIRS", 3)
+    hosts = Hosts()
+    for i in range(5):
+        for name in range(EACH + 2):
+            hosts.learn((T + name, f"10.0.0.{i}", f"{name}.example.org", WEB), 0)
+    plain = hosts.plain()
+    assert [pair[0] for pair in plain] == ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
+    assert {len(pair[2]) for pair in plain} == {EACH}
+    assert Hosts.from_plain(plain).plain() == plain
+
+
+IPS = st.sampled_from(["10.0.0.5", "10.0.0.6", WEB, OTHER])
+AT = st.integers(0, 20).map(lambda n: T + n * HOLDS_US // 8)
+ANSWERS = st.lists(st.tuples(AT, IPS, st.sampled_from("ab"), IPS), max_size=EACH)
+
+
+@given(ANSWERS, st.lists(st.tuples(IPS, IPS, AT), min_size=1, max_size=12))
+def test_the_columns_agree_with_row_by_row(
+    answers: list[tuple[int, str, str, str]], rows: list[tuple[str, str, int]]
+) -> None:
+    hosts = Hosts()
+    for answer in sorted(answers):
+        hosts.learn(answer, 0)
+
+    def naive(near: str, far: str, at: int) -> str | None:
+        fits = [
+            (time, name)
+            for time, client, name, ip in sorted(answers)
+            if (client, ip) == (near, far) and time - EARLY_US <= at < time + HOLDS_US
+        ]
+        return max(fits)[1] if fits else None
+
+    found = named(hosts, *rows)
+    for (src, dst, at), name in zip(rows, found, strict=True):
+        assert (name is None) == ((naive(src, dst, at) or naive(dst, src, at)) is None)

@@ -1,0 +1,63 @@
+"""dnsmasq's query log, and any other line."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.decode import names
+from collector.records import Frame, FrameKind
+
+
+def frame(payload: bytes) -> Frame:
+    return Frame(
+        kind=FrameKind.SYSLOG,
+        site="school-a",
+        received_ns=9,
+        wire_ns=7000,
+        address="192.0.2.1",
+        payload=payload,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("12 10.0.0.5/51234 reply WWW.example.org is 203.0.113.9", ("A", "203.0.113.9")),
+        ("12 10.0.0.5/51234 cached www.example.org. is 2001:DB8::9", ("AAAA", "2001:db8::9")),
+        ("12 10.0.0.5/51234 reply www.example.org is <CNAME>", ("CNAME", "")),
+        ("query[HTTPS] www.example.org from 10.0.0.5", ("HTTPS", "")),
+    ],
+)
+def test_a_line_tells_who_asked_for_what(line: str, wanted: tuple[str, str]) -> None:
+    found = names.of_frame(frame(f"<30>Nov 22 15:00:00 gw dnsmasq[7]: {line}".encode()))
+    assert found is not None
+    assert (found.client, found.name, found.time_us) == ("10.0.0.5", "www.example.org", 7)
+    assert (found.kind, found.answer, found.source) == (*wanted, "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "reply www.example.org is 203.0.113.9",  # whose answer it is, is not told
+        "12 10.0.0.5/51234 query[A] www.example.org from 10.0.0.5",  # its answer follows
+        "12 10.0.0.5/51234 forwarded www.example.org to 198.51.100.53",
+        "12 10.0.0.5/51234 reply www.example.org is NXDOMAIN",
+        "12 10.0.0.5/51234 reply www.example.org is 203.0.113.900",
+    ],
+)
+def test_other_lines_tell_nothing_or_no_address(line: str) -> None:
+    found = names.of_frame(frame(f"dnsmasq[7]: {line}".encode()))
+    assert found is None or found.answer == ""
+
+
+@given(st.binary(max_size=100), st.text(max_size=60))
+def test_any_line_is_a_name_or_nothing(raw: bytes, text: str) -> None:
+    for payload in (
+        raw,
+        b"dnsmasq: " + raw,
+        f"dnsmasq[1]: 1 10.0.0.5/7 reply {text} is 203.0.113.9".encode(errors="ignore"),
+    ):
+        found = names.of_frame(frame(payload))
+        assert found is None or 0 < len(found.name) <= 253
