@@ -67,6 +67,9 @@ def read(question: str) -> tree.Item:
         return luqum_parse(_hide(question))
     except ParseError as error:
         raise _syntax(error, question) from error
+    except (ValueError, ArithmeticError) as error:  # a number after ~ or ^ that is none
+        sign = re.search(r"[~^][0-9.]", question)
+        raise _no_distance(sign.start() if sign else 0) from error
 
 
 def wrong(what: str, at: int, hint: str = "") -> WrongQuestion:
@@ -89,8 +92,12 @@ def value_of(item: tree.Item) -> Value:
     if isinstance(item, tree.Regex):
         raise wrong("there are no regular expressions", at, 'use * and ?, or quote it: "/…/"')
     if isinstance(item, tree.Fuzzy | tree.Proximity | tree.Boost):
-        raise wrong("~ and ^ have no meaning here", at, 'quote it to look for the sign: "a~b"')
+        raise _no_distance(at)
     raise wrong("wanted a value here", at)
+
+
+def _no_distance(at: int) -> WrongQuestion:
+    return wrong("~ and ^ have no meaning here", at, 'quote it to look for the sign: "a~b"')
 
 
 def _word(word: str, at: int) -> Value:

@@ -265,7 +265,10 @@ def parse_checkpoint(text: bytes) -> Checkpoint:
     Raises:
         Refused: E-05, other than origin, size and root, one line each.
     """
-    lines = text.decode("utf-8").split("\n")
+    try:
+        lines = text.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise Refused("E-05", "the checkpoint is not UTF-8") from error
     if len(lines) != 4 or not lines[0] or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1]):
         raise Refused("E-05", "not a checkpoint of origin, size and root")
     root = b64(lines[2])
