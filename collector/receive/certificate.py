@@ -96,6 +96,17 @@ def fingerprints(path: Path) -> dict[str, str]:
     }
 
 
+def stamp(home: Path, settings: SyslogTls) -> tuple[int, ...]:
+    """Return when each of the files was changed, in nanoseconds; 0 for one that is not there."""
+    found = []
+    for name in filter(None, (settings.certificate, settings.key, settings.client_ca)):
+        try:
+            found.append((home / name).stat().st_mtime_ns)
+        except OSError:
+            found.append(0)
+    return tuple(found)
+
+
 def checked(home: Path, settings: SyslogTls) -> str:
     """Return one line on the certificate, once the settings were tried; nothing is changed.
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from collector import durable
 from collector.control import ControlServer
-from collector.errors import CollectorError, SpoolFull
+from collector.errors import CollectorError, SettingsError, SpoolFull
 from collector.metrics import SampledLog
 from collector.receive import certificate, sockets, tls
 from collector.receive.accounts import Account, Accounts
@@ -74,6 +74,7 @@ class Receiver:
         self._stream: StreamServer | None = None
         self._tls: StreamServer | None = None
         self._fingerprints: dict[str, str] = {}
+        self._stamp: tuple[int, ...] = ()
         self._conntrack: ConntrackSocket | None = None
         self._watcher = threading.Thread(target=self._watch, name="receive-watch", daemon=True)
         self._stopping = threading.Event()
@@ -224,12 +225,28 @@ class Receiver:
         named = self._settings.syslog_tls
         if certificate.is_ours(self._home, named):
             certificate.make(self._home, named, clock=self._clock)
+        self._stamp = certificate.stamp(self._home, named)
         self._fingerprints = certificate.fingerprints(self._home / named.certificate)
         _log.info("syslog over tls: certificate %s", self._fingerprints["sha256"])
         self._tls = StreamServer(self._parts, context=tls.context(self._home, named))
         self._undo.append(self._tls.stop)
         for at in places:
             self._tls.add(sockets.open_tcp(at, beside=places))
+
+    def _renew_tls(self) -> None:
+        """Take up certificates that were changed, for connections from now on."""
+        named = self._settings.syslog_tls
+        stamp = certificate.stamp(self._home, named) if self._tls else self._stamp
+        if self._tls is None or stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._tls.renew(tls.context(self._home, named))
+            self._fingerprints = certificate.fingerprints(self._home / named.certificate)
+        except SettingsError as error:
+            _log.warning("%s (what was there before is used on)", error)
+        else:
+            _log.info("syslog over tls: now certificate %s", self._fingerprints["sha256"])
 
     def _sites_at(self, opened: socket.socket) -> list[str]:
         """Return the sites whose datagrams come through a socket."""
@@ -287,6 +304,7 @@ class Receiver:
                 if due >= COVERAGE_S:
                     due = 0.0
                     self._write_down()
+                    self._renew_tls()
             except CollectorError as error:
                 self._fail(error)
                 return

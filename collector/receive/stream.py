@@ -75,6 +75,10 @@ class StreamServer:
         self._listeners.append(listener)
         self._selector.register(listener, selectors.EVENT_READ, listener)
 
+    def renew(self, context: ssl.SSLContext) -> None:
+        """Use other certificates for connections from now on."""
+        self._context = context
+
     def start(self) -> None:
         """Receive from now on."""
         self._thread.start()

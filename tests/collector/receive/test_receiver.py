@@ -136,6 +136,26 @@ def test_stopping_what_never_started_does_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_each_exporter_stays_in_order_over_several_sockets(tmp_path: Path) -> None:
+    listen = Listen(
+        flows=("127.0.0.1:0",), syslog_udp=(), syslog_tcp=(), syslog_tls=(), udp_sockets=4
+    )
+    exporters = [f"127.0.0.{n}" for n in range(1, 17)]
+    with receiver(tmp_path, listen=listen) as running:
+        (port,) = udp_ports(running)
+        for begin in range(0, 1000, 20):
+            for exporter in exporters:  # from another port each time
+                numbers = range(begin, begin + 20)
+                send(port, *(n.to_bytes(4, "big") for n in numbers), source=exporter)
+        until(lambda: running.status()["udp"][0]["datagrams"] == 16_000)
+        status = running.status()["udp"][0]
+        assert (status["sockets"], status["kernel_drops"]) == (4, 0)
+    found = frames(tmp_path, FrameKind.FLOW)
+    for exporter in exporters:
+        came = [int.from_bytes(f.payload, "big") for f in found if f.address == exporter]
+        assert came == list(range(1000))
+
+
 def test_a_burst_is_kept_whole_and_in_order(tmp_path: Path) -> None:
     sent = [n.to_bytes(4, "big") + bytes(1396) for n in range(20_000)]
     with receiver(tmp_path) as running:

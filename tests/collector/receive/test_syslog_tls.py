@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from collector.errors import SettingsError
 from collector.receive import certificate, handshakes, stream, tls
+from collector.receive import receiver as receiving
 from collector.receive.framing import LONGEST
 from collector.receive.receiver import Receiver
 from collector.receive.tls import Session
@@ -143,6 +144,23 @@ def test_a_key_with_a_password_asks_nobody(tmp_path: Path) -> None:
     settings = SyslogTls(certificate="locked.crt", key="locked.key")
     with pytest.raises(SettingsError, match=r"locked\.key: "):
         certificate.checked(tmp_path, settings)
+
+
+def test_a_renewed_certificate_is_taken_up_and_a_wrong_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(receiving, "WATCH_S", 0.05)
+    monkeypatch.setattr(receiving, "COVERAGE_S", 0.05)
+    with _receiver(tmp_path) as running, _connect(_port(running)) as sender:
+        before = running.status()["tls"]["sha256"]
+        certificate.make(tmp_path, SyslogTls(), clock=time.time_ns)
+        until(lambda: running.status()["tls"]["sha256"] != before)
+        (tmp_path / "tls/syslog.key").write_text("no key")
+        until(lambda: "used on" in caplog.text)
+        sender.sendall(_counted(b"<13>old connection"))
+        with _connect(_port(running)) as other:
+            other.sendall(_counted(b"<13>new connection"))
+            until(lambda: running.status()["tls"]["messages"] == 2)
 
 
 class TestClientCertificates:
