@@ -81,8 +81,9 @@ class SiteLine:
             (f.number, f.received_ns // 1000, told) for f in said if (told := names.of_frame(f))
         ]
         for number, _, told in found:
+            name = self.hosts.asked(told.query, told.name, alias=told.kind == "CNAME")
             if told.answer:
-                self.hosts.learn((told.time_us, told.client, told.name, told.answer), number)
+                self.hosts.learn((told.time_us, told.client, name, told.answer), number)
         return own_events.name_rows(self.site, found)
 
     def messages(self, frames: Sequence[Frame]) -> Messages:
@@ -184,7 +185,7 @@ class SiteLine:
         sources = SourceBook.restore(self.site, state.get("sources", {}))
         timeline = Timeline.restore(state["timeline"])
         seen = OrderedDict.fromkeys(state["seen"])
-        self.hosts = Hosts.from_plain(state.get("hosts", []))
+        self.hosts = Hosts.from_plain(state.get("hosts") or {})
         self.decoder, self.timeline, self.seen = decoder, timeline, seen
         self.conntrack, self.sources = conntrack, sources
 

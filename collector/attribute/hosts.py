@@ -7,6 +7,7 @@ address, at most `HOLDS_US`: the log of a DNS server tells no TTL, and devices k
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ HOLDS_US = 3_600_000_000
 EARLY_US = 2_000_000
 """A flow may seem to begin so long before the answer that led to it: clocks differ."""
 MOST_PAIRS = 100_000
+MOST_QUESTIONS = 4096
 EACH = 4
 """So many names of one pair are remembered: flows come later than they began."""
 
@@ -39,6 +41,23 @@ class Hosts:
 
     def __init__(self) -> None:
         self._pairs: OrderedDict[Pair, list[Answer]] = OrderedDict()
+        self._asked: OrderedDict[str, str] = OrderedDict()
+        """By question, the name whose aliases its answer tells of."""
+
+    def asked(self, query: str, name: str, *, alias: bool) -> str:
+        """Return the name that a question was about, when an answer to it bears `name`.
+
+        Args:
+            query: What tells the question from others.
+            name: Of the answer: the one asked for, or one that an alias led to.
+            alias: The answer says that `name` is an alias.
+        """
+        if not alias:
+            return self._asked.get(query, name)
+        found = self._asked.setdefault(query, name)
+        if len(self._asked) > MOST_QUESTIONS:
+            self._asked.popitem(last=False)
+        return found
 
     def learn(self, told: Told, frame: int) -> None:
         """Remember an answer; when there are many pairs, the one not heard of longest goes."""
@@ -102,19 +121,21 @@ class Hosts:
         both = np.asarray(near.is_valid()) & np.asarray(far.is_valid())
         return np.where(both, found, -1)
 
-    def plain(self) -> list[list[Any]]:
+    def plain(self) -> dict[str, Any]:
         """Return everything as JSON values."""
-        return [[*pair, [list(each) for each in known]] for pair, known in self._pairs.items()]
+        pairs = [[*pair, [list(each) for each in known]] for pair, known in self._pairs.items()]
+        return {"pairs": pairs, "asked": [list(each) for each in self._asked.items()]}
 
     @classmethod
-    def from_plain(cls, pairs: list[list[Any]]) -> Hosts:
+    def from_plain(cls, state: Mapping[str, Any]) -> Hosts:
         """Return what `plain` described.
 
         Raises:
             ValueError, TypeError: it is something else.
         """
-        hosts = cls()
-        for client, answer, known in pairs:
+        hosts, state = cls(), dict(state)
+        hosts._asked.update({str(query): str(name) for query, name in state.get("asked", ())})
+        for client, answer, known in state.get("pairs", ()):
             hosts._pairs[str(client), str(answer)] = [
                 (int(begun), int(heard), str(name), int(frame))
                 for begun, heard, name, frame in known

@@ -20,8 +20,8 @@ _LONGEST_NAME = 253
 _IP = r"[0-9A-Fa-f.:]{2,45}"
 _NAME = r"(?P<name>[^\s/]{1,253})"
 _ANSWER = re.compile(
-    rf"dnsmasq(?:\[\d+\])?: \d+ (?P<client>{_IP})/\d+ (?:reply|cached|cached-stale) "
-    rf"{_NAME} is (?P<value>{_IP}|<CNAME>)(?:\s|$)"
+    rf"dnsmasq(?:\[\d+\])?: (?P<query>\d{{1,12}} (?P<client>{_IP})/\d{{1,5}}) "
+    rf"(?:reply|cached|cached-stale) {_NAME} is (?P<value>{_IP}|<CNAME>)(?:\s|$)"
 )
 _QUESTION = re.compile(
     rf"dnsmasq(?:\[\d+\])?: query\[(?P<kind>[A-Za-z0-9]{{1,10}})\] {_NAME} "
@@ -41,6 +41,8 @@ class Named(NamedTuple):
     answer: str
     """An address; empty where none was told."""
     source: str
+    query: str = ""
+    """What tells the question of an answer from others of its time; empty: not known."""
 
 
 def of_frame(frame: Frame) -> Named | None:
@@ -56,4 +58,6 @@ def of_frame(frame: Frame) -> Named | None:
     parts = found.groupdict("")
     answer = held.address(parts.get("value", "")) or ""
     kind = parts.get("kind") or ("CNAME" if not answer else "AAAA" if ":" in answer else "A")
-    return Named(frame.wire_ns // 1000, client, name, kind, answer, frame.address) if name else None
+    query = f"{frame.address} {parts['query']}" if parts.get("query") else ""
+    time_us = frame.wire_ns // 1000
+    return Named(time_us, client, name, kind, answer, frame.address, query) if name else None

@@ -27,7 +27,8 @@ def said(at: datetime, line: str) -> Frame:
 
 FRAMES = [
     flow_frame(BEGIN - 60 * SECOND, 10_000, 5),
-    said(BEGIN, "1 10.0.0.1/40000 reply www.example.org is 203.0.113.9"),
+    said(BEGIN, "1 10.0.0.1/40000 reply www.example.org is <CNAME>"),
+    said(BEGIN, "1 10.0.0.1/40000 reply cdn.example.net is 203.0.113.9"),
     flow_frame(BEGIN + 2 * SECOND, 10_100, 5),
     flow_frame(BEGIN + 2 * SECOND, 10_200, 5, host=2),
     said(BEGIN + 3 * SECOND, "2 10.0.0.2/40000 cached www.example.org is 203.0.113.9"),
@@ -59,7 +60,9 @@ def test_flows_get_the_name_that_their_device_asked_for(tmp_path: Path, *, each:
     assert len(found) == 15
     rows = home.sealed("names").to_pylist()
     assert {(r["client"], r["name"], r["answer"], r["kind"]) for r in rows} == {
-        (f"10.0.0.{i}", "www.example.org", "203.0.113.9", "A") for i in (1, 2)
+        ("10.0.0.1", "www.example.org", None, "CNAME"),
+        ("10.0.0.1", "cdn.example.net", "203.0.113.9", "A"),
+        ("10.0.0.2", "www.example.org", "203.0.113.9", "A"),
     }
     assert home.findings() == []
 

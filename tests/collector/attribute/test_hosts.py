@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -81,10 +82,22 @@ def test_only_so_many_pairs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> N
     for i in range(5):
         for name in range(EACH + 2):
             hosts.learn((T + name, f"10.0.0.{i}", f"{name}.example.org", WEB), 0)
+    hosts.asked("1 10.0.0.5/7", "www.example.org", alias=True)
     plain = hosts.plain()
-    assert [pair[0] for pair in plain] == ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
-    assert {len(pair[2]) for pair in plain} == {EACH}
-    assert Hosts.from_plain(plain).plain() == plain
+    assert [pair[0] for pair in plain["pairs"]] == ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
+    assert {len(pair[2]) for pair in plain["pairs"]} == {EACH}
+    assert Hosts.from_plain(json.loads(json.dumps(plain))).plain() == plain
+
+
+def test_an_answer_behind_aliases_is_of_the_name_that_was_asked_for() -> None:
+    hosts = Hosts()
+    assert hosts.asked("1 10.0.0.5/7", "www.example.org", alias=True) == "www.example.org"
+    assert hosts.asked("1 10.0.0.5/7", "cdn.example.net", alias=True) == "www.example.org"
+    assert hosts.asked("1 10.0.0.5/7", "edge.example.net", alias=False) == "www.example.org"
+    assert hosts.asked("2 10.0.0.5/7", "edge.example.net", alias=False) == "edge.example.net"
+    for number in range(hosting.MOST_QUESTIONS):
+        hosts.asked(f"{number} 10.0.0.6/7", "x.example.org", alias=True)
+    assert hosts.asked("1 10.0.0.5/7", "edge.example.net", alias=False) == "edge.example.net"
 
 
 IPS = st.sampled_from(["10.0.0.5", "10.0.0.6", WEB, OTHER])
