@@ -80,14 +80,14 @@ def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Tab
     filled = _columns(_choose(swap, target, source), holders, machines)
     filled += _columns(_choose(swap, source, target), holders, machines)
     names = [*FILLED, *(f"peer_{name}" for name in FILLED)]
-    for name, values in zip(names, filled, strict=True):
-        table = table.set_column(table.column_names.index(name), name, values)
     unsure = [np.where(end.holder == SEVERAL, end.slot, _NONE) for end in (source, target)]
     doubts = [candidates.Doubts(holders, unsure)]
     if hints is not None:
         doubts.append(candidates.Doubts(hints, [source.hint, target.hint]))
-    listed = candidates.tell(doubts, *times)
-    return table.set_column(table.column_names.index("candidates"), "candidates", listed)
+    told = dict(zip(names, filled, strict=True), candidates=candidates.tell(doubts, *times))
+    given = zip(table.column_names, table.columns, strict=True)
+    columns = [told.get(name, column) for name, column in given]
+    return pa.Table.from_arrays(columns, schema=table.schema)
 
 
 def _site(column: pa.ChunkedArray[Any]) -> str:

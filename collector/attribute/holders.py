@@ -7,7 +7,7 @@ time from which on pieces are kept, everything is gathered afresh.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -36,21 +36,29 @@ class _Grown(Generic[_Number]):
 
     def __init__(self, kind: type[_Number]) -> None:
         self._room: npt.NDArray[_Number] = np.zeros(_FEW, kind)
-        self.size = 0
+        self._full = 0
+        self._waiting: list[int] = []
+
+    def __len__(self) -> int:
+        return self._full + len(self._waiting)
 
     @property
     def values(self) -> npt.NDArray[_Number]:
         """What was put in."""
-        values: npt.NDArray[_Number] = self._room[: self.size]
+        end = len(self)
+        if self._waiting:
+            if end > len(self._room):
+                more = np.zeros(end, self._room.dtype)
+                self._room = np.concatenate([self._room[: self._full], more])
+            self._room[self._full : end] = self._waiting
+            self._full = end
+            self._waiting.clear()
+        values: npt.NDArray[_Number] = self._room[:end]
         return values
 
-    def put(self, values: Sequence[int]) -> None:
-        """Put values behind the others."""
-        end = self.size + len(values)
-        if end > len(self._room):
-            self._room = np.concatenate([self.values, np.zeros(end, self._room.dtype)])
-        self._room[self.size : end] = values
-        self.size = end
+    def put(self, values: Iterable[int]) -> None:
+        """Put values behind the others: in few calls of NumPy, which cost more than the values."""
+        self._waiting.extend(values)
 
 
 class _Words:
@@ -136,6 +144,8 @@ class Holders:
 
     def told(self, places: Codes) -> list[pa.Array[Any]]:
         """Return FIELDS of the bindings at `places` as dictionary columns, null where negative."""
+        if not (places >= 0).any():
+            return [coded(places, [])] * len(FIELDS)
         return [
             _column(words.array(), _taken(of_binding.values, places))
             for words, of_binding in self._told
@@ -147,7 +157,7 @@ class Holders:
 
     def running(self, slot: int, first: int, last: int) -> list[Binding]:
         """Return the bindings of one slot that ran in any of the pieces from first to last."""
-        low, high = self._of_slot[slot]
+        low, high, _ = self._of_slot[slot]
         begin, end = self._begins.values[first], self._begins.values[last]
         return [b for b in self._bindings[low:high] if b.start_us <= end and b.end_us > begin]
 
@@ -164,7 +174,7 @@ class Holders:
 
     def _gather(self, since_us: int) -> None:
         self._least_us = min(self._least_us, since_us)
-        stale = self._begins.size > _FEW and self._begins.size > 2 * self._alive
+        stale = len(self._begins) > _FEW and len(self._begins) > 2 * self._alive
         if since_us < self._from_us or stale:
             self._start_afresh()
             self._from_us, self._least_us = self._least_us - EARLIER_US, since_us
@@ -181,8 +191,8 @@ class Holders:
         """Of each slot: its first piece, …"""
         self._count: _Grown[np.int64] = _Grown(np.int64)
         """… and how many it has."""
-        self._of_slot: list[tuple[int, int]] = []
-        """… and where its bindings lie."""
+        self._of_slot: list[tuple[int, int, int]] = []
+        """… where its bindings begin and end, and how many pieces it has, once more."""
         self._begins: _Grown[np.int64] = _Grown(np.int64)
         """Of each piece: when it begins, …"""
         self._holder: _Grown[np.int32] = _Grown(np.int32)
@@ -199,11 +209,11 @@ class Holders:
     def _put(self, address: str) -> None:
         """Cut one address anew and put its pieces behind the others."""
         word = self._words.number(address)
-        if word == self._slot_of.size:
+        if word == len(self._slot_of):
             self._slot_of.put([-1])
         old = int(self._slot_of.values[word])
         if old >= 0:
-            self._alive -= int(self._count.values[old])
+            self._alive -= self._of_slot[old][2]
         # What nobody holds by name any more is looked up by the prefixes around it.
         pieces = self._cut(address, self._from_us) if address in self._held else None
         if pieces is None or not pieces.bindings:
@@ -211,16 +221,16 @@ class Holders:
             return
         self._slot_of.values[word] = len(self._of_slot)
         base, count = len(self._bindings), len(pieces.holder)
-        self._first.put([self._begins.size])
+        self._first.put([len(self._begins)])
         self._count.put([count])
-        self._of_slot.append((base, base + len(pieces.bindings)))
+        self._of_slot.append((base, base + len(pieces.bindings), count))
         self._begins.put([ALWAYS, *pieces.breaks])
-        self._holder.put([held if held < 0 else held + base for held in pieces.holder])
+        self._holder.put(held if held < 0 else held + base for held in pieces.holder)
         ends = [*pieces.breaks, NEVER]
-        self._clear_until.put([ends[until - 1] if until else ALWAYS for until in pieces.until])
+        self._clear_until.put(ends[until - 1] if until else ALWAYS for until in pieces.until)
         self._bindings += pieces.bindings
         for field, (words, of_binding) in zip(FIELDS, self._told, strict=True):
-            of_binding.put([words.number(getattr(b, field)) for b in pieces.bindings])
+            of_binding.put(words.number(getattr(b, field)) for b in pieces.bindings)
         self._alive += count
 
 
@@ -245,4 +255,4 @@ def _column(texts: pa.Array[Any], numbers: Codes) -> pa.Array[Any]:
 
 def _taken(values: Codes, places: Codes) -> Codes:
     """Return the values at places, -1 where a place is negative."""
-    return np.append(values, np.int32(-1))[np.maximum(places, -1)]
+    return np.where(places >= 0, values[places], np.int32(-1))
