@@ -92,8 +92,19 @@ def _sources(told: Record) -> Iterator[tuple[str, str]]:
             yield "receives", f"{', '.join(stream['sockets'])}: {came}, {lost}"
         if stream.get("sha256"):
             yield "tls", f"certificate {stream['sha256']}"
+    yield from _conntrack(told.get("conntrack") or {})
     yield from _limited(told)
     yield from _strangers(told.get("unknown_senders") or ())
+
+
+def _conntrack(told: Record) -> Iterator[tuple[str, str]]:
+    """Say what the kernel told of its connections, and what it is set to leave out."""
+    if not told:
+        return
+    came = f"{told['messages']:,} messages, {size(told['bytes'])}, {told['lost']:,} lost"
+    yield "receives", f"conntrack: {came}"
+    for setting in told["switched_off"]:
+        yield "receives", f"conntrack: {setting} is off: sysctl -w net.netfilter.{setting}=1"
 
 
 def _syslog(sites: Mapping[str, Record]) -> Iterator[tuple[str, str]]:

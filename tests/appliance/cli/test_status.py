@@ -72,6 +72,15 @@ def test_losses_and_strangers_are_named() -> None:
     assert "refused and 3 more unknown senders" in lines
 
 
+def test_what_the_kernel_tells_of_connections_and_leaves_out_is_told() -> None:
+    off = ["nf_conntrack_acct"]
+    kernel = {"messages": 1234, "bytes": 300_000, "lost": 5, "switched_off": off}
+    lines = told(receive={"conntrack": kernel})
+    assert "receives conntrack: 1,234 messages, 300.0 kB, 5 lost" in lines
+    hint = "nf_conntrack_acct is off: sysctl -w net.netfilter.nf_conntrack_acct=1"
+    assert f"receives conntrack: {hint}" in lines
+
+
 def test_syslog_over_tls_tells_its_certificate() -> None:
     tls = {
         "sockets": ["tls 0.0.0.0:6514"],
