@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import typer
 
 from appliance import settings as box_settings
@@ -27,6 +29,8 @@ def check(ctx: typer.Context) -> None:
     sites = [(site.id, site.name, site.networks) for site in settings.sites]
     portal_main.check(context.home, settings.portal, sites)
     _check_secrets(context, settings)
+    if settings.sniff and importlib.util.find_spec("scapy") is None:
+        raise SettingsError("sniff: scapy is not installed", hint="pip install scapy")
     Receiver(context.home, settings, clock=wall_clock)
     Pipeline(context.home, settings, clock=wall_clock, boot_id=boot_id())
     context.show(

@@ -68,6 +68,20 @@ def test_the_status_of_a_verb_is_the_status_of_the_command(box: Box) -> None:
     assert box.prathu("people", "disable", "nobody", "--site", "school-a").status == 1
 
 
+def test_check_tells_that_the_sniffing_program_lacks_scapy(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = box.home / "prathu.d"
+    folder.mkdir(exist_ok=True)
+    settings = '[[sniff]]\nsite = "school-a"\ninterface = "br0"\n'
+    (folder / "sniff.toml").write_text(settings)
+    assert box.prathu("check").status == 0
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    said = box.prathu("check")
+    assert (said.status, said.err.count("\n")) == (2, 1)
+    assert "scapy is not installed" in said.err
+
+
 @pytest.mark.parametrize("octets", [b"\xff\xfe\x00garbage\xd8", b"", b"hello\n"])
 @pytest.mark.parametrize("verb", ["people", "sessions"])
 def test_a_file_that_is_no_csv_is_wrong_use(box: Box, verb: str, octets: bytes) -> None:
