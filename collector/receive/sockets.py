@@ -62,9 +62,9 @@ def open_udp(
             alone.close()
         for _ in range(count):
             found.append(_open_one(at, buffer_bytes, beside, shared=count > 1))
-            buffer_bytes = min(buffer_bytes, buffer_got(found[0]))  # said once if it is less
         if count > 1:
             _steer(found, at)
+        _tell_buffer(found, at, buffer_bytes)
     except BaseException:
         for each in found:
             each.close()
@@ -79,7 +79,7 @@ def _open_one(
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
         opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         opened.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-        _ask_buffer(opened, at, buffer_bytes)
+        _ask_buffer(opened, buffer_bytes)
         opened.bind(at)
         opened.setblocking(False)
         return opened
@@ -159,14 +159,18 @@ _HINTS: dict[int | None, str] = {
 }
 
 
-def _ask_buffer(opened: socket.socket, at: Endpoint, wanted: int) -> None:
-    """Ask for a large buffer, past the limit where we may; say so when it is smaller."""
+def _ask_buffer(opened: socket.socket, wanted: int) -> None:
+    """Ask for a large buffer, past the limit where we may."""
     wanted = min(wanted, _MOST_BUFFER)
     try:
         opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, wanted)
     except OSError:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
-    got = buffer_got(opened)
+
+
+def _tell_buffer(found: list[socket.socket], at: Endpoint, wanted: int) -> None:
+    """Say how large the buffers are, with the knob when they are smaller than wanted."""
+    wanted, got = min(wanted, _MOST_BUFFER), buffer_got(found[0])
     if got < wanted:
         _log.warning(
             "udp %s: asked for a buffer of %d bytes, got %d; bursts may be lost: "
@@ -177,4 +181,4 @@ def _ask_buffer(opened: socket.socket, at: Endpoint, wanted: int) -> None:
             wanted,
         )
     else:
-        _log.info("udp %s: kernel buffer of %d bytes", shown(at), got)
+        _log.info("udp %s: kernel buffers of %d × %d bytes", shown(at), len(found), got)
