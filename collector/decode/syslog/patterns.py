@@ -16,7 +16,7 @@ from collector.decode.syslog.messages import Messages
 MOST = 1000
 """Patterns that are held."""
 SHOWN = 20
-_LOOKED_AT = 240
+_LOOKED_AT = 120
 """Characters of a line that make its pattern; what follows is cut."""
 
 _HIDDEN = re.compile(

@@ -78,7 +78,8 @@ class Format:
     programs: tuple[str, ...] = ()
     """Programs (lower case, without path) whose messages these are."""
     marks: tuple[str, ...] = ()
-    """Texts of which such a message has at least one: looked for before `read` is tried."""
+    """Texts of which such a message has at least one in its first 512 characters: looked for before
+    `read` is tried."""
     whole: bool = False
     """Whether a long message is given uncut: for what makes no sense in part."""
 

@@ -15,6 +15,8 @@ from collector.decode.syslog.reading import Format, Reading
 
 READ = 16_384
 """Characters of a message that are taken apart; the line is kept whole."""
+_MARKED = 512
+"""Characters in which marks are looked for."""
 _BY_PROGRAM: dict[str, list[Format]] = {}
 for _format in FORMATS:
     for _program in _format.programs:
@@ -43,7 +45,7 @@ def read(header: Header) -> Vendored | None:
             tried.append(one.name)
             if (reading := one.read(header if one.whole else short)) is not None:
                 return Vendored(one.name, reading, short is not header and not one.whole)
-    text, code = short.message, header.msg_id or ""
+    text, code = short.message[:_MARKED], header.msg_id or ""
     for mark, one in _MARKS:
         if (mark in text or mark in code) and one.name not in tried:
             tried.append(one.name)

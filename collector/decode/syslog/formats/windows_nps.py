@@ -97,5 +97,8 @@ def _reading(action: str, told: dict[str, str]) -> Reading:
 
 
 FORMAT = Format(
-    name="windows_nps", read=_read, marks=("Network Policy Server ", "CallingStationID"), whole=True
+    name="windows_nps",
+    read=_read,
+    marks=("Network Policy Server ", "CallingStationID", '"EventID":627'),
+    whole=True,
 )
