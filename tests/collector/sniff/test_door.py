@@ -28,6 +28,15 @@ def test_records_wait_until_somebody_listens(tmp_path: Path) -> None:
     assert LeaseEvent.from_json(payload).ip == "10.0.0.9"
 
 
+def test_a_long_path_is_no_hindrance(tmp_path: Path) -> None:
+    home = tmp_path / ("a" * 100) / ("b" * 100)
+    home.mkdir(parents=True)
+    door = Door(home / "run" / "receive.sock", SITE)
+    door.put("lease", LEASE)
+    with receiver(home):
+        assert door.flush() == ""
+
+
 def test_what_is_refused_is_given_up_and_counted(tmp_path: Path) -> None:
     door = Door(tmp_path / "run" / "receive.sock", SITE)
     door.put("lease", {**LEASE, "event": "fly"})
