@@ -1,10 +1,12 @@
 """Flows in, the same flows with their people out: whole columns at a time.
 
-An end of a flow is its address, or failing that its address on the other side of the NAT. A session
-that held it when the flow began, with nobody else after it while the flow ran, is `sure`; one
-that came later, or more than one person, is `ambiguous`, and then nobody is named; an inside
-address that nobody held is `unknown`. The subject of a flow is its inside end, the initiator when
-both are inside; what is known of the other end goes into the `peer_` columns.
+An end of a flow is its address, or, where that is outside, its address on the other side of the
+NAT: answers come to the address that the NAT lent. A session that held it when the flow began, with
+nobody else after it while the flow ran, is `sure`; one that came later, or more than one person, is
+`ambiguous`, and then nobody is named; an inside address that nobody held is `unknown`. There a
+`device` is told if a lease put the address at one, and the row is `ambiguous` if only flows told an
+account. The subject of a flow is its inside end, the initiator when both are inside; what is known
+of the other end goes into the `peer_` columns.
 """
 
 from __future__ import annotations
@@ -65,17 +67,17 @@ def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Tab
     holders = timeline.holders(site)
     slots = _behind(holders.slots(texts, since), -1)[codes]
     inside = _behind(networks.inside(texts), 0)[codes]
-    source = _end((0, 1), slots[:2], inside[0] | inside[1], (holders, *times))
-    target = _end((2, 3), slots[2:], inside[2] | inside[3], (holders, *times))
+    source = _end((0, 1), slots[:2], inside[:2], (holders, *times))
+    target = _end((2, 3), slots[2:], inside[2:], (holders, *times))
     hints, machines = timeline.hints.holders(site), timeline.machines(site)
     if hints is not None:
         slots = _behind(hints.slots(texts, since), -1)[codes]
-        source = _with_hint(source, (0, 1), slots[:2], (hints, *times))
-        target = _with_hint(target, (2, 3), slots[2:], (hints, *times))
+        source = _with_hint(source, (0, 1), slots[:2], inside[:2], (hints, *times))
+        target = _with_hint(target, (2, 3), slots[2:], inside[2:], (hints, *times))
     if machines is not None:
         slots = _behind(machines.slots(texts, since), -1)[codes]
-        source = _with_machine(source, (0, 1), slots[:2], (machines, *times))
-        target = _with_machine(target, (2, 3), slots[2:], (machines, *times))
+        source = _with_machine(source, (0, 1), slots[:2], inside[:2], (machines, *times))
+        target = _with_machine(target, (2, 3), slots[2:], inside[2:], (machines, *times))
     swap = _is_subject(target, source)
     filled = _columns(_choose(swap, target, source), holders, machines)
     filled += _columns(_choose(swap, source, target), holders, machines)
@@ -126,36 +128,47 @@ def _end(
     inside: Bools,
     search: tuple[Holders, Ints, Ints],
 ) -> _End:
-    """Look up the address, then its NAT form where nobody is known by the address."""
+    """Look up the address; where it is outside and nobody is known by it, its NAT form.
+
+    An inside address that nobody held became one that many share: who held that says nothing of it.
+    """
     holder = search[0].find(slots[0], search[1], search[2])
     named, slot = np.full(len(holder), via[0], np.int32), slots[0]
-    missing = (holder == NOBODY) & (slots[1] >= 0)
+    missing = (holder == NOBODY) & (slots[1] >= 0) & ~inside[0]
     if missing.any():
         other = search[0].find(np.where(missing, slots[1], _NONE), search[1], search[2])
         holder = np.where(missing, other, holder)
         named = np.where(missing, np.int32(via[1]), named)
         slot = np.where(missing, slots[1], slot)
     nothing = np.full(len(holder), NOBODY, np.int32)
-    return _End(holder, named, slot, inside, nothing, nothing)
+    return _End(holder, named, slot, inside[0] | inside[1], nothing, nothing)
 
 
 def _with_hint(
-    end: _End, via: tuple[int, int], slots: Codes, search: tuple[Holders, Ints, Ints]
+    end: _End,
+    via: tuple[int, int],
+    slots: Codes,
+    inside: Bools,
+    search: tuple[Holders, Ints, Ints],
 ) -> _End:
     """Add the hints on the address, where it is inside and no session held it."""
     unknown = end.inside & (end.holder == NOBODY)
-    found = _end(via, np.where(unknown, slots, _NONE), end.inside, search)
+    found = _end(via, np.where(unknown, slots, _NONE), inside, search)
     hinted = found.holder != NOBODY
     named = np.where(hinted, found.via, end.via)
     return replace(end, via=named, hint=np.where(hinted, found.slot, _NONE))
 
 
 def _with_machine(
-    end: _End, via: tuple[int, int], slots: Codes, search: tuple[Holders, Ints, Ints]
+    end: _End,
+    via: tuple[int, int],
+    slots: Codes,
+    inside: Bools,
+    search: tuple[Holders, Ints, Ints],
 ) -> _End:
     """Add the machine that had the address, where it is inside and no session held it."""
     unknown = end.inside & (end.holder == NOBODY) & (end.hint < 0)
-    found = _end(via, np.where(unknown, slots, _NONE), end.inside, search)
+    found = _end(via, np.where(unknown, slots, _NONE), inside, search)
     machine = np.where(found.holder >= 0, found.holder, np.int32(NOBODY))
     named = np.where(machine >= 0, found.via, end.via)
     return replace(end, via=named, machine=machine)

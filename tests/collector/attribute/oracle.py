@@ -224,11 +224,14 @@ def _side(
                 _span(told, site, address, t, hold) for t, held in by_us.items() for hold in held
             }
             return _Seen(Known(via=column, certainty="ambiguous"), inside, sorted(spans, key=str))
-    return _Seen(_nobody(told, site, flow, columns, times) if inside else Known(), inside, [])
+        if _inside(address, networks):
+            break
+    asked = columns[:1] if _inside(flow[columns[0]], networks) else columns
+    return _Seen(_nobody(told, site, flow, asked, times) if inside else Known(), inside, [])
 
 
 def _nobody(
-    told: Told, site: str, flow: dict[str, Any], columns: tuple[str, str], times: range
+    told: Told, site: str, flow: dict[str, Any], columns: tuple[str, ...], times: range
 ) -> Known:
     """What is known of an inside end that no session held: perhaps its machine."""
     for column in columns:

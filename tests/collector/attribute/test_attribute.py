@@ -131,6 +131,12 @@ def test_an_answer_to_the_public_address_is_known_behind_the_nat() -> None:
     assert known(run(events, flow)) == Known(uuid(7), uuid(1), "portal", "nat_dst_ip", "sure")
 
 
+def test_who_held_the_address_that_a_nat_lends_to_all_is_not_who_used_it() -> None:
+    events = [event("start", 10, person=7, addresses=("198.51.100.7",))]
+    flow = {"src_ip": "10.9.9.9", "nat_src_ip": "198.51.100.7", "dst_ip": "203.0.113.9", "time": 20}
+    assert known(run(events, flow)) == Known(certainty="unknown")
+
+
 def test_two_sites_with_the_same_addresses_never_see_each_other() -> None:
     told = timeline(
         event("start", 10, site="a", person=7, addresses=("10.0.0.1",)),
