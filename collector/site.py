@@ -71,6 +71,10 @@ class SiteLine:
         return {
             "log_vkey": self.log_vkey,
             "flows": asdict(self.decoder.counters),
+            "no_room": {
+                "leases": self.timeline.refused,
+                "accounts_in_flows": self.timeline.hints.refused,
+            },
             "syslog": self.tally.status(),
         }
 
