@@ -90,6 +90,8 @@ def _sources(told: Record) -> Iterator[tuple[str, str]]:
             refused = stream["refused"] + stream.get("refused_tls", 0)
             lost = f"{stream['not_stored']:,} lost, {refused:,} refused"
             yield "receives", f"{', '.join(stream['sockets'])}: {came}, {lost}"
+        if stream.get("waiting"):
+            yield "receive", f"{stream['waiting']:,} syslog connections are held back: no room"
         if stream.get("sha256"):
             yield "tls", f"certificate {stream['sha256']}"
     yield from _conntrack(told.get("conntrack") or {})

@@ -71,11 +71,17 @@ class Admission:
             return None
         return self._remember(host, local_port, _text(version, number), entry)
 
+    def tidy(self) -> None:
+        """Forget senders whose accounts are gone: they are to get others. Called now and then."""
+        if self._forgotten != self._accounts.forgotten:
+            self._forgotten = self._accounts.forgotten
+            self._cache.clear()
+
     def _remember(self, host: str, local_port: int, address: str, entry: _Entry) -> Sender:
         now = self._clock()
         account = self._accounts.find(address, entry.site, entry.network, now)
-        if len(self._cache) >= _CACHE or self._forgotten != self._accounts.forgotten:
-            self._forgotten = self._accounts.forgotten
+        self.tidy()
+        if len(self._cache) >= _CACHE:
             self._cache.clear()  # a wide network and many senders: begin again
         sender = self._cache[host, local_port] = Sender(address, entry.site, account)
         return sender

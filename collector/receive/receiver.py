@@ -319,6 +319,7 @@ class Receiver:
 
     def _review(self) -> None:
         """Find out who holds too much of the spool's disk."""
+        self._parts.admission.tidy()
         disk = os.statvfs(self._spool_folder)
         self._accounts.review(
             spool_bytes=size_bytes(self._spool_folder),

@@ -98,6 +98,7 @@ class StreamServer:
         told: dict[str, object] = {
             "sockets": [f"{self._kind} {sockets.shown(s.getsockname())}" for s in self._listeners],
             "connections": len(self._connections),
+            "waiting": sum(bool(c.held) for c in list(self._connections.values())),
             "messages": self.messages,
             "bytes": self.bytes,
             "refused": self.refused,

@@ -163,3 +163,20 @@ def test_made_up_addresses_do_not_hide_a_stranger_that_goes_on() -> None:
     assert admitting.strangers.listed()[0].address == "192.0.2.77"
     assert len(admitting.strangers.listed()) <= strangers._LISTED
     assert admitting.strangers.refused == 20_400
+
+
+def test_who_comes_back_after_long_silence_is_counted_again() -> None:
+    now = [0]
+    counted = Accounts(Limits(senders=16), StillQueue())
+    exporters = [Exporter(address="10.0.0.0/8", site="a")]
+    admitting = Admission(exporters, counted, clock=lambda: now[0])
+    first = admitting.admit("10.0.0.1", 2055)
+    now[0] = 3600 * 10**9
+    for n in range(2, 20):
+        admitting.admit(f"10.0.0.{n}", 2055)
+    admitting.tidy()
+    again = admitting.admit("10.0.0.1", 2055)
+    assert first is not None
+    assert again is not None
+    assert first.account not in counted.listed()
+    assert again.account in counted.listed()

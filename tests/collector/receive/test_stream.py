@@ -10,6 +10,7 @@ import pytest
 
 from collector.errors import SpoolFull
 from collector.receive import stream
+from collector.receive.accounts import Account, Accounts
 from collector.receive.framing import LONGEST
 from collector.records import FrameKind
 from collector.settings import Exporter, Listen
@@ -114,6 +115,7 @@ def test_a_full_disk_holds_senders_back_and_loses_nothing(
                 while True:
                     at += sender.send(rest[at : at + 65536])
             assert running.status()["tcp"]["bytes"] < 1 << 20  # the rest waits in the kernel
+            assert running.status()["tcp"]["waiting"] == 1
             full[0] = False
             sender.settimeout(30)
             sender.sendall(rest[at:])
@@ -197,3 +199,24 @@ def test_a_connection_reset_in_the_middle_costs_only_itself(tmp_path: Path) -> N
             other.sendall(b"<13>other\n")
         until(lambda: running.status()["tcp"]["messages"] == 3)
     assert sorted(payloads(tmp_path, FrameKind.SYSLOG)) == [b"<13>other", b"<13>par", b"<13>whole"]
+
+
+def test_a_sender_that_has_its_share_of_the_queue_waits_and_others_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, crowded = Accounts.room, [True]
+
+    def room(self: Accounts, account: Account, size: int) -> bool:
+        return real(self, account, size) and not (crowded[0] and account.name == "127.0.0.66")
+
+    monkeypatch.setattr(Accounts, "room", room)
+    with receiver(tmp_path) as running:
+        port = tcp_port(running)
+        with _connect(port, "127.0.0.66") as greedy, _connect(port, "127.0.0.2") as modest:
+            greedy.sendall(b"<13>a\n<13>b\n")
+            until(lambda: running.status()["tcp"]["waiting"] == 1)
+            modest.sendall(b"<13>c\n")
+            until(lambda: running.status()["tcp"]["messages"] == 1)
+            crowded[0] = False
+            until(lambda: running.status()["tcp"]["messages"] == 3)
+    assert payloads(tmp_path, FrameKind.SYSLOG) == [b"<13>c", b"<13>a", b"<13>b"]
