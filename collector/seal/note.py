@@ -269,7 +269,8 @@ def parse_checkpoint(text: bytes) -> Checkpoint:
         lines = text.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise Refused("E-05", "the checkpoint is not UTF-8") from error
-    if len(lines) != 4 or not lines[0] or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1]):
+    size = re.compile(r"0|[1-9][0-9]{0,18}")
+    if len(lines) != 4 or lines[3] or not lines[0] or not size.fullmatch(lines[1]):
         raise Refused("E-05", "not a checkpoint of origin, size and root")
     root = b64(lines[2])
     if len(root) != 32:
