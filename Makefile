@@ -45,9 +45,10 @@ soak: ## what is too long for `make test`; figures in build/soak.json
 	$(PYTEST) -s -m soak tests
 
 .PHONY: fuzz
-fuzz: ## every parser property for long
+fuzz: ## every fuzz target for PRATHU_FUZZ_S seconds, every parser property for long
 	@packaging/setup/setup test
-	HYPOTHESIS_PROFILE=fuzz $(PYTEST) -q -n 2 --dist loadfile -m "not soak" --ignore tests/integration tests
+	PRATHU_FUZZ_S=$${PRATHU_FUZZ_S:-60} $(PYTEST) -n 2 tests/fuzz
+	HYPOTHESIS_PROFILE=fuzz $(PYTEST) -q -n 2 --dist loadfile -m "not soak" --ignore tests/integration --ignore tests/fuzz tests
 
 .PHONY: bench
 bench: ## the figures, against nfcapd and nfdump; also in build/bench.json

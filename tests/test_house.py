@@ -94,7 +94,7 @@ def test_modules_and_functions_are_of_a_size_to_read() -> None:
 
 
 def test_tests_mirror_the_tree() -> None:
-    apart = {"integration", "bench", "soak", "captures", "golden"}
+    apart = {"integration", "bench", "soak", "captures", "golden", "fuzz"}
     folders = {
         path.parent.relative_to(REPO / "tests") for path in (REPO / "tests").rglob("test_*.py")
     }

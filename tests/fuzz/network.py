@@ -1,0 +1,269 @@
+"""Targets of what comes from the wire: flow datagrams, captures, syslog, RADIUS accounting."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from captive_portal.radius import guard
+from captive_portal.radius import request as radius
+from captive_portal.sessions.session import Ids
+from collector.decode import capture
+from collector.decode.decoder import FlowDecoder
+from collector.decode.limits import Limits
+from collector.decode.syslog import messages
+from collector.errors import Malformed
+from collector.receive.framing import LONGEST, Splitter
+from collector.records import Frame, FrameKind
+from collector.store.schema import EVENTS
+from tests.captive_portal.radius import test_guard as packets
+from tests.collector.decode import test_decoder, wire
+from tests.fuzz.target import Part, Target, parts, whole
+
+CAPTURES = Path(__file__).resolve().parent.parent / "captures"
+NOW_NS = 1_760_000_000 * 10**9
+NOW = datetime.fromtimestamp(NOW_NS // 10**9, UTC)
+_SMALL = Limits(streams=8, fields=256, waiting_sets=12, waiting_bytes=4096, templates_per_stream=4)
+_IDS = Ids(b"k" * 32)
+
+
+def flows(data: bytes) -> None:
+    """Whatever comes, rows fit the schema, and a restart between two datagrams changes nothing.
+
+    The first octet says how narrow the limits are, and where the restart is.
+    """
+    if not data:
+        return
+    frames = [
+        wire.frame(
+            part.payload,
+            number,
+            address=f"192.0.2.{part.mode & 1}",
+            port=40000 + (part.mode >> 1 & 1),
+            received_ns=NOW_NS + (part.mode >> 2) * 10**9,
+        )
+        for number, part in enumerate(parts(data[1:]))
+    ]
+    _restarted(frames, _SMALL if data[0] & 1 else Limits(), data[0] >> 1)
+
+
+def _restarted(frames: list[Frame], limits: Limits, middle: int) -> None:
+    """Compare rows, events and state with and without a restart before the frame `middle`."""
+    unbroken = FlowDecoder(wire.SITE, limits)
+    expected = test_decoder.outcome(unbroken, frames)
+    before, after = (FlowDecoder(wire.SITE, limits) for _ in range(2))
+    first = test_decoder.outcome(before, frames[:middle])
+    after.restore(json.loads(json.dumps(before.snapshot())))
+    then = test_decoder.outcome(after, frames[middle:])
+    assert (first[0] + then[0], first[1] + then[1], first[2] + then[2]) == expected
+    assert after.snapshot() == unbroken.snapshot()
+
+
+def flow_seeds() -> Iterator[bytes]:
+    """Yield captures of real exporters, and datagrams of every form."""
+    for datagrams in _captured():
+        yield b"\2" + whole(Part(0, payload) for payload in datagrams)
+    story = [frame.payload for frame in test_decoder.story()]
+    for at in range(0, len(story), 8):
+        told = whole(Part(at % 7 << 2, payload) for payload in story[at : at + 8])
+        yield bytes([6 + at // 8 % 2]) + told
+    for payload in test_decoder.payloads()[-2:]:
+        yield b"\3" + whole([Part(0, payload)] * 3)
+
+
+def _captured() -> Iterator[list[bytes]]:
+    for path in sorted(CAPTURES.glob("*.pcap")):
+        with path.open("rb") as file:
+            yield [one.payload for one in capture.datagrams(file, capture.Counts())]
+
+
+def records(data: bytes) -> None:
+    """Any template of known elements, and any octets as its records: as in `flows`.
+
+    Two octets say which protocol and how many fields, three each which element of what size, the
+    rest is the records.
+    """
+    if len(data) < 2:
+        return
+    version, count = (10, data[0] >> 1) if data[0] & 1 else (9, data[0] >> 1)
+    count, at = min(count, 16), 2 + 3 * min(count, 16)
+    fields = [_field(data[n : n + 3], version) for n in range(2, min(at, len(data) - 2), 3)]
+    body = wire.a_set(256, data[at:])
+    if version == 9:
+        template = wire.v9_template(256, fields)
+        sent = [wire.v9(template, body), wire.v9(body, body, sequence=1)]
+    else:
+        template = wire.ipfix_template(256, fields)
+        sent = [wire.ipfix(template, body), wire.ipfix(body, body, sequence=1)]
+    frames = [wire.frame(payload, n, received_ns=NOW_NS) for n, payload in enumerate(sent)]
+    _restarted(frames, Limits(), data[1] % 3)
+
+
+def _field(octets: bytes, version: int) -> wire.Spec:
+    """Return a field: ids as told, most enterprises of those that have elements we know."""
+    number, size = int.from_bytes(octets[:2]) & 0x7FFF, octets[2]
+    if version == 9:
+        return number, size % 24
+    pen = PENS[number >> 10 & 7] if number & 0x4000 else 0
+    return number & 0x3FF, 65535 if size == 255 else size % 24, pen
+
+
+PENS = (9, 29305, 637, 2636, 10704, 25461, 35632, 65000)
+
+
+def record_seeds() -> Iterator[bytes]:
+    """Yield records of the usual fields, and of each kind of time, NAT, counter and text."""
+    usual = [(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (6, 1), (2, 8), (1, 8)]
+    kinds = [
+        *([(22, 4), (21, 4)], [(152, 8), (153, 8)], [(154, 8), (155, 8)], [(150, 4), (161, 4)]),
+        *([(225, 4), (226, 4), (227, 2), (228, 2), (230, 1)], [(27, 16), (28, 16)]),
+        *([(95, 4), (96, 12)], [(371, 255)], [(82, 255), (292, 255)], [(56, 6), (80, 6)]),
+        *([(34, 4), (35, 1)], [(48, 1), (49, 1)], [(231, 8), (232, 8), (298, 8)], [(0x4C01, 8)]),
+        *([(32, 2), (139, 2)], [(176, 1), (177, 1)], [(160, 8), (22, 4)], [(10, 3), (14, 5)]),
+    ]
+    for number, more in enumerate(kinds):
+        for version in (0, 1):
+            fields = [*usual[: number % 8 + 1], *more]
+            told = b"".join(element.to_bytes(2) + bytes([size]) for element, size in fields)
+            body = bytes(range(1, 200)) + b"\xff" * 60 + bytes(60)
+            yield bytes([len(fields) << 1 | version, number]) + told + body
+
+
+def captures(data: bytes) -> None:
+    """A file of any bytes gives datagrams, then perhaps Malformed; no more than it holds."""
+    counts, size = capture.Counts(), 0
+    try:
+        for datagram in capture.datagrams(io.BytesIO(data), counts):
+            size += len(datagram.payload)
+    except Malformed:
+        pass
+    assert size <= len(data)
+    assert counts.datagrams + counts.fragments + counts.other <= counts.packets
+
+
+def capture_seeds() -> Iterator[bytes]:
+    """Yield the captures as they are."""
+    for path in sorted(CAPTURES.glob("*.pcap")):
+        yield path.read_bytes()[:4096]
+
+
+def framing(data: bytes) -> None:
+    """The same bytes in other pieces are the same messages; nothing grows, nothing vanishes."""
+    if not data:
+        return
+    step, stream = data[0] + 1, data[1:]
+    at_once, in_pieces = Splitter(), Splitter()
+    expected = at_once.feed(stream) + at_once.finish()
+    found = []
+    for at in range(0, len(stream), step):
+        found += in_pieces.feed(stream[at : at + step])
+    found += in_pieces.finish()
+    assert found == expected
+    for one in (at_once, in_pieces):
+        assert sum(map(len, expected)) + one.skipped_bytes <= len(stream)
+    assert (at_once.cut, at_once.skipped_bytes) == (in_pieces.cut, in_pieces.skipped_bytes)
+    assert all(len(message) <= LONGEST for message in found)
+
+
+def framing_seeds() -> Iterator[bytes]:
+    """Yield lines, counted frames, and mixtures."""
+    lines = [b"<13>one\n<14>two\0", b"5 <1>ab7 <13>two", b"9 <13>short\n<14>x", b"99999 <1>a\n"]
+    for step, line in enumerate([*lines, b"".join(lines), b"12 <13>counted\n<14>line\n8 <1>abcd"]):
+        yield bytes([step]) + line
+
+
+def syslog(data: bytes) -> None:
+    """Every message is a row that fits the schema and keeps the line as it came."""
+    frames = [
+        Frame(
+            kind=FrameKind.SYSLOG,
+            site="school-a",
+            received_ns=NOW_NS,
+            wire_ns=NOW_NS,
+            address="192.0.2.9",
+            label="a.log" if part.mode & 1 else "",
+            payload=part.payload,
+            number=number,
+        )
+        for number, part in enumerate(parts(data))
+    ]
+    table = EVENTS.table(messages.decode(frames))
+    table.validate(full=True)
+    kept = zip(table["raw"].to_pylist(), table["raw_bytes"].to_pylist(), strict=True)
+    assert [o if raw is None else raw.encode() for raw, o in kept] == [f.payload for f in frames]
+
+
+def syslog_seeds() -> Iterator[bytes]:
+    """Yield a line of each form (F-63, F-64) and of each maker."""
+    for at in range(0, len(LINES), 3):
+        yield whole(Part(at & 1, line.encode()) for line in LINES[at : at + 3])
+
+
+LINES = [
+    '<165>1 2025-10-09T08:53:20.003Z fw app 8710 ID47 [a@1 k="v\\]"][b@1 x="y"] \ufeffhello',
+    "<34>1 - - - - - - no header at all",
+    "<13>Oct  9 08:53:20 host tag[123]: message",
+    "<189>237: *Oct  9 08:53:20.295: %SYS-5-CONFIG_I: Configured from console",
+    "<14>1760000000.123456789 MX84 urls src=10.0.0.5:50000 dst=203.0.113.9:443",
+    "<27>Oct 9 08:53:20 filterlog[1]: 5,,,1000000103,em1,match,pass,in,4,0x0,,64,1,0,DF,6,tcp,60,"
+    "10.0.0.5,203.0.113.9,50000,443,0,S,1,,64240,,mss",
+    '<189>date=2025-10-09 time=08:53:20 devname="fw" logid="0000000013" type="traffic" srcip=10.0.0'
+    '.5 srcport=50000 dstip=203.0.113.9 dstport=443 proto=6 trandisp=snat transip=198.51.100.7',
+    "<134>firewall,info forward: in:bridge out:ether1, src-mac 02:00:5e:00:53:01, proto TCP (SYN), "
+    "10.0.0.5:50000->203.0.113.9:443, NAT (10.0.0.5:50000->198.51.100.7:50000)->203.0.113.9:443",
+    "<166>Oct 09 2025 08:53:20: %ASA-6-302013: Built outbound TCP connection 1 for outside:203.0."
+    "113.9/443 (203.0.113.9/443) to inside:10.0.0.5/50000 (198.51.100.7/50000)",
+    "<14>CEF:0|Ubiquiti|UniFi Network|9.0|1|Client|3|UNIFIcategory=x src=10.0.0.5 msg=a\\=b c",
+    "<14>LEEF:2.0|Maker|Product|1|id|^|src=10.0.0.5^dst=203.0.113.9^usrName=somchai",
+    '<14>{"time":"2025-10-09T08:53:20Z","src":"10.0.0.5","n":[1,2,{"a":null}]}',
+    "<14>1,2025/10/09 08:53:20,001,TRAFFIC,end,1,2025/10/09 08:53:20,10.0.0.5,203.0.113.9,198.51."
+    "100.7,203.0.113.9,rule,somchai,,web,vsys1,a,b,e1,e2,l,x,1,1,50000,443,50000,443,0x0,tcp,allow",
+    "<4>kernel: [1.0] [WAN_IN-A-1]IN=eth0 OUT= MAC=02:00:5e:00:53:01:02:00:5e:00:53:02:08:00 SRC=10"
+    ".0.0.5 DST=203.0.113.9 LEN=60 PROTO=TCP SPT=50000 DPT=443",
+    "<30>dnsmasq-dhcp[1]: DHCPACK(br0) 10.0.0.5 02:00:5e:00:53:01 phone",
+    "<38>sshd[1]: Accepted password for somchai from 10.0.0.5 port 50000 ssh2",
+    "1760000000.1 5 10.0.0.5 TCP_MISS/200 900 GET http://www.example.org/ - DIRECT/203.0.113.9 -",
+    "", "<", "<999>", "<13>", "ก<13>", "<13>1", "<13>1 2025",
+]  # fmt: skip
+
+
+def accounting(data: bytes) -> None:
+    """Any attributes in a packet with the right secret are read or discarded, and answered."""
+    for datagram in (data, packets.request(data[:4076])):
+        try:
+            read = guard.open_packet(guard.shape(datagram), packets.client(), packets.KNOWN)
+        except guard.Discard:
+            continue
+        try:
+            heard = radius.read(
+                read, source="192.0.2.1", client=packets.client(), received=NOW, ids=_IDS
+            )
+        except guard.Discard:
+            continue
+        assert heard.accounting.time <= NOW
+        assert len(guard.reply_to(read)) >= guard.HEADER
+
+
+def accounting_seeds() -> Iterator[bytes]:
+    """Yield attributes of every kind that is read, whole packets too."""
+    kinds = [*range(1, 6), 8, 25, *range(30, 34), *range(40, 56), 61, 77, 80, 87, 95, 97, 123, 168]
+    for kind in kinds:
+        for value in (b"", b"\0\0\0\1", b"02-00-5E-00-53-01:ssid", bytes((0, 64)) + bytes(16)):
+            yield packets.START + packets.attribute(kind, value)
+    vendor = (14179).to_bytes(4) + b"\1\6wlan"
+    yield packets.START + packets.attribute(26, vendor) + packets.attribute(26, b"\0")
+    yield packets.signed(packets.START)
+    yield packets.request(b"", code=12)
+
+
+TARGETS = (
+    Target("flows", flows, flow_seeds, 6000),
+    Target("records", records, record_seeds, 1024),
+    Target("captures", captures, capture_seeds),
+    Target("framing", framing, framing_seeds, 2048),
+    Target("syslog", syslog, syslog_seeds, 2048),
+    Target("accounting", accounting, accounting_seeds, 1024),
+)
