@@ -17,13 +17,14 @@ from appliance.search.printable import json_line
 from collector.decode import capture, listing
 from collector.decode.decoder import FlowDecoder, Heap
 from collector.decode.listing import Record
+from collector.decode.streams import StreamKey
 from collector.errors import Malformed
 from collector.records import CoverageEvent, Frame, FrameKind
 
 _BLOCK = 500
 """So many datagrams are decoded together."""
 _SITE = "inspect"
-_NETFLOW = {5: "netflow5", 9: "netflow9", 10: "ipfix"}
+_NETFLOW = {0: "sflow5", 5: "netflow5", 7: "netflow7", 9: "netflow9", 10: "ipfix"}
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +45,7 @@ def inspect(
         list[int] | None, typer.Option(help="Only datagrams to this port; more than once.")
     ] = None,
 ) -> None:
-    """Decode NetFlow and IPFIX offline: JSON lines, one record each, IPFIX element names.
+    """Decode NetFlow, IPFIX and sFlow offline: JSON lines, one record each, IPFIX element names.
 
     All files are taken in turn by one decoder: a template in the first serves the next.
     """
@@ -61,7 +62,8 @@ def inspect(
     elif remark := work.remark():
         context.say(remark)
     if work.faults:
-        raise WrongUse(work.faults[0], hint="wanted: pcap, pcapng, or one raw NetFlow datagram")
+        wanted = "wanted: pcap, pcapng, or one raw NetFlow, IPFIX or sFlow datagram"
+        raise WrongUse(work.faults[0], hint=wanted)
 
 
 class _Inspection:
@@ -143,7 +145,7 @@ class _Inspection:
             "port": head.port,
             "protocol": _NETFLOW[head.version],
             "domain": head.domain,
-            "sent": _iso(head.sent_us),
+            "sent": _iso(head.sent_us) if head.sent_us >= 0 else None,
             "template": record.template or None,
             "kind": "option" if record.is_option else "data",
         }
@@ -181,7 +183,7 @@ class _Inspection:
         }
 
     def _keys(self) -> list[tuple[str, int, int, int]]:
-        streams = [(s.key.address, s.key.port, s.key.version, s.key.domain) for s in self._streams]
+        streams = [_shown(stream.key) for stream in self._streams]
         return sorted({*streams, *self._sources})
 
     @property
@@ -189,9 +191,9 @@ class _Inspection:
         return list(self.decoder.streams)
 
     def _exporter(self, address: str, port: int, version: int, domain: int) -> dict[str, Any]:
-        wanted = (version, address, port, domain)
-        stream = next((s for s in self._streams if tuple(s.key) == wanted), None)
-        tally = self._sources.get((address, port, version, domain), {})
+        wanted = (address, port, version, domain)
+        stream = next((s for s in self._streams if _shown(s.key) == wanted), None)
+        tally = self._sources.get(wanted, {})
         templates = stream.templates.items() if stream else ()
         return {
             "exporter": address,
@@ -200,7 +202,7 @@ class _Inspection:
             "domain": domain,
             "records": tally.get("records", 0),
             "option_records": tally.get("option_records", 0),
-            "clock_offset_s": stream.exporter.skew.median_us / 1e6 if stream else None,
+            "clock_offset_s": stream.exporter.skew.median_us / 1e6 if stream and version else None,
             "templates": [
                 {
                     "id": number,
@@ -239,6 +241,11 @@ class _Inspection:
             sets = len(self.decoder.waiting)
             parts.append(f"{sets} sets wait for a template that is not in these files")
         return "; ".join(parts)
+
+
+def _shown(key: StreamKey) -> tuple[str, int, int, int]:
+    """Return a stream as it is told: of an sFlow agent by its sub-agent."""
+    return key.address, key.port, key.version, key.domain & 0xFFFFFFFF
 
 
 def _iso(moment_us: int | None) -> str | None:

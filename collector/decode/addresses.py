@@ -71,7 +71,7 @@ def read(batch: Batch, plan: Plan, address: Address) -> Ends:
         values, valid = batch.uint(address.v4)
         v4 = values.astype(np.int64), valid
     v6 = None if address.v6 is None else batch.sized(address.v6, 16)
-    if v4 is None or v6 is None:
+    if v4 is None or v6 is None or batch.sparse:
         return Ends(v4, v6)
     if plan.ip_version is not None:
         is_six = batch.uint(plan.ip_version)[0] == _V6

@@ -48,6 +48,16 @@ class Batch:
             self._records = self._bytes.view(layout.dtype)
         self.rows = int(self.counts.sum())
 
+    origin = ""
+    """Where rates of sampling are from, if the batch knows by itself (`sampling.ORIGINS`)."""
+
+    sparse = False
+    """Whether fields are told in some rows only, addresses of either family each for itself."""
+
+    def told(self, field: int) -> Mask | None:  # noqa: ARG002  # `sparse.py` knows
+        """Tell where a field has a value; None: everywhere."""
+        return None
+
     def uint(self, field: int) -> tuple[npt.NDArray[np.unsignedinteger], Mask | None]:
         """Return a field as native unsigned integers, and where they are valid (None: all).
 

@@ -139,7 +139,7 @@ def _packets(reader: Any, stream: _Stream, counts: Counts) -> Iterator[tuple[flo
 
 def sent_ns(payload: bytes) -> int | None:
     """Return when the header of a NetFlow or IPFIX datagram says it was sent."""
-    at = {5: 8, 9: 8, 10: 4}.get(int.from_bytes(payload[:2], "big"))
+    at = {5: 8, 7: 8, 9: 8, 10: 4}.get(int.from_bytes(payload[:2], "big"))
     if at is None or len(payload) < at + 4:
         return None
     return int.from_bytes(payload[at : at + 4], "big") * 1_000_000_000

@@ -1,4 +1,4 @@
-"""NetFlow v5, v9 and IPFIX datagrams of one site to rows of the `flows` log.
+"""NetFlow, IPFIX and sFlow datagrams of one site to rows of the `flows` log.
 
 Per datagram the decoder reads the header, learns templates and options, and puts the bodies of
 data sets on heaps, one per layout (`intake.py`). Then each heap is decoded column by column, and
@@ -16,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import account, arrow, flows
+from collector.decode import account, arrow, flows, sflow
 from collector.decode.batch import Batch
 from collector.decode.head import Chunk, Spread
-from collector.decode.intake import Counters, Intake
+from collector.decode.intake import Intake
+from collector.decode.journal import Counters, Told
 from collector.decode.layout import Layout
 from collector.decode.limits import Limits
 from collector.decode.losses import Losses
+from collector.decode.sflow_heaps import SampleHeaps
 from collector.decode.streams import Streams
 from collector.decode.waiting import WaitingSets
 from collector.records import CoverageEvent, Frame, Rows
@@ -50,6 +52,7 @@ class FlowDecoder:
         self.limits = limits or Limits()
         self._intake = Intake(self.limits)
         self._losses = Losses(site, self.limits.event_window_s)
+        self._samples = SampleHeaps(self.limits.data_sources)
 
     @property
     def counters(self) -> Counters:
@@ -101,16 +104,19 @@ class FlowDecoder:
         for chunk in chunks:
             by_layout.setdefault(chunk.layout, []).append(chunk)
         heaps: list[Heap] = []
-        counts: dict[int, int] = {}
+        told = Told()
         for layout, heap in by_layout.items():
+            if layout is sflow.LAYOUT:
+                heaps += self._samples.heaps(heap, self.counters, told)
+                continue
             batch = Batch(layout, [chunk.body for chunk in heap])
             if layout.variable:
                 ranks = (chunk.rank for chunk in heap)
-                counts.update(zip(ranks, batch.counts.tolist(), strict=True))
+                told.counts.update(zip(ranks, batch.counts.tolist(), strict=True))
             self._count(batch)
             if batch.rows:
                 heaps.append((batch, Spread(heap, batch.counts)))
-        account.settle(journal, counts, self._losses, self.counters)
+        account.settle(journal, told, self._losses, self.counters)
         return heaps
 
     def coverage(self) -> list[tuple[int, CoverageEvent]]:
@@ -130,6 +136,7 @@ class FlowDecoder:
             "streams": self.streams.snapshot(),
             "waiting": self.waiting.snapshot(),
             "losses": self._losses.snapshot(),
+            "samples": self._samples.numbers.snapshot(),
             "counters": asdict(self.counters),
         }
 
@@ -144,6 +151,7 @@ class FlowDecoder:
         self._intake.streams = Streams.restore(state["streams"], self.limits)
         self.waiting.restore(state["waiting"])
         self._losses.restore(state["losses"])
+        self._samples.numbers.restore(state.get("samples", []))
         self._intake.counters = Counters(**state["counters"])
 
 

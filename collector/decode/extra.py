@@ -47,8 +47,9 @@ class Member(NamedTuple):
 def member(batch: Batch, field: int, only: Mask | None = None) -> Member:
     """Return a field's values as JSON texts, only where `only` says so if given."""
     codes, texts = _values(batch, field)
-    if only is not None:
-        codes = np.where(only, codes, -1)
+    for rows in (only, batch.told(field)):
+        if rows is not None:
+            codes = np.where(rows, codes, -1)
     return Member(batch.layout.names[field], codes, texts)
 
 

@@ -69,7 +69,7 @@ class _Mapper:
     def _header(self) -> None:
         spread, found = self.spread, self.found
         found["received"] = arrow.moments(spread.received)
-        found["exporter_sent"] = arrow.moments(spread.sent)
+        found["exporter_sent"] = arrow.moments(spread.sent, spread.sent >= 0)
         found["observation_domain"] = arrow.ints(spread.domain)
         sources: dict[str, int] = {}
         codes = [sources.setdefault(c.head.source, len(sources)) for c in spread.chunks]
@@ -166,6 +166,8 @@ class _Mapper:
             rate = np.where(told > 0, told, rate)
             record = sampling.ORIGINS.index("record")
             origin = np.where(told > 0, np.int32(record), origin)
+        if self.batch.origin:
+            origin = np.full_like(origin, sampling.ORIGINS.index(self.batch.origin))
         self.found["sampling_origin"] = words.some(origin, list(sampling.ORIGINS))
         if (rate > 0).any():
             self.found["sampling_rate"] = _array(rate, rate > 0, pa.int64())

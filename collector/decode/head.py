@@ -49,6 +49,9 @@ class Run(NamedTuple):
     offset: Ints
     sequence: Ints
     records: Ints
+    """Of sFlow so many as there may be, until they are decoded."""
+    sizes: Ints
+    """Of the bodies, in bytes."""
 
 
 class Chunk(NamedTuple):

@@ -7,13 +7,12 @@ records are counted (`account.py`): those of variable size can only be counted b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
-from collector.decode import ipfix, netflow5, netflow9, options, steady, times
+from collector.decode import ipfix, netflow5, netflow7, netflow9, options, sflow, steady, times
 from collector.decode.head import Chunk, Head, Run
+from collector.decode.journal import Counters, Entry, Numbered, Steady
 from collector.decode.layout import Layout, Template
 from collector.decode.limits import Limits
 from collector.decode.losses import Loss
@@ -25,7 +24,9 @@ from collector.errors import Malformed
 from collector.records import Frame
 
 _READERS: dict[int, Callable[[bytes], Message]] = {
+    sflow.VERSION: sflow.read,
     netflow5.VERSION: netflow5.read,
+    netflow7.VERSION: netflow7.read,
     netflow9.VERSION: netflow9.read,
     ipfix.VERSION: ipfix.read,
 }
@@ -37,75 +38,18 @@ _TEMPLATE_SETS = {
     netflow9.VERSION: (netflow9.TEMPLATE_SET, netflow9.OPTIONS_SET),
     ipfix.VERSION: (ipfix.TEMPLATE_SET, ipfix.OPTIONS_SET),
 }
+_FIXED: dict[int, Layout] = {
+    sflow.VERSION: sflow.LAYOUT,
+    netflow5.VERSION: netflow5.LAYOUT,
+    netflow7.VERSION: netflow7.LAYOUT,
+}
+"""Of protocols without templates."""
 _FIRST_DATA_SET = 256
-_OLD_VERSIONS = (1, 6, 7, 8)
-_SFLOW = b"\0\0\0\5"
+_OLD_VERSIONS = (1, 6, 8)
+_OLD_SFLOW = {b"\0\0\0" + bytes([version]): version for version in (1, 2, 3, 4)}
 _S = 1_000_000
 _ROW_CELLS = 16
 """What a row costs besides its fields, in fields."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """Sums since the decoder was first made, for status and summaries."""
-
-    datagrams: int = 0
-    malformed: int = 0
-    unsupported: int = 0
-    records: int = 0
-    option_records: int = 0
-    templates: int = 0
-    """Announced, repeated ones too."""
-    withdrawals: int = 0
-    """Counted and ignored: datagrams cannot withdraw (RFC 7011 section 8.4)."""
-    waited_sets: int = 0
-    """Came before their template."""
-    late_sets: int = 0
-    """Of these, decoded when it came."""
-    lost_sets: int = 0
-    """Of these, given up."""
-    broken_sets: int = 0
-    broken_templates: int = 0
-    reserved_sets: int = 0
-    lost_records: int = 0
-    """By sequence numbers; estimated where datagrams are counted."""
-
-
-class Numbered(NamedTuple):
-    """A datagram's sequence number, to be judged when its records are counted."""
-
-    stream: Stream
-    number: int
-    records: int
-    """Those that were counted already; -1: they cannot be."""
-    chunks: tuple[int, ...]
-    """Ranks of its chunks that are still to be counted."""
-    restarted: bool
-    """Whether the exporter's uptime went back."""
-    source: str
-    before_us: int
-    """When the stream's last datagram was on the wire."""
-    wire_us: int
-
-
-class Steady(NamedTuple):
-    """What is to be accounted for a run of datagrams, all of one stream."""
-
-    stream: Stream
-    run: Run
-    source: str
-    before_us: int
-    """When the stream's last datagram before them was on the wire."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """What is to be accounted for one datagram."""
-
-    frame: int
-    now_us: int
-    losses: list[Loss] = field(default_factory=list)
-    numbered: Numbered | None = None
 
 
 class Intake:
@@ -150,7 +94,7 @@ class Intake:
         self.waiting.expire(self._entry.now_us)
         version = int.from_bytes(frame.payload[:2], "big")
         reader = _READERS.get(version)
-        if reader is None:
+        if reader is None or frame.payload[:4] in _OLD_SFLOW:
             self._unreadable(frame, version)
             return
         try:
@@ -162,10 +106,10 @@ class Intake:
         self._message(frame, message)
 
     def _unreadable(self, frame: Frame, version: int) -> None:
-        sflow = frame.payload.startswith(_SFLOW)
-        if sflow or version in _OLD_VERSIONS:
+        old_sflow = _OLD_SFLOW.get(frame.payload[:4])
+        if old_sflow or version in _OLD_VERSIONS:
             self.counters.unsupported += 1
-            name = "sFlow" if sflow else f"NetFlow v{version}"
+            name = f"sFlow v{old_sflow}" if old_sflow else f"NetFlow v{version}"
             self._lose("unsupported-version", frame, 1, "datagrams", f"{name} is not read")
         else:
             self.counters.malformed += 1
@@ -173,7 +117,7 @@ class Intake:
 
     def _message(self, frame: Frame, message: Message) -> None:
         wire_us = frame.wire_ns // 1000
-        key = StreamKey(message.version, frame.address, frame.port, message.domain)
+        key = StreamKey(message.version, frame.address, frame.port, message.stream)
         stream = self.streams.get(key, self.counters.datagrams)
         if message.sampling:
             stream.rates = stream.rates._replace(header=message.sampling)
@@ -219,13 +163,13 @@ class Intake:
             most_cells: As many datagrams are read as it takes for `cells` to reach this.
         """
         frame, at = frames[0], first
-        key = StreamKey(headers.version, frame.address, frame.port, int(headers.domain[at]))
+        key = StreamKey(headers.version, frame.address, frame.port, headers.stream(at))
         stream = self.streams.known(key)
         if stream is None or len(self.waiting):
             return 0
         set_id, sampling = int(headers.set_id[at]), int(headers.sampling[at])
-        layout = netflow5.LAYOUT if not set_id else stream.templates.get(set_id)
-        if layout is None or layout.variable or layout.scopes:
+        layout = _FIXED[headers.version] if not set_id else stream.templates.get(set_id)
+        if layout is None or layout.scopes or (layout.variable and set_id):
             return 0
         records = headers.body_bytes[at:] // layout.least_bytes
         if (
@@ -253,7 +197,7 @@ class Intake:
     ) -> None:
         """Put the bodies of a run onto one heap, as one chunk."""
         frame, size = frames[0], layout.least_bytes
-        ends = (run.records * size + body_at).tolist()
+        ends = (run.sizes if layout.variable else run.records * size + body_at).tolist()
         bodies = [f.payload[body_at:end] for f, end in zip(frames, ends, strict=True)]
         self.counters.datagrams += len(frames)
         self.streams.get(stream.key, self.counters.datagrams)
@@ -261,7 +205,7 @@ class Intake:
             stream.key.version,
             frame.address,
             frame.port,
-            stream.key.domain,
+            stream.key.domain & 0xFFFFFFFF,
             source_of(frame),
             int(run.received[0]),
             int(run.wire[0]),
@@ -274,7 +218,7 @@ class Intake:
         names, rank = stream.exporter.names, len(self.chunks)
         body = b"".join(bodies)
         self.chunks.append(Chunk(layout, body, head, frame.number, rank, set_id, names, run))
-        self.journal.append(Steady(stream, run, head.source, stream.last_us))
+        self.journal.append(Steady(stream, run, head.source, stream.last_us, rank))
         stream.proven = True
         stream.uptime_ms, stream.last_us = int(run.uptime[-1]), int(run.wire[-1])
 
@@ -306,8 +250,8 @@ class Intake:
 
         Chunks whose records only decoding can count are added to `to_count`.
         """
-        if head.version == netflow5.VERSION:
-            layout: Layout | None = netflow5.LAYOUT
+        layout = _FIXED.get(head.version)
+        if layout is not None:
             set_id = 0
         elif set_id < _FIRST_DATA_SET:
             self._own_set(stream, set_id, body)

@@ -29,6 +29,8 @@ class Limits:
     names_per_exporter: int = 16384
     """Application names learnt from options, per exporter."""
     samplers_per_stream: int = 1024
+    data_sources: int = 16384
+    """Of all sFlow agents, whose sample numbers are remembered."""
     skew_s: float = 30.0
     """A clock further off than this is corrected and flagged."""
     cells: int = 6 << 20

@@ -19,7 +19,8 @@ Rate = tuple[int, str]
 """One in so many, and the origin: `header`, `record`, `options` or `none`."""
 
 UNKNOWN: Rate = (0, "none")
-ORIGINS = ("header", "record", "options", "none")
+ORIGINS = ("header", "record", "options", "none", "packet", "discard")
+"""The last two are of sFlow: the row is one packet of so many, or one that was not forwarded."""
 
 
 class Rates(NamedTuple):

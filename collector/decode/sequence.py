@@ -55,10 +55,15 @@ NEXT = Step(Kind.NEXT)
 class Sequence:
     """The state of one stream's numbers."""
 
-    __slots__ = ("by_datagrams", "datagrams", "expected", "last", "records", "same", "size", "sure")
+    __slots__ = (
+        "by_datagrams", "datagrams", "doubted", "expected", "last", "records", "same", "size",
+        "sure",
+    )  # fmt: skip
 
-    def __init__(self, by_datagrams: bool = False) -> None:
+    def __init__(self, by_datagrams: bool = False, *, doubted: bool = True) -> None:
         self.by_datagrams = by_datagrams
+        self.doubted = doubted
+        """Whether exporters of this protocol may count the other thing."""
         self.sure = 0
         self.last = -1
         self.expected = -1
@@ -134,7 +139,7 @@ class Sequence:
 
     def _other_unit(self, number: int) -> bool:
         """Whether the number is right if the exporter counts the other thing."""
-        if self.sure >= _SURE:
+        if self.sure >= _SURE or not self.doubted:
             return False
         if number != self._next(self.last, self.size, not self.by_datagrams):
             return False
@@ -168,4 +173,5 @@ class Sequence:
         for name, value in zip(cls.__slots__, state, strict=True):
             setattr(sequence, name, value)
         sequence.by_datagrams = bool(sequence.by_datagrams)
+        sequence.doubted = bool(sequence.doubted)
         return sequence

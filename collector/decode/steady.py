@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from collector.decode import ipfix, netflow5, netflow9, times
+from collector.decode import ipfix, netflow5, netflow9, sflow, times
 from collector.decode.head import Run
 from collector.decode.skew import Skew
 from collector.records import Frame
@@ -43,6 +43,13 @@ _IPFIX = np.dtype(
         ("domain", ">u4"), ("set_id", ">u2"), ("set_bytes", ">u2"), ("body", "V4"),
     ]
 )  # fmt: skip
+_SFLOW = np.dtype(
+    [
+        ("version", ">u4"), ("agent_kind", ">u4"), ("stream", ">u8"), ("sequence", ">u4"),
+        ("uptime", ">u4"),
+    ]
+)  # fmt: skip
+"""Of agents with IPv4 addresses: the number of the stream is address << 32 | sub-agent."""
 _SET_HEADER_BYTES = 4
 _FIRST_DATA_SET = 256
 
@@ -58,7 +65,7 @@ class Headers(NamedTuple):
     """0 for NetFlow v5."""
     sequence: Ints
     sent: Ints
-    """µs since the epoch."""
+    """µs since the epoch; -1 in sFlow."""
     uptime: Ints
     """ms; -1 in IPFIX."""
     sampling: Ints
@@ -67,6 +74,10 @@ class Headers(NamedTuple):
     body_bytes: Ints
     plain: npt.NDArray[np.bool_]
     """Whether the datagram is just one data set, sent at a plausible time."""
+
+    def stream(self, at: int) -> int:
+        """Return the number of a datagram's stream among those of its sender."""
+        return int(self.domain[at]) & 0xFFFFFFFFFFFFFFFF
 
 
 def pieces(frames: Sequence[Frame]) -> Iterator[tuple[int, int, Headers | None]]:
@@ -98,16 +109,19 @@ def take(
     """
     part = slice(first, first + len(frames))
     wire = np.array([frame.wire_ns for frame in frames], np.int64) // 1000
-    sent = headers.sent[part]
+    sent, offset = headers.sent[part], np.zeros(len(frames), np.int64)
+    if headers.version != sflow.VERSION:
+        offset = np.array(skew.learn_all((wire - sent).tolist(), limit_us), np.int64)
     return Run(
         frame=np.array([frame.number for frame in frames], np.int64),
         received=np.array([frame.received_ns for frame in frames], np.int64) // 1000,
         wire=wire,
         sent=sent,
         uptime=headers.uptime[part],
-        offset=np.array(skew.learn_all((wire - sent).tolist(), limit_us), np.int64),
+        offset=offset,
         sequence=headers.sequence[part],
         records=records,
+        sizes=headers.body_bytes[part],
     )
 
 
@@ -137,6 +151,8 @@ def _headers(frames: Sequence[Frame]) -> Headers | None:
     if form is None:
         return None
     heads = np.frombuffer(b"".join([frame.payload[:HEAD_BYTES] for frame in frames]), form)
+    if version == sflow.VERSION:
+        return _of_sflow(heads, frames)
     sizes = np.array([len(frame.payload) for frame in frames], np.int64)
     sent, none = heads["seconds"].astype(np.int64) * 1_000_000, np.zeros(len(heads), np.int64)
     uptime, sampling, set_id = none - 1, none, none
@@ -170,6 +186,26 @@ def _headers(frames: Sequence[Frame]) -> Headers | None:
     )
 
 
+def _of_sflow(heads: npt.NDArray[np.void], frames: Sequence[Frame]) -> Headers:
+    sizes, none = (
+        np.array([len(f.payload) for f in frames], np.int64),
+        np.zeros(len(heads), np.int64),
+    )
+    plain = (heads["version"] == sflow.SFLOW) & (heads["agent_kind"] == 1)
+    return Headers(
+        sflow.VERSION,
+        heads["stream"].astype(np.uint64).view(np.int64),
+        none,
+        heads["sequence"].astype(np.int64),
+        none - 1,
+        heads["uptime"].astype(np.int64),
+        none,
+        0,
+        sizes,
+        plain & (sizes >= sflow.LEAST_BYTES),
+    )
+
+
 def _runs(headers: Headers) -> list[tuple[int, int, bool]]:
     """Return [first, last) of runs, and of what lies between them."""
     breaks = ~(headers.plain[1:] & headers.plain[:-1])
@@ -193,4 +229,9 @@ def _cut(headers: Headers, first: int, last: int) -> Headers:
 
 
 _BODY_AT = {netflow9.VERSION: 24, ipfix.VERSION: 20}
-_FORMS = {netflow5.VERSION: _V5, netflow9.VERSION: _V9, ipfix.VERSION: _IPFIX}
+_FORMS = {
+    sflow.VERSION: _SFLOW,
+    netflow5.VERSION: _V5,
+    netflow9.VERSION: _V9,
+    ipfix.VERSION: _IPFIX,
+}

@@ -17,7 +17,8 @@ from collector.decode.sampling import Rates
 from collector.decode.sequence import Sequence
 from collector.decode.skew import Skew
 
-_BY_DATAGRAMS = 9
+_BY_DATAGRAMS = (0, 9)
+"""sFlow and NetFlow v9."""
 _MOST_PADDING = 3
 
 
@@ -74,7 +75,7 @@ class Stream:
         """Whether records of it were decoded: such streams are kept longest."""
         self.boot_us = -1
         self.rates = Rates()
-        self.sequence = Sequence(key.version == _BY_DATAGRAMS)
+        self.sequence = Sequence(key.version in _BY_DATAGRAMS, doubted=key.version != 0)
         self.templates: dict[int, Layout] = {}
 
 

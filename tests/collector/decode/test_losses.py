@@ -24,12 +24,12 @@ def test_what_is_gathered_is_told_by_any_exporters_next_datagram() -> None:
 
 def test_versions_that_are_not_read_have_their_name() -> None:
     decoder = FlowDecoder(wire.SITE)
-    sflow, v1 = b"\0\0\0\5\0\0\0\1", b"\0\1\0\2"
+    sflow, v1 = b"\0\0\0\4\0\0\0\1", b"\0\1\0\2"
     frames = [wire.frame(sflow, 0), wire.frame(v1, 1, address="192.0.2.2")]
     decoded = decoder.decode(frames)
     notes = [(event.kind, event.note) for _, event in decoded.coverage]
     assert notes == [
-        ("unsupported-version", "sFlow is not read"),
+        ("unsupported-version", "sFlow v4 is not read"),
         ("unsupported-version", "NetFlow v1 is not read"),
     ]
 
