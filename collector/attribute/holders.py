@@ -1,8 +1,8 @@
 """Who held the addresses of a site at any time: the pieces of all addresses in a few long arrays.
 
 The arrays are kept between batches. An address whose bindings changed is cut anew and put behind
-the others, with a number of its own; when more lies dead than alive, or flows begin before the
-time from which on pieces are kept, everything is gathered afresh.
+the others, with a number of its own; when much lies dead, or flows begin before the time from which
+on pieces are kept, everything is gathered afresh.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ EARLIER_US = 3_600_000_000
 FIELDS = ("person", "session", "method")
 """What is told of a holder."""
 _FEW = 1 << 12
+_MOST_DEAD = 4
+"""When so many times the pieces that are alive lie there, all are gathered afresh."""
 _Number = TypeVar("_Number", np.int64, np.int32)
 
 
@@ -174,7 +176,7 @@ class Holders:
 
     def _gather(self, since_us: int) -> None:
         self._least_us = min(self._least_us, since_us)
-        stale = len(self._begins) > _FEW and len(self._begins) > 2 * self._alive
+        stale = len(self._begins) > _FEW and len(self._begins) > _MOST_DEAD * self._alive
         if since_us < self._from_us or stale:
             self._start_afresh()
             self._from_us, self._least_us = self._least_us - EARLIER_US, since_us

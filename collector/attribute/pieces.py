@@ -6,6 +6,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from collector.records import Binding
 
@@ -31,9 +32,27 @@ class Pieces:
 def cut(bindings: Iterable[Binding]) -> Pieces:
     """Return the pieces of an address with these bindings. O(n log n)."""
     ordered = sorted(bindings, key=lambda b: (b.start_us, b.session, b.end_us))
-    edges = sorted({t for b in ordered for t in (b.start_us, b.end_us)})
-    holder = [NOBODY, *_holders(ordered, edges)]
+    if all(one.start_us < one.end_us <= other.start_us for one, other in pairwise(ordered)):
+        edges, holder = _in_turn(ordered)
+    else:
+        edges = sorted({t for b in ordered for t in (b.start_us, b.end_us)})
+        holder = [NOBODY, *_holders(ordered, edges)]
     return Pieces(ordered, edges, holder, _until(holder, ordered))
+
+
+def _in_turn(ordered: Sequence[Binding]) -> tuple[list[int], list[int]]:
+    """Return edges and holders where none begins before the one before has ended: nearly always."""
+    edges: list[int] = []
+    holder = [NOBODY]
+    for place, binding in enumerate(ordered):
+        if edges and edges[-1] == binding.start_us:
+            holder[-1] = place
+        else:
+            edges.append(binding.start_us)
+            holder.append(place)
+        edges.append(binding.end_us)
+        holder.append(NOBODY)
+    return edges, holder
 
 
 def _holders(ordered: Sequence[Binding], edges: Sequence[int]) -> list[int]:

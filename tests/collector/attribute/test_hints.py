@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,3 +123,11 @@ def test_claims_never_raise_and_tell_what_is_there(extras: list[Any]) -> None:
     found = {claim.account for claim in claims(pa.concat_tables([flows, flows]), NETWORKS)}
     printable = {user for user in users if user is not None and user.isprintable()}
     assert printable <= found
+
+
+def test_hints_that_find_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.attribute.hints.MOST", 2)
+    hints = Hints()
+    for number in range(5):
+        hints.add("a", Claim(f"10.0.0.{number}", "somchai", 10))
+    assert (hints.refused, len(hints.plain()["told"]["a"])) == (3, 2)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,7 +109,7 @@ def test_machines_are_forgotten_with_their_leases() -> None:
     assert timeline.snapshot()["leases"] == {"a": {}}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(THINGS, st.randoms(use_true_random=False))
 def test_order_and_repeats_make_no_difference(things: list[Thing], random: Random) -> None:
     shuffled = things + things[: len(things) // 2]
@@ -116,7 +117,7 @@ def test_order_and_repeats_make_no_difference(things: list[Thing], random: Rando
     assert bindings(told(shuffled)) == bindings(told(things))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(THINGS, st.integers(0, 30), THINGS)
 def test_forgetting_changes_no_answer_about_later_times(
     before: list[Thing], horizon: int, after: list[Thing]
@@ -132,7 +133,7 @@ def test_forgetting_changes_no_answer_about_later_times(
             assert found == oracle.holds(expected, "a", address, moment)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(THINGS, st.none() | st.integers(0, 30), THINGS)
 def test_a_restored_snapshot_goes_on_as_if_nothing_had_happened(
     before: list[Thing], horizon: int | None, after: list[Thing]
@@ -148,7 +149,7 @@ def test_a_restored_snapshot_goes_on_as_if_nothing_had_happened(
     assert bindings(restored) == bindings(timeline)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(THINGS)
 def test_changes_tell_everything_that_changed(things: list[Thing]) -> None:
     timeline, listed = Timeline(), set[Binding]()
@@ -170,3 +171,9 @@ def test_changes_tell_everything_that_changed(things: list[Thing]) -> None:
                 }
                 found = timeline.bindings("a", address, moment, moment + 1)
                 assert running >= {b.session for b in found}
+
+
+def test_leases_that_find_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.attribute.timeline.MOST_LEASES", 2)
+    timeline = told([leased("add", 5, ip=f"10.0.0.{n}", mac=ONE) for n in range(5)])
+    assert (timeline.refused, len(timeline.snapshot()["leases"]["a"])) == (3, 2)
