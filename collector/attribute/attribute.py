@@ -100,14 +100,18 @@ def _site(column: pa.ChunkedArray[Any]) -> str:
 
 
 def _addresses(table: pa.Table) -> tuple[Codes, pa.Array[Any]]:
-    """Return the distinct texts of all columns of VIA, and of each the codes, -1 for null."""
-    together = pa.chunked_array([chunk for name in VIA for chunk in table[name].chunks])
-    array: Any = one_dictionary(together).combine_chunks()
-    if array.null_count == len(array):
-        codes, texts = np.full(len(array), -1, np.int32), array.dictionary[:0]
-    else:
-        codes, texts = np.asarray(array.indices.fill_null(-1)), array.dictionary
-    return codes.reshape(len(VIA), -1), texts
+    """Return the texts of all columns of VIA, and of each column the codes, -1 for null."""
+    codes = np.full((len(VIA), table.num_rows), -1, np.int32)
+    texts: list[Any] = [pa.array([], pa.string())]
+    base = 0
+    for row, name in enumerate(VIA):
+        array: Any = one_dictionary(table[name]).combine_chunks()
+        if array.null_count < len(array):
+            found = np.asarray(array.indices.fill_null(-1))
+            codes[row] = np.where(found < 0, found, found + np.int32(base))
+            texts.append(array.dictionary)
+            base += len(array.dictionary)
+    return codes, pa.concat_arrays(texts)
 
 
 def _behind(values: npt.NDArray[_Value], null: int) -> npt.NDArray[_Value]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,28 +60,25 @@ def tell(doubts: Sequence[Doubts], begin: Ints, end: Ints) -> pa.Array[Any]:
 
 
 def _text(doubts: Sequence[Doubts], case: Sequence[int]) -> str:
-    found: list[dict[str, object]] = []
+    found: list[str] = []
     for place in range(0, len(case), _WIDTH):
         which, side = divmod(place // _WIDTH, len(ENDS))
         slot, first, last = case[place : place + _WIDTH]
         if slot >= 0:
             running = doubts[which].holders.running(slot, first, last)
             found += _listed(ENDS[side], [b for b in running if b.person])
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    return f"[{','.join(found)}]"
 
 
-def _listed(end: str, running: Sequence[Binding]) -> list[dict[str, object]]:
+def _listed(end: str, running: Sequence[Binding]) -> list[str]:
     found = [_candidate(end, binding) for binding in running[:MOST]]
     if len(running) > MOST:
-        found.append({"end": end, "more": len(running) - MOST})
+        found.append(f'{{"end":"{end}","more":{len(running) - MOST}}}')
     return found
 
 
-def _candidate(end: str, binding: Binding) -> dict[str, object]:
-    return {
-        "end": end,
-        "person": binding.person,
-        "session": binding.session,
-        "from": binding.start_us,
-        "to": None if binding.end_us >= OPEN_US else binding.end_us,
-    }
+def _candidate(end: str, binding: Binding) -> str:
+    person, session = encode_basestring(binding.person), encode_basestring(binding.session)
+    to = "null" if binding.end_us >= OPEN_US else binding.end_us
+    who = f'"end":"{end}","person":{person},"session":{session}'
+    return f'{{{who},"from":{binding.start_us},"to":{to}}}'
