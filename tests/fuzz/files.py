@@ -256,9 +256,9 @@ def note_seeds() -> Iterator[bytes]:
 
 
 TARGETS = (
-    Target("events", events, event_seeds, 2048),
-    Target("leases", leases, lease_seeds, 1024),
-    Target("question", question, question_seeds, 512),
-    Target("spool", spool_file, spool_seeds, 512),
-    Target("note", signed_note, note_seeds, 1024),
+    Target("events", events, event_seeds, 2048, seconds=1),
+    Target("leases", leases, lease_seeds, 1024, seconds=1),
+    Target("question", question, question_seeds, 512, seconds=1),
+    Target("spool", spool_file, spool_seeds, 512, seconds=1),
+    Target("note", signed_note, note_seeds, 1024, seconds=1),
 )

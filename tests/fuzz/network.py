@@ -11,16 +11,18 @@ from pathlib import Path
 from captive_portal.radius import guard
 from captive_portal.radius import request as radius
 from captive_portal.sessions.session import Ids
-from collector.decode import capture
+from collector.decode import capture, own_events
 from collector.decode.decoder import FlowDecoder
 from collector.decode.limits import Limits
 from collector.decode.syslog import messages
+from collector.decode.syslog.formats import FORMATS
 from collector.errors import Malformed
 from collector.receive.framing import LONGEST, Splitter
 from collector.records import Frame, FrameKind
-from collector.store.schema import EVENTS
+from collector.store.schema import EVENTS, FLOWS, LEASES
 from tests.captive_portal.radius import test_guard as packets
 from tests.collector.decode import test_decoder, wire
+from tests.collector.decode.syslog import golden
 from tests.fuzz.target import Part, Target, parts, whole
 
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
@@ -190,16 +192,24 @@ def syslog(data: bytes) -> None:
         )
         for number, part in enumerate(parts(data))
     ]
-    table = EVENTS.table(messages.decode(frames))
+    told = messages.read(frames)
+    table = EVENTS.table(told.events)
     table.validate(full=True)
     kept = zip(table["raw"].to_pylist(), table["raw_bytes"].to_pylist(), strict=True)
     assert [o if raw is None else raw.encode() for raw, o in kept] == [f.payload for f in frames]
+    if told.flows is not None:
+        FLOWS.table(told.flows).validate(full=True)
+    assert sum(told.read.values()) + len(told.unread) == len(frames)
+    own = own_events.read(frames)
+    assert own.malformed == 0
+    LEASES.table(own_events.lease_rows("school-a", own.leases)).validate(full=True)
 
 
 def syslog_seeds() -> Iterator[bytes]:
-    """Yield a line of each form (F-63, F-64) and of each maker."""
-    for at in range(0, len(LINES), 3):
-        yield whole(Part(at & 1, line.encode()) for line in LINES[at : at + 3])
+    """Yield a line of each form (F-63, F-64) and some of each maker."""
+    told = [*LINES, *(line for one in FORMATS for line in golden.lines_of(one.name)[:3])]
+    for at in range(0, len(told), 3):
+        yield whole(Part(at & 1, line.encode()) for line in told[at : at + 3])
 
 
 LINES = [
@@ -262,7 +272,7 @@ def accounting_seeds() -> Iterator[bytes]:
 TARGETS = (
     Target("flows", flows, flow_seeds, 6000),
     Target("records", records, record_seeds, 1024),
-    Target("captures", captures, capture_seeds),
+    Target("captures", captures, capture_seeds, seconds=1),
     Target("framing", framing, framing_seeds, 2048),
     Target("syslog", syslog, syslog_seeds, 2048),
     Target("accounting", accounting, accounting_seeds, 1024),

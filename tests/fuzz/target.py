@@ -20,6 +20,8 @@ class Target:
     seeds: Callable[[], Iterable[bytes]]
     """Where to begin: good inputs of every kind."""
     longest: int = 4096
+    seconds: int = 5
+    """Within `make test`: less for what no stranger can send."""
 
 
 class Part(NamedTuple):

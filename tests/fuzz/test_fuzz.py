@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPO
-from tests.fuzz import files, network
+from tests.fuzz import edge, files, network
 from tests.fuzz.target import Target
 
-TARGETS = (*network.TARGETS, *files.TARGETS)
+TARGETS = (*network.TARGETS, *files.TARGETS, *edge.TARGETS)
 LONG = os.environ.get("PRATHU_FUZZ_S", "")
-SECONDS = LONG or "5"
 FOUND = Path(__file__).parent / "found"
 """Inputs that failed once, a folder for each target."""
 START_S = 120
@@ -31,13 +30,14 @@ def test_what_failed_once_and_what_is_good_hold(target: Target) -> None:
         target.check(path.read_bytes())
 
 
-@pytest.mark.timeout(int(SECONDS) + START_S)
+@pytest.mark.timeout(int(LONG or "5") + START_S)
 @pytest.mark.skipif(not importlib.util.find_spec("atheris"), reason="atheris is not installed")
 @by_name
 def test_fuzzing_finds_nothing(target: Target, tmp_path: Path) -> None:
     """With PRATHU_FUZZ_S (as `make fuzz`), so long, and going on where the last run ended."""
     corpus = (REPO / "build" / "fuzz" if LONG else tmp_path) / target.name
     module = target.check.__module__.rpartition(".")[2]
-    command = [sys.executable, "-m", "tests.fuzz.run", module, target.name, SECONDS, str(corpus)]
+    seconds = LONG or str(target.seconds)
+    command = [sys.executable, "-m", "tests.fuzz.run", module, target.name, seconds, str(corpus)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
