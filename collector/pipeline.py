@@ -260,6 +260,8 @@ class Pipeline:
             if len(said.events):
                 told += line.sources.read(said.events)
                 self._add(line, said.events)
+            if (lent := line.take_lent()) is not None:
+                self._add(line, lent)
             told = line.sources.settle(told)
             if told:
                 self._add(line, own_events.coverage_rows(line.site, told))
@@ -283,7 +285,7 @@ class Pipeline:
             line.access.update(ACCESS[act] for act in acts if act in ACCESS)
             self._add(line, own_events.audit_rows(line.site, audits))
         if found.leases:
-            self._add(line, own_events.lease_rows(line.site, found.leases))
+            line.lent.append(own_events.lease_rows(line.site, found.leases))
         return found.coverage
 
     def _learn(self, line: SiteLine, told: Sequence[own_events.Learnt]) -> None:

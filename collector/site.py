@@ -48,6 +48,8 @@ class SiteLine:
         self.timeline = Timeline()
         self.hosts = Hosts()
         self.seen: OrderedDict[str, None] = OrderedDict()
+        self.lent: list[Rows] = []
+        """Leases told by the frames at hand, of which a log takes the rows in their order."""
         self.access: Counter[str] = Counter()
         """Acts of people since the last full end of an interval, for the `access` entry."""
         self.log_vkey = ""
@@ -107,6 +109,7 @@ class SiteLine:
         tracked = [frame for frame in frames if frame.kind is FrameKind.CONNTRACK]
         while exported:
             decoded, taken = self.decoder.some(exported)
+            self.lent += decoded.leases
             last = exported[taken - 1].number if taken < len(exported) else frames[-1].number
             exported = exported[taken:]
             parts = [decoded]
@@ -122,6 +125,11 @@ class SiteLine:
             parts.append(Decoded(flows=said, coverage=[]))
         if parts:
             yield merged.join(parts)
+
+    def take_lent(self) -> Rows | None:
+        """Return and forget all leases told by the frames at hand, in the order of these."""
+        lent, self.lent = self.lent, []
+        return merged.in_order(lent) if lent else None
 
     def learn(self, event: SessionEvent | LeaseEvent, frame: int) -> list[Change]:
         """Put an event on the timeline; return the bindings that changed. Hold the lock."""

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import account, arrow, flows, sflow
+from collector.decode import account, arrow, blocks, flows, sflow
 from collector.decode.batch import Batch
 from collector.decode.head import Chunk, Spread
 from collector.decode.intake import Intake
@@ -42,6 +42,8 @@ class Decoded:
     flows: Rows | None
     coverage: list[tuple[int, CoverageEvent]]
     """With the frame at which each was told; ascending."""
+    leases: tuple[Rows, ...] = ()
+    """Blocks of ports that a NAT lent, of the log `leases`."""
 
 
 class FlowDecoder:
@@ -84,11 +86,17 @@ class FlowDecoder:
 
     def _decoded(self) -> Decoded:
         heaps = [heap for heap in self._heaps() if not heap[0].layout.scopes]
-        rows = None
+        rows, lent = None, []
         if heaps:
-            columns, frame = _in_order([flows.columns(*heap) for heap in heaps], heaps)
+            tables = [flows.columns(*heap) for heap in heaps]
+            found = (
+                blocks.leases(self.site, *heap, columns=table)
+                for heap, table in zip(heaps, tables, strict=True)
+            )
+            lent = [each for each in found if each is not None]
+            columns, frame = _in_order(tables, heaps)
             rows = Rows(log="flows", site=self.site, columns=columns, frame=frame)
-        return Decoded(flows=rows, coverage=self.coverage())
+        return Decoded(flows=rows, coverage=self.coverage(), leases=tuple(lent))
 
     def heaps(self, frames: Sequence[Frame]) -> list[Heap]:
         """Return all data and options records of these frames that can be decoded, by layout.

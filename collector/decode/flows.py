@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import addresses, arrow, extra, plan, sampling, times, words
+from collector.decode import addresses, arrow, blocks, extra, plan, sampling, times, words
 from collector.decode.addresses import Numbers, Told
 from collector.decode.batch import Batch, Mask
 from collector.decode.head import Spread
@@ -49,6 +49,8 @@ class _Mapper:
         self._times()
         for number in self.plan.numbers:
             self.numbers[number.column] = self._number(number)
+        if (event := blocks.implied(self.batch.layout)) is not None:
+            self.found["nat_event"] = arrow.ints(np.full(self.batch.rows, event, np.int32))
         self._icmp()
         self._addresses()
         for column, field in self.plan.macs:

@@ -50,6 +50,7 @@ NUMBERS: Mapping[str, tuple[str, tuple[Element, ...]]] = {
     "nat_dst_port": ("u16", ((0, 228), (0, 40004))),
     "nat_event": ("u8", ((0, 230),)),
     "end_reason": ("u8", ((0, 136),)),
+    "firewall_event": ("u8", ((0, 233), (0, 40005))),
 }
 """Column to its type and the elements it is taken from, best first."""
 
