@@ -21,7 +21,8 @@ from collector.receive.framing import LONGEST, Splitter
 from collector.records import Frame, FrameKind
 from collector.store.schema import EVENTS, FLOWS, LEASES
 from tests.captive_portal.radius import test_guard as packets
-from tests.collector.decode import test_decoder, wire
+from tests.collector.decode import sflow_wire as sflow
+from tests.collector.decode import test_decoder, test_sflow_any, wire
 from tests.collector.decode.syslog import golden
 from tests.fuzz.target import Part, Target, parts, whole
 
@@ -74,6 +75,16 @@ def flow_seeds() -> Iterator[bytes]:
         yield bytes([6 + at // 8 % 2]) + told
     for payload in test_decoder.payloads()[-2:]:
         yield b"\3" + whole([Part(0, payload)] * 3)
+
+
+def sflow_seeds() -> Iterator[bytes]:
+    """Yield datagrams of one record each, for `flows`, and some of many."""
+    for number, record in enumerate(test_sflow_any.RECORDS):
+        made = (sflow.flow, sflow.flow_expanded, sflow.discard)[number % 3]
+        pieces = [Part(0, sflow.datagram(made(record, sequence=n), sequence=n)) for n in (1, 5)]
+        yield bytes([2 + number % 2]) + whole(pieces)
+    every = sflow.flow(*test_sflow_any.RECORDS)
+    yield b"\2" + whole([Part(0, sflow.datagram(every, sflow.counters(), every))])
 
 
 def _captured() -> Iterator[list[bytes]]:
@@ -272,6 +283,7 @@ def accounting_seeds() -> Iterator[bytes]:
 TARGETS = (
     Target("flows", flows, flow_seeds, 6000),
     Target("records", records, record_seeds, 1024),
+    Target("sflow", flows, sflow_seeds, 2048),
     Target("captures", captures, capture_seeds, seconds=1),
     Target("framing", framing, framing_seeds, 2048),
     Target("syslog", syslog, syslog_seeds, 2048),
