@@ -69,7 +69,9 @@ def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Tab
     inside = _behind(networks.inside(texts), 0)[codes]
     source = _end((0, 1), slots[:2], inside[:2], (holders, *times))
     target = _end((2, 3), slots[2:], inside[2:], (holders, *times))
-    hints, machines = timeline.hints.holders(site), timeline.machines(site)
+    hints = machines = None
+    if any((end.inside & (end.holder == NOBODY)).any() for end in (source, target)):
+        hints, machines = timeline.hints.holders(site), timeline.machines(site)
     if hints is not None:
         slots = _behind(hints.slots(texts, since), -1)[codes]
         source = _with_hint(source, (0, 1), slots[:2], inside[:2], (hints, *times))
