@@ -51,6 +51,8 @@ def _listed(batch: Batch, spread: Spread) -> Iterator[tuple[int, Record]]:
     for row, owner in enumerate(owners):
         chunk = spread.chunks[owner]
         pairs = [(name, column[row]) for name, column in zip(names, members, strict=True)]
+        if batch.sparse:
+            pairs = [pair for pair in pairs if pair[1] is not None]
         has_times = bool(told.told[row]) and not scopes
         yield (
             ranks[row],

@@ -1,4 +1,4 @@
-"""Makes the captures of this folder anew: python -m tests.captures.make. Needs softflowd.
+"""Makes the captures of this folder anew: python -m tests.captures.make. Needs softflowd and pmacctd.
 
 The traffic is written by scapy with fixed times, softflowd reads it and exports it over loopback,
 and what arrives is written down with the time it had. `scapy-*.pcap` are made by scapy's own
@@ -101,6 +101,31 @@ def write(path: Path, datagrams: list[tuple[float, int, bytes]]) -> None:
             writer.writepkt(head + udp + payload, ts=moment)
 
 
+def sampled(pcap: Path) -> list[tuple[float, int, bytes]]:
+    """Return time, port and payload of what pmacctd's sFlow agent sends for a capture.
+
+    It goes on until it is told to stop, and then tells what it still has.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(3)
+        settings = pcap.with_name("pmacctd.conf")
+        settings.write_text(
+            f"daemonize: false\npcap_savefile: {pcap}\nplugins: sfprobe[agent]\n"
+            f"sfprobe_receiver: 127.0.0.1:{receiver.getsockname()[1]}\n"
+            "sfprobe_agentip: 192.0.2.10\nsampling_rate: 1\n"
+        )
+        found: list[tuple[float, int, bytes]] = []
+        with subprocess.Popen(["pmacctd", "-f", str(settings)], stdout=subprocess.DEVNULL) as agent:
+            while True:
+                try:
+                    payload, (_, port) = receiver.recvfrom(65535)
+                except TimeoutError:
+                    agent.terminate()
+                    return found
+                found.append((time.time(), port, payload))
+
+
 def by_scapy() -> dict[str, list[bytes]]:
     """Return datagrams of scapy's encoder: v9 with NAT and options, v5 of three records."""
     nf: Any = import_module("scapy.layers.netflow")
@@ -152,11 +177,14 @@ def main() -> None:
     """Make captures and golden files."""
     if not shutil.which("softflowd"):
         sys.exit("softflowd is not installed: apt-get install softflowd")
+    if not shutil.which("pmacctd"):
+        sys.exit("pmacctd is not installed: apt-get install pmacct")
     with tempfile.TemporaryDirectory() as folder:
         pcap = Path(folder) / "traffic.pcap"
         traffic(pcap)
         for name, options in VARIANTS.items():
             write(HERE / f"{name}.pcap", exported(pcap, options))
+        write(HERE / "pmacct-sflow.pcap", sampled(pcap))
     for name, payloads in by_scapy().items():
         write(HERE / f"{name}.pcap", [(BEGIN_S + 0.5, 2055, payload) for payload in payloads])
     for path in sorted(HERE.glob("*.pcap")):

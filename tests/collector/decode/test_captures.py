@@ -88,6 +88,20 @@ def test_sampled_flows_keep_their_counters_and_say_the_rate() -> None:
     assert found[0]["dst_mac"] == "00:00:5e:00:53:02"
 
 
+def test_every_packet_of_an_sflow_agent_is_a_row() -> None:
+    found = flows("pmacct-sflow")
+    assert len(found) == 20
+    up, down = ([row for row in found if ends(row) == each] for each in (WEB, WEB_BACK))
+    assert [row["bytes"] - 14 - 4 for row in up] == [40, 58, 40, 40]  # with the frame's own octets
+    assert [row["tcp_flags"] for row in down] == [0x12, 0x18, 0x11, 0x10]
+    assert len([row for row in found if ends(row) == WEB6]) == 4
+    assert {row["icmp_type_code"] for row in found if row.get("protocol") == 1} == {0x0800, 0}
+    origin = {(row["sampling_rate"], row["sampling_origin"], row["packets"]) for row in found}
+    assert origin == {(1, "packet", 1)}
+    assert up[0]["src_mac"] == "00:00:5e:00:53:01"
+    assert "exporter_sent" not in up[0]
+
+
 def test_nat_of_another_encoder() -> None:
     (row,) = flows("scapy-v9-nat")
     assert (row["nat_src_ip"], row["nat_src_port"]) == ("198.51.100.7", 40211)
