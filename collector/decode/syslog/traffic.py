@@ -19,7 +19,7 @@ from collector.decode import addresses, arrow, words
 from collector.decode.addresses import Ends, Numbers, Told
 from collector.decode.batch import Mask
 from collector.decode.syslog.columns import COUNTERS, EVENT_NUMBERS, PORTS, Typed, array, encode
-from collector.decode.syslog.reading import NOTHING, Reading
+from collector.decode.syslog.reading import NOTHING, UNTOLD, Reading
 from collector.records import Rows
 
 _EARLIEST_US = 30 * 86_400_000_000
@@ -57,10 +57,18 @@ def rows(site: str, lines: Lines, readings: Sequence[Reading | None], typed: Typ
     for name in ("protocol", *PORTS, *COUNTERS):
         if name in numbers:
             found[name] = array(numbers[name], EVENT_NUMBERS[name])
+    found["firewall_event"] = _firewall_event([readings[i] for i in at.tolist()])
     found |= _texts(lines, at, readings)
     if "mac" in typed.texts:
         found["src_mac"] = arrow.take(typed.texts["mac"], at)
     return Rows(log="flows", site=site, columns=found, frame=lines.frame[at])
+
+
+def _firewall_event(readings: Sequence[Reading | None]) -> pa.Array[Any]:
+    """Tell set-ups (1) from ends (2), as IPFIX element 233 does; null where it may be neither."""
+    events = {"start": 1, "end": 2}
+    told = [None if r is None or r.note == UNTOLD else events[r.flow] for r in readings]
+    return pa.array(told, pa.int32())
 
 
 def _times(

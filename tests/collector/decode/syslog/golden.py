@@ -22,7 +22,17 @@ WIRE = datetime(2026, 1, 25, 3, 0, 0, tzinfo=UTC)
 """When the lines were received: two seconds after the time in them."""
 COLUMNS = ("vendor", *TEXTS, "mac", *ADDRESSES, *EVENT_NUMBERS, "fields")
 FLOW_COLUMNS = (
-    *("time", "time_end", *ADDRESSES, *EVENT_NUMBERS, "nat_key", "src_mac", "app", "extra"),
+    *(
+        "time",
+        "time_end",
+        *ADDRESSES,
+        *EVENT_NUMBERS,
+        "nat_key",
+        "firewall_event",
+        "src_mac",
+        "app",
+        "extra",
+    ),
 )
 
 
