@@ -39,7 +39,7 @@ class FrameKind(IntEnum):
     """What a frame's payload is. The numbers are on disk: never change one."""
 
     FLOW = 1
-    """A NetFlow or IPFIX datagram, as received."""
+    """A NetFlow, IPFIX or sFlow datagram, as received."""
     SYSLOG = 2
     """One syslog message without its framing, as received."""
     SESSION = 3

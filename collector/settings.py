@@ -106,8 +106,8 @@ class Exporter(Section):
 class Listen(Section):
     """Where the collector listens, ADDRESS:PORT each."""
 
-    flows: tuple[HostPort, ...] = ("0.0.0.0:2055", "0.0.0.0:4739")
-    """NetFlow v5, v9 and IPFIX over UDP, told apart by what arrives."""
+    flows: tuple[HostPort, ...] = ("0.0.0.0:2055", "0.0.0.0:4739", "0.0.0.0:6343")
+    """NetFlow, IPFIX and sFlow over UDP, told apart by what arrives."""
     syslog_udp: tuple[HostPort, ...] = ("0.0.0.0:5514",)
     """Syslog, one message a datagram."""
     syslog_tcp: tuple[HostPort, ...] = ("0.0.0.0:5514",)

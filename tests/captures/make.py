@@ -1,4 +1,6 @@
-"""Makes the captures of this folder anew: python -m tests.captures.make. Needs softflowd and pmacctd.
+"""Makes the captures of this folder anew: python -m tests.captures.make.
+
+Needs softflowd and pmacctd.
 
 The traffic is written by scapy with fixed times, softflowd reads it and exports it over loopback,
 and what arrives is written down with the time it had. `scapy-*.pcap` are made by scapy's own
