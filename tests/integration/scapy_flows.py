@@ -18,7 +18,9 @@ SENT_S = 1_790_000_000
 UPTIME_MS = 500_000_000
 ANY = "IP_PROTOCOL_VERSION", "DIRECTION", "IF_NAME", "FLOW_SAMPLER_ID", "BGP_NEXT_HOP"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_V5_RECORDS = 30
+_V5_RECORDS = 27
+"""As many as fit into a datagram of v7 too."""
+ROUTER = bytes((198, 51, 100, 1))
 
 ELEMENTS = {
     "src": (8, (4,)), "dst": (12, (4,)), "src6": (27, (16,)), "dst6": (28, (16,)),
@@ -41,9 +43,12 @@ class Told:
 
 
 def exporter(seed: int, version: int) -> Told:
-    """Return one exporter of NetFlow v5, v9 or IPFIX (10), the same for a seed."""
+    """Return one exporter of NetFlow v5, v7, v9 or IPFIX (10), the same for a seed."""
     dice = random.Random(seed)
-    return _v5(dice) if version == 5 else _templated(dice, version)
+    if version in (5, 7):
+        told = _v5(dice)
+        return told if version == 5 else Told([_as_v7(d) for d in told.datagrams], told.flows)
+    return _templated(dice, version)
 
 
 def _flow(dice: random.Random, *, six: bool, most: int) -> dict[str, Any]:
@@ -88,6 +93,16 @@ def _v5(dice: random.Random) -> Told:
         told.datagrams.append(bytes(packet))
         told.flows += flows
     return told
+
+
+def _as_v7(datagram: bytes) -> bytes:
+    """Return the same in v7, which scapy does not write: each record ends with a router's address.
+
+    The switch says in two octets before it which values hold: all do.
+    """
+    head, records = datagram[2:24], datagram[24:]
+    made = [records[at : at + 48] + ROUTER for at in range(0, len(records), 48)]
+    return (7).to_bytes(2) + head + b"".join(made)
 
 
 def _templated(dice: random.Random, version: int) -> Told:

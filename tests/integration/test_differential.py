@@ -24,7 +24,7 @@ from tests.integration.machine import require
 
 SHARED = REPO.parent / "shared" / "data" / "netflow"
 CAPTURES = sorted((REPO / "tests" / "captures").glob("*.pcap"))
-VERSIONS = (5, 9, 10)
+VERSIONS = (5, 7, 9, 10)
 """NetFlow v1 is nfdump's alone, sFlow and others have tests of their own."""
 SECONDS_NS = 10**9
 
@@ -141,7 +141,7 @@ def test_what_nfdump_has_stored_comes_to_us_whole(folder: Path, version: int) ->
     ]
 
 
-@pytest.mark.parametrize("version", [5, 9, 10])
+@pytest.mark.parametrize("version", [5, 7, 9, 10])
 def test_random_flows_of_another_encoder_are_what_was_put_in(folder: Path, version: int) -> None:
     exporters = {f"127.9.3.{n}": scapy_flows.exporter(n, version) for n in range(1, 21)}
 
