@@ -130,28 +130,29 @@ def test_no_line_of_any_product_is_lost_or_gives_more_than_a_row() -> None:
 FIREWALLS: list[tuple[str, dict[str, Any]]] = [
     (
         "302013: Built outbound TCP connection 11757",
-        {"src_ip": "172.31.98.44", "src_port": 1772, "dst_ip": "100.66.205.104", "dst_port": 80},
+        {"src_ip": 2, "src_port": 1772, "dst_ip": 1, "dst_port": 80},
     ),
     (
         "302013: Built outbound TCP connection 906569140",
-        {"src_ip": "100.100.100.111", "nat_src_ip": "10.125.1.11", "nat_src_port": 37785},
+        {"src_ip": 2, "dst_ip": 1, "nat_src_ip": 3, "nat_src_port": 37785},
     ),
-    ("302020: Built inbound ICMP", {"src_ip": "10.137.200.251", "nat_dst_ip": "10.137.10.10"}),
-    ("ASA-2-106001", {"src_ip": "192.168.2.2", "src_port": 43803, "action": "Deny"}),
-    ("ASA-2-106006", {"dst_ip": "10.10.10.10", "dst_port": 65021, "protocol": 17}),
-    ("ASA-3-106014", {"src_ip": "10.10.10.10", "dst_ip": "10.10.10.11", "protocol": 1}),
-    ("ASA-4-106021", {"src_ip": "192.168.2.2", "dst_ip": "10.10.10.10", "protocol": 6}),
-    ("access-list inside permitted", {"src_ip": "10.10.123.45", "dst_port": 80}),
-    ("Deny protocol 103", {"protocol": 103, "dst_ip": "192.168.1.2"}),
-    ("Accessed URL", {"src_ip": "10.20.30.40", "dst_ip": "10.11.12.13"}),
-    ("Built dynamic TCP translation", {"nat_src_ip": "100.66.98.44", "nat_src_port": 8256}),
+    ("302020: Built inbound ICMP", {"src_ip": 0, "dst_ip": 1, "nat_dst_ip": 2}),
+    ("ASA-2-106001", {"src_ip": 0, "dst_ip": 1, "src_port": 43803, "action": "Deny"}),
+    ("ASA-2-106006", {"dst_ip": 1, "dst_port": 65021, "protocol": 17}),
+    ("ASA-3-106014", {"src_ip": 0, "dst_ip": 1, "protocol": 1}),
+    ("ASA-4-106021", {"src_ip": 0, "dst_ip": 1, "protocol": 6}),
+    ("access-list inside permitted", {"src_ip": 0, "dst_ip": 1, "dst_port": 80}),
+    ("Deny protocol 103", {"protocol": 103, "dst_ip": 1}),
+    ("Accessed URL", {"src_ip": 0, "dst_ip": 1}),
+    ("Built dynamic TCP translation", {"src_ip": 0, "nat_src_ip": 1, "nat_src_port": 8256}),
     ("LINEPROTO-5-UPDOWN", {"vendor": "cisco_ios", "event_type": "LINEPROTO-5-UPDOWN"}),
-    ("SFW2-INext-DROP-DEFLT", {"vendor": "iptables", "src_ip": "24.64.208.134", "action": "block"}),
-    ("SFW2-INext-ACC-TCP", {"mac": "00:22:15:67:6a:25", "dst_port": 631, "action": "accept"}),
-    ("FLOWLBL=804001", {"src_ip": "fe80::16da:e9ff:feec:a04d", "dst_ip": "ff02::fb"}),
-    ("TCP_TUNNEL/200", {"vendor": "squid", "src_ip": "10.170.72.111", "duration_ms": 16867}),
+    ("SFW2-INext-DROP-DEFLT", {"vendor": "iptables", "src_ip": 0, "action": "block"}),
+    ("SFW2-INext-ACC-TCP", {"src_ip": 0, "dst_ip": 1, "dst_port": 631, "action": "accept"}),
+    ("FLOWLBL=804001", {"dst_ip": "ff02::fb", "dst_port": 5353}),
+    ("TCP_TUNNEL/200", {"vendor": "squid", "src_ip": 0, "dst_ip": 1, "duration_ms": 16867}),
     ("TCP_REFRESH_MISS", {"account": "public-user", "bytes_reverse": 2014}),
 ]
+"""A piece of a line, and what its columns are; of an address, which of those in the line."""
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="no lines of logstash in ../shared/data")
@@ -159,10 +160,12 @@ FIREWALLS: list[tuple[str, dict[str, Any]]] = [
 def test_a_line_of_a_firewall_or_proxy_is_taken_apart(piece: str, want: dict[str, Any]) -> None:
     folder = SHARED / "logstash-patterns-core"
     records = [r for name in ("firewalls", "squid") for r in json.loads(_text(folder, name))]
-    lines = [record["msg"] for record in records if piece in record["msg"]]
-    assert lines
-    row = EVENTS.table(messages.decode(golden.frames(lines))).to_pylist()[0]
-    assert {name: row[name] for name in want} == want
+    line = next(record["msg"] for record in records if piece in record["msg"])
+    row = EVENTS.table(messages.decode(golden.frames([line]))).to_pylist()[0]
+    addresses = re.findall(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\.\d)", line)
+    for name, value in want.items():
+        at = name.endswith("_ip") and isinstance(value, int)
+        assert row[name] == (addresses[value] if at else value), name
 
 
 def _text(folder: Path, name: str) -> str:
