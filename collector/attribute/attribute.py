@@ -12,7 +12,7 @@ of the other end goes into the `peer_` columns.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -54,14 +54,41 @@ class _End:
     """Slot of the address in the hints, where they alone tell of an inside address; else -1."""
 
 
+class _Books(NamedTuple):
+    """Where the ends of a batch were looked up; None where nothing is known of unknown ends."""
+
+    holders: Holders
+    hints: Holders | None
+    machines: Holders | None
+
+
 def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Table:
     """Return the flows `table`, all of one site, with the columns on people filled anew.
 
     Raises:
         ValueError: rows of more than one site.
     """
-    codes, texts = _addresses(table)
     times = _times(table)
+    books, source, target = _ends(table, timeline, networks, times)
+    swap = _is_subject(target, source)
+    filled = _columns(_choose(swap, target, source), books)
+    filled += _columns(_choose(swap, source, target), books)
+    names = [*FILLED, *(f"peer_{name}" for name in FILLED)]
+    unsure = [np.where(end.holder == SEVERAL, end.slot, _NONE) for end in (source, target)]
+    doubts = [candidates.Doubts(books.holders, unsure)]
+    if books.hints is not None:
+        doubts.append(candidates.Doubts(books.hints, [source.hint, target.hint]))
+    told = dict(zip(names, filled, strict=True), candidates=candidates.tell(doubts, *times))
+    given = zip(table.column_names, table.columns, strict=True)
+    columns = [told.get(name, column) for name, column in given]
+    return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def _ends(
+    table: pa.Table, timeline: Timeline, networks: Networks, times: tuple[Ints, Ints]
+) -> tuple[_Books, _End, _End]:
+    """Look up source and target: sessions first, hints and machines where no session is known."""
+    codes, texts = _addresses(table)
     since = int(times[0].min(initial=NEVER))
     site = _site(table["site"])
     holders = timeline.holders(site)
@@ -69,9 +96,9 @@ def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Tab
     inside = _behind(networks.inside(texts), 0)[codes]
     source = _end((0, 1), slots[:2], inside[:2], (holders, *times))
     target = _end((2, 3), slots[2:], inside[2:], (holders, *times))
-    hints = machines = None
-    if any((end.inside & (end.holder == NOBODY)).any() for end in (source, target)):
-        hints, machines = timeline.hints.holders(site), timeline.machines(site)
+    if not any((end.inside & (end.holder == NOBODY)).any() for end in (source, target)):
+        return _Books(holders, None, None), source, target
+    hints, machines = timeline.hints.holders(site), timeline.machines(site)
     if hints is not None:
         slots = _behind(hints.slots(texts, since), -1)[codes]
         source = _with_hint(source, (0, 1), slots[:2], inside[:2], (hints, *times))
@@ -80,18 +107,7 @@ def attribute(table: pa.Table, timeline: Timeline, networks: Networks) -> pa.Tab
         slots = _behind(machines.slots(texts, since), -1)[codes]
         source = _with_machine(source, (0, 1), slots[:2], inside[:2], (machines, *times))
         target = _with_machine(target, (2, 3), slots[2:], inside[2:], (machines, *times))
-    swap = _is_subject(target, source)
-    filled = _columns(_choose(swap, target, source), holders, machines)
-    filled += _columns(_choose(swap, source, target), holders, machines)
-    names = [*FILLED, *(f"peer_{name}" for name in FILLED)]
-    unsure = [np.where(end.holder == SEVERAL, end.slot, _NONE) for end in (source, target)]
-    doubts = [candidates.Doubts(holders, unsure)]
-    if hints is not None:
-        doubts.append(candidates.Doubts(hints, [source.hint, target.hint]))
-    told = dict(zip(names, filled, strict=True), candidates=candidates.tell(doubts, *times))
-    given = zip(table.column_names, table.columns, strict=True)
-    columns = [told.get(name, column) for name, column in given]
-    return pa.Table.from_arrays(columns, schema=table.schema)
+    return _Books(holders, hints, machines), source, target
 
 
 def _site(column: pa.ChunkedArray[Any]) -> str:
@@ -199,7 +215,7 @@ def _choose(where: Bools, one: _End, other: _End) -> _End:
     )
 
 
-def _columns(end: _End, holders: Holders, machines: Holders | None) -> list[pa.Array[Any]]:
+def _columns(end: _End, books: _Books) -> list[pa.Array[Any]]:
     """Return the values of FILLED for one end."""
     sure = end.holder >= 0
     place = np.where(sure, end.holder, _NONE)
@@ -208,11 +224,11 @@ def _columns(end: _End, holders: Holders, machines: Holders | None) -> list[pa.A
     nobody = np.where(end.inside, np.int32(2), _NONE)
     unsure = hinted | (end.holder == SEVERAL)
     certainty = np.where(sure, np.int32(0), np.where(unsure, np.int32(1), nobody))
-    person, session, method = holders.told(place)
-    if machines is None:
+    person, session, method = books.holders.told(place)
+    if books.machines is None:
         device = coded(end.machine, [])
     else:
-        device, _, lease = machines.told(end.machine)
+        device, _, lease = books.machines.told(end.machine)
         method = _either(method, lease)
     if hinted.any():
         method = _either(method, coded(np.where(hinted, np.int32(0), _NONE), [HINTED]))
