@@ -89,6 +89,9 @@ def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
     """Return the frame at `at`, how far the spool was durable before it, and where it ends.
 
     None where there is no whole, right frame.
+
+    Raises:
+        SpoolError: a whole frame that this version cannot have written.
     """
     body = at + MARK_SIZE + _SIZES.size
     if body + _FIXED.size > len(data) or data[at : at + MARK_SIZE] != mark:
@@ -104,22 +107,34 @@ def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
     )
     names_at = body + _FIXED.size
     payload_at = names_at + sum(sizes)
-    site, address, label, sender_name = _split(data[names_at:payload_at], *sizes)
-    frame = Frame(
-        kind=_KINDS[kind],
-        site=site,
-        received_ns=received,
-        wire_ns=wire,
-        address=address,
-        port=port,
-        local_port=local_port,
-        label=label,
-        transport=TRANSPORTS[transport],
-        sender_name=sender_name,
-        payload=data[payload_at:end],
-        number=number,
-    )
+    try:
+        site, address, label, sender_name = _split(data[names_at:payload_at], *sizes)
+        frame = Frame(
+            kind=_KINDS[kind],
+            site=site,
+            received_ns=received,
+            wire_ns=wire,
+            address=address,
+            port=port,
+            local_port=local_port,
+            label=label,
+            transport=TRANSPORTS[transport],
+            sender_name=sender_name,
+            payload=data[payload_at:end],
+            number=number,
+        )
+    except (LookupError, UnicodeDecodeError) as error:
+        raise _foreign(number) from error
+    if payload_at > end:
+        raise _foreign(number)
     return frame, before, end
+
+
+def _foreign(number: int) -> SpoolError:
+    return SpoolError(
+        f"frame {number} in the spool is whole, but of a kind that this version does not know",
+        hint="a newer version wrote it: go on with that one; nothing was cut",
+    )
 
 
 def pack_header(first: int, ends_before: int, mark: bytes) -> bytes:

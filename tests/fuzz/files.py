@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -10,6 +11,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from uuid import UUID
+from zlib import crc32
 
 from appliance.errors import WrongQuestion, WrongUse
 from appliance.search import question as questions
@@ -176,12 +178,13 @@ def _frame(number: int) -> Frame:
 def spool_file(data: bytes) -> None:
     """However a file is damaged, what is read is what was written, or it is refused in words.
 
-    The input says what to do to a good file: overwrite, cut, add, and say more is durable.
+    The input says what to do to a good file: overwrite, cut, add, add with the right checksum,
+    and say how much is durable.
     """
     content = bytearray(layout.pack_header(0, 0, _MARK))
     for number in range(_FRAMES):
         content += _MARK + layout.encode(_frame(number), number, max(0, number - 1))
-    floor = _FRAMES
+    floor, forged = _FRAMES, any(part.mode % 5 == 3 for part in parts(data))
     for part in parts(data):
         content, floor = _damaged(content, floor, part)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:  # for speed
@@ -196,18 +199,21 @@ def spool_file(data: bytes) -> None:
         with suppress(SpoolError), spool.SpoolReader(folder, 0) as reader:
             while frames := reader.read(200):
                 for frame in frames:
-                    assert frame.number >= _FRAMES or frame == _frame(frame.number)
+                    added = forged or frame.number >= _FRAMES
+                    assert added or frame == _frame(frame.number)
 
 
 def _damaged(content: bytearray, floor: int, part: Part) -> tuple[bytearray, int]:
     at = int.from_bytes(part.payload[:2]) % (len(content) + 1)
-    act, rest = part.mode % 4, part.payload[2:]
+    act, rest = part.mode % 5, part.payload[2:]
     if act == 0:
         content[at : at + len(rest)] = rest[: len(content) - at]
     elif act == 1:
         del content[at:]
     elif act == 2:
         content += rest
+    elif act == 3:
+        content += _MARK + struct.pack("<II", len(rest), crc32(rest, len(rest))) + rest
     else:
         floor = at % 9
     return content, floor
@@ -217,7 +223,9 @@ def spool_seeds() -> Iterator[bytes]:
     """Yield harmless, torn and bent files."""
     yield b""
     good = _MARK + layout.encode(replace(_frame(1), number=6), 6, 6)
-    for act in range(4):
+    sealed = good[layout.MARK_SIZE + 8 :]
+    yield whole([Part(3, bytes(2) + sealed), Part(4, bytes((0, 7)))])
+    for act in range(5):
         yield whole([Part(act, bytes((0, 60)) + good)])
         yield whole([Part(act, bytes((1, 9)) + b"\xff"), Part(1, bytes((1, 30)))])
 
