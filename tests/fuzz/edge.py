@@ -35,16 +35,18 @@ def conntrack(data: bytes) -> None:
         )
         for number, part in enumerate(parts(data[1:]))
     ]
-    unbroken = ConntrackDecoder(SITE)
-    expected = unbroken.decode(frames)
-    before, after = ConntrackDecoder(SITE), ConntrackDecoder(SITE)
-    first = before.decode(frames[: data[0]])
-    after.restore(json.loads(json.dumps(before.snapshot())))
-    then = after.decode(frames[data[0] :])
-    assert rows.of(first) + rows.of(then) == rows.of(expected)
-    assert _numbers(first) + _numbers(then) == _numbers(expected)
-    assert first.coverage + then.coverage == expected.coverage
-    assert after.snapshot() == unbroken.snapshot()
+    halves = frames[: data[0]], frames[data[0] :]
+    unbroken, again = ConntrackDecoder(SITE), ConntrackDecoder(SITE)
+    for half in halves:
+        expected = unbroken.decode(half)
+        found = again.decode(half)
+        assert rows.of(found) == rows.of(expected)
+        assert _numbers(found) == _numbers(expected)
+        assert found.coverage == expected.coverage
+        assert again.snapshot() == unbroken.snapshot()
+        state = json.loads(json.dumps(again.snapshot()))
+        again = ConntrackDecoder(SITE)
+        again.restore(state)
 
 
 def _numbers(decoded: Decoded) -> list[int]:
