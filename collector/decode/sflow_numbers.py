@@ -30,12 +30,25 @@ class Missing(NamedTuple):
 
     owner: int
     """Its datagram."""
+    at: int
+    """Its place among all samples."""
     lost: int
     """Samples that never came before it."""
     dropped: int
     """Samples that the agent dropped since its last one."""
     late: bool
     """Whether it was counted as lost before."""
+
+
+class _Sorted(NamedTuple):
+    """Samples by agent and data source, in the order in which they came."""
+
+    owner: Places
+    at: Places
+    number: Places
+    drops: Places
+    odd: Mask
+    """Which do not just follow the one before."""
 
 
 class SampleNumbers:
@@ -68,42 +81,34 @@ class SampleNumbers:
         odd = np.zeros(len(order), np.bool_)
         odd[1:] = (number[1:] != (number[:-1] + 1) % _ROUND) | (drops[1:] != drops[:-1])
         odd[firsts] = True
+        samples = _Sorted(owner, order, number, drops, odd)
         found: list[Missing] = []
         # In the order of their last samples: the first of them would be forgotten first.
-        for at in np.lexsort((order[lasts], owner[lasts])).tolist():
-            first, last = int(firsts[at]), int(lasts[at])
+        for group in np.lexsort((order[lasts], owner[lasts])).tolist():
+            first, last = int(firsts[group]), int(lasts[group])
             key = names[int(whose[first])], int(source[first])
-            found += self._group(key, owner, number, drops, range(first, last + 1), odd)
-        found.sort(key=lambda missing: missing.owner)
+            found += self._group(key, samples, range(first, last + 1))
+        found.sort(key=lambda missing: (missing.owner, missing.at))
         return found
 
-    def _group(
-        self,
-        key: tuple[Agent, int],
-        owner: Places,
-        number: Places,
-        drops: Places,
-        rows: range,
-        odd: Mask,
-    ) -> Iterator[Missing]:
+    def _group(self, key: tuple[Agent, int], samples: _Sorted, rows: range) -> Iterator[Missing]:
         """Look at the steps of one data source that are not by one."""
-        known = self._last.pop(key, None)
-        steps = rows.start + np.flatnonzero(odd[rows.start : rows.stop])
-        for row in steps.tolist():
-            if row > rows.start:
-                before = int(number[row - 1]), int(drops[row - 1])
-                # What came late does not set the numbers back.
-                known = before if known is None or _ahead(before[0], known[0]) else known
+        owner, at, number, drops, odd = samples
+        known, late = self._last.pop(key, None), False
+        row, last = rows.start, rows.stop - 1
+        while row <= last:
+            if row > rows.start and not late:
+                known = int(number[row - 1]), int(drops[row - 1])
+            late = False
             if known is not None:
-                missing = _step(known, int(number[row]), int(drops[row]), int(owner[row]))
-                if missing.lost or missing.dropped or missing.late:
+                missing = _step(known, int(number[row]), int(drops[row]), int(owner[row]), at[row])
+                late = missing.late
+                if missing.lost or missing.dropped or late:
                     yield missing
-                if missing.late:
-                    continue
-            known = int(number[row]), int(drops[row])
-        last = int(number[rows.stop - 1]), int(drops[rows.stop - 1])
-        if known is None or _ahead(last[0], known[0]):
-            known = last
+            # What follows one that came late is by one too, and late until it has caught up.
+            row = row + 1 if late else _next(odd, row, rows.stop)
+        if not late or known is None:
+            known = int(number[last]), int(drops[last])
         self._last[key] = known
         if len(self._last) > self._most:
             self._last.popitem(last=False)
@@ -122,20 +127,22 @@ class SampleNumbers:
             self._last[(address, port, bytes.fromhex(agent)), source] = number, drops
 
 
-def _ahead(number: int, known: int) -> bool:
-    """Tell whether a number comes after another, or far before: from a new beginning."""
-    return (known - number) % _ROUND > _REORDERED
+def _next(odd: Mask, row: int, stop: int) -> int:
+    """Return the next odd row, or `stop`."""
+    left = odd[row + 1 : stop]
+    return row + 1 + int(left.argmax()) if left.any() else stop
 
 
-def _step(known: tuple[int, int], number: int, drops: int, owner: int) -> Missing:
+def _step(known: tuple[int, int], number: int, drops: int, owner: int, at: int) -> Missing:
     ahead = (number - known[0]) % _ROUND
     behind = _ROUND - ahead
     if ahead and behind <= _REORDERED:
-        return Missing(owner, 0, 0, True)
+        return Missing(owner, int(at), 0, 0, True)
     begun_anew = ahead > _MOST_LOST or not ahead
     dropped = 0 if begun_anew else (drops - known[1]) % _ROUND
     return Missing(
         owner,
+        int(at),
         0 if begun_anew else ahead - 1,
         dropped if dropped <= _MOST_LOST else 0,
         False,

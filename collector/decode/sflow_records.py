@@ -189,9 +189,10 @@ def _nat(found: Records, cells: Cells) -> None:
 
 
 def _nat_port(found: Records, cells: Cells) -> None:
-    octets, at, here = found.octets, found.at, found.room(8)
-    cells.put((0, 227), 2, octets.u32(at) & 0xFFFF, here)
-    cells.put((0, 228), 2, octets.u32(at + 4) & 0xFFFF, here)
+    """extended_nat_port: the ports as translated, 0 for none."""
+    for element, place in (((0, 227), found.at), ((0, 228), found.at + 4)):
+        port = found.octets.u32(place)
+        cells.put(element, 2, port & 0xFFFF, found.room(8) & (port > 0) & (port <= 0xFFFF))
 
 
 def _radio(found: Records, cells: Cells) -> None:
