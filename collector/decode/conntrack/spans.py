@@ -76,17 +76,32 @@ def _recall(values: Values, kinds: Kinds, told: tuple[Ints, Mask, Ints], opened:
     start, exact, event = told
     keys = _keys(values)
     new = opened.unstamped(kinds.created, exact)
-    if new.any():
-        opened.remember(keys[new], start[new])
-    lacking = np.flatnonzero(kinds.seen & ~exact)
-    if len(lacking):
-        start[lacking], exact[lacking] = opened.seen(keys[lacking], event[lacking])
-    ended = np.flatnonzero(kinds.destroyed & ((not exact.all()) | (len(opened) > 0)))
-    if len(ended):
-        since, known = opened.ended(keys[ended])
-        lacks = ~exact[ended] & (since > 0)
-        start[ended] = np.where(lacks, since, start[ended])
-        exact[ended] |= lacks & known
+    for rows in _between(keys, new):
+        fresh = rows[new[rows]]
+        if len(fresh):
+            opened.remember(keys[fresh], start[fresh])
+        lacking = rows[kinds.seen[rows] & ~exact[rows]]
+        if len(lacking):
+            start[lacking], exact[lacking] = opened.seen(keys[lacking], event[lacking])
+        ended = rows[kinds.destroyed[rows]]
+        if len(ended) and len(opened):
+            since, known = opened.ended(keys[ended])
+            lacks = ~exact[ended] & (since > 0)
+            start[ended] = np.where(lacks, since, start[ended])
+            exact[ended] |= lacks & known
+
+
+def _between(keys: Ints, new: Mask) -> list[Ints]:
+    """Return all rows, parted before each new connection that has the key of a row before it.
+
+    The kernel gives the id of a connection that has ended to the next: its end must find its own
+    beginning, not that of the other.
+    """
+    rows = np.arange(len(keys))
+    if not new.any():
+        return [rows]
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    return np.split(rows, np.flatnonzero(new & (first[which] < rows)))
 
 
 def _micros(values: Values, name: str, otherwise: Ints) -> Ints:

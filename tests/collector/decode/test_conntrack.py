@@ -185,6 +185,13 @@ def test_connections_of_one_id_are_told_apart_by_port() -> None:
     assert row["time"] == at(0)
 
 
+def test_a_connection_that_follows_under_the_same_id_keeps_its_own_beginning() -> None:
+    found = frames(*(translated(kind) for kind in (NEW, DESTROY, NEW, NEW, DESTROY)))
+    whole = decode_by([], found)
+    assert [row["time"] for row in whole] == [at(0), at(0), at(2), at(3), at(3)]
+    assert decode_by([1] * 5, found) == decode_by([1, 2], found) == whole
+
+
 def test_beginnings_are_not_remembered_where_the_kernel_stamps() -> None:
     decoder = ConntrackDecoder("school-a")
     decoder.decode(frames(translated(DESTROY, stamps(NOW_NS - S, NOW_NS)), translated(NEW, key=8)))
