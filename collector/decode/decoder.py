@@ -170,7 +170,11 @@ def _in_order(
     spreads = [spread for _, spread in heaps]
     if len(tables) == 1:
         return tables[0], spreads[0].frame
-    order = np.argsort(np.concatenate([s.rank for s in spreads]), kind="stable")
+    rank, frame = (np.concatenate([getattr(s, n) for s in spreads]) for n in ("rank", "frame"))
+    if any(batch.sparse for batch, _ in heaps):
+        order = np.lexsort((frame, rank))  # both kinds of samples in all datagrams of a run
+    else:
+        order = np.argsort(rank, kind="stable")
     columns = {}
     for name in dict.fromkeys(name for table in tables for name in table):
         kind = next(table[name].type for table in tables if name in table)
@@ -179,4 +183,4 @@ def _in_order(
             for table, spread in zip(tables, spreads, strict=True)
         ]
         columns[name] = arrow.take(arrow.concat(parts), order)
-    return columns, np.concatenate([s.frame for s in spreads])[order]
+    return columns, frame[order]

@@ -38,7 +38,7 @@ class Record:
 def records(heaps: list[Heap]) -> list[Record]:
     """Return all records in the order of their release."""
     ranked = [pair for heap in heaps for pair in _listed(*heap)]
-    ranked.sort(key=lambda pair: pair[0])
+    ranked.sort(key=lambda pair: (pair[0], pair[1].frame))
     return [record for _, record in ranked]
 
 

@@ -93,7 +93,7 @@ class Sequence:
 
         Args:
             numbers: Their sequence numbers.
-            records: How many records each holds, one at least.
+            records: How many records each holds.
         """
         count = len(numbers)
         if self.sure < _SURE or self.datagrams + count > _MEAN_OVER:
@@ -104,7 +104,7 @@ class Sequence:
         self.last, self.size, self.expected = int(numbers[-1]), int(records[-1]), int(ends[-1])
         self.same = 0
         self.records += int(records.sum())
-        self.datagrams += count
+        self.datagrams += int(np.count_nonzero(records))
         return True
 
     @staticmethod

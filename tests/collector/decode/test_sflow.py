@@ -315,3 +315,16 @@ def test_a_broken_sample_costs_no_other_one() -> None:
     assert rows.kinds(decoded) == [("malformed", 3)]
     (event,) = [event for _, event in decoded.coverage]
     assert (event.unit, event.source) == ("samples", "192.0.2.1")
+
+
+def test_rows_of_a_run_stand_in_the_order_of_its_datagrams() -> None:
+    record = sw.frame(bytes(ETHER / V4 / TCP))
+    payloads = [
+        sw.datagram((sw.discard if n % 2 else sw.flow)(record, sequence=n // 2), sequence=n)
+        for n in range(12)
+    ]
+    decoded = FlowDecoder(wire.SITE).decode(wire.frames(*payloads))
+    assert decoded.flows is not None
+    assert decoded.flows.frame.tolist() == list(range(12))
+    origins = [found["sampling_origin"] for found in rows.of(decoded)]
+    assert origins == ["packet", "discard"] * 6
