@@ -97,7 +97,7 @@ class Runner:
             As `table`.
         """
         with self._explained():
-            self._run(f"CREATE TEMP TABLE {name} AS {sql}", parameters)
+            self._run(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}", parameters)
 
     def _run(self, sql: str, parameters: Mapping[str, object]) -> duckdb.DuckDBPyConnection:
         if self._late:

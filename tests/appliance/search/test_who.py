@@ -230,6 +230,28 @@ def test_a_time_without_offset_is_read_twice(engine: LocalEngine) -> None:
     assert second.verdict == who.UNKNOWN
 
 
+def test_both_readings_of_a_time_find_their_flows(home: Home) -> None:
+    later = T + 7 * 60 * MINUTE  # the same words in UTC
+    home.segment(
+        [
+            session("start", T, SOMCHAI, "10.0.0.5"),
+            session("start", later, SUDA, "10.0.0.6"),
+        ],
+        log="sessions",
+    )
+    home.segment(
+        [
+            natted(T + MINUTE, SOMCHAI, "10.0.0.5", 40211),
+            natted(later + MINUTE, SUDA, "10.0.0.6", 40211),
+        ]
+    )
+    with home.engine() as engine:
+        written = times.rfc3339(T + MINUTE).removesuffix("+07:00")
+        question = who.parse(f"{PUBLIC}:40211", at=written, now_us=NOW_US)
+        answer = who.who(engine, question, ASKER)
+    assert [{s.account for s in r.persons} for r in answer.readings] == [{"somchai"}, {"suda"}]
+
+
 def test_the_act_is_recorded_before_anything_is_read(school: Home) -> None:
     def refuse(_: object) -> None:
         raise OSError("the disk is full")
