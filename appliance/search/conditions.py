@@ -14,29 +14,9 @@ from appliance.errors import WrongUse
 from appliance.search import addresses, times
 from appliance.search.fields import PORT_OF, PORTS, Field
 from appliance.search.lucene import Value, wrong
+from collector.decode.protocols import NUMBERS
 
 INT64_MAX = 2**63 - 1
-PROTOCOLS = {
-    "icmp": 1,
-    "igmp": 2,
-    "ipip": 4,
-    "tcp": 6,
-    "udp": 17,
-    "dccp": 33,
-    "ipv6": 41,
-    "gre": 47,
-    "esp": 50,
-    "ah": 51,
-    "icmp6": 58,
-    "icmpv6": 58,
-    "ipv6-icmp": 58,
-    "ospf": 89,
-    "pim": 103,
-    "sctp": 132,
-    "udplite": 136,
-}
-"""Protocol names that people write, and their IANA numbers."""
-
 _SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SIZES |= {f"{unit}b": size for unit, size in _SIZES.items()}
 _SIZES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
@@ -201,9 +181,9 @@ def _proto(found: Field, value: Value, _now: int, parameters: Parameters) -> lis
 
 
 def _protocol(value: Value) -> int:
-    code = PROTOCOLS.get(value.text.lower())
+    code = NUMBERS.get(value.text.lower())
     if code is None and not value.text.isdecimal():
-        known = ", ".join(name for name in PROTOCOLS if name in ("tcp", "udp", "icmp", "icmp6"))
+        known = ", ".join(name for name in NUMBERS if name in ("tcp", "udp", "icmp", "icmp6"))
         raise wrong(f"no protocol is called {value.text!r}", value.at, f"{known}, … or a number")
     return number(value, most=255) if code is None else code
 

@@ -18,7 +18,6 @@ import pyarrow as pa
 from appliance.errors import WrongUse
 from appliance.search import addresses, bindings, times, who_text
 from appliance.search.bindings import Held, Span
-from appliance.search.conditions import PROTOCOLS
 from appliance.search.duck import Runner, Vanished
 from appliance.search.engine_local import Asker, LocalEngine
 from appliance.search.question import Asked
@@ -33,6 +32,7 @@ from appliance.search.who_answer import (
     WhoAnswer,
     judge,
 )
+from collector.decode.protocols import NUMBERS
 from collector.decode.uplinks import translated_again
 from collector.store import named_sql
 from collector.store.catalog import FileEntry
@@ -322,7 +322,7 @@ def _endpoint(text: str) -> tuple[addresses.Address, int | None]:
 def _protocol(text: str) -> int | None:
     if not text:
         return None
-    number = PROTOCOLS.get(text.lower())
+    number = NUMBERS.get(text.lower())
     if number is None and (not text.isdecimal() or int(text) > 255):
         raise WrongUse(f"{text!r} is no protocol; wanted tcp, udp, icmp or a number to 255")
     return int(text) if number is None else number

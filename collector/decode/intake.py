@@ -78,7 +78,7 @@ class Intake:
             at = start
             while at < end:
                 if headers is not None:
-                    at += self._run(frames[at:end], headers, at - start, most_cells)
+                    at += self._run(frames, start, headers, at - start, most_cells)
                 if at < end and self.cells < most_cells:
                     self.add(frames[at])
                     at += 1
@@ -153,16 +153,19 @@ class Intake:
             if chunk.head.boot_us < 0:
                 self.chunks[rank] = chunk._replace(head=chunk.head._replace(boot_us=stream.boot_us))
 
-    def _run(self, frames: Sequence[Frame], headers: Headers, first: int, most_cells: float) -> int:
-        """Read the datagrams of a run from its `first` on; return how many, 0 if they need care.
+    def _run(
+        self, frames: Sequence[Frame], start: int, headers: Headers, at: int, most_cells: float
+    ) -> int:
+        """Read the datagrams of a run from number `at` on; return how many, 0 if they need care.
 
         Args:
-            frames: From the first on.
+            frames: Of all senders.
+            start: Where the run begins among them.
             headers: Of the whole run.
-            first: Where `frames` begins in it.
+            at: The first to read.
             most_cells: As many datagrams are read as it takes for `cells` to reach this.
         """
-        frame, at = frames[0], first
+        frame = frames[start + at]
         key = StreamKey(headers.version, frame.address, frame.port, headers.stream(at))
         stream = self.streams.known(key)
         if stream is None or len(self.waiting):
@@ -181,8 +184,9 @@ class Intake:
         cells = np.cumsum(records) * (len(layout.fields) + _ROW_CELLS) + self.cells
         count = min(int(np.searchsorted(cells, most_cells)) + 1, len(records))
         limit_us, skew = int(self.limits.skew_s * _S), stream.exporter.skew
-        run = steady.take(frames[:count], headers, at, records[:count], skew, limit_us)
-        self._add_run(stream, layout, frames[:count], headers.body_at, run, set_id)
+        taken = frames[start + at : start + at + count]
+        run = steady.take(taken, headers, at, records[:count], skew, limit_us)
+        self._add_run(stream, layout, taken, headers.body_at, run, set_id)
         self.cells = int(cells[count - 1])
         return count
 

@@ -129,8 +129,9 @@ def _same_sender(frames: Sequence[Frame], start: int) -> int:
     """Return the end of the frames that came from one socket, each at least a header long."""
     first = frames[start]
     address, port, label, version = first.address, first.port, first.label, first.payload[:2]
-    end = start
-    for frame in frames[start : start + MOST]:
+    most = min(start + MOST, len(frames))
+    for at in range(start, most):
+        frame = frames[at]
         payload = frame.payload
         if (
             frame.port != port
@@ -139,9 +140,8 @@ def _same_sender(frames: Sequence[Frame], start: int) -> int:
             or payload[:2] != version
             or frame.label != label
         ):
-            break
-        end += 1
-    return max(end, start + 1)
+            return max(at, start + 1)
+    return most
 
 
 def _headers(frames: Sequence[Frame]) -> Headers | None:

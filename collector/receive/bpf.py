@@ -1,8 +1,8 @@
 """What the kernel is told to do with datagrams before they reach a socket's buffer.
 
 Two programs of classic BPF (linux/filter.h), which any process may attach to its own sockets.
-`steer` brings all of one sender's datagrams to one of the sockets that share a port: left alone the
-kernel goes by address and port, and what an exporter sends from several ports would come out of
+`spread` brings all of one sender's datagrams to one of the sockets that share a port: left alone
+the kernel goes by address and port, and what an exporter sends from several ports would come out of
 order. `thin` lets only a part of some senders' datagrams through, at random.
 """
 
@@ -51,7 +51,7 @@ class Rule:
     part: float
 
 
-def steer(first: socket.socket, count: int) -> None:
+def spread(first: socket.socket, count: int) -> None:
     """Make the kernel choose among the sockets that share the port of `first`.
 
     Args:
@@ -61,7 +61,7 @@ def steer(first: socket.socket, count: int) -> None:
     Raises:
         OSError: the kernel does not take the program.
     """
-    _attach(first, SO_ATTACH_REUSEPORT_CBPF, steering(count))
+    _attach(first, SO_ATTACH_REUSEPORT_CBPF, spreading(count))
 
 
 def thin(sockets: Iterable[socket.socket], rules: Sequence[Rule]) -> None:
@@ -76,7 +76,7 @@ def thin(sockets: Iterable[socket.socket], rules: Sequence[Rule]) -> None:
         _attach(each, SO_ATTACH_FILTER, steps)
 
 
-def steering(count: int) -> list[_Step]:
+def spreading(count: int) -> list[_Step]:
     """Return: fold the source address to 32 bits, spread them, take the rest by `count`."""
     ipv6 = list(_fold(_SOURCE[6]))
     return [

@@ -63,7 +63,7 @@ def open_udp(
         for _ in range(count):
             found.append(_open_one(at, buffer_bytes, beside, shared=count > 1))
         if count > 1:
-            _steer(found, at)
+            _spread(found, at)
         _tell_buffer(found, at, buffer_bytes)
     except BaseException:
         for each in found:
@@ -85,9 +85,9 @@ def _open_one(
         return opened
 
 
-def _steer(found: list[socket.socket], at: Endpoint) -> None:
+def _spread(found: list[socket.socket], at: Endpoint) -> None:
     try:
-        bpf.steer(found[0], len(found))
+        bpf.spread(found[0], len(found))
     except OSError as error:
         _log.warning(
             "udp %s: one socket instead of %d: the kernel does not keep senders apart: %s",

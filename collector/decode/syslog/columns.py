@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.decode import arrow, words
+from collector.decode import arrow, protocols, words
 from collector.decode.addresses import Ends, Numbers, Told
 from collector.decode.batch import Mask
 from collector.decode.syslog.reading import NOTHING, Reading
@@ -33,28 +33,6 @@ TEXTS = ("event_type", "action", "account")
 LONGEST = 1024
 """Characters of a text column; what is longer is cut there, and whole in the line."""
 
-PROTOCOLS: Mapping[str, int] = {
-    "icmp": 1,
-    "igmp": 2,
-    "ipip": 4,
-    "tcp": 6,
-    "udp": 17,
-    "ipv6": 41,
-    "gre": 47,
-    "esp": 50,
-    "ah": 51,
-    "icmp6": 58,
-    "icmpv6": 58,
-    "ipv6-icmp": 58,
-    "ospf": 89,
-    "etherip": 97,
-    "pim": 103,
-    "carp": 112,
-    "vrrp": 112,
-    "l2tp": 115,
-    "sctp": 132,
-    "udplite": 136,
-}
 _MOST = (1 << 63) - 1
 _DIGITS = 18
 """Any number of so many digits fits 63 bits; no counter has more."""
@@ -121,7 +99,7 @@ def protocol(text: str) -> int | None:
     """Return the number of a protocol that is given as number or name."""
     if len(text) <= 3 and text.isascii() and text.isdigit():
         return int(text) if int(text) <= 0xFF else None
-    return PROTOCOLS.get(text.lower())
+    return protocols.NUMBERS.get(text.lower())
 
 
 def milliseconds(text: str) -> int | None:

@@ -177,7 +177,7 @@ def test_a_long_list_of_candidates_is_cut_and_says_so() -> None:
     assert row["candidates"].endswith('{"end":"src","more":36}]')
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(histories.HISTORY, histories.FLOWS)
 def test_columns_give_what_rows_one_by_one_give(
     events: list[SessionEvent], flows: list[dict[str, Any]]

@@ -198,7 +198,7 @@ def test_a_snapshot_of_another_version_is_refused() -> None:
         Timeline.restore({"version": 2, "sessions": []})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(histories.HISTORY)
 def test_each_instant_has_the_holders_that_the_rules_give(events: list[SessionEvent]) -> None:
     timeline = told(events)
@@ -209,7 +209,7 @@ def test_each_instant_has_the_holders_that_the_rules_give(events: list[SessionEv
             )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(histories.HISTORY, st.randoms(use_true_random=False))
 def test_order_and_repeats_make_no_difference(events: list[SessionEvent], random: Random) -> None:
     shuffled = events + events[: len(events) // 2]
@@ -217,7 +217,7 @@ def test_order_and_repeats_make_no_difference(events: list[SessionEvent], random
     assert everything(told(shuffled)) == everything(told(events))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(histories.HISTORY, st.integers(0, 30), histories.HISTORY, st.integers(0, 30))
 def test_forgetting_changes_no_answer_about_later_times(
     before: list[SessionEvent], horizon: int, after: list[SessionEvent], second: int
@@ -233,7 +233,7 @@ def test_forgetting_changes_no_answer_about_later_times(
             assert holders(timeline, address, moment) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(histories.HISTORY, st.none() | st.integers(0, 30), histories.HISTORY)
 def test_a_restored_snapshot_goes_on_as_if_nothing_had_happened(
     before: list[SessionEvent], horizon: int | None, after: list[SessionEvent]
@@ -249,7 +249,7 @@ def test_a_restored_snapshot_goes_on_as_if_nothing_had_happened(
     assert everything(restored) == everything(timeline)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(histories.HISTORY)
 def test_changes_tell_everything_that_changed(events: list[SessionEvent]) -> None:
     timeline, listed = Timeline(), set[Binding]()
