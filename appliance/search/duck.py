@@ -90,14 +90,9 @@ class Runner:
         with self._explained():
             return self._run(sql, parameters).to_arrow_table()
 
-    def keep(self, name: str, sql: str, parameters: Mapping[str, object]) -> None:
-        """Keep the rows of a statement as a table that this question's next ones read by its name.
-
-        Raises:
-            As `table`.
-        """
-        with self._explained():
-            self._run(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}", parameters)
+    def show(self, name: str, table: pa.Table) -> None:
+        """Let this question's next statements read a table by a name."""
+        self._cursor.register(name, table)
 
     def _run(self, sql: str, parameters: Mapping[str, object]) -> duckdb.DuckDBPyConnection:
         if self._late:

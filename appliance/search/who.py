@@ -34,6 +34,7 @@ from appliance.search.who_answer import (
 )
 from collector.decode.protocols import NUMBERS
 from collector.decode.uplinks import translated_again
+from collector.records import Binding
 from collector.store import named_sql
 from collector.store.catalog import FileEntry
 
@@ -51,6 +52,11 @@ MAX_ROWS = 20
 """So many flows are shown."""
 
 _SQL = named_sql.load("appliance.search", "who.sql")
+_OF_THE_END = (
+    "side", "plain_ip", "nat_ip", "translated", "running", "behind_peer", "doubt", "who",
+    "their_session", "how", "late",
+)  # fmt: skip
+"""What a flow shown has beside the columns of its row: how it was read from the asked end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,15 +153,7 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
     sites = [question.site] if question.site else None
     late = engine.catalogue().late_bindings(sites=sites, start_us=start, end_us=end)
     files = engine.catalogue().files("flows", sites=sites, start_us=start, end_us=end)
-    values = _values(question, at_us, start, end) | {
-        "late_sites": [b.site for b in late],
-        "late_addresses": [b.address for b in late],
-        "late_starts": [b.start_us for b in late],
-        "late_ends": [b.end_us for b in late],
-        "late_persons": [b.person for b in late],
-        "late_sessions": [b.session for b in late],
-        "late_methods": [b.method for b in late],
-    }
+    values = _values(question, at_us, start, end) | _learnt(late)
     groups, rows = _flows(engine, run, files, values, at_us)
     held, spans = _sessions(engine, run, question, (start, end), groups)
     inside = engine.is_inside(question.address, question.site)
@@ -178,6 +176,21 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
         coverage=tuple(engine.coverage(run, _asked(sites, start, end))),
         cut=len(groups) > MAX_GROUPS or len(held) > MAX_SESSIONS,
     )
+
+
+def _learnt(late: Sequence[Binding]) -> dict[str, object]:
+    """Return sessions learnt after sealing as values of a statement, none where there are none."""
+    if not late:
+        return {}
+    return {
+        "late_sites": [b.site for b in late],
+        "late_addresses": [b.address for b in late],
+        "late_starts": [b.start_us for b in late],
+        "late_ends": [b.end_us for b in late],
+        "late_persons": [b.person for b in late],
+        "late_sessions": [b.session for b in late],
+        "late_methods": [b.method for b in late],
+    }
 
 
 def _values(question: WhoQuestion, at_us: int, start: int, end: int) -> dict[str, object]:
@@ -211,34 +224,50 @@ def _flows(
     near = run.table(f"{_SQL['near']} LIMIT {MAX_HITS + 1}", values)
     if not near.num_rows:
         return [], []
-    log = "read_parquet($files)"
-    if near.num_rows <= MAX_HITS:
-        _keep_near(run, near)
-        log = "near"
+    rows = _rows_at(run, near.to_pylist()) if near.num_rows <= MAX_HITS else None
+    if rows is not None:
+        run.show("near", rows)
+    log = "read_parquet($files)" if rows is None else "near"
     flows = _SQL["flows"].replace("{log}", log)
+    if "late_sites" in values:
+        flows = _SQL["learnt"].replace("{flows}", flows)
     groups = run.table(_SQL["groups"].replace("{flows}", flows), values).to_pylist()
-    rows = [row for group in groups for row in group["nearest"]]
-    return [Group.of(group) for group in groups], _nearest(rows, at_us)
+    if not groups:
+        return [], []
+    nearest = _nearest(groups, at_us)
+    told = _told(nearest, _rows_at(run, nearest) if rows is None else rows)
+    return [Group.of(group) for group in groups], told
 
 
-def _keep_near(run: Runner, places: pa.Table) -> None:
-    """Read the rows at places in files, and keep them as the table `near`."""
+def _rows_at(run: Runner, places: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return the rows at places in files, in no order."""
     rows: dict[str, list[str]] = {}
-    for place in places.to_pylist():
-        rows.setdefault(place["filename"], []).append(str(place["row"]))
+    for place in places:
+        rows.setdefault(place["filename"], []).append(str(place["file_row_number"]))
     files = {f"file{n}": file for n, file in enumerate(rows)}
     reads = [
         _SQL["near_rows"].replace("{file}", f"${name}").replace("{rows}", ", ".join(rows[file]))
         for name, file in files.items()
     ]
-    run.keep("near", " UNION ALL ".join(reads), files)
+    return run.table(" UNION ALL ".join(reads), files)
 
 
-def _nearest(flows: Sequence[Mapping[str, Any]], at_us: int) -> list[dict[str, Any]]:
-    """Return the flows nearest to an instant, each without what is not known of it."""
+def _nearest(groups: Sequence[Mapping[str, Any]], at_us: int) -> list[dict[str, Any]]:
+    """Return where the flows nearest to an instant lie, each with what its group has in common."""
     at = times.aware(at_us)
-    near = sorted(flows, key=lambda f: (not f["running"], abs(f["time"] - at), f["time"]))
-    return [{k: v for k, v in flow.items() if v is not None} for flow in near[:MAX_ROWS]]
+    flows = [{**group, **flow} for group in groups for flow in group["nearest"]]
+    flows.sort(key=lambda f: (not f["running"], abs(f["time"] - at), f["time"]))
+    return flows[:MAX_ROWS]
+
+
+def _told(nearest: Sequence[Mapping[str, Any]], rows: pa.Table) -> list[dict[str, Any]]:
+    """Return the flows that lie at some places, each without what is not known of it."""
+    at_place = {(r.pop("filename"), r.pop("file_row_number")): r for r in rows.to_pylist()}
+    flows = [
+        at_place[flow["filename"], flow["file_row_number"]] | {n: flow[n] for n in _OF_THE_END}
+        for flow in nearest
+    ]
+    return [{k: v for k, v in flow.items() if v is not None} for flow in flows]
 
 
 def _sessions(

@@ -1,24 +1,26 @@
 -- near --
--- Where rows lie that may be of the asked address: few columns are read, and few of these rows.
-SELECT filename, file_row_number AS row FROM read_parquet($files)
+-- Where rows lie that may be of the asked address: few columns are read, and few of these rows. A port
+-- leaves so few that their times need not be read.
+SELECT filename, file_row_number FROM read_parquet($files)
 WHERE src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER))
-    AND time < $until AND coalesce(time_end, time) >= $from
+    AND ($port IS NOT NULL OR (time < $until AND coalesce(time_end, time) >= $from))
 UNION
 SELECT filename, file_row_number FROM read_parquet($files)
 WHERE nat_src_ip = $address AND ($port IS NULL OR nat_src_port = CAST($port AS INTEGER))
-    AND time < $until AND coalesce(time_end, time) >= $from
+    AND ($port IS NOT NULL OR (time < $until AND coalesce(time_end, time) >= $from))
 UNION
 SELECT filename, file_row_number FROM read_parquet($files)
 WHERE dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER))
-    AND time < $until AND coalesce(time_end, time) >= $from
+    AND ($port IS NOT NULL OR (time < $until AND coalesce(time_end, time) >= $from))
 UNION
 SELECT filename, file_row_number FROM read_parquet($files)
 WHERE nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS INTEGER))
-    AND time < $until AND coalesce(time_end, time) >= $from;
+    AND ($port IS NOT NULL OR (time < $until AND coalesce(time_end, time) >= $from));
 
 -- near_rows --
 -- The rows of one file at some places.
 SELECT
+    filename, file_row_number,
     time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
     bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
     person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
@@ -26,25 +28,13 @@ SELECT
 FROM read_parquet({file}) WHERE file_row_number IN ({rows});
 
 -- flows --
--- Flows that ran in [from, until) with the asked address at either end, before or after NAT, by the
--- person at that end; sessions learnt after sealing name those whom the row does not. Null stands
--- for what was not asked. The log stands in braces.
-WITH held AS (
+-- Flows that ran in [from, until) with the asked address at either end, before or after NAT, each with
+-- the person at that end. Null stands for what was not asked. The log stands in braces.
+WITH sides AS (
     SELECT
-        unnest(CAST($late_sites AS VARCHAR[])) AS site,
-        unnest(CAST($late_addresses AS VARCHAR[])) AS address,
-        unnest(CAST($late_starts AS BIGINT[])) AS start_us,
-        unnest(CAST($late_ends AS BIGINT[])) AS end_us,
-        unnest(CAST($late_persons AS VARCHAR[])) AS person,
-        unnest(CAST($late_sessions AS VARCHAR[])) AS session,
-        unnest(CAST($late_methods AS VARCHAR[])) AS method
-),
-sides AS (
-    SELECT
-        time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
-        bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
-        person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
-        candidates,
+        filename, file_row_number, time, time_end, site, clock,
+        src_ip, src_port, dst_ip, dst_port, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port,
+        person, session, method, via, peer_person, peer_session, peer_method, peer_via, candidates,
         unnest(['src', 'dst']) AS side
     FROM {log}
     WHERE time < $until AND coalesce(time_end, time) >= $from
@@ -85,36 +75,48 @@ ends AS (
         AND ($other_port IS NULL
             OR far_port = CAST($other_port AS INTEGER)
             OR far_nat_port = CAST($other_port AS INTEGER))
-),
-named AS (
-    SELECT
-        *,
-        CASE WHEN at_peer_end THEN peer_person ELSE person END AS who,
-        CASE WHEN at_peer_end THEN peer_session ELSE session END AS their_session,
-        CASE WHEN at_peer_end THEN peer_method ELSE method END AS how,
-        candidates AS doubt
-    FROM ends
 )
 SELECT
-    named.* EXCLUDE (
-        who, their_session, how, at_peer_end, plain_port, nat_port,
-        far_ip, far_port, far_nat_ip, far_nat_port
-    ),
-    coalesce(named.who, held.person) AS who,
-    coalesce(named.their_session, held.session) AS their_session,
-    coalesce(named.how, held.method) AS how,
-    named.who IS NULL AND held.person IS NOT NULL AS late
-FROM named
+    filename, file_row_number, time, time_end, site, clock, side, translated, running, behind_peer,
+    plain_ip, nat_ip,
+    CASE WHEN at_peer_end THEN peer_person ELSE person END AS who,
+    CASE WHEN at_peer_end THEN peer_session ELSE session END AS their_session,
+    CASE WHEN at_peer_end THEN peer_method ELSE method END AS how,
+    candidates AS doubt,
+    FALSE AS late
+FROM ends;
+
+-- learnt --
+-- The same, where sessions learnt after sealing name those whom the row does not; the query above
+-- stands in braces.
+WITH held AS (
+    SELECT
+        unnest(CAST($late_sites AS VARCHAR[])) AS site,
+        unnest(CAST($late_addresses AS VARCHAR[])) AS address,
+        unnest(CAST($late_starts AS BIGINT[])) AS start_us,
+        unnest(CAST($late_ends AS BIGINT[])) AS end_us,
+        unnest(CAST($late_persons AS VARCHAR[])) AS person,
+        unnest(CAST($late_sessions AS VARCHAR[])) AS session,
+        unnest(CAST($late_methods AS VARCHAR[])) AS method
+)
+SELECT
+    flow.* REPLACE (
+        coalesce(flow.who, held.person) AS who,
+        coalesce(flow.their_session, held.session) AS their_session,
+        coalesce(flow.how, held.method) AS how,
+        flow.who IS NULL AND held.person IS NOT NULL AS late
+    )
+FROM ({flows}) AS flow
 LEFT JOIN held
-    ON named.who IS NULL
-    AND held.site = named.site
-    AND (held.address = named.plain_ip OR held.address = named.nat_ip)
-    AND epoch_us(named.time) >= held.start_us
-    AND epoch_us(named.time) < held.end_us;
+    ON flow.who IS NULL
+    AND held.site = flow.site
+    AND (held.address = flow.plain_ip OR held.address = flow.nat_ip)
+    AND epoch_us(flow.time) >= held.start_us
+    AND epoch_us(flow.time) < held.end_us;
 
 -- groups --
--- The same, counted by person, with the few of each that are nearest to the instant; the query above
--- stands in braces.
+-- Either of the two above, counted by person, and where the few of each lie that are nearest to the
+-- instant.
 SELECT
     site, side, translated, who, their_session, how, doubt, late, behind_peer,
     min(plain_ip) AS inside_ip,
@@ -122,10 +124,12 @@ SELECT
     count(*) FILTER (WHERE running) AS running,
     epoch_us(min(time)) AS first_us,
     epoch_us(max(coalesce(time_end, time))) AS last_us,
-    string_agg(DISTINCT source, ', ') AS sources,
     count(*) FILTER (WHERE coalesce(clock, 'ok') <> 'ok') AS odd_clocks,
     min_by(
-        flow,
+        {
+            'filename': filename, 'file_row_number': file_row_number,
+            'time': time, 'running': running, 'plain_ip': plain_ip, 'nat_ip': nat_ip
+        },
         (NOT running, abs(epoch_us(time) - epoch_us(CAST($at AS TIMESTAMPTZ))), time),
         20
     ) AS nearest
