@@ -170,6 +170,7 @@ def _time(value: str) -> datetime:
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "time": _time,
+    "received": _time,
     "start": _time,
     "end": _time,
     "expires": _time,
@@ -197,7 +198,7 @@ class SessionEvent(_Event):
     """When it happened, by the clock of whoever reports it."""
     site: str
     method: str
-    """How the person was known: `portal`, `accounting`, `802.1X`, `import`."""
+    """How the person was known: `portal`, `accounting`, `802.1X`, `syslog`, `import`."""
     person: UUID | None = None
     start: datetime | None = None
     """Begin of the session, told with every event so that a stop alone is enough."""
@@ -301,6 +302,34 @@ class LeaseEvent(_Event):
     source: str = ""
     """The device or file that told; empty for the box itself."""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInLine(_Event):
+    """A line of syslog of a believed sender: somebody signed in to it, is still there, or left.
+
+    The collector reads it, the portal knows whose account it is and makes sessions of it.
+    """
+
+    position: int
+    """Of the line's frame in the spool."""
+    received: datetime
+    time: datetime
+    """When it happened, by the line."""
+    site: str
+    event: str
+    """`start`, `update` or `stop`."""
+    sender: str
+    """The address, or the name in the certificate, by which the sender is believed."""
+    vendor: str = ""
+    account: str = ""
+    """Empty only where it stops."""
+    address: str = ""
+    """In canonical text."""
+    mac: str = ""
+    lasts_s: int = 0
+    """A session of which no end is told ends so long after the last word of it."""
+    duration_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,10 @@ def _network(value: str) -> str:
     return str(ipaddress.ip_network(value, strict=False))
 
 
+def _maybe_network(value: str) -> str:
+    return _network(value) if value else ""
+
+
 def _host_port(value: str) -> str:
     host, _, port = value.rpartition(":")
     ipaddress.ip_address(host.strip("[]"))
@@ -68,6 +72,7 @@ def _url(value: str) -> str:
 
 SiteId = Annotated[str, AfterValidator(_site_id)]
 Network = Annotated[str, AfterValidator(_network)]
+MaybeNetwork = Annotated[str, AfterValidator(_maybe_network)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 Address = Annotated[str, AfterValidator(_address)]
 Router = Annotated[str, AfterValidator(_router)]
@@ -101,6 +106,21 @@ class Exporter(Section):
     """The site that what it sends belongs to."""
     port: int | None = Field(default=None, ge=1, le=65535)
     """A port of ours that is opened for this exporter, where two sites have the same address."""
+
+
+class BelievedSender(Section):
+    """Whose lines of syslog are believed when they say who signed in; nobody's as a rule."""
+
+    site: SiteId
+    """The site whose people it knows."""
+    address: MaybeNetwork = ""
+    """An address or a network that it sends from, over TCP or TLS."""
+    certificate: str = ""
+    """Instead of an address: the name in the certificate that it shows over TLS."""
+    udp: bool = False
+    """With `address`: over UDP too, where anyone in the network can send in its name."""
+    hours: float = Field(default=8, gt=0, le=24 * 31)
+    """A session of which no end is told ends so long after the last word of it."""
 
 
 class Listen(Section):
@@ -240,6 +260,7 @@ class CollectorSettings(Section):
 
     sites: tuple[Site, ...] = Field(min_length=1)
     exporters: tuple[Exporter, ...] = ()
+    believed_senders: tuple[BelievedSender, ...] = ()
     listen: Listen = Listen()
     limits: Limits = Limits()
     syslog_tls: SyslogTls = SyslogTls()
@@ -322,6 +343,26 @@ def check_sites(settings: CollectorSettings) -> None:
                 near = _nearest(each.site, known)
                 raise SettingsError(f"{name}: one is of site {each.site!r}{near}")
     _check_conntrack(settings.conntrack, known)
+    for sender in settings.believed_senders:
+        _check_believed(sender, known, asked=bool(settings.syslog_tls.client_ca))
+
+
+def _check_believed(sender: BelievedSender, known: set[str], *, asked: bool) -> None:
+    """Refuse an entry that names nobody, or somebody who could not be told from others."""
+    name = sender.address or sender.certificate or "one"
+    fault = hint = ""
+    if sender.site not in known:
+        fault = f"is of site {sender.site!r}{_nearest(sender.site, known)}"
+    elif name == "one":
+        fault, hint = "names nobody", "set address or certificate"
+    elif sender.address and sender.certificate:
+        fault, hint = "has a certificate too", "make two entries: each believes one of the two"
+    elif sender.certificate and not asked:
+        fault, hint = "shows no certificate", "set client_ca in [syslog_tls]: nobody is asked yet"
+    elif sender.certificate and sender.udp:
+        fault, hint = "cannot show a certificate over UDP", "leave out udp, or set address"
+    if fault:
+        raise SettingsError(f"believed_senders: {name} {fault}", hint=hint)
 
 
 def _check_conntrack(conntrack: Conntrack, known: set[str]) -> None:

@@ -55,7 +55,8 @@ class Reading(NamedTuple):
     note: str = ""
     """What a reader of the flow should know of it; goes into its `extra`."""
     sign_in: str = ""
-    """Empty, or what it tells of a person on an address: `start`, `update`, `stop` or `reject`."""
+    """Empty, or what it tells of a person on an address: `start`, `update`, `stop`, `reject`, or
+    `claim`, a name before it is proven: the line that says that its device got in is the start."""
     app: str = ""
     """The application that the device says a connection is of."""
     fields: str = ""

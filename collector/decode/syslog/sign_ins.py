@@ -25,8 +25,9 @@ class SignIn:
     """Who sent the line."""
     vendor: str
     event: str
-    """`start`, `update`, `stop` or `reject`; a rejected one binds nothing."""
+    """`start`, `update`, `stop`, `reject` (binds nothing) or `claim` (a name that is not proven)."""
     account: str
+    """Empty where a device comes or goes whose name other lines tell."""
     address: str
     """In canonical text."""
     mac: str
@@ -43,7 +44,8 @@ def hints(lines: Lines, readings: Sequence[Reading | None]) -> Iterator[SignIn]:
         address = columns.canonical(reading.holds or told.get("src_ip", "")) or ""
         mac = columns.mac(told.get("mac", "")) or ""
         account = told.get("account", "")
-        if account not in NOTHING and (address or mac or reading.sign_in == "stop"):
+        account = "" if account in NOTHING else account
+        if _names(account, address or mac, reading.sign_in):
             yield SignIn(
                 frame=int(lines.frame[row]),
                 time_us=int(lines.time_us[row]),
@@ -55,3 +57,8 @@ def hints(lines: Lines, readings: Sequence[Reading | None]) -> Iterator[SignIn]:
                 mac=mac,
                 duration_ms=columns.milliseconds(told.get("duration", "")),
             )
+
+
+def _names(account: str, place: str, event: str) -> bool:
+    """Return whether a line names enough: of who leaves, one of account and place will do."""
+    return bool(account or place) if event == "stop" else bool(place)

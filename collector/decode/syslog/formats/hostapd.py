@@ -32,12 +32,20 @@ _ACTIONS = (
     "authorizing port",
     "unauthorizing port",
 )
+_SIGN_INS = {
+    "IEEE 802.1X authenticated": "start",
+    "IEEE 802.11 disassociated": "stop",
+    "IEEE 802.11 deauthenticated": "stop",
+    "AP-STA-DISCONNECTED": "stop",
+}
+"""A station says its name before it is asked for a password: the line with the name is a claim."""
 
 
 def _read(header: Header) -> Reading | None:
     text = header.message
     if (found := _EVENT.match(text)) is not None:
-        return matched(found, event_type="station")
+        reading = matched(found, event_type="station")
+        return reading._replace(sign_in=_SIGN_INS.get(found["action"], ""))
     found = _STATION.match(text)
     if found is None:
         return None
@@ -48,8 +56,9 @@ def _read(header: Header) -> Reading | None:
     columns["action"] = action or said.partition(" -")[0][:60]
     if (identity := _IDENTITY.search(said)) is not None:
         columns |= {"account": identity["account"], "action": "identity"}
-        return Reading(columns, rest, sign_in="start")
-    return Reading(columns, rest)
+        return Reading(columns, rest, sign_in="claim")
+    event = f"{found['module']} {columns['action']}"
+    return Reading(columns, rest, sign_in=_SIGN_INS.get(event, ""))
 
 
 FORMAT = Format(

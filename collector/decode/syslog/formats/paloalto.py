@@ -77,6 +77,7 @@ _NAMES: dict[str, dict[int, str]] = {
 }
 _PASSED = frozenset(("allow", "alert"))
 _SIGN_INS = {"login": "start", "logout": "stop"}
+_TUNNELS = {"gateway-connected": "start", "gateway-logout": "stop"}
 _COLUMNS = frozenset(
     (
         *("src_ip", "dst_ip", "nat_src_ip", "nat_dst_ip", "account", "protocol", "action"),
@@ -103,8 +104,9 @@ def _read(header: Header) -> Reading | None:
         sign_in = _SIGN_INS.get(subtype, "")
         columns["action"] = subtype
     holds = rest.get("private_ip", "")
-    if kind == "GLOBALPROTECT" and rest.get("event") == "gateway-connected":
-        sign_in = "start"
+    if kind == "GLOBALPROTECT":
+        sign_in = _TUNNELS.get(rest.get("event", ""), "")
+        holds = holds or "-"  # the source is where the tunnel comes from
     app = rest.get("app", "")
     return Reading(columns, rest, flow, sign_in=sign_in, app=app, holds=holds)
 

@@ -93,7 +93,7 @@ def test_a_format_reads_any_text_or_leaves_it(one: Format, text: str, code: str 
     assert all(type(value) is str for value in reading.columns.values())
     assert all(type(value) is str for value in reading.rest.values())
     assert reading.flow in ("", "start", "end")
-    assert reading.sign_in in ("", "start", "update", "stop", "reject")
+    assert reading.sign_in in ("", "start", "update", "stop", "reject", "claim")
 
 
 @given(st.lists(_TEXTS, min_size=1, max_size=8))
