@@ -24,7 +24,7 @@ from collector import control
 from collector import settings as settings_file
 from collector.control import ControlServer
 from collector.errors import CollectorError
-from collector.records import PULSE, Clock, CoverageEvent, moment
+from collector.records import PULSE, Clock, CoverageEvent, SignInLine, moment
 from collector.settings import CollectorSettings
 from collector.spool import SpoolReader, durable_number, first_position
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collector.pipeline import Pipeline
 
 READ_BYTES = 8 << 20
+SIGN_INS = 100
+"""So many of them are handed to the portal at once."""
 IDLE_S = 0.05
 GATHER_S = 0.5
 """Frames gather so long before they are decoded: a batch of a thousand datagrams costs half of what
@@ -151,6 +153,7 @@ class _Requests:
             "seal": lambda _: self._ask(pipeline.seal_now),
             "flush": lambda _: self._ask(pipeline.flush),
             "sources": lambda _: self._look(pipeline, clock),
+            "sign-ins": lambda request: _sign_ins(pipeline, request),
         }
 
     def serve(self, position: int) -> None:
@@ -192,6 +195,16 @@ class _Requests:
                 hint="it will be done; see prathu status",
             ) from error
         return {}
+
+
+def _sign_ins(pipeline: Pipeline, request: dict[str, Any]) -> dict[str, Any]:
+    """Return what believed senders said of sign-ins, after what whoever asks has of a site."""
+    told: list[SignInLine] = []
+    for line in pipeline.lines():
+        position, received_us = request["have"].get(line.site, (-1, 0))
+        told += line.sign_ins(int(position), int(received_us), SIGN_INS)
+    told = sorted(told, key=lambda one: one.position)[:SIGN_INS]
+    return {"sign_ins": [json.loads(one.to_json()) for one in told]}
 
 
 def boot_id() -> str:

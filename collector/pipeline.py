@@ -203,7 +203,7 @@ class Pipeline:
                 start_us=place.start_us,
                 spool_from=place.spool,
             )
-        line = SiteLine(site, logs)
+        line = SiteLine(site, logs, self._settings.believed_senders)
         line.log_vkey = sealer.log_vkey
         self._lines[site.id] = line
         return sealer

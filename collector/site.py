@@ -17,6 +17,7 @@ from collector.attribute.hosts import Hosts
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Change, Timeline
 from collector.decode import merged, names, own_events
+from collector.decode.believed import Believed
 from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import Decoded, FlowDecoder
 from collector.decode.sources import told
@@ -24,8 +25,8 @@ from collector.decode.sources.book import SourceBook
 from collector.decode.syslog import messages
 from collector.decode.syslog.messages import Messages
 from collector.decode.syslog.patterns import Tally
-from collector.records import Frame, FrameKind, LeaseEvent, Rows, SessionEvent
-from collector.settings import Site
+from collector.records import Frame, FrameKind, LeaseEvent, Rows, SessionEvent, SignInLine
+from collector.settings import BelievedSender, Site
 from collector.store.open_log import OpenLog
 
 REMEMBERED_CHANGES = 10_000
@@ -37,7 +38,9 @@ SEEN_EVENTS = 20_000
 class SiteLine:
     """Everything that turns the frames of one site into rows, and its open logs."""
 
-    def __init__(self, site: Site, logs: dict[str, OpenLog]) -> None:
+    def __init__(
+        self, site: Site, logs: dict[str, OpenLog], believed: Sequence[BelievedSender] = ()
+    ) -> None:
         self.site = site.id
         self.networks = Networks(site.networks)
         self.logs = logs
@@ -45,6 +48,7 @@ class SiteLine:
         self.conntrack = ConntrackDecoder(site.id)
         self.sources = SourceBook(site.id)
         self.tally = Tally()
+        self.believed = Believed(site.id, believed, inside=self.networks.holds)
         self.timeline = Timeline()
         self.hosts = Hosts()
         self.seen: OrderedDict[str, None] = OrderedDict()
@@ -62,6 +66,8 @@ class SiteLine:
         """Greatest event time of flows that got their last attribution."""
         self.lock = threading.Lock()
         """Held while the timeline is read or changed: the sealing thread reads it too."""
+        self.told_lock = threading.Lock()
+        """Held while `believed` is: the portal is answered by a thread of its own."""
 
     @property
     def ended_at(self) -> int:
@@ -78,6 +84,11 @@ class SiteLine:
                 "accounts_in_flows": self.timeline.hints.refused,
             },
             "syslog": self.tally.status(),
+            "sign_ins": {
+                "waiting": len(self.believed),
+                "lost": self.believed.lost,
+                "nowhere": self.believed.nowhere,
+            },
         }
 
     def names(self, frames: Sequence[Frame]) -> Rows:
@@ -96,7 +107,16 @@ class SiteLine:
         """Decode lines of syslog."""
         said = messages.read(frames)
         self.tally.count(said)
+        if said.sign_ins:
+            with self.told_lock:
+                verdicts = self.believed.take(said.sign_ins, frames)
+            self.sources.judge(verdicts)
         return said
+
+    def sign_ins(self, position: int, received_us: int, most: int) -> list[SignInLine]:
+        """Return what believed senders said after what the portal has, from any thread."""
+        with self.told_lock:
+            return self.believed.after(position, received_us, most)
 
     def flows(self, frames: Sequence[Frame], said: Rows | None) -> Iterator[Decoded]:
         """Decode what exporters and the kernel told, in order, a bounded bite at a time.
@@ -178,6 +198,7 @@ class SiteLine:
             "decoder": self.decoder.snapshot(),
             "conntrack": self.conntrack.snapshot(),
             "sources": self.sources.snapshot(),
+            "believed": self.believed.snapshot(),
             "timeline": self.timeline.snapshot(),
             "hosts": self.hosts.plain(),
             "seen": list(self.seen),
@@ -197,6 +218,8 @@ class SiteLine:
         sources = SourceBook.restore(self.site, state.get("sources", {}))
         timeline = Timeline.restore(state["timeline"])
         seen = OrderedDict.fromkeys(state["seen"])
+        if "believed" in state:
+            self.believed.restore(state["believed"])
         self.hosts = Hosts.from_plain(state.get("hosts") or {})
         self.decoder, self.timeline, self.seen = decoder, timeline, seen
         self.conntrack, self.sources = conntrack, sources

@@ -46,6 +46,10 @@ class Networks:
             found[rows] = [":" not in text or self._is_inside(text) for text in texts]
         return found
 
+    def holds(self, address: str) -> bool:
+        """Return whether one address, in canonical text, is inside."""
+        return bool(self.inside(pa.array([address]))[0])
+
     def _is_inside(self, text: str) -> bool:
         known = self._known.get(text)
         if known is None:

@@ -104,7 +104,7 @@ class Believed:
 
         Args:
             site: Whose lines these are.
-            senders: Who is believed there.
+            senders: Who is believed, at any site.
             inside: Whether an address is one of the site's: of another nobody there is the holder.
         """
         self.lost = 0
@@ -113,7 +113,7 @@ class Believed:
         """Of believed senders, but neither on an inside address nor of a device."""
         self._site = site
         self._inside = inside
-        self._trust = Trust(senders)
+        self._trust = Trust(sender for sender in senders if sender.site == site)
         self._waiting: deque[SignInLine] = deque()
         self._claims: OrderedDict[tuple[str, str], tuple[str, int]] = OrderedDict()
         """Sender and MAC: the account that it claimed, and when, µs."""

@@ -7,11 +7,12 @@ regular ones and push out one another alone. What is of a capture (`prathu inges
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from collector.decode.believed import Verdict
 from collector.decode.own_events import Released
 from collector.decode.sources import clocks, columns
 from collector.decode.sources.history import COUNTS, History
@@ -140,6 +141,7 @@ class SourceBook:
         names, codes = columns.words(rows, "source")
         if not names or rows.log not in _COUNTED:
             return
+        codes = columns.of_senders(rows, codes)
         lines = columns.lines(rows, codes, len(names))
         rates = columns.rates(rows, codes, len(names))
         for code, rows_of in enumerate(np.bincount(codes[codes >= 0], minlength=len(names))):
@@ -153,6 +155,14 @@ class SourceBook:
                 named = zip(words, counts[code].tolist(), strict=True)
                 source.count_formats({name: count for name, count in named if count})
             source.record_rate = int(rates[code]) or source.record_rate
+
+    def judge(self, verdicts: Iterable[Verdict]) -> None:
+        """Count lines that tell who signed in, by sender and what became of them."""
+        for verdict in verdicts:
+            source = self._find(Key("syslog", verdict.source))
+            if source is not None:
+                source.sign_ins[verdict.word] += 1
+                source.signed_in_us = max(source.signed_in_us, verdict.time_us)
 
     def settle(self, told: Sequence[Released]) -> list[Released]:
         """Count what is missing by its source; return what is a row, in the order of frames.

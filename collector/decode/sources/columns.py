@@ -47,6 +47,14 @@ def lines(rows: Rows, sources: Codes, size: int) -> list[tuple[list[str], Codes]
     return found
 
 
+def of_senders(rows: Rows, sources: Codes) -> Codes:
+    """Return the source of each row; none for sessions that lines of syslog told: those count."""
+    methods, method = words(rows, "method") if rows.log == "sessions" else ([], sources)
+    if "syslog" not in methods:
+        return sources
+    return np.where(method == methods.index("syslog"), -1, sources)
+
+
 def rates(rows: Rows, sources: Codes, size: int) -> Codes:
     """Return for each source the greatest sampling rate that its records told; 0 for none."""
     found = np.zeros(size, np.int64)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from collector.decode.believed import VERDICTS
 from collector.decode.layout import Layout
 from collector.decode.sources import models
 from collector.decode.sources.book import SourceBook
@@ -107,6 +108,8 @@ def _told(source: Source, flow: Mapping[str, Any], *, site: str, now_us: int) ->
         "day": dict(zip(COUNTS, history.sums(now_us, _DAY_S), strict=True)),
         "history": _history(history, now_us),
         "records_per_datagram": _mean(history),
+        "sign_ins": {word: source.sign_ins[word] for word in VERDICTS if source.sign_ins[word]},
+        "signed_in_us": source.signed_in_us or None,
         "templates": flow["templates"],
         "waiting": flow["waiting"],
         "sampling": [

@@ -25,7 +25,7 @@ class SignIn:
     """Who sent the line."""
     vendor: str
     event: str
-    """`start`, `update`, `stop`, `reject` (binds nothing) or `claim` (a name that is not proven)."""
+    """`start`, `update`, `stop`, `reject` (binds nothing) or `claim` (a name not proven yet)."""
     account: str
     """Empty where a device comes or goes whose name other lines tell."""
     address: str
