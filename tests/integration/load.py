@@ -50,6 +50,11 @@ class Stream:
             self.send(number)
             number += 1
 
+    @property
+    def alive(self) -> bool:
+        """Whether it sends; False once something ended it."""
+        return self._thread is not None and self._thread.is_alive()
+
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self.run, name=type(self).__name__, daemon=True)
         self._thread.start()
@@ -170,19 +175,21 @@ class Accounting(Stream):
             wire.settimeout(0.5)
             self.sent.add(number)
             while not self._stop.is_set():
-                if _exchange(wire, request):
+                if exchange(wire, request):
                     self.acknowledged.add(number)
                     return
 
 
-def accounting_request(number: int, secret: bytes) -> bytes:
-    """Return an Accounting-Request Start whose Acct-Session-Id is `kill-<number>`."""
+def accounting_request(
+    number: int, secret: bytes, *, prefix: str = "kill", status: int = 1
+) -> bytes:
+    """Return an Accounting-Request Start (1) or Stop (2) of the session `<prefix>-<number>`."""
     address = socket.inet_aton(f"10.22.{number >> 8 & 255}.{number & 255}")
     attributes = b"".join(
         bytes([kind, 2 + len(value)]) + value
         for kind, value in (
-            (40, struct.pack("!I", 1)),
-            (44, f"kill-{number}".encode()),
+            (40, struct.pack("!I", status)),
+            (44, f"{prefix}-{number}".encode()),
             (1, f"pupil{number % 50}".encode()),
             (8, address),
             (4, socket.inet_aton("127.0.0.1")),
@@ -194,7 +201,7 @@ def accounting_request(number: int, secret: bytes) -> bytes:
     return head + authenticator + attributes
 
 
-def _exchange(wire: socket.socket, request: bytes) -> bool:
+def exchange(wire: socket.socket, request: bytes) -> bool:
     """Send a request once; return whether an answer that belongs to it came."""
     try:
         wire.send(request)

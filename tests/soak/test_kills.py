@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tests.conftest import REPO
 from tests.integration import kill
 from tests.integration.box import PROCESSES, Box
 from tests.integration.machine import Machine
+from tests.soak import commit
 
 KILLS = int(os.environ.get("PRATHU_KILLS", "200"))
 FIGURES = REPO / "build" / "soak.json"
@@ -32,7 +32,7 @@ def test_many_kills_of_each_process(tmp_path: Path) -> None:
         faults = reckoning.faults()
         box.prathu("verify", "--deep", seconds=3600)
         figures = {
-            "commit": _commit(),
+            "commit": commit(),
             "seed": seed,
             "kills": reckoning.kills,
             "seconds": round(time.monotonic() - began),
@@ -47,8 +47,3 @@ def test_many_kills_of_each_process(tmp_path: Path) -> None:
     print(json.dumps(figures))
     assert faults == []
     assert reckoning.kills == dict.fromkeys(PROCESSES, KILLS)
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    return subprocess.run(command, cwd=REPO, capture_output=True, text=True).stdout.strip()
