@@ -1,21 +1,20 @@
 -- near --
--- Where rows lie that may be of the asked address: few columns are read, and few of these rows. A port
--- leaves so few that their times need not be read.
+-- Where rows lie that may be of the asked address: few columns are read, and few of these rows.
 SELECT filename, file_row_number FROM read_parquet($files)
 WHERE src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER))
-    AND ($port IS NOT NULL OR (time < $until AND coalesce(time_end, time) >= $from))
+    AND time < $until AND coalesce(time_end, time) >= $from
 UNION
 SELECT filename, file_row_number FROM read_parquet($files)
 WHERE nat_src_ip = $address AND ($port IS NULL OR nat_src_port = CAST($port AS INTEGER))
-    AND ($port IS NOT NULL OR (time < $until AND coalesce(time_end, time) >= $from))
+    AND time < $until AND coalesce(time_end, time) >= $from
 UNION
 SELECT filename, file_row_number FROM read_parquet($files)
 WHERE dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER))
-    AND ($port IS NOT NULL OR (time < $until AND coalesce(time_end, time) >= $from))
+    AND time < $until AND coalesce(time_end, time) >= $from
 UNION
 SELECT filename, file_row_number FROM read_parquet($files)
 WHERE nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS INTEGER))
-    AND ($port IS NOT NULL OR (time < $until AND coalesce(time_end, time) >= $from));
+    AND time < $until AND coalesce(time_end, time) >= $from;
 
 -- near_rows --
 -- The rows of one file at some places.
