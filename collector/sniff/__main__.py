@@ -7,16 +7,12 @@ Needs the right to listen (CAP_NET_RAW) and scapy, which comes with the extra `s
 from __future__ import annotations
 
 import argparse
-import ctypes
 import ipaddress
 import logging
-import os
 import re
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 
 try:
     import scapy.config  # noqa: F401  # asked first, so that its absence is told in a line
@@ -24,8 +20,9 @@ except ImportError:
     sys.exit("sniff: scapy is not installed; install it with: pip install scapy")
 
 from collector.sniff.door import Door
-from collector.sniff.judge import Bucket, Judge
-from collector.sniff.listen import Wire
+from collector.sniff.judge import Judge
+from collector.sniff.listen import Wire, program
+from collector.sniff.pace import Bucket, Stop
 from collector.sniff.packets import Unreadable, read
 
 FLUSH_NS = 10**9
@@ -33,20 +30,7 @@ COMPLAIN_NS = 60 * 10**9
 PACKETS_PER_S, PACKETS_AT_ONCE = 1000, 5000
 """A flood may take a sixth of a CPU; what is more the kernel drops, and counts."""
 REST_S = 0.05
-_PR_SET_PDEATHSIG = 1
 _log = logging.getLogger("sniff")
-
-
-class Stop:
-    """Set by a signal."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
 
 
 def watch(wire: Wire, judge: Judge, door: Door, stop: Stop) -> None:
@@ -54,10 +38,10 @@ def watch(wire: Wire, judge: Judge, door: Door, stop: Stop) -> None:
     flushed = complained = 0
     pace = Bucket(PACKETS_PER_S, PACKETS_AT_ONCE)
     while not stop.asked:
-        packet = wire.next()
+        heard = wire.next()
         now = time.time_ns()
-        if packet is not None:
-            _take(packet, judge, door, now)
+        if heard is not None:
+            _take(heard.packet, judge, door, now)
             if not pace.take(now):
                 time.sleep(REST_S)
         if abs(now - flushed) < FLUSH_NS:
@@ -110,12 +94,9 @@ def _router(text: str) -> str:
 
 def main() -> None:
     """Run until SIGTERM or SIGINT, or until the process that started it is gone."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     stop = Stop()
-    stop.asked = os.getppid() != parent
     judge = Judge(
         arguments.site,
         arguments.interface,
@@ -123,7 +104,7 @@ def main() -> None:
         routers=frozenset(arguments.router),
     )
     try:
-        with Wire(arguments.interface) as wire:
+        with Wire(arguments.interface, program()) as wire:
             _log.info("watching %s", arguments.interface)
             door = Door(arguments.socket, arguments.site)
             door.put(*judge.started(time.time_ns()))

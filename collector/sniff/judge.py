@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from collector.sniff.pace import Bucket
 from collector.sniff.packets import Advert, Claim, Lent, Sighting
 
 Record = tuple[str, Mapping[str, Any]]
@@ -48,24 +49,6 @@ class _Place:
 class _Alarm:
     told_ns: int
     more: int = 0
-
-
-class Bucket:
-    """So many a second, and so many at once after a quiet time."""
-
-    def __init__(self, per_s: int, at_once: int) -> None:
-        self._per_s, self._at_once, self._room = per_s, at_once, float(at_once)
-        self._filled_ns = 0
-
-    def take(self, now_ns: int) -> bool:
-        """Return whether there is room for one more."""
-        passed_s = max(0, now_ns - self._filled_ns) / 10**9
-        self._filled_ns = now_ns
-        self._room = min(self._at_once, self._room + passed_s * self._per_s)
-        if self._room < 1:
-            return False
-        self._room -= 1
-        return True
 
 
 class Judge:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-"""A packet socket that the kernel filters: only DHCP, ARP and neighbour discovery come through."""
+"""A packet socket that the kernel filters; the filter for DHCP, ARP and neighbour discovery."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ import ctypes
 import socket
 import struct
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
+
+from collector.sniff import bpf
+from collector.sniff.bpf import JEQ, JSET, LDB, LDH, LDH_X, LDX_IP, RET, one_of
 
 ETH_P_ALL = 3
 SOL_PACKET = 263
 PACKET_STATISTICS = 6
 SO_ATTACH_FILTER = 26
+SO_TIMESTAMPNS = 35
+PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 1, 1
 LONGEST = 2048
 """Bytes of a packet that are looked at."""
 RECEIVE_BUFFER = 4 << 20
+_TIMESPEC = struct.Struct("qq")
+_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 
 _ARP, _IP, _IP6 = 0x0806, 0x0800, 0x86DD
 _UDP, _ICMP6 = 17, 58
@@ -25,49 +32,53 @@ _DHCP, _DHCP6 = (67, 68), (546, 547)
 _ND = (134, 135, 136)
 """Router advertisement, neighbour solicitation and advertisement (RFC 4861 section 4)."""
 
-Instruction = tuple[int, str, str, int]
-"""Code, where to go on if it is so, where if not (labels, empty: the next), and its constant."""
-_LDH, _LDB, _LDXB, _LDH_X = 0x28, 0x30, 0xB1, 0x48
-_JEQ, _JSET, _RET = 0x15, 0x45, 0x06
-
 
 def program() -> bytes:
-    """Return the filter as the kernel takes it (struct sock_filter, Linux filter.h)."""
-    listing: list[tuple[str, Instruction]] = [("", (_LDH, "", "", 12))]
-    listing += [("", (_JEQ, "yes", "", _ARP)), ("", (_JEQ, "ip", "", _IP))]
-    listing += [("", (_JEQ, "ip6", "no", _IP6))]
-    listing += [("ip", (_LDB, "", "", 23)), ("", (_JEQ, "", "no", _UDP))]
+    """Return the filter as the kernel takes it."""
+    listing: list[bpf.Line] = [("", (LDH, "", "", 12))]
+    listing += [("", (JEQ, "yes", "", _ARP)), ("", (JEQ, "ip", "", _IP))]
+    listing += [("", (JEQ, "ip6", "no", _IP6))]
+    listing += [("ip", (LDB, "", "", 23)), ("", (JEQ, "", "no", _UDP))]
     # A later fragment has no ports (RFC 791).
-    listing += [("", (_LDH, "", "", 20)), ("", (_JSET, "no", "", 0x1FFF))]
-    listing += [("", (_LDXB, "", "", 14))]
-    listing += [("", (_LDH_X, "", "", 14)), *_one_of(_DHCP)]
-    listing += [("", (_LDH_X, "", "", 16)), *_one_of(_DHCP, otherwise="no")]
-    listing += [("ip6", (_LDB, "", "", 20)), *_one_of(_EXTENDED)]
-    listing += [("", (_JEQ, "icmp6", "", _ICMP6)), ("", (_JEQ, "", "no", _UDP))]
-    listing += [("", (_LDH, "", "", 54)), *_one_of(_DHCP6)]
-    listing += [("", (_LDH, "", "", 56)), *_one_of(_DHCP6, otherwise="no")]
-    listing += [("icmp6", (_LDB, "", "", 54)), *_one_of(_ND, otherwise="no")]
-    listing += [("yes", (_RET, "", "", LONGEST)), ("no", (_RET, "", "", 0))]
-    places = {label: at for at, (label, _) in enumerate(listing) if label}
-    return b"".join(_assembled(at, each, places) for at, (_, each) in enumerate(listing))
+    listing += [("", (LDH, "", "", 20)), ("", (JSET, "no", "", 0x1FFF))]
+    listing += [("", (LDX_IP, "", "", 14))]
+    listing += [("", (LDH_X, "", "", 14)), *one_of(_DHCP)]
+    listing += [("", (LDH_X, "", "", 16)), *one_of(_DHCP, otherwise="no")]
+    listing += [("ip6", (LDB, "", "", 20)), *one_of(_EXTENDED)]
+    listing += [("", (JEQ, "icmp6", "", _ICMP6)), ("", (JEQ, "", "no", _UDP))]
+    listing += [("", (LDH, "", "", 54)), *one_of(_DHCP6)]
+    listing += [("", (LDH, "", "", 56)), *one_of(_DHCP6, otherwise="no")]
+    listing += [("icmp6", (LDB, "", "", 54)), *one_of(_ND, otherwise="no")]
+    listing += [("yes", (RET, "", "", LONGEST)), ("no", (RET, "", "", 0))]
+    return bpf.assembled(listing)
 
 
-def _one_of(values: tuple[int, ...], otherwise: str = "") -> list[tuple[str, Instruction]]:
-    steps = [("", (_JEQ, "yes", "", value)) for value in values[:-1]]
-    return [*steps, ("", (_JEQ, "yes", otherwise, values[-1]))]
+class Heard(NamedTuple):
+    """A packet, and when the kernel saw it, ns."""
 
-
-def _assembled(at: int, each: Instruction, places: dict[str, int]) -> bytes:
-    code, so, not_so, constant = each
-    jumps = [places[label] - at - 1 if label else 0 for label in (so, not_so)]
-    return struct.pack("=HBBI", code, *jumps, constant)
+    packet: bytes
+    time_ns: int
 
 
 class Wire:
-    """What passes on one interface, of the kinds that we watch."""
+    """What a filter lets pass of one interface's packets."""
 
-    def __init__(self, interface: str) -> None:
+    def __init__(
+        self, interface: str, code: bytes, *, cooked: bool = False, longest: int = LONGEST
+    ) -> None:
+        """Make it; nothing is opened yet.
+
+        Args:
+            interface: Its name.
+            code: The filter.
+            cooked: Packets begin at the IP header, whatever the link; and those that are for
+                others are heard too, as on a port that mirrors a switch.
+            longest: Bytes of a packet that are looked at.
+        """
         self._interface = interface
+        self._code = code
+        self._cooked = cooked
+        self._longest = longest
         self._socket: socket.socket | None = None
 
     def __enter__(self) -> Self:
@@ -77,14 +88,19 @@ class Wire:
             OSError: no such interface, or no right to listen (CAP_NET_RAW).
         """
         # Protocol 0 hears nothing until bound: no packet comes in before the filter is there.
-        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        kind = socket.SOCK_DGRAM if self._cooked else socket.SOCK_RAW
+        opened = socket.socket(socket.AF_PACKET, kind, 0)
         try:
-            code = program()
-            kept = ctypes.create_string_buffer(code, len(code))
-            fprog = struct.pack("HP", len(code) // 8, ctypes.addressof(kept))
+            kept = ctypes.create_string_buffer(self._code, len(self._code))
+            fprog = struct.pack("HP", len(self._code) // 8, ctypes.addressof(kept))
             opened.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             opened.bind((self._interface, ETH_P_ALL))
+            if self._cooked:
+                number = socket.if_nametoindex(self._interface)
+                wanted = struct.pack("=iHH8x", number, PACKET_MR_PROMISC, 0)
+                opened.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, wanted)
             opened.settimeout(0.5)
         except BaseException:
             opened.close()
@@ -102,7 +118,7 @@ class Wire:
         if self._socket is not None:
             self._socket.close()
 
-    def next(self) -> bytes | None:
+    def next(self) -> Heard | None:
         """Return the next packet, or None when none came within half a second.
 
         Raises:
@@ -111,9 +127,14 @@ class Wire:
         if self._socket is None:
             raise OSError("the wire is not open")
         try:
-            return self._socket.recv(LONGEST)
+            packet, told, _, _ = self._socket.recvmsg(self._longest, _ANCILLARY)
         except TimeoutError:
             return None
+        for level, kind, value in told:
+            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESPEC.unpack(value)
+                return Heard(packet, seconds * 10**9 + nanoseconds)
+        raise OSError("the kernel tells no time of packets")
 
     def dropped(self) -> int:
         """Return how many packets the kernel dropped since last asked."""

@@ -23,14 +23,14 @@ from tests.integration.machine import Machine, require, wait_for
 
 HEAR = """
 import json, sys
-from collector.sniff.listen import Wire
-with Wire("eth0") as wire:
+from collector.sniff.listen import Wire, program
+with Wire("eth0", program()) as wire:
     print("ready", flush=True)
     heard = []
     while not heard or heard[-1] != sys.argv[1]:
-        packet = wire.next()
-        if packet is not None:
-            heard.append(packet.hex())
+        told = wire.next()
+        if told is not None:
+            heard.append(told.packet.hex())
 print(json.dumps(heard))
 """
 SEND = """
