@@ -1,7 +1,9 @@
 """What log lines of DHCP servers tell of a lease: one function, a line in, an event or None out.
 
 Known are dnsmasq, ISC dhcpd, Kea, MikroTik (v6 and v7), FortiGate and Windows' audit log. Nothing
-is guessed: a line that is not just so tells nothing.
+is guessed: a line that is not just so tells nothing. What a server says begins where the message
+does, and the program is a DHCP server: other programs repeat what strangers typed, as names of
+users and of pages, and whoever types a lease there must not lend an address.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from collector.decode.leases import held
+from collector.decode.syslog import reading, rfc3164, rfc5424
+from collector.decode.syslog.header import Header
 from collector.records import Frame, LeaseEvent, moment
 
 LONGEST = 4096
@@ -86,20 +90,31 @@ def _windows_like(payload: bytes) -> bool:
 
 def read(line: str) -> Told | None:
     """Return what a line says, None when it is not of a lease."""
-    return next(_readings(line[:LONGEST]), None)
+    header = _header(line[:LONGEST])
+    program = header.app_name or ""
+    if (program and not _SERVER.search(program)) or _HOTSPOT.search(header.message):
+        return None
+    return next(_readings(header.message), None)
 
 
-def _readings(line: str) -> Iterator[Told]:
+def _header(line: str) -> Header:
+    """Return a line taken apart; one without priority may have a program all the same."""
+    line = line.rstrip("\r\n\0")
+    header = rfc5424.parse(line) or rfc3164.parse(line, 0)
+    tag = _TAG.match(header.message) if header.app_name is None else None
+    if tag is None:
+        return header
+    return header._replace(app_name=tag[1], message=header.message[tag.end() :])
+
+
+def _readings(message: str) -> Iterator[Told]:
     for hint, pattern, event in _FORMS:
-        if hint not in line:
-            continue
-        found = pattern.search(line)
-        if found:
-            told = _told(found.groupdict(""), event)
-            if told is not None:
-                yield told
-    for hint, reader in (("dhcp_msg=", _fortigate), (",", _windows)):
-        told = reader(line) if hint in line else None
+        found = pattern.match(message) if hint in message else None
+        told = _told(found.groupdict(""), event) if found else None
+        if told is not None:
+            yield told
+    for hint, reader in (("ssigned ", _mikrotik), ("dhcp_msg=", _fortigate), (",", _windows)):
+        told = reader(message) if hint in message else None
         if told is not None:
             yield told
 
@@ -126,47 +141,79 @@ _ON = r"\((?P<interface>[^)]{1,64})\)"
 _CALLED = rf"(?: (?P<name>{_NAME}))?"
 _VIA = rf"(?: \((?P<name>{_NAME})\))? via (?P<interface>\S{{1,64}})"
 _TERM = r"(?: for (?P<term>\d{1,10}) seconds)?"
-_KEA = rf"\[hwtype=\d+ {_MAC}\].{{0,600}}?"
+_SERVER = re.compile("dhcp|dnsmasq|kea", re.IGNORECASE)
+"""In the name of a program that lends addresses."""
+_HOTSPOT = re.compile(r" \([\da-fA-F.:]{2,45}\): ")
+"""In lines of MikroTik's hotspot, which may begin with what somebody typed as a name."""
+_TAG = re.compile(r"([^\s:\[\]{}=\"|,;]{1,64})(?:\[\d{1,10}\])?: ")
+_OWN = r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? )?(?:[A-Z]{4,5} +\[[^\]]{1,100}\] )?"
+"""What Kea writes in front: the time, where its log goes to a file, level and logger."""
+_KEA = rf"\[hwtype=\d{{1,3}} {_MAC}\].{{0,600}}?"
 _KEA6 = rf"duid=\[{_DUID}\].{{0,600}}?"
+_NUMBER = r"(?:\d{1,10} )?"
+"""Of a transaction, with dnsmasq's `log-dhcp`."""
 _PATTERNS = (
     # dnsmasq
-    ("DHCPACK(", rf"DHCPACK{_ON} {_IP} {_MAC}{_CALLED}", "add"),
-    ("DHCPRELEASE(", rf"DHCPRELEASE{_ON} {_IP} {_MAC}", "release"),
-    ("DHCPREPLY(", rf"DHCPREPLY{_ON} {_IP} {_DUID}{_CALLED}", "add"),
+    ("DHCPACK(", rf"{_NUMBER}DHCPACK{_ON} {_IP} {_MAC}{_CALLED}", "add"),
+    ("DHCPRELEASE(", rf"{_NUMBER}DHCPRELEASE{_ON} {_IP} {_MAC}", "release"),
+    ("DHCPREPLY(", rf"{_NUMBER}DHCPREPLY{_ON} {_IP} {_DUID}{_CALLED}", "add"),
     # ISC dhcpd
     ("DHCPACK on ", rf"DHCPACK on {_IP} to {_MAC}{_VIA}", "add"),
     ("DHCPRELEASE of ", rf"DHCPRELEASE of {_IP} from {_MAC}{_VIA}", "release"),
     # Kea
-    ("DHCP4_LEASE_ALLOC", rf"{_KEA}: lease {_IP} has been allocated{_TERM}", "add"),
-    ("DHCP4_RELEASE ", rf"{_KEA}: address {_IP} was released", "release"),
-    ("DHCP6_LEASE_ALLOC", rf"{_KEA6}: lease for address {_IP} .{{0,80}}?allocated{_TERM}", "add"),
-    # MikroTik: "to" until version 6, "for" and the name from version 7 on
     (
-        " deassigned ",
-        rf"(?P<interface>\S{{1,64}}) deassigned {_IP} (?:from|for|to) {_MAC}",
-        "release",
+        "DHCP4_LEASE_ALLOC",
+        rf"{_OWN}DHCP4_LEASE_ALLOC {_KEA}: lease {_IP} has been allocated{_TERM}",
+        "add",
     ),
-    (" assigned ", rf"(?P<interface>\S{{1,64}}) assigned {_IP} (?:to|for) {_MAC}{_CALLED}", "add"),
+    ("DHCP4_RELEASE ", rf"{_OWN}DHCP4_RELEASE {_KEA}: address {_IP} was released", "release"),
+    (
+        "DHCP6_LEASE_ALLOC",
+        rf"{_OWN}DHCP6_LEASE_ALLOC {_KEA6}: lease for address {_IP} .{{0,80}}?allocated{_TERM}",
+        "add",
+    ),
 )
 _FORMS = tuple((hint, re.compile(pattern), event) for hint, pattern, event in _PATTERNS)
-"""What a line contains, how it reads then, and what has happened."""
+"""What a message contains, how it reads then, and what has happened."""
 
-_PAIR = re.compile(
-    r'\b(dhcp_msg|mac|ip|lease|hostname|interface)=(?:"([^"]{0,255})"|([^\s"]{1,255}))'
+_MIKROTIK = re.compile(
+    r"(?:(?P<topics>[a-z0-9!-]{2,20}(?:,[a-z0-9!-]{2,20}){1,6}) )?(?P<interface>\S{1,64}) "
+    rf"(?P<what>assigned|deassigned) {_IP} (?:to|for|from) {_MAC}{_CALLED}\s*\Z"
 )
+
+
+def _mikrotik(message: str) -> Told | None:
+    """Read `to` until version 6, `for` and the name from version 7 on.
+
+    The topics in front may be missing. Other lines repeat what somebody typed as a name, but they
+    have other topics, and go on after it.
+    """
+    found = _MIKROTIK.match(message)
+    if found is None or (found["topics"] and "dhcp" not in found["topics"].split(",")):
+        return None
+    return _told(found.groupdict(""), "add" if found["what"] == "assigned" else "release")
+
+
 _FORTIGATE = {"ack": "add", "release": "release"}
+_OF_DHCP = re.compile(r"[0-9]{4}0260[0-9]{2}")
+"""The numbers of FortiOS messages about its DHCP server."""
+_ONLY_PAIRS = re.compile(r'(?:[\w.-]{1,64}+=(?:"[^"]*+"|[^\s",]*+)[ ,]*+)++\Z')
 
 
-def _fortigate(line: str) -> Told | None:
-    pairs = {name: quoted or bare for name, quoted, bare in _PAIR.findall(line)}
+def _fortigate(message: str) -> Told | None:
+    if not _ONLY_PAIRS.match(message):
+        return None
+    pairs: dict[str, str] = {}
+    for name, value in reading.pairs(message):
+        pairs.setdefault(name, value)  # the first: what others typed comes later
     event = _FORTIGATE.get(pairs.get("dhcp_msg", "").lower())
-    if event is None:
+    if event is None or not _OF_DHCP.fullmatch(pairs.get("logid", "")):
         return None
     term = pairs.get("lease", "")
     parts = {
         "ip": pairs.get("ip", ""),
         "mac": pairs.get("mac", ""),
-        "name": pairs.get("hostname", ""),
+        "name": pairs.get("hostname", "")[:255],
     }
     parts["term"] = term if re.fullmatch(r"[0-9]{1,10}", term) else ""
     parts["interface"] = pairs.get("interface", "")
@@ -176,7 +223,7 @@ def _fortigate(line: str) -> Told | None:
 
 
 _WINDOWS = re.compile(
-    rf"(?:^|\s)(?P<id>1[0-8]),[^,]{{6,10}},[^,]{{6,10}},[^,]{{0,40}},{_IP},"
+    rf"(?P<id>1[0-8]),[^,]{{6,10}},[^,]{{6,10}},[^,]{{0,40}},{_IP},"
     r"(?P<name>[^,\s]{0,255}),(?P<mac>[0-9A-Fa-f]{12})(?:,|$)"
 )
 _WINDOWS_EVENTS = {
@@ -189,8 +236,8 @@ _WINDOWS_EVENTS = {
 }
 
 
-def _windows(line: str) -> Told | None:
+def _windows(message: str) -> Told | None:
     """ID, date, time, description, address, host name, MAC without colons."""
-    found = _WINDOWS.search(line)
+    found = _WINDOWS.match(message)
     event = _WINDOWS_EVENTS.get(found["id"]) if found else None
     return _told(found.groupdict(""), event) if found and event else None

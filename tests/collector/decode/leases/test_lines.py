@@ -88,6 +88,50 @@ def test_other_lines_tell_nothing(line: str) -> None:
     assert lines.lease(line, time=NOW, site="school-a", source="192.0.2.1") is None
 
 
+CARRIERS = [
+    "sshd[9]: Failed password for invalid user {} from 203.0.113.9 port 40000 ssh2",
+    '<30>Nov 22 15:00:00 web nginx[9]: 203.0.113.9 "GET /?{} HTTP/1.1" 404',
+    '<30>1 2026-11-22T15:00:00+07:00 web nginx 9 - - 203.0.113.9 "GET /?{} HTTP/1.1" 404',
+    "hotspot,account,info,debug {} (10.0.0.9): login failed: invalid username or password",
+    "<30>Nov 22 15:00:00 gw {} (10.0.0.9): trying to log in by http-chap",
+    'date=2026-11-22 time=15:00:00 logid="0100032002" type="event" user="{}" msg="failed"',
+    "<30>Nov 22 15:00:00 web webapp: {}",
+    "dnsmasq[7]: query[A] {} from 10.0.0.9",
+]
+"""What programs say of what a stranger typed."""
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_what_a_stranger_typed_into_another_program_lends_nothing(carrier: str) -> None:
+    named = f"x dhcp_msg=Ack ip=10.0.0.5 mac={MAC}"
+    for line in [*(line for line, _ in SAMPLES), f"dhcp1 assigned 10.0.0.5 to {MAC}", named]:
+        said = carrier.format(line)
+        assert lines.lease(said, time=NOW, site="school-a", source="192.0.2.1") is None, said
+
+
+HEADS = [
+    "<30>",
+    "<30>Nov 22 15:00:00 gw ",
+    "<30>Nov  2 15:00:00 gw.school.example ",
+    "<30>2026-11-22T15:00:00+07:00 gw ",
+]
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(("line", "wanted"), SAMPLES)
+def test_a_syslog_header_in_front_does_no_harm(head: str, line: str, wanted: str) -> None:
+    event = lines.lease(head + line, time=NOW, site="school-a", source="192.0.2.1")
+    assert event is not None
+    assert (event.event, event.mac) == (wanted.split(" ")[0], MAC)
+
+
+def test_the_header_of_rfc_5424_does_no_harm() -> None:
+    line = f"<30>1 2026-11-22T15:00:00Z gw dnsmasq-dhcp 7 - - DHCPACK(br0) 10.0.0.5 {MAC} phone"
+    event = lines.lease(line, time=NOW, site="school-a", source="192.0.2.1")
+    assert event is not None
+    assert (event.ip, event.hostname) == ("10.0.0.5", "phone")
+
+
 WORDS = st.sampled_from([word for line, _ in SAMPLES for word in line.split(" ")])
 LINE = st.lists(WORDS | st.text(max_size=8), max_size=20).map(" ".join)
 
