@@ -43,7 +43,12 @@ class BoxSettings(CollectorSettings):
     @property
     def portal(self) -> PortalSettings:
         """The portal's sections alone."""
-        return PortalSettings(sign_in=self.sign_in, radius=self.radius, database=self.database)
+        return PortalSettings(
+            sign_in=self.sign_in,
+            radius=self.radius,
+            database=self.database,
+            sign_in_lines=bool(self.believed_senders),
+        )
 
 
 def load(home: Path) -> BoxSettings:

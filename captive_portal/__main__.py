@@ -30,24 +30,27 @@ from captive_portal.errors import PortalError
 from captive_portal.people.accounts import Account, People
 from captive_portal.radius import clients
 from captive_portal.radius.server import AccountingServer
-from captive_portal.report import SOCKET, Reporter
+from captive_portal.report import SEALER, SOCKET, Reporter
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.keeper import Keeper, Times, signed_in
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Person, Session
 from captive_portal.settings import PortalSettings
 from captive_portal.sign_in.local import LocalSignIn
+from captive_portal.sign_in_lines import SignInLines
 from captive_portal.troubles import Troubles, reason
 from captive_portal.web.app import Portal
 from captive_portal.web.connections import BoundedProtocol
 from captive_portal.web.sites import Places
-from collector.records import Clock
+from collector.records import Clock, SignInLine
 
 SiteTuple = tuple[str, str, Sequence[str]]
 """A site's id, name and inside networks."""
 STATUS = Path("run") / "portal.json"
 KEY = FILE.parent / "session.key"
 """What session ids are made with; one per home."""
+TOLD = FILE.parent / "sign-in-lines.json"
+"""How far sign-in lines of syslog are kept."""
 TICK_S = 5.0
 
 
@@ -178,6 +181,20 @@ class SessionDesk:
             return None
         return _person(self._people.shadow(heard.site, name, now=self.now()))
 
+    def keep_lines(self, lines: Sequence[SignInLine]) -> None:
+        """Take sign-in lines in; on the sessions' thread. Raises PortalError."""
+        try:
+            self._keeper.told([(line, self._named(line)) for line in lines])
+        except OperationalError as error:
+            raise PortalError(f"the database says: {reason(error)}") from error
+
+    def _named(self, line: SignInLine) -> Person | None:
+        """Return whose line it is, as of accounting; who only leaves is not made known by it."""
+        if line.event == "stop":
+            found = self._people.find(line.site, line.account) if line.account else None
+            return None if found is None else _person(found)
+        return _person(self._people.shadow(line.site, line.account, now=self.now()))
+
     async def tick(self) -> None:
         """End what has run out; what fails is as it was, and tried again at the next tick.
 
@@ -227,6 +244,7 @@ class _Process:
         self._clock = clock
         self._listening: dict[str, int] = {}
         self._troubles = Troubles()
+        self._lines: SignInLines | None = None
 
     async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         """Build, serve until `stop`, and take down in reverse."""
@@ -245,6 +263,11 @@ class _Process:
             radius = await self._radius(desk)
             stack.callback(radius.close)
             web = self._web(People(engine), desk, stack)
+            if self._settings.sign_in_lines:
+                caller = stack.enter_context(Reporter(self._home / SEALER))
+                self._lines = SignInLines(
+                    self._home / TOLD, caller, keep=desk.keep_lines, run=desk.submit
+                )
             ready()  # the kernel queues for both ports from here on
             await self._serve(stop, desk, radius, web)
 
@@ -305,11 +328,14 @@ class _Process:
         async with asyncio.TaskGroup() as group:
             answering = group.create_task(radius.serve())
             timing = group.create_task(self._time(desk, radius))
+            told = self._lines and group.create_task(self._lines.follow(self._troubles))
             pages = group.create_task(server.serve(sockets=[listener]))
             # `stop` is a thread's event, so it is looked at now and then.
             while not stop.is_set() and not pages.done():  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             timing.cancel()
+            if told:
+                told.cancel()
             radius.close()
             server.should_exit = True
             await pages
@@ -339,6 +365,8 @@ class _Process:
             "troubles": dict(self._troubles.counts),
             "radius": radius.counters.as_dict(),
         }
+        if self._lines:
+            status["sign_in_lines"] = {"kept": self._lines.kept, "refused": self._lines.refused}
         path = self._home / STATUS
         path.parent.mkdir(exist_ok=True)
         new = path.with_suffix(".new")

@@ -21,7 +21,9 @@ from collector.records import AuditEvent, SessionEvent
 
 SOCKET = Path("run") / "receive.sock"
 """Where the collector's receiving process listens in a home."""
-_MAX_REPLY = 1 << 16
+SEALER = Path("run") / "seal.sock"
+"""Where its sealing process does: it has what lines of syslog say of sign-ins."""
+_MAX_REPLY = 1 << 18
 _TOGETHER = 500
 _LONGEST_PATH = 107
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,14 +69,19 @@ class Reporter:
 
     def _all(self, kind: str, events: Sequence[SessionEvent] | Sequence[AuditEvent]) -> None:
         if len(events) == 1:
-            self._one({"do": "event", "kind": kind, "event": json.loads(events[0].to_json())})
+            self.ask({"do": "event", "kind": kind, "event": json.loads(events[0].to_json())})
             return
         # Many wait for the disk together.
         for at in range(0, len(events), _TOGETHER):
             frames = [_frame(kind, event) for event in events[at : at + _TOGETHER]]
-            self._one({"do": "frames", "frames": frames})
+            self.ask({"do": "frames", "frames": frames})
 
-    def _one(self, request: dict[str, object]) -> None:
+    def ask(self, request: dict[str, object]) -> dict[str, object]:
+        """Ask a process of the collector, and return its answer.
+
+        Raises:
+            ReportError: there is none, or it refuses.
+        """
         line = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         kept = self._socket is not None
         try:
@@ -86,13 +93,13 @@ class Reporter:
             self.close()
             if kept:
                 # The collector was started anew since: events bear ids, so twice is stored once.
-                self._one(request)
-                return
+                return self.ask(request)
             raise self._failed(str(error)) from error
         if reply.get("ok") is not True:
             raise ReportRefused(
                 f"the collector refused: {reply.get('error', 'it does not say why')}"
             )
+        return reply
 
     def _ask(self, line: bytes) -> dict[str, object]:
         connection = self._connected()

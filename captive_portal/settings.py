@@ -74,3 +74,5 @@ class PortalSettings(Section):
     radius: Radius = Radius()
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
+    sign_in_lines: bool = False
+    """Whether the collector has sign-in lines of syslog for us: it believes some sender."""

@@ -25,6 +25,10 @@ class Book(Protocol):
         """Return the open sessions that hold an address."""
         ...
 
+    def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:
+        """Return the open sessions at a device."""
+        ...
+
     def open_of(self, site: str, method: str) -> Sequence[Session]:
         """Return the open sessions of a site that are known in this way."""
         ...
@@ -42,6 +46,10 @@ class Empty:
         return None
 
     def open_at(self, site: str, address: str) -> Sequence[Session]:  # noqa: ARG002
+        """Return nothing."""
+        return ()
+
+    def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:  # noqa: ARG002
         """Return nothing."""
         return ()
 
@@ -83,6 +91,11 @@ class Draft:
         """Return the open sessions that hold an address."""
         found = self._merged(self._base.open_at(site, address))
         return [s for s in found if s.site == site and address in s.addresses]
+
+    def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:
+        """Return the open sessions at a device."""
+        found = self._merged(self._base.open_at_mac(site, mac))
+        return [s for s in found if s.site == site and s.mac == mac]
 
     def open_of(self, site: str, method: str) -> Sequence[Session]:
         """Return the open sessions of a site that are known in this way."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from captive_portal.sessions import accounting, portal
+from captive_portal.sessions import accounting, portal, told
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.draft import Draft
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Person, Session
-from collector.records import SessionEvent
+from collector.records import SessionEvent, SignInLine
 
 Tell = Callable[[Sequence[SessionEvent]], None]
 """Returns when the collector has all of them on disk.
@@ -107,6 +107,18 @@ class Keeper:
                     accounting.hear(draft, request, person, lasts=self._times.lasts, ids=self._ids)
         self._keep(draft)
 
+    def told(self, lines: Sequence[tuple[SignInLine, Person | None]]) -> None:
+        """Take sign-in lines of syslog in, in their order; that they came may then be noted.
+
+        Raises:
+            ReportError: the collector cannot be told; they must be given again.
+        """
+        with self._rows.one_look() as book:
+            draft = Draft(book)
+            for line, person in lines:
+                told.hear(draft, line, person, ids=self._ids)
+        self._keep(draft)
+
     def add(self, sessions: Sequence[Session]) -> None:
         """Take sessions from elsewhere in; each is told with its start and, if over, its stop.
 
@@ -132,7 +144,9 @@ class Keeper:
             ReportError: the collector cannot be told; the next tick tries again.
         """
         draft = Draft(self._rows)
-        signed_in = [s for s in self._rows.run_out(now) if s.method not in accounting.METHODS]
+        over = [s for s in self._rows.run_out(now) if s.method not in accounting.METHODS]
+        told.presume(draft, over, ids=self._ids)
+        signed_in = [s for s in over if s.method != told.METHOD]
         portal.expire(draft, signed_in, now, ids=self._ids)
         look = self._looked is None or now - self._looked >= LOOK_EVERY
         if look:

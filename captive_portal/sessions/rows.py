@@ -113,6 +113,11 @@ class Rows:
             .order_by(SessionRow.start.desc())
         )
 
+    def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:
+        """Return the open sessions at a device."""
+        query = select(SessionRow).where(SessionRow.state == OPEN, SessionRow.site == site)
+        return self._select(query.where(SessionRow.mac == mac))
+
     def open_of(self, site: str, method: str) -> Sequence[Session]:
         """Return the open sessions of a site that are known in this way."""
         query = select(SessionRow).where(SessionRow.state == OPEN, SessionRow.site == site)

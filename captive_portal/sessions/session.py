@@ -97,7 +97,7 @@ class Session:
     id: UUID
     site: str
     method: str
-    """`portal`, `accounting`, `802.1X` or `import`."""
+    """`portal`, `accounting`, `802.1X`, `syslog` or `import`."""
     person: Person | None
     start: datetime
     last_seen: datetime
