@@ -39,7 +39,8 @@ class FrameKind(IntEnum):
     """What a frame's payload is. The numbers are on disk: never change one."""
 
     FLOW = 1
-    """A NetFlow, IPFIX or sFlow datagram, as received."""
+    """A NetFlow, IPFIX or sFlow datagram, or an IPFIX message of a connection, as received; nothing
+    at the beginning and the end of a connection."""
     SYSLOG = 2
     """One syslog message without its framing, as received."""
     SESSION = 3
@@ -52,6 +53,8 @@ class FrameKind(IntEnum):
     """A `LeaseEvent` as JSON."""
     CONNTRACK = 7
     """Netlink messages of the kernel's connection tracking, some one after another."""
+    NAME = 8
+    """A `NameEvent` as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +181,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "session": UUID,
     "person": UUID,
     "addresses": tuple,
+    "answers": tuple,
 }
 
 
@@ -330,6 +334,32 @@ class SignInLine(_Event):
     lasts_s: int = 0
     """A session of which no end is told ends so long after the last word of it."""
     duration_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameEvent(_Event):
+    """A device was told where a name is, or called a server by a name; seen on the wire."""
+
+    time: datetime
+    site: str
+    origin: str
+    """`dns-capture`, `tls-sni` or `quic-sni`."""
+    client: str
+    """The device, in canonical text."""
+    name: str
+    """Lower case, without the dot at the end."""
+    kind: str
+    """`A` or `AAAA`; of a hello `sni`, or `sni-ech` where the name may be the outer one only."""
+    answers: tuple[str, ...]
+    """The addresses that it was told, or the one that it called, in canonical text."""
+    ttl: int | None = None
+    """Seconds that an answer holds, over all aliases on the way."""
+    client_port: int | None = None
+    """Of a hello."""
+    port: int | None = None
+    """The server's, of a hello."""
+    source: str = ""
+    """Who saw it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

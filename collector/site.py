@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from collector.attribute.attribute import attribute
+from collector.attribute.calls import TCP, UDP, Call
 from collector.attribute.hints import claims
 from collector.attribute.hosts import Hosts
 from collector.attribute.networks import Networks
@@ -20,6 +21,7 @@ from collector.decode import merged, names, own_events
 from collector.decode.believed import Believed
 from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import Decoded, FlowDecoder
+from collector.decode.names import Named
 from collector.decode.sources import told
 from collector.decode.sources.book import SourceBook
 from collector.decode.syslog import messages
@@ -51,6 +53,7 @@ class SiteLine:
         self.believed = Believed(site.id, believed, inside=self.networks.holds)
         self.timeline = Timeline()
         self.hosts = Hosts()
+        self.names_malformed = 0
         self.seen: OrderedDict[str, None] = OrderedDict()
         self.lent: list[Rows] = []
         """Leases told by the frames at hand, of which a log takes the rows in their order."""
@@ -84,6 +87,7 @@ class SiteLine:
                 "accounts_in_flows": self.timeline.hints.refused,
             },
             "syslog": self.tally.status(),
+            "names_malformed": self.names_malformed,
             "sign_ins": {
                 "waiting": len(self.believed),
                 "lost": self.believed.lost,
@@ -93,15 +97,39 @@ class SiteLine:
 
     def names(self, frames: Sequence[Frame]) -> Rows:
         """Return which names devices asked for, and remember them for the flows that follow."""
-        said = [frame for frame in frames if frame.kind is FrameKind.SYSLOG]
         found = [
-            (f.number, f.received_ns // 1000, told) for f in said if (told := names.of_frame(f))
+            (frame.number, frame.received_ns // 1000, named)
+            for frame in frames
+            for named in self._names_in(frame)
         ]
-        for number, _, told in found:
-            name = self.hosts.asked(told.query, told.name, alias=told.kind == "CNAME")
-            if told.answer:
-                self.hosts.learn((told.time_us, told.client, name, told.answer), number)
+        for number, _, named in found:
+            self._learn_name(named, number)
         return own_events.name_rows(self.site, found)
+
+    def _learn_name(self, named: Named, frame: int) -> None:
+        if named.client_port is not None and named.port is not None:
+            protocol = UDP if named.origin == "quic-sni" else TCP
+            ports = named.client_port, named.port, protocol
+            outer = named.kind == "sni-ech"
+            call = Call(named.time_us, *ports, named.name, outer, frame)
+            self.hosts.calls.learn((named.client, named.answer), call)
+            return
+        name = self.hosts.asked(named.query, named.name, alias=named.kind == "CNAME")
+        if named.answer:
+            told = (named.time_us, named.client, name, named.answer)
+            self.hosts.learn(told, frame, ttl=named.ttl)
+
+    def _names_in(self, frame: Frame) -> Sequence[Named]:
+        if frame.kind is FrameKind.SYSLOG:
+            named = names.of_frame(frame)
+            return () if named is None else (named,)
+        if frame.kind is not FrameKind.NAME:
+            return ()
+        try:
+            return names.captured(frame)
+        except ValueError:
+            self.names_malformed += 1
+            return ()
 
     def messages(self, frames: Sequence[Frame]) -> Messages:
         """Decode lines of syslog."""

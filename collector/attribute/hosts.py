@@ -1,7 +1,9 @@
 """The names under which devices found the addresses that they speak with.
 
 A name holds for the device that was told it, from the answer on until another answer with the same
-address, at most `HOLDS_US`: the log of a DNS server tells no TTL, and devices keep answers longer.
+address: as long as its TTL says, or `HOLDS_US`, since the log of a DNS server tells no TTL. A name
+by which the device called the server when the very connection began (`calls.py`) is better; but
+with ECH it may be the outer one only, and then an answer that names another says more.
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.attribute.calls import Calls, Numbers, Pair, Side
 from collector.records import Rows
 
 HOLDS_US = 3_600_000_000
+LONGEST_US = 86_400_000_000
+LATE_US = 5_000_000
+"""A device may begin to speak so long after the end of the TTL."""
 EARLY_US = 2_000_000
 """A flow may seem to begin so long before the answer that led to it: clocks differ."""
 MOST_PAIRS = 100_000
@@ -28,18 +33,16 @@ EACH = 4
 
 Told = tuple[int, str, str, str]
 """When, in µs, the device, the name it asked for, and an address that it was told."""
-Pair = tuple[str, str]
-"""The device and the address that it was told."""
 Answer = tuple[int, int, str, int]
-"""When it was told first and last, in µs, the name, and the frame that told it first."""
+"""When it was told first, until when it holds, in µs, the name, and what frame told it first."""
 _TEXT = pa.dictionary(pa.int32(), pa.string())
-Numbers = npt.NDArray[np.int64]
 
 
 class Hosts:
     """Answers of late, of one site."""
 
     def __init__(self) -> None:
+        self.calls = Calls()
         self._pairs: OrderedDict[Pair, list[Answer]] = OrderedDict()
         self._asked: OrderedDict[str, str] = OrderedDict()
         """By question, the name whose aliases its answer tells of."""
@@ -59,15 +62,23 @@ class Hosts:
             self._asked.popitem(last=False)
         return found
 
-    def learn(self, told: Told, frame: int) -> None:
-        """Remember an answer; when there are many pairs, the one not heard of longest goes."""
+    def learn(self, told: Told, frame: int, *, ttl: int | None = None) -> None:
+        """Remember an answer; when there are many pairs, the one not heard of longest goes.
+
+        Args:
+            told: The answer.
+            frame: What told it.
+            ttl: Seconds that it holds; None: not told.
+        """
         time_us, client, name, answer = told
+        holds_us = HOLDS_US if ttl is None else min(ttl * 1_000_000, LONGEST_US) + LATE_US
+        until_us = time_us + holds_us
         known = self._pairs.setdefault((client, answer), [])
         last = known[-1] if known else None
-        if last is not None and last[2] == name and 0 <= time_us - last[1] <= HOLDS_US:
-            known[-1] = (last[0], time_us, name, last[3])
+        if last is not None and last[2] == name and last[0] <= time_us <= last[1]:
+            known[-1] = (last[0], max(last[1], until_us), name, last[3])
         else:
-            known.append((time_us, time_us, name, frame))
+            known.append((time_us, until_us, name, frame))
             known.sort()
             del known[:-EACH]
         self._pairs.move_to_end((client, answer))
@@ -77,12 +88,12 @@ class Hosts:
     def named(self, rows: Rows) -> Rows:
         """Return flows with the name of the far end where it is known, and none was told before."""
         columns = rows.columns
-        if not self._pairs or not len(rows) or not {"src_ip", "dst_ip", "time"} <= columns.keys():
+        nothing = not self._pairs and not self.calls
+        if nothing or not len(rows) or not {"src_ip", "dst_ip", "time"} <= columns.keys():
             return rows
-        when = np.asarray(columns["time"].cast(pa.int64()).fill_null(-1)), rows.frame
         words: dict[str, int] = {}
-        forth = self._looked_up(columns["src_ip"], columns["dst_ip"], when, words)
-        back = self._looked_up(columns["dst_ip"], columns["src_ip"], when, words)
+        forth = self._looked_up(Side.of(rows, "src", "dst"), words)
+        back = self._looked_up(Side.of(rows, "dst", "src"), words)
         codes = np.where(forth >= 0, forth, back)
         if not words:
             return rows
@@ -93,38 +104,29 @@ class Hosts:
             host = pc.coalesce(told, host.cast(pa.string())).dictionary_encode().cast(_TEXT)
         return replace(rows, columns={**columns, "host": host})
 
-    def _looked_up(
-        self,
-        near: Any,  # noqa: ANN401  # DictionaryArrays
-        far: Any,  # noqa: ANN401
-        when: tuple[Numbers, Numbers],
-        words: dict[str, int],
-    ) -> Numbers:
+    def _looked_up(self, side: Side, words: dict[str, int]) -> Numbers:
         """Return for each row the code of the name under which `near` found `far`, -1 for none."""
-        time, frame = when
-        devices, addresses = near.dictionary.to_pylist(), far.dictionary.to_pylist()
-        found = np.full(len(time), -1)
-        if not devices or not addresses:
-            return found
-        keys, place = np.unique(_codes(near) * len(addresses) + _codes(far), return_inverse=True)
-        known = np.zeros((EACH, 4, len(keys)), np.int64)  # a name that never holds
-        for at, key in enumerate(keys.tolist()):
-            device, address = divmod(key, len(addresses))
-            answers = self._pairs.get((devices[device], addresses[address]), ())
-            for slot, (begun, heard, name, told) in enumerate(answers):
+        called, outer = self.calls.looked_up(side, words)
+        known = np.zeros((EACH, 4, len(side.pairs)), np.int64)  # a name that never holds
+        for at, pair in enumerate(side.pairs):
+            for slot, (begun, until, name, told) in enumerate(self._pairs.get(pair, ())):
                 code = words.setdefault(name, len(words))
-                known[slot, :, at] = begun - EARLY_US, heard + HOLDS_US, code, told
-        for slot in range(EACH):  # by time: a later answer takes over
-            begin, end, code_of, told_by = known[slot][:, place]
+                known[slot, :, at] = begun - EARLY_US, until, code, told
+        found, agreed = np.full(len(side), -1), np.zeros(len(side), np.bool_)
+        for slot in range(EACH if side.pairs else 0):  # by time: a later answer takes over
+            begin, end, code_of, told_by = known[slot][:, side.place]
             # What a later frame tells is not known yet, however frames were batched.
-            found = np.where((time >= begin) & (time < end) & (frame >= told_by), code_of, found)
-        both = np.asarray(near.is_valid()) & np.asarray(far.is_valid())
-        return np.where(both, found, -1)
+            holds = (side.begin >= begin) & (side.begin < end) & (side.frame >= told_by)
+            found = np.where(holds, code_of, found)
+            agreed |= holds & (code_of == called)
+        doubted = (called < 0) | (outer & ~agreed & (found >= 0))
+        return np.where(side.there, np.where(doubted, found, called), -1)
 
     def plain(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         pairs = [[*pair, [list(each) for each in known]] for pair, known in self._pairs.items()]
-        return {"pairs": pairs, "asked": [list(each) for each in self._asked.items()]}
+        asked = [list(each) for each in self._asked.items()]
+        return {"pairs": pairs, "asked": asked, "calls": self.calls.plain()}
 
     @classmethod
     def from_plain(cls, state: Mapping[str, Any]) -> Hosts:
@@ -137,11 +139,8 @@ class Hosts:
         hosts._asked.update({str(query): str(name) for query, name in state.get("asked", ())})
         for client, answer, known in state.get("pairs", ()):
             hosts._pairs[str(client), str(answer)] = [
-                (int(begun), int(heard), str(name), int(frame))
-                for begun, heard, name, frame in known
+                (int(begun), int(until), str(name), int(frame))
+                for begun, until, name, frame in known
             ]
+        hosts.calls = Calls.from_plain(state.get("calls", ()))
         return hosts
-
-
-def _codes(column: Any) -> Numbers:  # noqa: ANN401  # a DictionaryArray
-    return np.asarray(column.indices.fill_null(0)).astype(np.int64)

@@ -1,8 +1,8 @@
-"""Which names devices asked for, from the query log of dnsmasq (`log-queries=extra`).
+"""Which names devices asked for: dnsmasq's query log (`log-queries=extra`), and what was captured.
 
 Read only where a written reason is set: names of visited hosts are no traffic data of themselves.
 `extra` puts the client in front of every answer; without it an answer tells no client, and only the
-question is kept. The log tells no TTL.
+question is kept. The log tells no TTL, what was captured (`collector/sniff/names/`) does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from collector.decode.leases import held
-from collector.records import Frame
+from collector.records import Frame, NameEvent, microseconds
 
 LONGEST = 2048
 _LONGEST_NAME = 253
@@ -37,12 +37,19 @@ class Named(NamedTuple):
     name: str
     """Lower case, without the dot at the end."""
     kind: str
-    """`A`, `AAAA`, `CNAME`, or the kind of a question whose answer is not known."""
+    """`A`, `AAAA`, `CNAME`, or the kind of a question whose answer is not known; of a hello `sni`,
+    or `sni-ech` where the name may be the outer one only."""
     answer: str
     """An address; empty where none was told."""
     source: str
     query: str = ""
     """What tells the question of an answer from others of its time; empty: not known."""
+    origin: str = "query-log"
+    """Or `dns-capture`, `tls-sni`, `quic-sni`."""
+    ttl: int | None = None
+    client_port: int | None = None
+    port: int | None = None
+    """Of the server that a hello went to."""
 
 
 def of_frame(frame: Frame) -> Named | None:
@@ -61,3 +68,25 @@ def of_frame(frame: Frame) -> Named | None:
     query = f"{frame.address} {parts['query']}" if parts.get("query") else ""
     time_us = frame.wire_ns // 1000
     return Named(time_us, client, name, kind, answer, frame.address, query) if name else None
+
+
+def captured(frame: Frame) -> list[Named]:
+    """Return what was captured, an entry for each address.
+
+    Raises:
+        ValueError: it is no such record.
+    """
+    event = NameEvent.from_json(frame.payload)
+    told = Named(
+        microseconds(event.time),
+        event.client,
+        event.name,
+        event.kind,
+        "",
+        event.source,
+        origin=event.origin,
+        ttl=event.ttl,
+        client_port=event.client_port,
+        port=event.port,
+    )
+    return [told._replace(answer=answer) for answer in event.answers]

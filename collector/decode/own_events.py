@@ -135,8 +135,11 @@ def name_rows(site: str, told: Sequence[tuple[int, int, Named]]) -> Rows:
         "received": pa.array([received for _, received, _ in told], pa.int64()).cast(_TIME),
         "site": _text([site] * len(found)),
     }
-    for name in ("source", "client", "kind", "answer", "name"):
+    for name in ("source", "client", "kind", "answer", "name", "origin"):
         columns[name] = _text(getattr(n, name) or None for n in found)
+    columns["ttl"] = pa.array([n.ttl for n in found], pa.int64())
+    for name in ("client_port", "port"):
+        columns[name] = pa.array([_port(getattr(n, name)) for n in found], pa.int32())
     return _rows("names", site, told, columns)
 
 

@@ -1,8 +1,8 @@
 """What other processes of the box hand in over the control socket, and its acknowledgement.
 
-`event` takes one session, audit, coverage or lease event, `frames` many frames as `prathu ingest`
-reads them from a file. The reply comes when all of it is on the disk: what was not acknowledged may
-be sent again, and bears the same id then.
+`event` takes one session, audit, coverage, lease or name event, `frames` many frames as `prathu
+ingest` reads them from a file. The reply comes when all of it is on the disk: what was not
+acknowledged may be sent again, and bears the same id then.
 """
 
 from __future__ import annotations
@@ -25,22 +25,27 @@ from collector.records import (
     Frame,
     FrameKind,
     LeaseEvent,
+    NameEvent,
     SessionEvent,
     microseconds,
 )
 from collector.spool import SpoolWriter
 from collector.spool.layout import TRANSPORTS
 
-Event = SessionEvent | AuditEvent | CoverageEvent | LeaseEvent
+Event = SessionEvent | AuditEvent | CoverageEvent | LeaseEvent | NameEvent
 _EVENTS: Mapping[FrameKind, type[Event]] = {
     FrameKind.SESSION: SessionEvent,
     FrameKind.AUDIT: AuditEvent,
     FrameKind.COVERAGE: CoverageEvent,
     FrameKind.LEASE: LeaseEvent,
+    FrameKind.NAME: NameEvent,
 }
 _KINDS = {kind.name.lower(): kind for kind in FrameKind}
 _WORDS = {"start", "update", "stop", "reject"}
 _LEASE_WORDS = {"add", "renew", "release", "expire", "seen"}
+_ORIGINS = {"dns-capture", "tls-sni", "quic-sni"}
+_LONGEST_NAME = 1020
+"""Characters of a name, every octet as a backslash and three digits."""
 _MEMBERS = {
     "kind",
     "site",
@@ -58,12 +63,23 @@ _MEMBERS = {
 class LocalDoor:
     """Handles the requests that bring frames."""
 
-    def __init__(self, spool: SpoolWriter, sites: set[str], *, clock: Clock) -> None:
+    def __init__(
+        self, spool: SpoolWriter, sites: set[str], *, clock: Clock, names: bool = False
+    ) -> None:
+        """Make it.
+
+        Args:
+            spool: Where frames go.
+            sites: Those that are known.
+            clock: Tells the time.
+            names: Names of hosts are kept; otherwise they are refused.
+        """
         self.events = 0
         self.frames = 0
         self._spool = spool
         self._sites = sites
         self._clock = clock
+        self._names = names
 
     def handlers(self) -> dict[str, Handler]:
         """Return what it can do, by word."""
@@ -73,6 +89,7 @@ class LocalDoor:
         kind = _KINDS.get(str(request.get("kind")))
         if kind is None or kind not in _EVENTS:
             raise CollectorError(f"no kind of event {request.get('kind')!r}")
+        self._wanted(kind)
         event = _read_event(kind, json.dumps(request.get("event")))
         self._known(event.site)
         frame = Frame(
@@ -114,6 +131,10 @@ class LocalDoor:
         self._spool.wait_durable(last)
         return self._spool.append(frame)
 
+    def _wanted(self, kind: FrameKind) -> None:
+        if kind is FrameKind.NAME and not self._names:
+            raise CollectorError("names of hosts are not kept: names.reason is empty")
+
     def _known(self, site: object) -> str:
         if site not in self._sites or not isinstance(site, str):
             raise CollectorError(f"no site {site!r}; known: {', '.join(sorted(self._sites))}")
@@ -132,6 +153,7 @@ class LocalDoor:
         if unknown:
             raise ValueError(f"no member {sorted(unknown)[0]!r}")
         kind = _kind(members.get("kind"))
+        self._wanted(kind)
         transport = _text(members, "transport") or "local"
         if transport not in TRANSPORTS:
             raise ValueError(f"no transport {transport!r}; known: {', '.join(TRANSPORTS)}")
@@ -175,6 +197,8 @@ def _read_event(kind: FrameKind, text: str | bytes) -> Event:
         _check_session(event)
     if isinstance(event, LeaseEvent):
         _check_lease(event)
+    if isinstance(event, NameEvent):
+        _check_name(event)
     return event
 
 
@@ -192,9 +216,24 @@ def _check_lease(event: LeaseEvent) -> None:
     for address in (event.ip, event.nat_ip):
         if _address(address) != address:
             raise CollectorError(f"lease event: {address!r} is not an address in canonical text")
-    for port in (event.port_first, event.port_last):
+    _check_ports("lease", event.port_first, event.port_last)
+
+
+def _check_name(event: NameEvent) -> None:
+    if event.origin not in _ORIGINS:
+        raise CollectorError(f"name event: no origin {event.origin!r}")
+    if not event.name or len(event.name) > _LONGEST_NAME:
+        raise CollectorError(f"name event: a name of {len(event.name)} characters")
+    for address in (event.client, *event.answers):
+        if not address or _address(address) != address:
+            raise CollectorError(f"name event: {address!r} is not an address in canonical text")
+    _check_ports("name", event.client_port, event.port)
+
+
+def _check_ports(what: str, *ports: int | None) -> None:
+    for port in ports:
         if port is not None and port > 65535:
-            raise CollectorError(f"lease event: no port {port}")
+            raise CollectorError(f"{what} event: no port {port}")
 
 
 def _kind(value: object) -> FrameKind:

@@ -343,11 +343,22 @@ NAMES = LogSchema(
     log="names",
     version=1,
     subject=None,
-    core=(*_COMMON, ("client", "ip"), ("kind", "str"), ("answer", "ip")),
+    core=(
+        *_COMMON,
+        ("client", "ip"),
+        ("client_port", "u16"),
+        ("kind", "str"),
+        ("answer", "ip"),
+        ("port", "u16"),
+        ("origin", "str"),
+        ("ttl", "u32"),
+    ),
     detail=(("name", "str"),),
 )
-"""The device `client` asked for a name; `answer` is null where no address was told. Kept only where
-a reason is set."""
+"""The device `client` asked for a name, or called the server `answer` by it; `answer` is null where
+no address was told. `origin` is `query-log`, `dns-capture`, `tls-sni` or `quic-sni`; of the last
+two the ports are told, and `kind` is `sni`, or `sni-ech` where the name may be the outer one only.
+Kept only where a reason is set."""
 
 LOGS: Mapping[str, LogSchema] = {
     schema.log: schema for schema in (AUDIT, COVERAGE, EVENTS, FLOWS, LEASES, NAMES, SESSIONS)

@@ -1,0 +1,213 @@
+"""By which name a device called a server when a connection began, joined to that very connection.
+
+A hello and a flow are of one connection when addresses, ports and protocol are the same, and the
+hello was sent while the flow went on, give or take `NEAR_US`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from collector.records import Rows
+
+NEAR_US = 5_000_000
+"""Clocks differ, and some flows are told before they end."""
+MOST_CALLS = 100_000
+EACH = 256
+"""Connections of one pair that are remembered."""
+TCP, UDP = 6, 17
+
+Numbers = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Pair = tuple[str, str]
+"""The device and the address that it was told, or called."""
+_REACH_BITS = 38
+"""Of times among one another: three days in µs."""
+
+
+class Call(NamedTuple):
+    """A hello."""
+
+    time_us: int
+    client_port: int
+    port: int
+    protocol: int
+    name: str
+    outer: bool
+    """With ECH: the name may be the outer one only."""
+    frame: int
+    """What told it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """Flows as one of their ends sees them."""
+
+    pairs: list[Pair]
+    place: Numbers
+    """Of each row among the pairs."""
+    there: Bools
+    """Both addresses are known."""
+    ends: Numbers
+    """Both ports and the protocol in one number, -1 where one is not known."""
+    begin: Numbers
+    end: Numbers
+    frame: Numbers
+
+    @classmethod
+    def of(cls, rows: Rows, near: str, far: str) -> Side:
+        """Return flows with `near` as the device: `src` or `dst`."""
+        columns = rows.columns
+        one: Any = columns[f"{near}_ip"]
+        other: Any = columns[f"{far}_ip"]
+        devices, addresses = one.dictionary.to_pylist(), other.dictionary.to_pylist()
+        there = np.asarray(one.is_valid()) & np.asarray(other.is_valid())
+        codes = _codes(one) * max(1, len(addresses)) + _codes(other)
+        keys, place = np.unique(np.where(there, codes, -1), return_inverse=True)
+        pairs = [
+            (devices[key // len(addresses)], addresses[key % len(addresses)]) if key >= 0 else _NONE
+            for key in keys.tolist()
+        ]
+        begin = _numbers(columns["time"], len(rows))
+        names = f"{near}_port", f"{far}_port", "protocol"
+        ports = [_numbers(columns.get(name), len(rows)) for name in names]
+        return cls(
+            pairs=pairs,
+            place=place,
+            there=there,
+            ends=_ends(*ports),
+            begin=begin,
+            end=np.maximum(begin, _numbers(columns.get("time_end"), len(rows))),
+            frame=np.asarray(rows.frame),
+        )
+
+    def __len__(self) -> int:
+        """Return how many flows."""
+        return len(self.begin)
+
+
+_NONE: Pair = ("", "")
+
+
+class Calls:
+    """Hellos of late, of one site."""
+
+    def __init__(self) -> None:
+        self._pairs: OrderedDict[Pair, list[Call]] = OrderedDict()
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
+
+    def learn(self, pair: Pair, call: Call) -> None:
+        """Remember a hello; when there are many, the pair not heard of longest goes."""
+        known = self._pairs.setdefault(pair, [])
+        known.append(call)
+        self._count += 1
+        if len(known) > EACH:
+            del known[0]
+            self._count -= 1
+        self._pairs.move_to_end(pair)
+        while self._count > MOST_CALLS:
+            self._count -= len(self._pairs.popitem(last=False)[1])
+
+    def looked_up(self, side: Side, words: dict[str, int]) -> tuple[Numbers, Bools]:
+        """Return for each row the code of the name that its connection began with, -1 for none.
+
+        Also whether the name may be the outer one only.
+
+        Args:
+            side: The flows.
+            words: Codes of names; new ones are added.
+        """
+        codes, outer = np.full(len(side), -1), np.zeros(len(side), np.bool_)
+        told = [
+            (at, *_ints(call), words.setdefault(call.name, len(words)))
+            for at, pair in enumerate(side.pairs)
+            for call in self._pairs.get(pair, ())
+        ]
+        if not told:
+            return codes, outer
+        place, time, ends, is_outer, frame, code = np.array(told, np.int64).T
+        order = np.lexsort((frame, time, ends, place))
+        place, time, ends, is_outer, frame, code = (
+            each[order] for each in (place, time, ends, is_outer, frame, code)
+        )
+        last = _last(side, place, ends, time)
+        rows = np.flatnonzero(last >= 0)
+        while len(rows):
+            at = last[rows]
+            same = (place[at] == side.place[rows]) & (ends[at] == side.ends[rows])
+            rows = rows[same & (time[at] >= side.begin[rows] - NEAR_US)]
+            at = last[rows]
+            known = frame[at] <= side.frame[rows]
+            codes[rows[known]], outer[rows[known]] = code[at[known]], is_outer[at[known]] > 0
+            # What a later frame tells is not known yet: the hello before that one may be.
+            rows = rows[~known]
+            last[rows] -= 1
+            rows = rows[last[rows] >= 0]
+        return codes, outer
+
+    def plain(self) -> list[Any]:
+        """Return everything as JSON values."""
+        return [[*pair, [list(call) for call in calls]] for pair, calls in self._pairs.items()]
+
+    @classmethod
+    def from_plain(cls, state: Iterable[Any]) -> Calls:
+        """Return what `plain` described.
+
+        Raises:
+            ValueError, TypeError: it is something else.
+        """
+        found = cls()
+        for client, server, calls in state:
+            for time_us, client_port, port, protocol, name, outer, frame in calls:
+                numbers = int(time_us), int(client_port), int(port), int(protocol)
+                call = Call(*numbers, str(name), bool(outer), int(frame))
+                found.learn((str(client), str(server)), call)
+        return found
+
+
+def _ints(call: Call) -> tuple[int, int, int, int]:
+    ends = (call.client_port << 16 | call.port) << 8 | call.protocol
+    return call.time_us, ends, int(call.outer), call.frame
+
+
+def _ends(near_port: Numbers, far_port: Numbers, protocol: Numbers) -> Numbers:
+    ends = (near_port << 16 | far_port) << 8 | protocol
+    return np.where((near_port < 0) | (far_port < 0) | (protocol < 0), -1, ends)
+
+
+def _last(side: Side, place: Numbers, ends: Numbers, time: Numbers) -> Numbers:
+    """Return for each row the last hello of its connection up to its end, or -1 for none.
+
+    The hellos are in the order of their connections and times; where a row's connection has none,
+    what is returned may be of another.
+    """
+    wide = 1 << 40
+    keys, rank = np.unique(place * wide + ends, return_inverse=True)
+    wanted = side.place * wide + side.ends
+    of = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    fits = (keys[of] == wanted) & (side.ends >= 0)
+    least, reach = int(time.min()), (1 << _REACH_BITS) - 1
+    times = (rank << _REACH_BITS) + np.clip(time - least, 0, reach)
+    until = np.clip(side.end + NEAR_US - least, -1, reach)
+    last = np.searchsorted(times, (of << _REACH_BITS) + until, side="right") - 1
+    return np.where(fits & (until >= 0), last, -1)
+
+
+def _codes(column: Any) -> Numbers:  # noqa: ANN401  # a DictionaryArray
+    return np.asarray(column.indices.fill_null(0)).astype(np.int64)
+
+
+def _numbers(column: Any, rows: int) -> Numbers:  # noqa: ANN401  # an Arrow array, or None
+    """Return numbers or times as integers, -1 for null."""
+    if column is None:
+        return np.full(rows, -1)
+    return np.asarray(column.cast("int64").fill_null(-1)).astype(np.int64)
