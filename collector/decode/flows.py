@@ -156,8 +156,11 @@ class _Mapper:
         tables: dict[int, int] = {}
         codes = [tables.setdefault(id(c.names), len(tables)) for c in self.spread.chunks]
         by_id = {id(c.names): c.names for c in self.spread.chunks}
-        known = [name for table in tables for name in _named(ids, by_id[table])]
         at = self.spread.codes(codes).astype(np.int64) * len(ids) + arrow.numpy(ids_at)
+        # Not all ids with all tables: an exporter may send a new name in every datagram.
+        pairs, at = np.unique(at, return_inverse=True) if len(tables) > 1 else (range(len(ids)), at)
+        every = [by_id[table] for table in tables]
+        known = [_named(ids[pair % len(ids)], every[pair // len(ids)]) for pair in pairs]
         self.found["app"] = words.some(at.astype(np.int32), known)
 
     def _sampling(self) -> None:
@@ -194,8 +197,8 @@ class _Mapper:
         return rate, origin
 
 
-def _named(ids: list[bytes], names: Mapping[bytes, str]) -> list[str]:
-    return [names.get(number) or application(number) for number in ids]
+def _named(number: bytes, names: Mapping[bytes, str]) -> str:
+    return names.get(number) or application(number)
 
 
 def application(number: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from collector.decode import words
+from collector.decode.app_names import LONGEST_ID, LONGEST_NAME, AppNames
 from collector.decode.batch import Batch
 from collector.decode.layout import Layout
 from collector.decode.limits import Limits
@@ -38,18 +39,18 @@ def learn(stream: Stream, layout: Layout, body: bytes, limits: Limits) -> None:
 
 
 def _names(stream: Stream, batch: Batch, fields: dict[int, int], limits: Limits) -> None:
-    """Keep application names; rows of earlier datagrams must not see them, so copy."""
-    known = stream.exporter.names
+    """Keep application names."""
+    known = AppNames.of(stream.exporter.names)
     ids = batch.binary(fields[_APPLICATION]).to_pylist()
     told = batch.binary(fields[_NAME]).to_pylist()
     new = {
-        number: words.string(name or b"")
+        number: words.string(name or b"")[:LONGEST_NAME]
         for number, name in zip(ids, told, strict=True)
-        if number is not None
+        if number is not None and len(number) <= LONGEST_ID
     }
     new = {number: name for number, name in new.items() if known.get(number) != name}
-    if new and len(known) + len(new) <= limits.names_per_exporter:
-        stream.exporter.names = {**known, **new}
+    if new:
+        stream.exporter.names = known.more(new, limits.names_per_exporter)
 
 
 def _rates(stream: Stream, batch: Batch, fields: dict[int, int], limits: Limits) -> None:
