@@ -38,7 +38,8 @@ class BoxSettings(CollectorSettings):
     def optional_processes(self) -> tuple[str, ...]:
         """The processes that only some boxes run: what they look at is set."""
         watch = self.lease_files or self.neighbours or self.uplinks
-        return (*(("watch",) if watch else ()), *(("sniff",) if self.sniff else ()))
+        sniff = self.sniff or self.names.capture
+        return (*(("watch",) if watch else ()), *(("sniff",) if sniff else ()))
 
     @property
     def portal(self) -> PortalSettings:

@@ -134,6 +134,10 @@ class Listen(Section):
     """Syslog with octet counting or one message a line (RFC 6587)."""
     syslog_tls: tuple[HostPort, ...] = ("0.0.0.0:6514",)
     """Syslog over TLS (RFC 5425)."""
+    ipfix_tcp: tuple[HostPort, ...] = ("0.0.0.0:4739",)
+    """IPFIX over TCP (RFC 7011 section 10.4)."""
+    ipfix_tls: tuple[HostPort, ...] = ("0.0.0.0:4740",)
+    """IPFIX over TLS, with the certificates of `[syslog_tls]` (RFC 7011 section 11)."""
     receive_buffer: int = Field(default=32 << 20, ge=1 << 16)
     """Bytes of kernel buffer asked for, for each UDP socket."""
     udp_sockets: int = Field(default=0, ge=0, le=16)
@@ -150,7 +154,7 @@ class Limits(Section):
 
 
 class SyslogTls(Section):
-    """Certificates of syslog over TLS: PEM files, paths under the home."""
+    """Certificates of syslog and IPFIX over TLS: PEM files, paths under the home."""
 
     certificate: str = "tls/syslog.crt"
     """The box's own, with its issuers; made at the first start if neither file is there."""
@@ -234,12 +238,22 @@ class Uplink(Section):
     """A page that answers with the address that asked; empty: nobody outside is asked."""
 
 
-class Names(Section):
-    """Names of the hosts that devices asked for, from dnsmasq's query log."""
+class NamesCapture(Section):
+    """An interface on which names are read off the wire: DNS answers, TLS and QUIC hellos."""
 
-    reason: str = ""
+    site: SiteId
+    """The site on that side."""
+    interface: Interface
+    """Its name: where devices have their own addresses, before any NAT."""
+
+
+class Names(Section):
+    """Names of the hosts that devices asked for, from dnsmasq's query log and off the wire."""
+
+    reason: Annotated[str, AfterValidator(str.strip)] = ""
     """Why they are kept, as the record of processing has it; empty: they are not, for they are no
     traffic data of themselves."""
+    capture: tuple[NamesCapture, ...] = ()
 
 
 class Sniff(Section):

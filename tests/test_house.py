@@ -155,7 +155,9 @@ def test_the_shipped_settings_are_right_when_uncommented() -> None:
     radius = read.radius.model_copy(update={"clients": ()})
     lists = ("exporters", "lease_files", "neighbours", "uplinks", "sniff")
     assert all(getattr(read, name) for name in lists)
-    none = dict.fromkeys(lists, ())
+    assert read.names.capture
+    none: dict[str, object] = dict.fromkeys(lists, ())
+    none["names"] = read.names.model_copy(update={"capture": ()})
     read = read.model_copy(update={"radius": radius, "sites": plain.sites, **none})
     assert read == plain
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -133,15 +133,11 @@ def _watch(
 def _sniff(
     home: Path, settings: BoxSettings, stop: threading.Event, ready: Callable[[], None]
 ) -> None:
-    """Start the separate program for each interface; when one of them ends, end all."""
-    socket = home / "run" / "receive.sock"
+    """Start the separate programs, one for each interface; when one of them ends, end all."""
     started = []
     try:
-        for each in settings.sniff:
-            command = [sys.executable, "-m", "collector.sniff", "--interface", each.interface]
-            command += ["--site", each.site, "--socket", str(socket)]
-            command += [word for server in each.dhcp_servers for word in ("--dhcp-server", server)]
-            command += [word for router in each.routers for word in ("--router", router)]
+        for words in _watched(settings):
+            command = [sys.executable, "-m", *words, "--socket", str(home / "run" / "receive.sock")]
             started.append(
                 subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603, TID251  # ours
             )
@@ -154,6 +150,18 @@ def _sniff(
             process.terminate()
         for process in started:
             process.wait(STOP_S)
+
+
+def _watched(settings: BoxSettings) -> Iterator[list[str]]:
+    """Yield the module and the options of each program that watches an interface."""
+    for each in settings.sniff:
+        words = ["collector.sniff", "--interface", each.interface, "--site", each.site]
+        words += [word for server in each.dhcp_servers for word in ("--dhcp-server", server)]
+        words += [word for router in each.routers for word in ("--router", router)]
+        yield words
+    for capture in settings.names.capture:
+        named = ["--interface", capture.interface, "--site", capture.site]
+        yield ["collector.sniff.names", *named]
 
 
 # Each process imports only what it runs: the receiver stays small.

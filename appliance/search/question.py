@@ -25,7 +25,7 @@ _SHOWN = {
     "sessions": "time site event method account full_name ip mac nas ssid cause start",
     "events": "time site source hostname app_name severity message",
     "leases": "time site kind event ip mac hostname start expires server interface nat_ip note",
-    "names": "time site client name kind answer source",
+    "names": "time site client name origin kind answer ttl client_port port source",
     "coverage": "time time_end site source kind lost unit note",
     "audit": "time site actor act log question sentence target",
 }
