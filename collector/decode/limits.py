@@ -28,7 +28,7 @@ class Limits:
     """So long a set waits for its template: Cisco repeats templates every 30 minutes at most."""
     names_per_exporter: int = 16384
     """Application names learnt from options, per exporter."""
-    samplers_per_stream: int = 1024
+    samplers_per_stream: int = 128
     data_sources: int = 16384
     """Of all sFlow agents, whose sample numbers are remembered."""
     skew_s: float = 30.0
