@@ -46,7 +46,7 @@ def check(ctx: typer.Context) -> None:
 
 def _syslog_tls(context: Context, settings: BoxSettings) -> dict[str, str]:
     """Return the certificate that senders are to trust, after trying its files."""
-    if not settings.listen.syslog_tls:
+    if not settings.listen.syslog_tls and not settings.listen.ipfix_tls:
         return {}
     return {"syslog_tls": certificate.checked(context.home, settings.syslog_tls)}
 

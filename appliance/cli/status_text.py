@@ -84,14 +84,14 @@ def _sources(told: Record) -> Iterator[tuple[str, str]]:
         came = f"{one['datagrams']:,} datagrams, {size(one['bytes'])}"
         refused = one["refused"] + one.get("limited", 0)
         yield "receives", f"{one['socket']}: {came}, {lost:,} lost, {refused:,} refused"
-    for stream in (told.get("tcp") or {}, told.get("tls") or {}):
+    for stream in (told.get(name) or {} for name in ("tcp", "tls", "ipfix_tcp", "ipfix_tls")):
         if stream.get("sockets"):
             came = f"{stream['messages']:,} messages, {size(stream['bytes'])}"
-            refused = stream["refused"] + stream.get("refused_tls", 0)
+            refused = stream["refused"] + stream.get("refused_tls", 0) + stream.get("malformed", 0)
             lost = f"{stream['not_stored']:,} lost, {refused:,} refused"
             yield "receives", f"{', '.join(stream['sockets'])}: {came}, {lost}"
         if stream.get("waiting"):
-            yield "receive", f"{stream['waiting']:,} syslog connections are held back: no room"
+            yield "receive", f"{stream['waiting']:,} connections are held back: no room"
         if stream.get("sha256"):
             yield "tls", f"certificate {stream['sha256']}"
     yield from _conntrack(told.get("conntrack") or {})

@@ -72,7 +72,7 @@ def listed(reply: Mapping[str, Any], meter: Meter, now_ns: int) -> list[Source]:
                 refused=int(one.get("refused", 0)) + int(one.get("limited", 0)),
             )
         )
-    for tcp in (reply.get("tcp") or {}, reply.get("tls") or {}):
+    for tcp in (reply.get(name) or {} for name in ("tcp", "tls", "ipfix_tcp", "ipfix_tls")):
         if not tcp.get("sockets"):
             continue
         name, count = ", ".join(tcp["sockets"]), int(tcp.get("messages", 0))
@@ -83,7 +83,7 @@ def listed(reply: Mapping[str, Any], meter: Meter, now_ns: int) -> list[Source]:
                 size_bytes=int(tcp.get("bytes", 0)),
                 per_second=meter.rate(name, count, now_ns),
                 lost=int(tcp.get("not_stored", 0)),
-                refused=int(tcp.get("refused", 0)) + int(tcp.get("refused_tls", 0)),
+                refused=sum(int(tcp.get(n, 0)) for n in ("refused", "refused_tls", "malformed")),
             )
         )
     return found

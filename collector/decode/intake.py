@@ -18,7 +18,7 @@ from collector.decode.limits import Limits
 from collector.decode.losses import Loss
 from collector.decode.message import Message
 from collector.decode.steady import Headers
-from collector.decode.streams import Stream, StreamKey, Streams
+from collector.decode.streams import CONNECTED, Stream, StreamKey, Streams, session_of
 from collector.decode.waiting import Waiting, WaitingSets
 from collector.errors import Malformed
 from collector.records import Frame
@@ -90,8 +90,11 @@ class Intake:
         """Read one datagram; never raises for what it holds."""
         self._entry = Entry(frame.number, frame.received_ns // 1000)
         self.journal.append(self._entry)
-        self.counters.datagrams += 1
         self.waiting.expire(self._entry.now_us)
+        if not frame.payload and frame.transport in CONNECTED:
+            self._session(frame)
+            return
+        self.counters.datagrams += 1
         version = int.from_bytes(frame.payload[:2], "big")
         reader = _READERS.get(version)
         if reader is None or frame.payload[:4] in _OLD_SFLOW:
@@ -105,6 +108,15 @@ class Intake:
             return
         self._message(frame, message)
 
+    def _session(self, frame: Frame) -> None:
+        """Begin or end a connection: what was told over an earlier one from there is void.
+
+        Its end does not come when the box is killed; the beginning of the next one stands for it.
+        """
+        ended = frame.address, frame.port, session_of(frame)
+        self.waiting.end(*ended)
+        self.streams.end(*ended)
+
     def _unreadable(self, frame: Frame, version: int) -> None:
         old_sflow = _OLD_SFLOW.get(frame.payload[:4])
         if old_sflow or version in _OLD_VERSIONS:
@@ -117,7 +129,8 @@ class Intake:
 
     def _message(self, frame: Frame, message: Message) -> None:
         wire_us = frame.wire_ns // 1000
-        key = StreamKey(message.version, frame.address, frame.port, message.stream)
+        session = session_of(frame)
+        key = StreamKey(message.version, frame.address, frame.port, message.stream, session)
         stream = self.streams.get(key, self.counters.datagrams)
         if message.sampling:
             stream.rates = stream.rates._replace(header=message.sampling)
@@ -166,7 +179,8 @@ class Intake:
             most_cells: As many datagrams are read as it takes for `cells` to reach this.
         """
         frame = frames[start + at]
-        key = StreamKey(headers.version, frame.address, frame.port, headers.stream(at))
+        number, session = headers.stream(at), session_of(frame)
+        key = StreamKey(headers.version, frame.address, frame.port, number, session)
         stream = self.streams.known(key)
         if stream is None or len(self.waiting):
             return 0
@@ -295,6 +309,8 @@ class Intake:
         layout = template.layout
         if layout is None:
             self.counters.withdrawals += 1
+            if stream.key.session:
+                self.streams.withdraw(stream, template.id)
             return
         if not layout.least_bytes:
             raise Malformed(f"template {template.id} has records of no length")

@@ -22,7 +22,7 @@ class Counters:
     templates: int = 0
     """Announced, repeated ones too."""
     withdrawals: int = 0
-    """Counted and ignored: datagrams cannot withdraw (RFC 7011 section 8.4)."""
+    """Ignored where they come in datagrams, which cannot withdraw (RFC 7011 section 8.4)."""
     waited_sets: int = 0
     """Came before their template."""
     late_sets: int = 0

@@ -129,6 +129,7 @@ def _same_sender(frames: Sequence[Frame], start: int) -> int:
     """Return the end of the frames that came from one socket, each at least a header long."""
     first = frames[start]
     address, port, label, version = first.address, first.port, first.label, first.payload[:2]
+    transport, local_port = first.transport, first.local_port
     most = min(start + MOST, len(frames))
     for at in range(start, most):
         frame = frames[at]
@@ -139,6 +140,8 @@ def _same_sender(frames: Sequence[Frame], start: int) -> int:
             or len(payload) < HEAD_BYTES
             or payload[:2] != version
             or frame.label != label
+            or frame.transport != transport
+            or frame.local_port != local_port
         ):
             return max(at, start + 1)
     return most

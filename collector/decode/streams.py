@@ -2,7 +2,8 @@
 
 A stream is (version, exporter, UDP source port, observation domain): two processes on one exporter
 use the same template ids for different things (RFC 7011 section 8). When an exporter comes back
-from another port, the templates of its last port serve until it sends its own.
+from another port, the templates of its last port serve until it sends its own. Over TCP and TLS
+they hold for the connection they came over, and go with it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from collector.decode.limits import Limits
 from collector.decode.sampling import Rates
 from collector.decode.sequence import Sequence
 from collector.decode.skew import Skew
+from collector.records import Frame
 
 _BY_DATAGRAMS = (0, 9)
 """sFlow and NetFlow v9."""
 _MOST_PADDING = 3
+OPTIONS = 3
+ALL_OF = (2, OPTIONS)
+"""Ids in the place of a template's that mean all templates, or all options templates."""
 
 
 class StreamKey(NamedTuple):
@@ -29,6 +34,16 @@ class StreamKey(NamedTuple):
     address: str
     port: int
     domain: int
+    session: str = ""
+    """Over TCP and TLS what tells connections from the same port apart: transport and our port."""
+
+
+def session_of(frame: Frame) -> str:
+    """Return the last part of the key for what came in a frame."""
+    return f"{frame.transport}:{frame.local_port}" if frame.transport in CONNECTED else ""
+
+
+CONNECTED = ("tcp", "tls")
 
 
 class Exporter:
@@ -138,10 +153,26 @@ class Streams:
             pass
         return True
 
+    def withdraw(self, stream: Stream, template_id: int) -> None:
+        """Forget a template, or all of a kind (RFC 7011 section 8.1)."""
+        gone = [template_id] if template_id in stream.templates else []
+        if template_id in ALL_OF:
+            options = template_id == OPTIONS
+            gone = [n for n, layout in stream.templates.items() if bool(layout.scopes) == options]
+        for number in gone:
+            self._fields -= len(stream.templates.pop(number).fields)
+
+    def end(self, address: str, port: int, session: str) -> None:
+        """Forget the streams of a connection."""
+        exporter = self._exporters.get(address)
+        for key in list(exporter.keys) if exporter else ():
+            if (key.port, key.session) == (port, session):
+                self._remove(key)
+
     def find(self, stream: Stream, template_id: int, size: int) -> Layout | None:
         """Return the layout of a data set of `size` bytes, None while nobody told it."""
         layout = stream.templates.get(template_id)
-        if layout is not None or stream.templates:
+        if layout is not None or stream.templates or stream.key.session:
             return layout
         return self._of_last_port(stream, template_id, size)
 
@@ -265,6 +296,9 @@ def _fits(layout: Layout, size: int) -> bool:
 
 
 def _same_but_port(one: StreamKey, other: StreamKey) -> bool:
+    """Whether one may have been the other before a restart; what came over a connection may not."""
+    if one.session or other.session:
+        return False
     return one.version == other.version and one.domain == other.domain and one.port != other.port
 
 

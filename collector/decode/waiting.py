@@ -58,6 +58,13 @@ class WaitingSets:
         numbers = list(self._of_template.get((key, template), ()))
         return [self._remove(number) for number in numbers]
 
+    def end(self, address: str, port: int, session: str) -> None:
+        """Give up the sets of a connection: no template can come for them any more."""
+        for number in list(self._of_exporter.get(address, ())):
+            key = self._sets[number].key
+            if (key.port, key.session) == (port, session):
+                self._lost(self._remove(number))
+
     def expire(self, now_us: int) -> None:
         """Give up sets that waited too long."""
         oldest = now_us - self._limits.waiting_s * 1_000_000

@@ -1,16 +1,60 @@
-"""One connection of a syslog sender: bytes of TCP or TLS in, whole messages out."""
+"""One connection of a sender: bytes of TCP or TLS in, whole messages out."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from collector.receive.admission import Sender
 from collector.receive.framing import Splitter
+from collector.receive.ipfix import VERSION, Messages
 from collector.receive.tls import Session
+from collector.records import FrameKind
 
 MOST_UNSENT = 64 << 10
 """A sender that does not read what TLS has to tell it is hung up on."""
+
+
+class Framing(Protocol):
+    """Whole messages out of the bytes of a connection: `framing.py`, `ipfix.py`."""
+
+    kind: FrameKind
+    """What the messages are."""
+    fault: str
+    """Why nothing more can be read; empty while it can."""
+    cut: int
+    bad_lengths: int
+    skipped_bytes: int
+    unit: str
+    """What they are called where some are lost."""
+    cut_note: str
+
+    def feed(self, data: bytes | memoryview) -> list[bytes]:
+        """Return the messages that `data` completes."""
+
+    def finish(self) -> list[bytes]:
+        """Return what is left when nothing more comes."""
+
+
+Speech = Callable[[bytes], Framing]
+"""Makes it, when the first two bytes have come."""
+
+
+def syslog(_: bytes) -> Framing:
+    """Return what takes messages of syslog."""
+    return Splitter()
+
+
+def ipfix(_: bytes) -> Framing:
+    """Return what takes messages of IPFIX."""
+    return Messages()
+
+
+def either(first: bytes) -> Framing:
+    """Return what takes that of both which the first bytes are of: no line begins with NUL."""
+    return Messages() if first[:1] == VERSION[:1] else Splitter()
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -25,7 +69,9 @@ class Connection:
     heard: float
     session: Session | None = None
     """TLS, where that is spoken."""
-    splitter: Splitter = field(default_factory=Splitter)
+    speech: Speech = syslog
+    splitter: Framing | None = None
+    """None before anything came in the clear."""
     received_ns: int = 0
     """When what is held came."""
     held: list[bytes] = field(default_factory=list)
@@ -70,7 +116,7 @@ class Connection:
         self.came += size
         data = memoryview(buffer)[:size]
         if self.session is None:
-            self.held += self.splitter.feed(data)
+            self._split(data)
         else:
             self._read_tls(self.session, data)
         return size
@@ -82,10 +128,23 @@ class Connection:
             self._send(self.session)
         self.socket.close()
 
+    def finish(self) -> None:
+        """Hold what is left when nothing more comes."""
+        if self.splitter:
+            self.held += self.splitter.finish()
+
+    def _split(self, data: bytes | memoryview) -> None:
+        if self.splitter is None:
+            self.splitter = self.speech(bytes(data[:2]))
+        self.held += self.splitter.feed(data)
+        if self.splitter.fault:
+            self.over, self.fault = True, self.splitter.fault
+
     def _read_tls(self, session: Session, data: memoryview) -> None:
         for piece in session.feed(data):
-            self.held += self.splitter.feed(piece)
-        self.over, self.fault = session.ended, session.fault
+            self._split(piece)
+        if not self.fault:
+            self.over, self.fault = session.ended, session.fault
         self._send(session)
         if len(self.unsent) > MOST_UNSENT:
             self.over, self.fault = True, "it does not read what TLS tells it"

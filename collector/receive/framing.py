@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from collector.records import FrameKind
+
 LONGEST = 64 << 10
 """Bytes of a message that are kept."""
 
@@ -27,6 +29,12 @@ class Splitter:
 
     It holds at most LONGEST bytes besides what is fed at once.
     """
+
+    kind = FrameKind.SYSLOG
+    unit = "messages"
+    cut_note = "longer than 64 KiB: the beginning was kept"
+    fault = ""
+    """None: whatever comes is made into messages."""
 
     def __init__(self) -> None:
         self.bad_lengths = 0

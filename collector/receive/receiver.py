@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -19,6 +20,7 @@ from collector.metrics import SampledLog
 from collector.receive import certificate, sockets, tls
 from collector.receive.accounts import Account, Accounts
 from collector.receive.admission import Admission
+from collector.receive.connection import Speech, either, ipfix, syslog
 from collector.receive.conntrack import ConntrackSocket, listen_to_kernel
 from collector.receive.dam import Dam
 from collector.receive.local import LocalDoor
@@ -26,7 +28,7 @@ from collector.receive.losses import Losses, coverage
 from collector.receive.stream import StreamServer
 from collector.receive.udp import Parts, UdpPort
 from collector.records import Clock, CoverageEvent, FrameKind, moment
-from collector.settings import CollectorSettings
+from collector.settings import CollectorSettings, Listen
 from collector.spool import SpoolWriter, size_bytes
 
 WATCH_S = 1.0
@@ -36,6 +38,8 @@ COVERAGE_S = 10.0
 
 MOST_SOCKETS = 4
 """That share a port, when the settings do not say how many."""
+_STREAMS = ("tcp", "tls", "ipfix_tcp", "ipfix_tls")
+"""Servers of streams: of syslog, then of IPFIX."""
 _SHOWN = 100
 """Senders and strangers in the status."""
 
@@ -65,14 +69,18 @@ class Receiver:
         )
         networks = [ip_network(exporter.address) for exporter in settings.exporters]
         self._dam = Dam(self._accounts, self._parts.admission.strangers, networks)
-        self._door = LocalDoor(self._spool, {site.id for site in settings.sites}, clock=clock)
+        sites = {site.id for site in settings.sites}
+        kept = bool(settings.names.reason)
+        self._door = LocalDoor(self._spool, sites, clock=clock, names=kept)
         self._control = ControlServer(
             self._run_folder / "receive.sock",
             {**self._door.handlers(), "status": lambda _: self.status()},
         )
         self._udp: list[UdpPort] = []
-        self._stream: StreamServer | None = None
-        self._tls: StreamServer | None = None
+        self._streams: dict[str, StreamServer] = {}
+        """By the name that the status has for each."""
+        self._context: ssl.SSLContext | None = None
+        """Of TLS, where that is spoken."""
         self._fingerprints: dict[str, str] = {}
         self._stamp: tuple[int, ...] = ()
         self._conntrack: ConntrackSocket | None = None
@@ -129,8 +137,7 @@ class Receiver:
                 "most_waiting_bytes": self._spool.most_bytes,
             },
             "udp": [each.status() for each in self._udp],
-            "tcp": self._stream.status() if self._stream else {},
-            "tls": self._tls.status() | self._fingerprints if self._tls else {},
+            **{name: self._stream_status(name) for name in _STREAMS},
             "conntrack": self._conntrack.status() if self._conntrack else {},
             "local": {"events": self._door.events, "frames": self._door.frames},
             "refused": self._parts.admission.strangers.refused,
@@ -163,9 +170,8 @@ class Receiver:
         self._tell_restart()
         for each in self._udp:
             each.start()
-        for stream in (self._stream, self._tls):
-            if stream:
-                stream.start()
+        for stream in self._streams.values():
+            stream.start()
         if self._conntrack:
             self._conntrack.start()
         durable.make_dir(self._run_folder, 0o770)
@@ -193,9 +199,7 @@ class Receiver:
             *((sockets.endpoint(text), FrameKind.FLOW) for text in listen.flows),
             *((sockets.endpoint(text), FrameKind.SYSLOG) for text in listen.syslog_udp),
         ]
-        tcp = [sockets.endpoint(text) for text in listen.syslog_tcp]
         udp += [(at, None) for at in _also([at for at, _ in udp], extra)]
-        tcp += _also(tcp, extra)
         self._undo.append(self._write_down)
         for at, kind in udp:
             opened = sockets.open_udp(
@@ -208,45 +212,68 @@ class Receiver:
             self._udp.append(each)
             self._dam.add(each.sockets)
             self._undo.append(each.stop)
-        self._stream = StreamServer(self._parts)
-        self._undo.append(self._stream.stop)
-        for at in tcp:
-            self._stream.add(sockets.open_tcp(at, beside=tcp))
-        if listen.syslog_tls:
-            self._open_tls([sockets.endpoint(text) for text in listen.syslog_tls])
+        self._open_streams(listen, extra)
         if self._settings.conntrack.enabled:
             site = self._settings.conntrack.site or self._settings.sites[0].id
             kernel = listen_to_kernel(self._settings.conntrack)
             self._conntrack = ConntrackSocket(kernel, site, self._parts)
             self._undo.append(self._conntrack.stop)
 
-    def _open_tls(self, places: list[sockets.Endpoint]) -> None:
-        """Listen for syslog over TLS, with a certificate of our own making if there is none."""
+    def _open_streams(self, listen: Listen, extra: list[int]) -> None:
+        """Listen for syslog and IPFIX over TCP and TLS."""
+        wanted: dict[str, list[tuple[sockets.Endpoint, Speech]]] = {
+            "tcp": [(sockets.endpoint(text), syslog) for text in listen.syslog_tcp],
+            "tls": [(sockets.endpoint(text), syslog) for text in listen.syslog_tls],
+            "ipfix_tcp": [(sockets.endpoint(text), ipfix) for text in listen.ipfix_tcp],
+            "ipfix_tls": [(sockets.endpoint(text), ipfix) for text in listen.ipfix_tls],
+        }
+        plain = [at for name in ("tcp", "ipfix_tcp") for at, _ in wanted[name]]
+        wanted["tcp"] += [(at, either) for at in _also(plain, extra)]
+        if wanted["tls"] or wanted["ipfix_tls"]:
+            self._open_tls()
+        for name, places in wanted.items():
+            if not places and name != "tcp":
+                continue
+            context = self._context if name.endswith("tls") else None
+            speaks = "ipfix" if name.startswith("ipfix") else "syslog"
+            server = self._streams[name] = StreamServer(self._parts, context=context, name=speaks)
+            self._undo.append(server.stop)
+            for at, speech in places:
+                server.add(sockets.open_tcp(at, beside=[other for other, _ in places]), speech)
+
+    def _stream_status(self, name: str) -> dict[str, object]:
+        server = self._streams.get(name)
+        if server is None:
+            return {}
+        return server.status() | (self._fingerprints if name.endswith("tls") else {})
+
+    def _open_tls(self) -> None:
+        """Take the certificate for TLS, one of our own making if there is none."""
         named = self._settings.syslog_tls
         if certificate.is_ours(self._home, named):
             certificate.make(self._home, named, clock=self._clock)
         self._stamp = certificate.stamp(self._home, named)
         self._fingerprints = certificate.fingerprints(self._home / named.certificate)
-        _log.info("syslog over tls: certificate %s", self._fingerprints["sha256"])
-        self._tls = StreamServer(self._parts, context=tls.context(self._home, named))
-        self._undo.append(self._tls.stop)
-        for at in places:
-            self._tls.add(sockets.open_tcp(at, beside=places))
+        _log.info("tls: certificate %s", self._fingerprints["sha256"])
+        self._context = tls.context(self._home, named)
 
     def _renew_tls(self) -> None:
         """Take up certificates that were changed, for connections from now on."""
         named = self._settings.syslog_tls
-        stamp = certificate.stamp(self._home, named) if self._tls else self._stamp
-        if self._tls is None or stamp == self._stamp:
+        stamp = certificate.stamp(self._home, named) if self._context else self._stamp
+        if self._context is None or stamp == self._stamp:
             return
         self._stamp = stamp
         try:
-            self._tls.renew(tls.context(self._home, named))
+            self._context = tls.context(self._home, named)
+            for name in self._streams:
+                if name.endswith("tls"):
+                    self._streams[name].renew(self._context)
             self._fingerprints = certificate.fingerprints(self._home / named.certificate)
         except SettingsError as error:
             _log.warning("%s (what was there before is used on)", error)
         else:
-            _log.info("syslog over tls: now certificate %s", self._fingerprints["sha256"])
+            _log.info("tls: now certificate %s", self._fingerprints["sha256"])
 
     def _sites_at(self, opened: socket.socket) -> list[str]:
         """Return the sites whose datagrams come through a socket."""

@@ -1,4 +1,4 @@
-"""Syslog over TCP or TLS: one thread for all connections of a kind.
+"""Syslog and IPFIX over TCP or TLS: one thread for all connections of a kind.
 
 While the spool has no room nothing is read: the senders hold back their messages then, and none
 is lost. A connection holds at most one bounded message in memory. An idle one stays, for a sender
@@ -19,7 +19,7 @@ import time
 from collector.errors import CollectorError, SpoolFull
 from collector.receive import sockets
 from collector.receive.admission import Sender
-from collector.receive.connection import Connection
+from collector.receive.connection import Connection, Speech
 from collector.receive.handshakes import Handshakes
 from collector.receive.losses import What
 from collector.receive.tls import Session
@@ -46,7 +46,9 @@ _SHOWN = 100
 class StreamServer:
     """Receives on listening TCP sockets, from start to stop."""
 
-    def __init__(self, parts: Parts, *, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, parts: Parts, *, context: ssl.SSLContext | None = None, name: str = "syslog"
+    ) -> None:
         self.messages = 0
         self.bytes = 0
         self.refused = 0
@@ -55,10 +57,13 @@ class StreamServer:
         self.not_stored = 0
         self.refused_tls = 0
         """Connections that ended with a fault of TLS: handshakes above all."""
+        self.malformed = 0
+        """Connections that ended because what came was of another protocol, or none."""
         self._counts = {"bad_lengths": 0, "cut": 0, "skipped_bytes": 0}
         self._kind = "tls" if context else "tcp"
+        self._name = f"{name} over {self._kind}"
         self._context = context
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[socket.socket, Speech] = {}
         self._parts = parts
         self._connections: dict[socket.socket, Connection] = {}
         self._handshakes = Handshakes()
@@ -68,11 +73,11 @@ class StreamServer:
         self._wake, self._woken = socket.socketpair()
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"syslog-{self._kind}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{name}-{self._kind}", daemon=True)
 
-    def add(self, listener: socket.socket) -> None:
-        """Take over a listening, non-blocking socket, before the start."""
-        self._listeners.append(listener)
+    def add(self, listener: socket.socket, speech: Speech) -> None:
+        """Take over a listening, non-blocking socket, before the start; say what it hears."""
+        self._listeners[listener] = speech
         self._selector.register(listener, selectors.EVENT_READ, listener)
 
     def renew(self, context: ssl.SSLContext) -> None:
@@ -104,6 +109,7 @@ class StreamServer:
             "refused": self.refused,
             "crowded_out": self.crowded_out,
             "not_stored": self.not_stored,
+            "malformed": self.malformed,
             **self._counts,
         }
         if self._context:
@@ -123,7 +129,7 @@ class StreamServer:
         except CollectorError as error:
             self._parts.failed(error)
         except OSError as error:
-            self._parts.failed(CollectorError(f"syslog over {self._kind}: {error}"))
+            self._parts.failed(CollectorError(f"{self._name}: {error}"))
 
     def _turn(self, wait_s: float) -> bool:
         """Handle what is ready; tell whether there was anything."""
@@ -170,9 +176,12 @@ class StreamServer:
             except OSError:
                 self._stopping.wait(0.05)  # gone again, or out of descriptors
                 return
-            self._let_in(accepted, host, port, listener.getsockname()[1])
+            self._let_in(accepted, host, port, listener)
 
-    def _let_in(self, accepted: socket.socket, host: str, port: int, local_port: int) -> None:
+    def _let_in(
+        self, accepted: socket.socket, host: str, port: int, listener: socket.socket
+    ) -> None:
+        local_port: int = listener.getsockname()[1]
         sender = self._parts.admission.admit(host, local_port)
         if sender is None:
             self.refused += 1
@@ -189,6 +198,7 @@ class StreamServer:
             local_port=local_port,
             begun=now,
             heard=now,
+            speech=self._listeners[listener],
             session=Session(self._context) if self._context else None,
         )
         self._connections[accepted] = connection
@@ -205,7 +215,7 @@ class StreamServer:
         if len(settled) < MOST and len(same) < MOST_EACH:
             return True
         self.crowded_out += 1
-        what = f"syslog over {self._kind}: {len(crowd)} connections at once"
+        what = f"{self._name}: {len(crowd)} connections at once"
         self._parts.log.warn("crowd", f"{what}, too many for one more")
         oldest = min(crowd, key=lambda c: c.heard)
         if time.monotonic() - oldest.heard < IDLE_S or oldest.held:
@@ -228,24 +238,28 @@ class StreamServer:
             self._selector.unregister(connection.socket)
 
     def _fail(self, connection: Connection, fault: str) -> None:
-        """End a connection for a fault of TLS: one line, counted, written down."""
+        """End a connection for a fault of its sender's: one line, counted, written down."""
         connection.fault = fault
-        self.refused_tls += 1
+        malformed = bool(connection.splitter and connection.splitter.fault)
+        self.malformed += malformed
+        self.refused_tls += not malformed
         what = What(
             site=connection.sender.site,
-            kind="tls-refused",
+            kind="malformed" if malformed else "tls-refused",
             source=connection.name,
             unit="connections",
             note=fault,
         )
         self._parts.losses.add(what, 1)
-        self._parts.log.warn("tls", f"syslog over tls: {connection.name} is refused: {fault}")
+        self._parts.log.warn("tls", f"{self._name}: {connection.name} is refused: {fault}")
         self._end(connection)
 
     def _store(self, connection: Connection, *, last: bool = False) -> bool:
         """Give what is held to the spool; tell whether all of it was taken."""
         accounts, account = self._parts.accounts, connection.sender.account
         draft, taken = self._draft, 0
+        if connection.splitter:
+            draft.kind = connection.splitter.kind
         draft.site, draft.address = connection.sender.site, connection.sender.address
         draft.port, draft.local_port = connection.port, connection.local_port
         draft.sender_name = connection.peer
@@ -259,22 +273,25 @@ class StreamServer:
                 accounts.take(account, len(message))
                 taken += 1
         except SpoolFull as error:
-            self._parts.log.warn("disk full", f"syslog over {self._kind} waits: {error}")
-        self.messages += taken
-        connection.messages += taken
+            self._parts.log.warn("disk full", f"{self._name} waits: {error}")
+        messages = taken - connection.held[:taken].count(b"")  # which mark a session's ends
+        self.messages += messages
+        connection.messages += messages
         del connection.held[:taken]
         return not connection.held
 
     def _note(self, connection: Connection) -> None:
         """Count what the splitter had to cut."""
         splitter = connection.splitter
+        if splitter is None:
+            return
         if splitter.cut:
             what = What(
                 site=connection.sender.site,
                 kind="message-cut",
                 source=connection.name,
-                unit="messages",
-                note="longer than 64 KiB: the beginning was kept",
+                unit=splitter.unit,
+                note=splitter.cut_note,
             )
             self._parts.losses.add(what, splitter.cut)
         for name in self._counts:
@@ -283,19 +300,24 @@ class StreamServer:
 
     def _end(self, connection: Connection) -> None:
         """Keep what is left of a connection and close it."""
-        connection.held += connection.splitter.finish()
+        connection.finish()
         self._note(connection)
         if not self._store(connection, last=True):
-            self.not_stored += len(connection.held)
-            what = What(
-                site=connection.sender.site,
-                kind="disk-full",
-                source=connection.name,
-                unit="messages",
-            )
-            self._parts.losses.add(what, len(connection.held))
+            self._count_lost(connection, len(connection.held) - connection.held.count(b""))
         self._handshakes.done(connection)
         del self._connections[connection.socket]
         if connection.socket in self._selector.get_map():
             self._selector.unregister(connection.socket)
         connection.close()
+
+    def _count_lost(self, connection: Connection, lost: int) -> None:
+        """Count messages that the spool did not take before their connection ended."""
+        self.not_stored += lost
+        if lost and connection.splitter:
+            what = What(
+                site=connection.sender.site,
+                kind="disk-full",
+                source=connection.name,
+                unit=connection.splitter.unit,
+            )
+            self._parts.losses.add(what, lost)

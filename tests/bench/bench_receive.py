@@ -35,6 +35,8 @@ flows = ["127.0.0.1:{flows}"]
 syslog_udp = []
 syslog_tcp = ["127.0.0.1:{tcp}"]
 syslog_tls = ["127.0.0.1:{tls}"]
+ipfix_tcp = []
+ipfix_tls = []
 """
 
 

@@ -163,6 +163,8 @@ flows = ["127.0.0.1:{ports["flows"]}"]
 syslog_udp = ["127.0.0.1:{ports["syslog"]}"]
 syslog_tcp = ["127.0.0.1:{ports["syslog"]}"]
 syslog_tls = []
+ipfix_tcp = []
+ipfix_tls = []
 
 [sign_in]
 host = "127.0.0.1"

@@ -34,6 +34,8 @@ flows = ["127.0.0.1:0"]
 syslog_udp = []
 syslog_tcp = []
 syslog_tls = []
+ipfix_tcp = []
+ipfix_tls = []
 """
 FLOOD = 15_000
 

@@ -32,6 +32,8 @@ flows = ["10.20.0.2:2055"]
 syslog_udp = []
 syslog_tcp = []
 syslog_tls = []
+ipfix_tcp = []
+ipfix_tls = []
 receive_buffer = 1048576
 udp_sockets = 1
 [limits]

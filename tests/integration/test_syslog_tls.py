@@ -135,6 +135,8 @@ def _receiver(folder: Path, authority: Authority, **tls: Any) -> Receiver:
         syslog_udp=("127.0.0.1:0",),
         syslog_tcp=("127.0.0.1:0",),
         syslog_tls=("127.0.0.1:0",),
+        ipfix_tcp=(),
+        ipfix_tls=(),
     )
     exporters = (Exporter(address="127.0.0.1", site=home.SITE),)
     settings = SyslogTls.model_validate({**own, **tls})

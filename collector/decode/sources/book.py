@@ -18,6 +18,7 @@ from collector.decode.sources import clocks, columns
 from collector.decode.sources.history import COUNTS, History
 from collector.decode.sources.rhythm import MINUTE_US, NEVER, SET_BACK_US
 from collector.decode.sources.source import Key, Source
+from collector.decode.streams import CONNECTED
 from collector.records import PULSE, CoverageEvent, Frame, FrameKind, Rows, microseconds, moment
 
 _FORMAT = "prathu-sources/1"
@@ -216,7 +217,7 @@ class SourceBook:
             if now_us // clocks.SAMPLE_US <= source.clock.bucket:
                 continue
             if source.key.kind == "flows":
-                source.protocols.add(clocks.protocol(frame.payload))
+                source.protocols.add(clocks.protocol(frame))
                 sent = clocks.sent_us(frame.payload)
                 if sent is not None:
                     late = frame.wire_ns // 1000 - sent
@@ -364,6 +365,8 @@ def _grouped(frames: Sequence[Frame]) -> list[tuple[Key, list[Frame]]]:
     """Return the frames of live sources by who sent them, who was heard last at the end."""
     raw: dict[tuple[int, str, str], list[Frame]] = {}
     for frame in frames:
+        if not frame.payload and frame.transport in CONNECTED:
+            continue  # the beginning or the end of a connection
         raw.setdefault((frame.kind, frame.address, frame.label), []).append(frame)
     found = []
     for (number, address, label), group in raw.items():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from collector.decode.streams import CONNECTED
+from collector.records import Frame
+
 SAMPLE_US = 10_000_000
 _KEPT = 15
 _ENOUGH = 5
@@ -67,12 +70,13 @@ def sent_us(payload: bytes) -> int | None:
     return int.from_bytes(payload[at : at + 4], "big") * 1_000_000
 
 
-def protocol(payload: bytes) -> str:
-    """Return the protocol of a flow datagram; empty for none that is known."""
-    if payload.startswith(b"\0\0\0\5"):
+def protocol(frame: Frame) -> str:
+    """Return the protocol of a flow datagram or message; empty for none that is known."""
+    if frame.payload.startswith(b"\0\0\0\5"):
         return "sFlow v5"
-    number = int.from_bytes(payload[:2], "big")
-    return {10: "IPFIX"}.get(number, f"NetFlow v{number}" if number in _NETFLOW else "")
+    number = int.from_bytes(frame.payload[:2], "big")
+    name = {10: "IPFIX"}.get(number, f"NetFlow v{number}" if number in _NETFLOW else "")
+    return f"{name} over {frame.transport.upper()}" if frame.transport in CONNECTED else name
 
 
 _NETFLOW = (1, 5, 6, 7, 8, 9)

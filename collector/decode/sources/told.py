@@ -17,7 +17,7 @@ from collector.decode.sources.book import SourceBook
 from collector.decode.sources.history import COUNTS, TOLD_S, History, Rate
 from collector.decode.sources.rhythm import NEVER
 from collector.decode.sources.source import Source
-from collector.decode.streams import Stream, Streams
+from collector.decode.streams import Stream, StreamKey, Streams
 from collector.decode.waiting import Waiting
 
 _HOUR_S, _DAY_S = 3600, 86_400
@@ -152,7 +152,7 @@ def _flows(streams: list[Stream], waiting: list[Waiting]) -> dict[str, Any]:
             told.add((rate, "options"))
     names = streams[0].exporter.names if streams else {}
     return {
-        "protocols": {_protocol(stream.key.version) for stream in streams},
+        "protocols": {_protocol(stream.key) for stream in streams},
         "layouts": [layout for stream in streams for layout in stream.templates.values()],
         "applications": names,
         "templates": sum(len(stream.templates) for stream in streams),
@@ -195,8 +195,10 @@ def _of_records(source: Source) -> set[tuple[int, str]]:
     return {(source.record_rate, "record")} if source.record_rate else set()
 
 
-def _protocol(version: int) -> str:
-    return _OTHERS.get(version, f"NetFlow v{version}")
+def _protocol(key: StreamKey) -> str:
+    transport = key.session.partition(":")[0]
+    name = _OTHERS.get(key.version, f"NetFlow v{key.version}")
+    return f"{name} over {transport.upper()}" if transport else name
 
 
 _OTHERS = {0: "sFlow v5", 10: "IPFIX"}

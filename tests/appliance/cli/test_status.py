@@ -95,7 +95,7 @@ def test_syslog_over_tls_tells_its_certificate() -> None:
     lines = told(receive={"tls": tls})
     assert "receives tls 0.0.0.0:6514: 12 messages, 3.4 kB, 0 lost, 3 refused" in lines
     assert "tls certificate SHA256:AB:CD" in lines
-    assert "receive 3 syslog connections are held back: no room" in lines
+    assert "receive 3 connections are held back: no room" in lines
 
 
 def test_who_sends_too_much_is_named_and_so_is_a_slow_disk() -> None:

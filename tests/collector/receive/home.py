@@ -39,6 +39,8 @@ def settings(**changes: Any) -> CollectorSettings:
             syslog_udp=("127.0.0.1:0",),
             syslog_tcp=("127.0.0.1:0",),
             syslog_tls=(),
+            ipfix_tcp=(),
+            ipfix_tls=(),
         ),
         "spool": SpoolSettings(commit_ms=5, least_free_bytes=0),
     }

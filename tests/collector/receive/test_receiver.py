@@ -46,7 +46,9 @@ def _taken(kind: socket.SocketKind) -> Iterator[int]:
 def test_a_busy_port_is_one_clear_line(tmp_path: Path, name: str) -> None:
     kind = socket.SOCK_STREAM if name == "syslog_tcp" else socket.SOCK_DGRAM
     with _taken(kind) as port:
-        nowhere = Listen(flows=(), syslog_udp=(), syslog_tcp=(), syslog_tls=())
+        nowhere = Listen(
+            flows=(), syslog_udp=(), syslog_tcp=(), syslog_tls=(), ipfix_tcp=(), ipfix_tls=()
+        )
         listen = nowhere.model_copy(update={name: (f"127.0.0.1:{port}",)})
         running = receiver(tmp_path, listen=listen)
         with pytest.raises(CollectorError) as caught:
@@ -61,7 +63,14 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path, name: str) -> None:
 
 
 def test_an_address_that_is_not_here_is_one_clear_line(tmp_path: Path) -> None:
-    listen = Listen(flows=("192.0.2.123:2055",), syslog_udp=(), syslog_tcp=(), syslog_tls=())
+    listen = Listen(
+        flows=("192.0.2.123:2055",),
+        syslog_udp=(),
+        syslog_tcp=(),
+        syslog_tls=(),
+        ipfix_tcp=(),
+        ipfix_tls=(),
+    )
     with pytest.raises(CollectorError, match=r"192\.0\.2\.123:2055: .*; this machine has no such"):
         receiver(tmp_path, listen=listen).start()
 
@@ -138,7 +147,13 @@ def test_stopping_what_never_started_does_nothing(tmp_path: Path) -> None:
 
 def test_each_exporter_stays_in_order_over_several_sockets(tmp_path: Path) -> None:
     listen = Listen(
-        flows=("127.0.0.1:0",), syslog_udp=(), syslog_tcp=(), syslog_tls=(), udp_sockets=4
+        flows=("127.0.0.1:0",),
+        syslog_udp=(),
+        syslog_tcp=(),
+        syslog_tls=(),
+        ipfix_tcp=(),
+        ipfix_tls=(),
+        udp_sockets=4,
     )
     exporters = [f"127.0.0.{n}" for n in range(1, 17)]
     with receiver(tmp_path, listen=listen) as running:
@@ -184,7 +199,7 @@ def test_the_real_logger_is_understood(tmp_path: Path, options: list[str]) -> No
         for name, column in decode(frames(tmp_path, FrameKind.SYSLOG)).columns.items()
     }
     assert columns["format"] == ("rfc3164" if "--rfc3164" in options else "rfc5424")
-    assert columns["message"] == "เข้าสู่ระบบ from 10.0.0.7"
+    assert columns["raw"][columns["message_at"] :] == "เข้าสู่ระบบ from 10.0.0.7"
     assert (columns["facility"], columns["severity"]) == (4, 4)
     assert (columns["app_name"], columns["fault"]) == ("prathu-test", None)
     assert columns["hostname"]

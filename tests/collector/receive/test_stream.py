@@ -62,7 +62,9 @@ def test_what_was_sent_before_stopping_is_kept(tmp_path: Path) -> None:
 
 
 def test_ipv6_senders_are_heard(tmp_path: Path) -> None:
-    listen = Listen(flows=(), syslog_udp=(), syslog_tcp=("[::1]:0",), syslog_tls=())
+    listen = Listen(
+        flows=(), syslog_udp=(), syslog_tcp=("[::1]:0",), syslog_tls=(), ipfix_tcp=(), ipfix_tls=()
+    )
     with receiver(tmp_path, listen=listen) as running:
         with socket.create_connection(("::1", tcp_port(running)), timeout=10) as sender:
             sender.sendall(b"<13>six\n")

@@ -28,7 +28,12 @@ from tests.collector.receive.authority import Authority
 from tests.collector.receive.home import SITE, coverage, frames, payloads, receiver, send, until
 
 LISTEN = Listen(
-    flows=(), syslog_udp=("127.0.0.1:0",), syslog_tcp=("127.0.0.1:0",), syslog_tls=("127.0.0.1:0",)
+    flows=(),
+    syslog_udp=("127.0.0.1:0",),
+    syslog_tcp=("127.0.0.1:0",),
+    syslog_tls=("127.0.0.1:0",),
+    ipfix_tcp=(),
+    ipfix_tls=(),
 )
 
 

@@ -111,7 +111,9 @@ def test_an_exporters_own_port_tells_its_site_and_takes_flows_and_syslog(tmp_pat
 
 
 def test_ipv6_and_ipv4_come_through_one_wildcard(tmp_path: Path) -> None:
-    listen = Listen(flows=("[::]:0",), syslog_udp=(), syslog_tcp=(), syslog_tls=())
+    listen = Listen(
+        flows=("[::]:0",), syslog_udp=(), syslog_tcp=(), syslog_tls=(), ipfix_tcp=(), ipfix_tls=()
+    )
     with receiver(tmp_path, listen=listen) as running:
         (port,) = udp_ports(running)
         send(port, b"six", host="::1")
@@ -126,7 +128,12 @@ def test_ipv6_and_ipv4_come_through_one_wildcard(tmp_path: Path) -> None:
 def test_ipv6_and_ipv4_wildcards_share_a_port(tmp_path: Path) -> None:
     port = _free_port()
     listen = Listen(
-        flows=(f"0.0.0.0:{port}", f"[::]:{port}"), syslog_udp=(), syslog_tcp=(), syslog_tls=()
+        flows=(f"0.0.0.0:{port}", f"[::]:{port}"),
+        syslog_udp=(),
+        syslog_tcp=(),
+        syslog_tls=(),
+        ipfix_tcp=(),
+        ipfix_tls=(),
     )
     with receiver(tmp_path, listen=listen) as running:
         send(port, b"six", host="::1")
