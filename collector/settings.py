@@ -7,15 +7,24 @@ nearest right one. Secrets are paths to files.
 from __future__ import annotations
 
 import difflib
-import ipaddress
-import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from collector.errors import SettingsError
+from collector.setting_kinds import (
+    Address,
+    HostPort,
+    Interface,
+    MaybeNetwork,
+    Network,
+    Reason,
+    Router,
+    SiteId,
+    Url,
+)
 
 SETTINGS_FILE = "prathu.toml"
 DROP_INS = "prathu.d"
@@ -25,59 +34,6 @@ class Section(BaseModel):
     """A part of the settings: immutable, and strict about names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _site_id(value: str) -> str:
-    if not re.fullmatch(r"(?!schema$)[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?", value):
-        raise ValueError("a site id is a lower-case DNS name such as school-a.example.ac.th")
-    return value
-
-
-def _network(value: str) -> str:
-    return str(ipaddress.ip_network(value, strict=False))
-
-
-def _maybe_network(value: str) -> str:
-    return _network(value) if value else ""
-
-
-def _host_port(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    ipaddress.ip_address(host.strip("[]"))
-    if not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise ValueError(f"wanted ADDRESS:PORT, for instance 0.0.0.0:2055, not {value}")
-    return value
-
-
-def _address(value: str) -> str:
-    return str(ipaddress.ip_address(value))
-
-
-def _router(value: str) -> str:
-    mac = value.lower().replace("-", ":")
-    return mac if re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) else _address(value)
-
-
-def _interface(value: str) -> str:
-    if not re.fullmatch(r"[^\s/]{1,15}", value) or value in (".", ".."):
-        raise ValueError(f"an interface is a name such as eth0, not {value!r}")
-    return value
-
-
-def _url(value: str) -> str:
-    if value and not re.fullmatch(r"https?://[^\s]+", value):
-        raise ValueError(f"wanted http://… or https://…, not {value!r}")
-    return value
-
-
-SiteId = Annotated[str, AfterValidator(_site_id)]
-Network = Annotated[str, AfterValidator(_network)]
-MaybeNetwork = Annotated[str, AfterValidator(_maybe_network)]
-HostPort = Annotated[str, AfterValidator(_host_port)]
-Address = Annotated[str, AfterValidator(_address)]
-Router = Annotated[str, AfterValidator(_router)]
-Interface = Annotated[str, AfterValidator(_interface)]
-Url = Annotated[str, AfterValidator(_url)]
 
 
 class Site(Section):
@@ -250,7 +206,7 @@ class NamesCapture(Section):
 class Names(Section):
     """Names of the hosts that devices asked for, from dnsmasq's query log and off the wire."""
 
-    reason: Annotated[str, AfterValidator(str.strip)] = ""
+    reason: Reason = ""
     """Why they are kept, as the record of processing has it; empty: they are not, for they are no
     traffic data of themselves."""
     capture: tuple[NamesCapture, ...] = ()
@@ -356,6 +312,7 @@ def check_sites(settings: CollectorSettings) -> None:
             if each.site not in known:
                 near = _nearest(each.site, known)
                 raise SettingsError(f"{name}: one is of site {each.site!r}{near}")
+    _check_names(settings.names, known)
     _check_conntrack(settings.conntrack, known)
     for sender in settings.believed_senders:
         _check_believed(sender, known, asked=bool(settings.syslog_tls.client_ca))
@@ -377,6 +334,16 @@ def _check_believed(sender: BelievedSender, known: set[str], *, asked: bool) -> 
         fault, hint = "cannot show a certificate over UDP", "leave out udp, or set address"
     if fault:
         raise SettingsError(f"believed_senders: {name} {fault}", hint=hint)
+
+
+def _check_names(names: Names, known: set[str]) -> None:
+    for each in names.capture:
+        if each.site not in known:
+            near = _nearest(each.site, known)
+            raise SettingsError(f"names.capture: one is of site {each.site!r}{near}")
+    if names.capture and not names.reason:
+        hint = "write down why names of hosts are kept, as the record of processing has it"
+        raise SettingsError("names.capture: names.reason is empty", hint=hint)
 
 
 def _check_conntrack(conntrack: Conntrack, known: set[str]) -> None:

@@ -1,0 +1,63 @@
+"""The kinds of values that settings are made of: each is checked once, where it is read."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+
+def _site_id(value: str) -> str:
+    if not re.fullmatch(r"(?!schema$)[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?", value):
+        raise ValueError("a site id is a lower-case DNS name such as school-a.example.ac.th")
+    return value
+
+
+def _network(value: str) -> str:
+    return str(ipaddress.ip_network(value, strict=False))
+
+
+def _maybe_network(value: str) -> str:
+    return _network(value) if value else ""
+
+
+def _host_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    ipaddress.ip_address(host.strip("[]"))
+    if not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"wanted ADDRESS:PORT, for instance 0.0.0.0:2055, not {value}")
+    return value
+
+
+def _address(value: str) -> str:
+    return str(ipaddress.ip_address(value))
+
+
+def _router(value: str) -> str:
+    mac = value.lower().replace("-", ":")
+    return mac if re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) else _address(value)
+
+
+def _interface(value: str) -> str:
+    if not re.fullmatch(r"[^\s/]{1,15}", value) or value in (".", ".."):
+        raise ValueError(f"an interface is a name such as eth0, not {value!r}")
+    return value
+
+
+def _url(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s]+", value):
+        raise ValueError(f"wanted http://… or https://…, not {value!r}")
+    return value
+
+
+SiteId = Annotated[str, AfterValidator(_site_id)]
+Network = Annotated[str, AfterValidator(_network)]
+MaybeNetwork = Annotated[str, AfterValidator(_maybe_network)]
+HostPort = Annotated[str, AfterValidator(_host_port)]
+Address = Annotated[str, AfterValidator(_address)]
+Router = Annotated[str, AfterValidator(_router)]
+Interface = Annotated[str, AfterValidator(_interface)]
+Url = Annotated[str, AfterValidator(_url)]
+Reason = Annotated[str, AfterValidator(str.strip)]
