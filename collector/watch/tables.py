@@ -19,6 +19,9 @@ AGAIN_NS = 3600 * 10**9
 DUMP_NS = 60 * 10**9
 TALLY_NS = 60 * 10**9
 ROWS_PER_S, ROWS_AT_ONCE = 50, 4000
+"""Of addresses that are new; as many again of those that were told before."""
+MOST_EACH = 256
+"""Rows of one machine a minute: it may make up addresses as fast as it likes."""
 
 
 class NeighbourWatch:
@@ -28,7 +31,9 @@ class NeighbourWatch:
         self._sites = {each.interface: each.site for each in settings}
         self._known: OrderedDict[tuple[str, str], tuple[str, int]] = OrderedDict()
         """By interface and address: the machine, and when it was last told."""
-        self._room = Bucket(ROWS_PER_S, ROWS_AT_ONCE)
+        self._room = {new: Bucket(ROWS_PER_S, ROWS_AT_ONCE) for new in (True, False)}
+        self._told_of: Counter[str] = Counter()
+        """Rows of each machine since the last tally."""
         self._listener: kernel.Listener | None = None
         self._dumped_ns = self._tallied_ns = 0
         self._left_out: Counter[str] = Counter()
@@ -70,9 +75,11 @@ class NeighbourWatch:
         if mac == neighbour.mac and now_ns - told_ns < AGAIN_NS:
             return
         site = self._sites[interface]
-        if not self._room.take(now_ns):
+        crowded = self._told_of[neighbour.mac] >= MOST_EACH
+        if crowded or not self._room[key not in self._known].take(now_ns):
             self._left_out[site] += 1  # it is not known then, and told later
             return
+        self._told_of[neighbour.mac] += 1
         self._known[key] = (neighbour.mac, now_ns)
         self._known.move_to_end(key)
         if len(self._known) > MOST_ADDRESSES:
@@ -94,8 +101,9 @@ class NeighbourWatch:
             )
 
     def _tally(self, now_ns: int) -> Iterator[CoverageEvent]:
-        if self._left_out and now_ns - self._tallied_ns >= TALLY_NS:
+        if abs(now_ns - self._tallied_ns) >= TALLY_NS:
             self._tallied_ns = now_ns
+            self._told_of.clear()
             for site, count in self._left_out.items():
                 yield _coverage(site, now_ns, count, "neighbours changed too often to tell each")
             self._left_out.clear()

@@ -14,10 +14,12 @@ from collector.decode.leases import held
 from collector.decode.leases.held import Held, Reading
 
 _TOKEN = re.compile(
-    r'"(?P<text>(?:[^"\\\n]|\\[^\n])*)"|(?P<sign>[{};])|#[^\n]*|(?P<word>[^\s{};"#]+)|"[^\n]*'
+    r'"(?P<text>(?:[^"\\\n]++|\\[^\n])*+)"|(?P<sign>[{};])|#[^\n]*|(?P<word>[^\s{};"#]+)|"[^\n]*'
 )
 _ESCAPE = re.compile(r"\\([0-7]{3}|.)")
 _DEPTH = 16
+_MOST_WORDS = 256
+"""Of a statement: its first ones are kept, whatever comes instead of its end."""
 
 Statement = tuple[str, ...]
 """Words up to a semicolon or a brace; a quoted text keeps one quote in front."""
@@ -60,6 +62,8 @@ def _blocks(text: str) -> Iterator[_Block | None]:
             closed = reader.sign(found["sign"])
             if closed is not None:
                 yield closed
+        elif len(reader.words) >= _MOST_WORDS:
+            continue
         elif found["word"] is not None:
             reader.words.append(found["word"])
         elif found["text"] is not None:

@@ -51,6 +51,10 @@ def watch() -> NeighbourWatch:
     return NeighbourWatch([Neighbours(site="school-a", interface="br0")])
 
 
+def mac(number: int) -> str:
+    return f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"
+
+
 def told(by: NeighbourWatch, at: int) -> list[tuple[str, str, str]]:
     found = []
     for event in by.look(at):
@@ -94,10 +98,33 @@ def test_a_flood_is_bounded_counted_and_caught_up(
 ) -> None:
     monkeypatch.setattr(tables, "MOST_ADDRESSES", 5000)
     by = watch()
-    fake.table = [Neighbour(7, f"10.0.{i >> 8}.{i & 255}", ONE) for i in range(4100)]
+    fake.table = [Neighbour(7, f"10.0.{i >> 8}.{i & 255}", mac(i)) for i in range(4100)]
     found = list(by.look(T))
     gap = found.pop()
     assert len(found) == tables.ROWS_AT_ONCE
     assert isinstance(gap, CoverageEvent)
     assert (gap.lost, gap.unit) == (100, "records")
     assert len(told(by, T + 60 * S)) == 100
+
+
+def test_one_machine_that_makes_up_addresses_leaves_room_for_the_others(fake: Kernel) -> None:
+    by = watch()
+    fake.table = [Neighbour(7, "10.0.0.5", ONE)]
+    told(by, T)
+    fake.news = [Neighbour(7, f"2001:db8::{i:x}", TWO) for i in range(9000)]
+    fake.news += [Neighbour(7, "10.0.0.6", mac(6))]
+    found = told(by, T + S)
+    assert len(found) == tables.MOST_EACH + 1
+    assert found[-1] == ("arp", "10.0.0.6", mac(6))
+    *_, gap = by.look(T + 60 * S)
+    assert isinstance(gap, CoverageEvent)
+    assert gap.lost == 9000 - tables.MOST_EACH
+
+
+def test_made_up_machines_do_not_hide_that_a_known_address_moved(fake: Kernel) -> None:
+    by = watch()
+    fake.table = [Neighbour(7, "10.0.0.5", ONE)]
+    told(by, T)
+    fake.news = [Neighbour(7, f"2001:db8::{i:x}", mac(i)) for i in range(9000)]
+    fake.news += [Neighbour(7, "10.0.0.5", TWO)]
+    assert told(by, T + S)[-1] == ("arp", "10.0.0.5", TWO)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from collector.decode.leases import changes, dnsmasq, isc, kea
 from collector.decode.leases.held import Held, Reading
 from collector.records import LeaseEvent
+from tests.conftest import REPO
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 SOON = NOW + timedelta(hours=1)
@@ -145,3 +148,26 @@ def test_changes_between_two_looks() -> None:
 def test_a_lease_that_has_ended_is_no_longer_held() -> None:
     assert changes.current(held(expires=NOW), NOW) == {}
     assert changes.current(held(expires=None), NOW) == held(expires=None)
+
+
+GREEDY = """
+import resource
+from collector.decode.leases import isc
+text = {text}
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+isc.read(text)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """'"' + chr(92) * 2 * (1 << 20)""",
+        """'lease 10.0.0.5 {' + ' '.join(map(str, range(1 << 18)))""",
+    ],
+)
+def test_a_file_without_ends_takes_little_memory(text: str) -> None:
+    command = [sys.executable, "-c", GREEDY.format(text=text)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPO)
+    assert int(done.stdout) < 8 << 10  # KiB; the text has two MiB
