@@ -54,6 +54,8 @@ class SearchOut(BaseModel):
     total: int | None
     """All matches; null when they were not counted."""
     more: bool
+    scaled_rows: int | None
+    """Of how many of these rows the counters are multiplied; null without `scaled`."""
     took_ms: float
     coverage: list[GapOut]
 
@@ -94,6 +96,9 @@ async def search(  # noqa: PLR0913  # one argument per parameter of the query
     to: str = "now",
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 100,
     histogram: Annotated[bool, Query(description="Count all matches, too.")] = False,
+    scaled: Annotated[
+        bool, Query(description="Multiply counters of sampled flows by their rate: estimates.")
+    ] = False,
 ) -> SearchOut:
     """Ask a question in the question language. Each is written to the audit log first."""
     now_us = room.deps.clock() // 1000
@@ -105,6 +110,7 @@ async def search(  # noqa: PLR0913  # one argument per parameter of the query
         end_us=times.parse(to, now_us).end_us,
         limit=limit,
         count=histogram,
+        scaled=scaled,
     )
     shown = await room.workers.run(lambda: room.deps.asking.search(wish, asker))
     return SearchOut(
@@ -118,6 +124,7 @@ async def search(  # noqa: PLR0913  # one argument per parameter of the query
         rows=[{name: _json(value) for name, value in row.items()} for row in shown.rows],
         total=shown.total,
         more=shown.more,
+        scaled_rows=shown.scaled,
         took_ms=shown.took_ms,
         coverage=_gaps(shown.gaps),
     )

@@ -25,6 +25,8 @@ class Wish:
     """Empty: the usual ones of the log."""
     count: bool = True
     """Count all matches, by time."""
+    scaled: bool = False
+    """Multiply the counters of sampled flows by their rate: estimates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class Shown:
     took_ms: float
     buckets: tuple[Bucket, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    scaled: int | None = None
+    """Of how many of these rows the counters are multiplied; None when that was not wished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from appliance.errors import BoxError
-from appliance.search import counts, export, times, who
+from appliance.search import counts, export, scaled, times, who
 from appliance.search.engine_local import Answer, Asker, LocalEngine
 from appliance.search.question import COLUMNS, Asked, Question
 from appliance.search.who_answer import WhoAnswer
@@ -37,17 +37,19 @@ class LocalAsking:
         question = self._question(wish)
         answer = self._engine.ask(question, asker)
         buckets, notes = self._counted(answer) if wish.count else ((), ())
+        answer, multiplied = scaled.scale(answer) if wish.scaled else (answer, None)
         return Shown(
             thai=question.thai,
             english=question.english,
             notes=(*question.notes, *notes),
-            columns=wish.columns or self.usual_columns(wish.log),
+            columns=wish.columns or self._usual(wish),
             rows=answer.table.to_pylist(),
             total=sum(b.count for b in buckets) if buckets else _total(answer),
             more=answer.truncated,
             took_ms=answer.took_ms,
             buckets=buckets,
             gaps=tuple(_gap(row) for row in answer.coverage),
+            scaled=multiplied,
         )
 
     def csv(self, wish: Wish, asker: Asker) -> Iterator[bytes]:
@@ -57,6 +59,8 @@ class LocalAsking:
             "export", question.text, question.sentence, wish.site or None, asker, log=wish.log
         )
         answer = self._engine.ask(question, asker)
+        if wish.scaled:
+            answer, _ = scaled.scale(answer)
         wanted = [c for c in wish.columns if c in answer.table.column_names]
         if wanted:
             answer = replace(answer, table=answer.table.select(wanted))
@@ -89,6 +93,11 @@ class LocalAsking:
         # Who and whereto must be seen without scrolling; the name of an only site tells nothing.
         hidden = {"time_end"} if len(self._sites) > 1 else {"time_end", "site"}
         return tuple(c for c in COLUMNS[log] if c not in hidden)
+
+    def _usual(self, wish: Wish) -> tuple[str, ...]:
+        """Return the usual columns; beside multiplied counters the rate."""
+        rate = (scaled.RATE,) if wish.scaled and wish.log == "flows" else ()
+        return (*self.usual_columns(wish.log), *rate)
 
     def _question(self, wish: Wish) -> Question:
         asked = Asked(

@@ -32,6 +32,8 @@ class Form:
     offered: tuple[str, ...]
     """All columns of the log."""
     usual: tuple[str, ...]
+    scaled: bool
+    """Multiply sampled counters."""
     of_other_log: bool
     """The browser offers the columns of another log than it asks."""
 
@@ -47,6 +49,7 @@ class Form:
             "to": self.to,
             "limit": "" if self.limit == LIMITS[0] else self.limit,
             "cols": ",".join(self.columns),
+            "scaled": "1" if self.scaled else "",
         }
         return {**base, **changes}
 
@@ -76,6 +79,7 @@ def read(request: Request, room: Room) -> Form:
         columns=() if columns == usual else columns,
         offered=known,
         usual=usual,
+        scaled=given.get("scaled", "") == "1",
         of_other_log=other,
     )
 
@@ -98,6 +102,7 @@ def wish_of(form: Form, room: Room) -> Wish:
         end_us=end_us,
         limit=form.limit,
         columns=form.columns,
+        scaled=form.scaled,
     )
 
 

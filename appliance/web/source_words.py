@@ -38,7 +38,8 @@ UNREAD = (
 FROZEN = "Its sequence numbers stand still: what is lost on the way cannot be seen."
 RESTARTED = "It began anew at {time}: what it held then is lost. Look at its power."
 SAMPLED = (
-    "It counts one packet in {rate}. Figures are as received; prathu search --scaled multiplies."
+    "It counts one packet in {rate}. Figures are as received; a tick on the search page, or "
+    "prathu search --scaled, multiplies."
 )
 KERNEL = (
     "The kernel dropped {n} datagrams in the last day at {socket}: whose they were nobody "

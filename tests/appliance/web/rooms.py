@@ -159,6 +159,7 @@ class FakeAsking:
             total=70_000 if self.rows else 0,
             more=bool(self.rows),
             took_ms=12.0,
+            scaled=len(self.rows) if wish.scaled else None,
             buckets=(
                 Bucket(start_us=wish.start_us, end_us=half, count=69_998),
                 Bucket(start_us=half, end_us=wish.end_us, count=2),

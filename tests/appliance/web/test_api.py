@@ -36,6 +36,13 @@ def test_a_local_program_asks_with_the_token_and_is_named_so(house: House) -> No
     assert house.asking.askers[-1].actor == "local:api-token"
 
 
+def test_a_program_asks_for_multiplied_counters(house: House) -> None:
+    client = house.browser()
+    body = client.get("/api/v1/search?scaled=true", headers=TOKEN).json()
+    assert (body["scaled_rows"], house.asking.wishes[-1].scaled) == (2, True)
+    assert client.get("/api/v1/search", headers=TOKEN).json()["scaled_rows"] is None
+
+
 def test_a_seat_counts_here_too(house: House) -> None:
     client = house.signed_in(VIEWER)
     assert client.get("/api/v1/search").status_code == 200

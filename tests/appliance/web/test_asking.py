@@ -83,6 +83,20 @@ def test_csv_opens_in_a_spreadsheet_and_runs_nothing_there(home: Home) -> None:
     assert rows[1][0].endswith("+07:00")
 
 
+def test_sampled_counters_are_multiplied_only_when_asked_for(home: Home) -> None:
+    home.part([flow(NOW_US - MINUTE, "10.20.1.12", "192.0.2.80", sampling_rate=100)])
+    wish = replace(WISH, text="src:10.20.1.12", columns=("bytes", "packets"), scaled=True)
+    with home.engine() as engine:
+        asking = LocalAsking(engine, sites=list(SITES))
+        shown, plain = asking.search(wish, ASKER), asking.search(replace(wish, scaled=False), ASKER)
+        files = [b"".join(asking.csv(replace(wish, scaled=each), ASKER)) for each in (True, False)]
+        usual = asking.search(replace(wish, columns=()), ASKER).columns
+    assert ([row["bytes"] for row in shown.rows], shown.scaled) == ([100_000], 1)
+    assert ([row["bytes"] for row in plain.rows], plain.scaled) == ([1000], None)
+    assert [b"100000,300" in text for text in files] == [True, False]
+    assert usual[-1] == "sampling_rate"
+
+
 def test_questions_and_exports_are_written_down_first(home: Home) -> None:
     with home.engine() as engine:
         asking = LocalAsking(engine, sites=list(SITES))

@@ -102,6 +102,19 @@ def test_a_click_on_a_value_narrows_the_question(house: House) -> None:
     assert "(port:443 OR port:80) AND user:demo-s001" in asked
 
 
+def test_a_tick_multiplies_sampled_counters_and_every_link_keeps_it(house: House) -> None:
+    client = house.signed_in()
+    page = client.get("/search?q=*&scaled=1&lang=en").text
+    assert house.asking.wishes[-1].scaled
+    assert 'name="scaled" value="1" checked' in page
+    assert "Bytes and packets of 2 rows are multiplied by their sampling rate" in page
+    assert all("scaled=1" in found for found in links(page, "/search.csv"))
+    plain = client.get("/search?q=*&lang=en").text
+    assert not house.asking.wishes[-1].scaled
+    assert "multiplied" not in plain
+    assert "scaled=" not in "".join(links(plain, "/search.csv"))
+
+
 def test_permalink_and_csv_ask_the_question_that_was_run(house: House) -> None:
     client = house.signed_in()
     page = client.get("/search?q=*&range=6h").text
