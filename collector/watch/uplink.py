@@ -6,9 +6,10 @@ import http.client
 import ipaddress
 import logging
 import socket
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 from collector.decode.neighbours import RTM_GETADDR
 from collector.decode.uplinks import translated_again
@@ -58,7 +59,6 @@ class UplinkWatch:
         self._outside = ""
         self._first = True
         self._asking: Future[str] | None = None
-        self._helper = ThreadPoolExecutor(1, thread_name_prefix="uplink")
 
     def look(self, now_ns: int) -> Iterator[LeaseEvent | CoverageEvent]:
         """Give what changed since last looked."""
@@ -76,10 +76,6 @@ class UplinkWatch:
             yield from self._one(ip, now_ns)
         self._first = False
         yield from self._alarm(own, now_ns)
-
-    def close(self) -> None:
-        """Wait for nobody."""
-        self._helper.shutdown(wait=False, cancel_futures=True)
 
     def _own(self) -> list[str]:
         """Return the interface's addresses; none where it is not there."""
@@ -120,7 +116,7 @@ class UplinkWatch:
         due = not self._asked_ns or now_ns - self._asked_ns >= ASK_NS
         if self._settings.ask and self._asking is None and due:
             self._asked_ns = now_ns
-            self._asking = self._helper.submit(self._ask, self._settings.ask)
+            self._asking = _begun(self._ask, self._settings.ask)
 
     def _alarm(self, own: list[str], now_ns: int) -> Iterator[CoverageEvent]:
         """Tell of double NAT when it begins, when it changes, and once a day."""
@@ -138,3 +134,17 @@ class UplinkWatch:
                 source=self._settings.interface,
                 note=f"{why}: somebody upstream translates again; bridge mode would end it",
             )
+
+
+def _begun(ask: Ask, url: str) -> Future[str]:
+    """Ask in a thread that nobody waits for: a page may give its answer a byte a minute."""
+    asked: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            asked.set_result(ask(url))
+        except BaseException as error:  # noqa: BLE001  # raised where the answer is taken
+            asked.set_exception(error)
+
+    threading.Thread(target=run, name="uplink", daemon=True).start()
+    return asked

@@ -37,8 +37,8 @@ def watch(
     ready: Callable[[], None],
 ) -> None:
     """Look until `stop` is set."""
-    uplinks = [UplinkWatch(each) for each in settings.uplinks]
-    watches: list[Watch] = [*(LeaseFileWatch(each) for each in settings.lease_files), *uplinks]
+    watches: list[Watch] = [LeaseFileWatch(each) for each in settings.lease_files]
+    watches += [UplinkWatch(each) for each in settings.uplinks]
     watches += [NeighbourWatch(settings.neighbours)] if settings.neighbours else []
     door = Door(home / "run" / "receive.sock", clock=clock)
     complained = 0
@@ -52,5 +52,3 @@ def watch(
         if complaint and abs(now - complained) >= COMPLAIN_NS:
             complained = now
             _log.warning("%s", complaint)
-    for uplink in uplinks:
-        uplink.close()

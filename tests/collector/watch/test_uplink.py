@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,6 +16,7 @@ from typing_extensions import override
 from collector.records import CoverageEvent, LeaseEvent
 from collector.settings import Uplink
 from collector.watch.uplink import UplinkWatch, ask
+from tests.conftest import REPO
 
 S = 10**9
 T = 1_795_338_000 * S
@@ -143,3 +147,32 @@ def test_a_page_answers_with_an_address_or_it_is_an_error(page: tuple[str, list[
 def test_an_interface_that_is_not_there_has_no_address() -> None:
     watch = UplinkWatch(Uplink(site="school-a", interface="none0"))
     assert list(watch.look(T)) == []
+
+
+ASKING = """
+import sys, time
+from collector.settings import Uplink
+from collector.watch.uplink import UplinkWatch
+watch = UplinkWatch(Uplink(site="school-a", interface="none0", ask=sys.argv[1]))
+list(watch.look(10**18))
+time.sleep(1)
+"""
+
+
+def test_a_page_that_answers_a_byte_at_a_time_holds_nobody_back() -> None:
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            with listener.accept()[0] as asking, contextlib.suppress(OSError):
+                while not over.wait(0.1):
+                    asking.send(b"H")
+
+        server = threading.Thread(target=drip)
+        server.start()
+        page = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        command = [sys.executable, "-c", ASKING, page]
+        done = subprocess.run(command, cwd=REPO, timeout=30, capture_output=True, text=True)
+        over.set()
+        server.join()
+    assert (done.returncode, done.stderr) == (0, "")
