@@ -1,7 +1,8 @@
 """What the numbers of samples say: which never came, and which the agent had to drop.
 
 Each data source of an agent counts its samples, and beside it what it could not take. The last
-numbers of each are kept, bounded; those not heard for longest are forgotten first.
+numbers of each are kept, bounded; those not heard for longest are forgotten first. One address has
+at most half of the room: it must not make the box forget the numbers of others.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _REORDERED = 1024
 
 Agent = tuple[str, int, bytes]
 """Address and port that it sends from, its own address and sub-agent."""
+_Key = tuple[Agent, int]
 
 
 class Missing(NamedTuple):
@@ -56,7 +58,9 @@ class SampleNumbers:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._last: OrderedDict[tuple[Agent, int], tuple[int, int]] = OrderedDict()
+        self._last: OrderedDict[_Key, tuple[int, int]] = OrderedDict()
+        self._own: dict[str, OrderedDict[_Key, None]] = {}
+        """The same keys by the address that they are of."""
 
     def __len__(self) -> int:
         return len(self._last)
@@ -94,7 +98,7 @@ class SampleNumbers:
     def _group(self, key: tuple[Agent, int], samples: _Sorted, rows: range) -> Iterator[Missing]:
         """Look at the steps of one data source that are not by one."""
         owner, at, number, drops, odd = samples
-        known, late = self._last.pop(key, None), False
+        known, late = self._last.get(key), False
         row, last = rows.start, rows.stop - 1
         while row <= last:
             if row > rows.start and not late:
@@ -109,9 +113,26 @@ class SampleNumbers:
             row = row + 1 if late else _next(odd, row, rows.stop)
         if not late or known is None:
             known = int(number[last]), int(drops[last])
+        self._keep(key, known)
+
+    def _keep(self, key: _Key, known: tuple[int, int]) -> None:
+        """Remember the last numbers of a data source as the newest ones."""
         self._last[key] = known
+        self._last.move_to_end(key)
+        own = self._own.setdefault(key[0][0], OrderedDict())
+        own[key] = None
+        own.move_to_end(key)
+        if len(own) > max(1, self._most // 2):
+            self._forget(next(iter(own)))
         if len(self._last) > self._most:
-            self._last.popitem(last=False)
+            self._forget(next(iter(self._last)))
+
+    def _forget(self, key: _Key) -> None:
+        del self._last[key]
+        own = self._own[key[0][0]]
+        del own[key]
+        if not own:
+            del self._own[key[0][0]]
 
     def snapshot(self) -> list[Any]:
         """Return the numbers as JSON values."""
@@ -123,8 +144,9 @@ class SampleNumbers:
     def restore(self, state: list[Any]) -> None:
         """Go on with the numbers that `snapshot` described."""
         self._last.clear()
+        self._own.clear()
         for address, port, agent, source, number, drops in state:
-            self._last[(address, port, bytes.fromhex(agent)), source] = number, drops
+            self._keep(((address, port, bytes.fromhex(agent)), source), (number, drops))
 
 
 def _next(odd: Mask, row: int, stop: int) -> int:

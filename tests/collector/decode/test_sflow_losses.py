@@ -122,4 +122,13 @@ def test_data_sources_are_bounded() -> None:
     decoder = FlowDecoder(wire.SITE, Limits(data_sources=50))
     payloads = [sw.datagram(sw.flow(source=n), sequence=n) for n in range(1, 200)]
     decoder.decode(wire.frames(*payloads))
-    assert len(decoder.snapshot()["samples"]) == 50
+    assert len(decoder.snapshot()["samples"]) == 25  # an address has half of the room
+
+
+def test_made_up_data_sources_do_not_hide_what_others_lost() -> None:
+    decoder = FlowDecoder(wire.SITE, Limits(data_sources=50))
+    decoder.decode(wire.frames(sw.datagram(sw.flow(sequence=7))))
+    flood = sw.datagram(*(sw.flow(source=n) for n in range(1, 500)))
+    decoder.decode([wire.frame(flood, 1, address="192.0.2.66")])
+    late = wire.frame(sw.datagram(sw.flow(sequence=10), sequence=2), 2)
+    assert told(decoder.decode([late])) == [("sequence-gap", 2, "records")]
