@@ -169,7 +169,7 @@ class _Requests:
 
     def _look(self, pipeline: Pipeline, clock: Clock) -> dict[str, Any]:
         """Return what is known of everyone who sends, as soon as the main loop comes round."""
-        found: dict[str, Any] = {"sources": [], "kernel": []}
+        found: dict[str, Any] = {"sources": [], "kernel": [], "unread": []}
         done: Future[None] = Future()
 
         def look() -> None:

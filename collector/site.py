@@ -217,8 +217,9 @@ class SiteLine:
             return self.attribute(table)
 
     def told(self, now_us: int) -> dict[str, list[dict[str, Any]]]:
-        """Return what is known of everyone who sends, and of what the kernel dropped."""
-        return _told(self.sources, self.decoder, now_us)
+        """Return what is known of everyone who sends, of drops, and of lines that nobody reads."""
+        unread = [{"site": self.site, **one} for one in self.tally.unread.commonest()]
+        return {**_told(self.sources, self.decoder, now_us), "unread": unread}
 
     def snapshot(self) -> dict[str, Any]:
         """Return all state that a restart needs to go on from here."""

@@ -9,7 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.decode.syslog.messages import Messages
 
@@ -44,32 +48,51 @@ def mask(text: str) -> str:
     return _SPACES.sub(" ", masked).strip()
 
 
+class Place(NamedTuple):
+    """Where a line is to be found in the log `events`."""
+
+    newest_us: int | None
+    source: str
+
+
+NOWHERE = Place(None, "")
+
+
 class Unread:
     """Lines that no format reads, by pattern, since this process began."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._counts: Counter[str] = Counter()
+        self._newest: dict[str, Place] = {}
         self.lines = 0
         self.other = 0
         """Lines whose pattern was let go of."""
 
-    def add(self, lines: Iterable[tuple[str | None, str]]) -> None:
-        """Count lines, each given as program and message."""
-        for program, text in lines:
+    def add(
+        self, lines: Iterable[tuple[str | None, str]], places: Iterable[Place] = repeat(NOWHERE)
+    ) -> None:
+        """Count lines, each given as program and message, with where it is to be found."""
+        for (program, text), place in zip(lines, places, strict=False):
             self.lines += 1
-            self._counts[f"{mask(program)}: {mask(text)}" if program else mask(text)] += 1
+            pattern = f"{mask(program)}: {mask(text)}" if program else mask(text)
+            self._counts[pattern] += 1
+            self._newest[pattern] = place
             if len(self._counts) > self._most:
                 self._let_go()
 
     def commonest(self, most: int = SHOWN) -> list[dict[str, Any]]:
-        """Return the commonest patterns with their counts."""
-        return [{"pattern": pattern, "lines": n} for pattern, n in self._counts.most_common(most)]
+        """Return the commonest patterns with their counts, and where the newest line of each is."""
+        return [
+            {"pattern": pattern, "lines": n, **self._newest[pattern]._asdict()}
+            for pattern, n in self._counts.most_common(most)
+        ]
 
     def _let_go(self) -> None:
         kept = Counter(dict(self._counts.most_common(self._most // 2)))
         self.other += self._counts.total() - kept.total()
         self._counts = kept
+        self._newest = {pattern: self._newest[pattern] for pattern in kept}
 
 
 class Tally:
@@ -84,7 +107,8 @@ class Tally:
     def count(self, said: Messages) -> None:
         """Count what a batch of lines gave."""
         self.vendors += said.read
-        self.unread.add(said.unread)
+        places = _places(said) if said.unread else []
+        self.unread.add(said.unread, places if len(places) == len(said.unread) else repeat(NOWHERE))
         self.flows += 0 if said.flows is None else len(said.flows)
         self.sign_ins += len(said.sign_ins)
 
@@ -98,3 +122,12 @@ class Tally:
             "unread_patterns": self.unread.commonest(),
             "unread_other": self.unread.other,
         }
+
+
+def _places(said: Messages) -> list[Place]:
+    """Return where the unread lines are: the rows without a vendor, in the same order."""
+    told: dict[str, Any] = said.events.columns
+    at = pc.indices_nonzero(pc.is_null(told["vendor"]))
+    times = told["time"].cast(pa.int64()).take(at).to_pylist()
+    sources = told["source"].take(at).to_pylist()
+    return [Place(time, source or "") for time, source in zip(times, sources, strict=True)]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.decode.syslog import messages
 from collector.decode.syslog.patterns import Tally, Unread, mask
+from tests.collector.decode.syslog import golden
+
+NOWHERE = {"newest_us": None, "source": ""}
 
 
 @pytest.mark.parametrize(
@@ -40,8 +46,8 @@ def test_the_commonest_patterns_come_first_with_their_counts() -> None:
     unread.add([(None, f"link {n} up") for n in range(5)])
     unread.add([("dnsmasq", "reading /etc/resolv.conf"), (None, "odd")])
     assert unread.commonest(2) == [
-        {"pattern": "link * up", "lines": 5},
-        {"pattern": "dnsmasq: reading *", "lines": 1},
+        {"pattern": "link * up", "lines": 5, **NOWHERE},
+        {"pattern": "dnsmasq: reading *", "lines": 1, **NOWHERE},
     ]
     assert unread.lines == 7
 
@@ -63,4 +69,16 @@ def test_status_tells_what_was_read_and_what_was_not() -> None:
     status = tally.status()
     assert status["read"] == {"fortigate": 3}
     assert (status["unread"], status["unread_other"]) == (1, 0)
-    assert status["unread_patterns"] == [{"pattern": "odd *", "lines": 1}]
+    assert status["unread_patterns"] == [{"pattern": "odd *", "lines": 1, **NOWHERE}]
+
+
+def test_the_newest_line_of_a_pattern_can_be_found() -> None:
+    known, odd = "<13>Jan 25 09:59:58 ap-1 hostapd: AP-STA-CONNECTED 02:00:00:00:00:01", "odd {}"
+    frames = golden.frames([odd.format(1), known, odd.format(2)])
+    frames[2] = replace(frames[2], address="192.0.2.77", wire_ns=frames[2].wire_ns + 5000)
+    tally = Tally()
+    tally.count(messages.read(frames))
+    [told] = tally.status()["unread_patterns"]
+    newest_us = frames[2].wire_ns // 1000
+    expected = {"pattern": "odd *", "lines": 2, "newest_us": newest_us, "source": "192.0.2.77"}
+    assert told == expected
