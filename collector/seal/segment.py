@@ -18,13 +18,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from collector.seal import tree
+from collector.seal import hashing, tree
 from collector.seal.canonical import YEAR_2400_US, Encoder, Schema, check_types, coded
 from collector.seal.fault import Refused
 
 KEY_BYTES = 32
 SALT_BYTES = 16
-CHUNK_ROWS = 1 << 13
+CHUNK_ROWS = hashing.BLOCK_ROWS
 GROUP = np.dtype([("tag", ">u8"), ("count", ">u4"), ("root", "V32")])
 """One group in a sidecar: 44 bytes."""
 
@@ -159,7 +159,7 @@ class Hasher:
         self._core, self._detail = Encoder(schema.core), Encoder(schema.detail)
         self._salts = _Stream(sub_key(key, "salt"))
         self._detail_salts = _Stream(sub_key(key, "detail"))
-        self._leaves: list[tree.Matrix] = []
+        self._leaves: list[hashing.Matrix] = []
         self._group_tags: list[int] = []
         self._group_counts: list[int] = []
         self._last: tuple[int, int] | None = None
@@ -224,7 +224,7 @@ class Hasher:
                 self._group_tags.append(tag)
                 self._group_counts.append(count)
 
-    def _hash(self, table: pa.Table) -> Iterator[tree.Matrix]:
+    def _hash(self, table: pa.Table) -> Iterator[hashing.Matrix]:
         """Give the leaf hashes, a bounded matrix at a time."""
         core, detail = self._core.prepare(table), self._detail.prepare(table)
         with_detail = bool(self._detail.columns)
@@ -241,8 +241,8 @@ class Hasher:
                 held[:, 0] = 3
                 held[:, 1:head] = self._detail_salts(rows)
                 detail.write(held, head, start)
-                leaves[:, head + self._core.width :] = tree.hash_rows(held)
-            yield tree.hash_rows(leaves)
+                leaves[:, head + self._core.width :] = hashing.hash_rows(held)
+            yield hashing.hash_rows(leaves)
 
 
 class _Stream:
@@ -251,12 +251,12 @@ class _Stream:
     def __init__(self, key: bytes) -> None:
         self._encryptor = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
 
-    def __call__(self, rows: int) -> tree.Matrix:
+    def __call__(self, rows: int) -> hashing.Matrix:
         salts = self._encryptor.update(bytes(SALT_BYTES * rows))
         return np.frombuffer(salts, dtype=np.uint8).reshape(rows, SALT_BYTES)
 
 
-def salts(key: bytes, rows: int) -> tuple[tree.Matrix, tree.Matrix]:
+def salts(key: bytes, rows: int) -> tuple[hashing.Matrix, hashing.Matrix]:
     """Return the salts and detail salts of the first `rows` rows, 16 bytes each."""
     return _Stream(sub_key(key, "salt"))(rows), _Stream(sub_key(key, "detail"))(rows)
 
@@ -265,10 +265,10 @@ def directory_root(groups: Groups) -> bytes:
     """Return the segment root over the groups; H("") without any."""
     if not len(groups):
         return tree.EMPTY
-    return tree.root([*map(bytes, tree.hash_rows(directory_leaves(groups)))])
+    return tree.root([*map(bytes, hashing.hash_rows(directory_leaves(groups)))])
 
 
-def directory_leaves(groups: Groups) -> tree.Matrix:
+def directory_leaves(groups: Groups) -> hashing.Matrix:
     """Return 0x00 and the 40 bytes of each group leaf: what is hashed for the directory."""
     plain = np.ascontiguousarray(groups).view(np.uint8).reshape(-1, GROUP.itemsize)
     body = np.empty((len(groups), 37), dtype=np.uint8)
@@ -277,7 +277,7 @@ def directory_leaves(groups: Groups) -> tree.Matrix:
     leaves = np.empty((len(groups), 41), dtype=np.uint8)
     leaves[:, 0] = 0
     leaves[:, 1:9] = plain[:, :8]
-    leaves[:, 9:] = tree.hash_rows(body)
+    leaves[:, 9:] = hashing.hash_rows(body)
     return leaves
 
 

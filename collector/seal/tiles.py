@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from collector.seal import tree
+from collector.seal import hashing, tree
 from collector.seal.fault import Refused
 
 WIDTH = 256
@@ -113,9 +113,9 @@ class Tiles:
         first = index << (level % LEVELS)
         count = 1 << (level % LEVELS)
         data = self._tile(level // LEVELS, first // WIDTH)
-        at = first % WIDTH * tree.HASH_BYTES
+        at = first % WIDTH * hashing.HASH_BYTES
         run = [data[i : i + 32] for i in range(at, at + count * 32, 32)]
-        if len(run[-1]) != tree.HASH_BYTES:
+        if len(run[-1]) != hashing.HASH_BYTES:
             raise Refused("E-25", f"{path(level // LEVELS, first // WIDTH)} is too short")
         return tree.root(run)
 

@@ -7,7 +7,6 @@ tiles of a ledger. A check never takes a size or a direction from the proof itse
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
@@ -15,12 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.seal.fault import Refused
+from collector.seal.hashing import BLOCK_ROWS, HASH_BYTES, Matrix, hash_rows
 
 EMPTY = hashlib.sha256(b"").digest()
-HASH_BYTES = 32
-_BLOCK = 1 << 15
 
-Matrix = npt.NDArray[np.uint8]
 Subtree = Callable[[int, int], bytes]
 """Gives the root of the leaves [from, to)."""
 
@@ -77,15 +74,6 @@ class Growing:
         return node
 
 
-def hash_rows(matrix: Matrix) -> Matrix:
-    """Return SHA-256 of every row of a matrix, 32 bytes a row."""
-    sha256 = hashlib.sha256
-    plain = np.ascontiguousarray(matrix).data.cast("B")
-    rows = struct.iter_unpack(f"{matrix.shape[1]}s", plain)
-    joined = b"".join([sha256(row).digest() for (row,) in rows])
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, HASH_BYTES)
-
-
 def group_roots(hashes: Matrix, counts: npt.NDArray[np.int64]) -> Matrix:
     """Return the roots of many trees whose leaf hashes lie one behind the other.
 
@@ -109,13 +97,13 @@ def _level_up(
     left = np.repeat(starts, pairs) + 2 * within
     target = np.repeat(above_starts, pairs) + within
     out = np.empty((int(above.sum()), HASH_BYTES), dtype=np.uint8)
-    for at in range(0, len(left), _BLOCK):
-        run = left[at : at + _BLOCK]
+    for at in range(0, len(left), BLOCK_ROWS):
+        run = left[at : at + BLOCK_ROWS]
         block = np.empty((len(run), 1 + 2 * HASH_BYTES), dtype=np.uint8)
         block[:, 0] = 1
         block[:, 1:33] = hashes[run]
         block[:, 33:] = hashes[run + 1]
-        out[target[at : at + _BLOCK]] = hash_rows(block)
+        out[target[at : at + BLOCK_ROWS]] = hash_rows(block)
     odd = counts % 2 == 1
     out[above_starts[odd] + pairs[odd]] = hashes[starts[odd] + counts[odd] - 1]
     return out, above

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.seal import canonical, segment, tree
+from collector.seal import canonical, hashing, segment, tree
 from collector.seal.fault import Refused
 from tests.collector.seal import school, vectors
 
@@ -79,7 +79,7 @@ def test_the_golden_directory_leaves_come_out() -> None:
     assert [row[1:].tobytes().hex() for row in found] == [
         group["directory_leaf_data"] for group in known["groups"]
     ]
-    assert [row.tobytes().hex() for row in tree.hash_rows(found)] == [
+    assert [row.tobytes().hex() for row in hashing.hash_rows(found)] == [
         group["directory_leaf_hash"] for group in known["groups"]
     ]
 
@@ -120,7 +120,7 @@ def test_how_rows_come_in_tables_and_chunks_changes_nothing(
     schema = canonical.read_schema(school.DEMO)
     whole = segment.build(school.table(300), schema, KEY)
     monkeypatch.setattr(segment, "CHUNK_ROWS", 7)
-    monkeypatch.setattr(tree, "_BLOCK", 5)
+    monkeypatch.setattr(tree, "BLOCK_ROWS", 5)
     hasher = segment.Hasher(schema, KEY)
     for start in range(0, 300, 11):
         hasher.add(whole.table.slice(start, 11))
