@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.errors import WrongUse
-from appliance.search import duck, times
+from appliance.search import times
 from appliance.search.duck import Runner, Vanished
-from appliance.search.engine_local import LocalEngine, bound, scope_sql
+from appliance.search.engine_local import LocalEngine
+from appliance.search.newest import bound, reading, scope_sql
 from appliance.search.question import Question
 from collector.store import rollup
 from collector.store.catalog import FileEntry
@@ -159,7 +160,7 @@ def _rows_sql(
     engine: LocalEngine, question: Question, key: str, files: Sequence[FileEntry]
 ) -> Statement:
     mixed = len({file.schema_version for file in files}) > 1
-    read = duck.reading(tuple(LOGS[question.log].columns), mixed=mixed)
+    read = reading(tuple(LOGS[question.log].columns), mixed=mixed)
     where = f"{scope_sql(question)} AND ({question.where})"
     by = key.replace("{time}", "time")
     sql = f"SELECT {by} AS key, count(*) AS n FROM ({read} WHERE {where}) GROUP BY ALL"  # noqa: S608  # own names

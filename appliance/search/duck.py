@@ -10,7 +10,7 @@ import importlib.util
 import re
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +34,6 @@ class Limits:
     seconds: float = 30.0
     memory_mb: int = 256
     threads: int = 2
-    late_rows: int = 10_000
-    """Up to so many rows are found by their time first and read whole afterwards."""
 
 
 class Stopped(BoxError):
@@ -64,7 +62,6 @@ def connect(home: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
     folders = [str(home.resolve() / name) + "/" for name in FOLDERS]
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET parquet_metadata_cache = true")
-    connection.execute(f"SET late_materialization_max_rows = {int(limits.late_rows)}")
     connection.execute("SET allowed_directories = $folders", {"folders": folders})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -154,15 +151,11 @@ def _spare_the_search_for_pandas() -> None:
         modules["pandas"] = None
 
 
-def reading(columns: Sequence[str], *, mixed: bool = False) -> str:
-    """Return `SELECT … FROM` the files in the place holder `files`.
-
-    Args:
-        columns: What to read.
-        mixed: Whether the files have different columns.
-    """
-    union = ", union_by_name = true" if mixed else ""
-    return f"SELECT {', '.join(columns)} FROM read_parquet($files{union})"  # noqa: S608  # own names
+MADE = {
+    "message": "coalesce(message, rtrim(substring(raw, message_at::BIGINT + 1), "
+    "chr(13) || chr(10) || chr(0))) AS message"
+}
+"""Columns that are kept only where another one does not say the same already."""
 
 
 def _first_line(error: duckdb.Error) -> str:

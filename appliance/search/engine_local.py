@@ -17,24 +17,18 @@ from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from appliance.errors import BoxError, WrongUse
 from appliance.search import display, duck, times
 from appliance.search.addresses import Address
 from appliance.search.duck import Limits, Runner, Vanished
+from appliance.search.newest import newest
 from appliance.search.question import Asked, Question, parse
 from appliance.settings import BoxSettings
 from collector.records import AuditEvent, Binding, Clock
 from collector.store.catalog import FILE as CATALOGUE
 from collector.store.catalog import Catalog, FileEntry, PersonName
-from collector.store.schema import LOGS
 
-FIRST_ROWS = 500_000
-"""Files with so many rows together are read first."""
-MOST_TIMES_MORE = 16
-"""Each further reading takes as many rows as should fill the answer, and at most so many times
-those of the one before."""
 COVERAGE_ROWS = 200
 """So many gaps in the log are shown with an answer, the newest."""
 
@@ -232,24 +226,7 @@ class LocalEngine:
             start_us=question.start_us,
             end_us=question.end_us,
         )
-        best = plain_schema(question.log).empty_table().select(list(question.read))
-        wanted = question.limit + 1
-        read = rows = 0
-        portion = FIRST_ROWS
-        while read < len(files):
-            batch = _first(files[read:], portion)
-            if best.num_rows >= wanted and batch[0].event_max < _oldest(best):
-                break
-            table = run.table(
-                newest_sql(question, batch),
-                {**bound(question), "files": self.paths(batch)},
-            )
-            best = _merged(best, table, wanted)
-            read += len(batch)
-            in_batch = sum(file.rows for file in batch)
-            rows += in_batch
-            portion = _next_portion(in_batch, table.num_rows, wanted - best.num_rows)
-        return best, read, rows
+        return newest(run, question, files, self.paths)
 
     def paths(self, files: Sequence[FileEntry]) -> list[str]:
         """Return where the files are."""
@@ -315,69 +292,6 @@ class Names:
         """Return the late sessions of the persons, or of all."""
         found = self._catalogue.late_bindings(sites=sites, start_us=start_us, end_us=end_us)
         return [b for b in found if persons is None or b.person in persons]
-
-
-def plain_schema(log: str) -> pa.Schema:
-    """Return the columns of a log as they come out of the files: text is plain text."""
-    return pa.schema(
-        [
-            (f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type)
-            for f in LOGS[log].arrow
-        ]
-    )
-
-
-def _first(files: Sequence[FileEntry], rows: int) -> Sequence[FileEntry]:
-    """Return the first file, and the next ones as long as they all have at most `rows` rows."""
-    total = 0
-    for number, file in enumerate(files):
-        total += file.rows
-        if number and total > rows:
-            return files[:number]
-    return files
-
-
-def _next_portion(rows: int, found: int, missing: int) -> int:
-    """Return in how many rows the missing ones should be, if they lie as in those just read."""
-    most = max(rows, FIRST_ROWS) * MOST_TIMES_MORE
-    return min(most, max(rows * missing * 5 // (found * 4), FIRST_ROWS)) if found else most
-
-
-def bound(question: Question) -> dict[str, object]:
-    """Return the values of a question's place holders, those of period and sites too."""
-    return {
-        **question.parameters,
-        "start": times.aware(question.start_us),
-        "end": times.aware(question.end_us),
-        "sites": list(question.sites or ()),
-    }
-
-
-def scope_sql(question: Question) -> str:
-    """Return the SQL of period and sites: what lasts into the period is part of it."""
-    last = "coalesce(time_end, time)" if "time_end" in LOGS[question.log].columns else "time"
-    sites = " AND site IN (SELECT unnest($sites))" if question.sites is not None else ""
-    return f"time < $end AND {last} >= $start{sites}"
-
-
-def newest_sql(question: Question, files: Sequence[FileEntry]) -> str:
-    """Return the statement for the newest rows of some files."""
-    mixed = len({file.schema_version for file in files}) > 1
-    read = duck.reading(question.read, mixed=mixed)
-    scope = scope_sql(question)
-    parts = [f"({read} WHERE {scope} AND ({branch}))" for branch in question.branches]
-    ordered = "ORDER BY time DESC, received DESC"
-    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) {ordered} LIMIT {question.limit + 1}"  # noqa: S608  # own names and place holders
-
-
-def _merged(best: pa.Table, table: pa.Table, most: int) -> pa.Table:
-    both = pa.concat_tables([best, table.cast(best.schema)])
-    newest = pc.sort_indices(both, sort_keys=[("time", "descending"), ("received", "descending")])
-    return both.take(newest[:most])
-
-
-def _oldest(table: pa.Table) -> int:
-    return int(pc.min(table["time"]).cast(pa.int64()).as_py())
 
 
 def engine_of(

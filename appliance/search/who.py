@@ -20,6 +20,7 @@ from appliance.search import addresses, bindings, times, who_text
 from appliance.search.bindings import Held, Span
 from appliance.search.duck import Runner, Vanished
 from appliance.search.engine_local import Asker, LocalEngine
+from appliance.search.newest import rows_at
 from appliance.search.question import Asked
 from appliance.search.who_answer import (
     CANDIDATES,
@@ -52,6 +53,14 @@ MAX_ROWS = 20
 """So many flows are shown."""
 
 _SQL = named_sql.load("appliance.search", "who.sql")
+_COLUMNS = (
+    "filename", "file_row_number", "time", "time_end", "site", "source", "clock", "src_ip",
+    "src_port", "dst_ip", "dst_port", "protocol", "packets", "bytes", "src_mac", "dst_mac",
+    "nat_src_ip", "nat_src_port", "nat_dst_ip", "nat_dst_port", "app", "host", "person", "session",
+    "method", "via", "certainty", "peer_person", "peer_session", "peer_method", "peer_via",
+    "candidates",
+)  # fmt: skip
+"""What is read of a flow."""
 _OF_THE_END = (
     "side", "plain_ip", "nat_ip", "translated", "running", "behind_peer", "doubt", "who",
     "their_session", "how", "late",
@@ -224,7 +233,7 @@ def _flows(
     near = run.table(f"{_SQL['near']} LIMIT {MAX_HITS + 1}", values)
     if not near.num_rows:
         return [], []
-    rows = _rows_at(run, near.to_pylist()) if near.num_rows <= MAX_HITS else None
+    rows = rows_at(run, near, _COLUMNS) if near.num_rows <= MAX_HITS else None
     if rows is not None:
         run.show("near", rows)
     log = "read_parquet($files)" if rows is None else "near"
@@ -235,21 +244,9 @@ def _flows(
     if not groups:
         return [], []
     nearest = _nearest(groups, at_us)
-    told = _told(nearest, _rows_at(run, nearest) if rows is None else rows)
-    return [Group.of(group) for group in groups], told
-
-
-def _rows_at(run: Runner, places: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return the rows at places in files, in no order."""
-    rows: dict[str, list[str]] = {}
-    for place in places:
-        rows.setdefault(place["filename"], []).append(str(place["file_row_number"]))
-    files = {f"file{n}": file for n, file in enumerate(rows)}
-    reads = [
-        _SQL["near_rows"].replace("{file}", f"${name}").replace("{rows}", ", ".join(rows[file]))
-        for name, file in files.items()
-    ]
-    return run.table(" UNION ALL ".join(reads), files)
+    if rows is None:
+        rows = rows_at(run, pa.Table.from_pylist(nearest), _COLUMNS)
+    return [Group.of(group) for group in groups], _told(nearest, rows)
 
 
 def _nearest(groups: Sequence[Mapping[str, Any]], at_us: int) -> list[dict[str, Any]]:

@@ -16,16 +16,6 @@ SELECT filename, file_row_number FROM read_parquet($files)
 WHERE nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS INTEGER))
     AND time < $until AND coalesce(time_end, time) >= $from;
 
--- near_rows --
--- The rows of one file at some places.
-SELECT
-    filename, file_row_number,
-    time, time_end, site, source, clock, src_ip, src_port, dst_ip, dst_port, protocol, packets,
-    bytes, src_mac, dst_mac, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port, app, host,
-    person, session, method, via, certainty, peer_person, peer_session, peer_method, peer_via,
-    candidates
-FROM read_parquet({file}) WHERE file_row_number IN ({rows});
-
 -- flows --
 -- Flows that ran in [from, until) with the asked address at either end, before or after NAT, each with
 -- the person at that end. Null stands for what was not asked. The log stands in braces.

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from appliance.errors import BoxError
-from appliance.search import engine_local
+from appliance.search import newest
 from appliance.search.duck import Limits, Runner, Stopped, Vanished, connect
 from appliance.search.engine_local import Answer, LocalEngine
 from appliance.search.question import Asked
@@ -40,7 +40,7 @@ def moments(answer: Answer) -> list[int]:
 @pytest.fixture
 def scattered(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Home, list[int]]]:
     """Files that overlap in time, and flows that last long, read a few at a time."""
-    monkeypatch.setattr(engine_local, "FIRST_ROWS", 60)
+    monkeypatch.setattr(newest, "FIRST_ROWS", 60)
     chance, all_times = random.Random(5), []
     for number in range(12):
         begin = NOW_US - DAY + chance.randrange(DAY // 2)
@@ -66,7 +66,7 @@ def test_the_newest_rows_are_those_of_a_full_sort(
 
 
 def test_a_few_new_rows_do_not_read_old_files(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_local, "FIRST_ROWS", 10)
+    monkeypatch.setattr(newest, "FIRST_ROWS", 10)
     for hour in range(6):
         at = NOW_US - hour * 60 * MINUTE - 30 * MINUTE
         home.segment([flow(at + i, "10.0.0.1", "203.0.113.9") for i in range(10)])
@@ -111,6 +111,39 @@ def test_a_part_that_left_meanwhile_is_found_in_its_segment(home: Home) -> None:
 
         engine.paths = paths  # type: ignore[method-assign]  # the moment between list and read
         assert asked(engine, "*").table.num_rows == 1
+
+
+def test_a_part_that_left_after_its_rows_were_found_is_read_in_its_segment(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [flow(NOW_US - MINUTE, "10.0.0.1", "203.0.113.9")]
+    part = home.part(rows)
+    real, calls = newest.rows_at, list[int]()
+
+    def rows_at(*given: Any, **more: Any) -> pa.Table:
+        calls.append(1)
+        if len(calls) == 1:
+            home.publish(home.segment(rows), [part.path])
+            (home.path / part.path).unlink()
+        return real(*given, **more)
+
+    monkeypatch.setattr(newest, "rows_at", rows_at)
+    with home.engine() as engine:
+        assert asked(engine, "*").table.num_rows == 1
+    assert len(calls) == 2
+
+
+def test_rows_of_many_files_come_each_from_its_own(home: Home) -> None:
+    """Rows of several files lie at the same places; only those found are shown."""
+    for number in range(5):
+        at = NOW_US - (number + 1) * 60 * MINUTE
+        near = [(i, flow(at + i, f"10.0.{number}.{i}", "203.0.113.9")) for i in range(30)]
+        home.segment([row | {"dst_port": 443 if i % 7 == number else 80} for i, row in near])
+    with home.engine() as engine:
+        answer = asked(engine, "dst_port:443", limit=50)
+    wanted = {f"10.0.{n}.{i}" for n in range(5) for i in range(30) if i % 7 == n}
+    assert set(answer.table["src_ip"].to_pylist()) == wanted
+    assert answer.table.num_rows == len(wanted)
 
 
 def test_a_file_that_is_gone_for_good_is_an_error(home: Home) -> None:

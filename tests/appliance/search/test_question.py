@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from appliance.errors import WrongQuestion, WrongUse
 from appliance.search import lucene, times
 from appliance.search import question as questions
-from appliance.search.engine_local import plain_schema
+from appliance.search.newest import plain_schema
 from appliance.search.question import Asked, Question
 from collector.records import Binding
 from collector.store.catalog import PersonName
