@@ -18,6 +18,7 @@ from collector.decode.syslog import messages
 from collector.decode.syslog.formats import FORMATS
 from collector.errors import Malformed
 from collector.receive.framing import LONGEST, Splitter
+from collector.receive.ipfix import Messages
 from collector.records import Frame, FrameKind
 from collector.store.schema import EVENTS, FLOWS, LEASES
 from tests.captive_portal.radius import test_guard as packets
@@ -36,7 +37,8 @@ _IDS = Ids(b"k" * 32)
 def flows(data: bytes) -> None:
     """Whatever comes, rows fit the schema, and a restart between two datagrams changes nothing.
 
-    The first octet says how narrow the limits are, and where the restart is.
+    The first octet says how narrow the limits are, and where the restart is. The last two bits of
+    a part's say whose it is, the first whether it came over a connection: empty at its ends.
     """
     if not data:
         return
@@ -46,7 +48,8 @@ def flows(data: bytes) -> None:
             number,
             address=f"192.0.2.{part.mode & 1}",
             port=40000 + (part.mode >> 1 & 1),
-            received_ns=NOW_NS + (part.mode >> 2) * 10**9,
+            received_ns=NOW_NS + (part.mode >> 2 & 31) * 10**9,
+            transport="tcp" if part.mode & 128 else "udp",
         )
         for number, part in enumerate(parts(data[1:]))
     ]
@@ -75,6 +78,15 @@ def flow_seeds() -> Iterator[bytes]:
         yield bytes([6 + at // 8 % 2]) + told
     for payload in test_decoder.payloads()[-2:]:
         yield b"\3" + whole([Part(0, payload)] * 3)
+    for payloads in _PER_CONNECTION:
+        yield b"\4" + whole(Part(128, payload) for payload in payloads)
+
+
+_TAUGHT = wire.ipfix(wire.ipfix_template(256, [(7, 2), (11, 2)]), wire.a_set(256, b"\0\1\0\2"))
+_PER_CONNECTION = (
+    (b"", _TAUGHT, b"", wire.ipfix(wire.a_set(256, b"\0\1\0\2")), b""),
+    (_TAUGHT, wire.ipfix(wire.a_set(2, b"\1\0\0\0")), wire.ipfix(wire.a_set(2, b"\0\2\0\0"))),
+)
 
 
 def sflow_seeds() -> Iterator[bytes]:
@@ -188,6 +200,28 @@ def framing_seeds() -> Iterator[bytes]:
         yield bytes([step]) + line
 
 
+def messages_of_ipfix(data: bytes) -> None:
+    """The same bytes in other pieces are the same messages, up to the one that is none."""
+    if not data:
+        return
+    step, stream = data[0] + 1, data[1:]
+    at_once, in_pieces = Messages(), Messages()
+    expected = at_once.feed(stream) + at_once.finish()
+    found = []
+    for at in range(0, len(stream), step):
+        found += in_pieces.feed(stream[at : at + step])
+    assert found + in_pieces.finish() == expected
+    assert (at_once.fault, at_once.cut) == (in_pieces.fault, in_pieces.cut)
+    assert stream.startswith(b"".join(expected))
+    assert not expected or expected[0] == expected[-1] == b""
+
+
+def messages_of_ipfix_seeds() -> Iterator[bytes]:
+    """Yield messages, one that is cut, and what follows them by mistake."""
+    for step, more in enumerate((b"", _TAUGHT[:-1], b"\x16\x03\1\2", b"<13>a", b"\0\x0a\0\3")):
+        yield bytes([step]) + _TAUGHT + wire.ipfix() + more
+
+
 def syslog(data: bytes) -> None:
     """Every message is a row that fits the schema and keeps the line as it came."""
     frames = [
@@ -286,6 +320,7 @@ TARGETS = (
     Target("sflow", flows, sflow_seeds, 2048),
     Target("captures", captures, capture_seeds, seconds=1),
     Target("framing", framing, framing_seeds, 2048),
+    Target("ipfix-framing", messages_of_ipfix, messages_of_ipfix_seeds, 2048, seconds=2),
     Target("syslog", syslog, syslog_seeds, 2048),
     Target("accounting", accounting, accounting_seeds, 1024),
 )
