@@ -243,9 +243,11 @@ class ConntrackSocket:
     def _take_answer(self) -> None:
         """Store the next part of the table, or what there is of it without waiting."""
         try:
-            part = self._table.recv(PART_BYTES, socket.MSG_DONTWAIT)
+            part, sender = self._table.recvfrom(PART_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            part = b""
+            part, sender = b"", (0, 0)
+        if sender[0]:
+            return  # not the kernel's, as above
         kind, failed = _last(part, self.asked)
         if kind == _DONE:
             self.answers += 1
