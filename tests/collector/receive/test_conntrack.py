@@ -69,10 +69,11 @@ class Kernel:
         self.questions += 1
         return len(request)
 
-    def recv(self, size: int, flags: int) -> bytes:
+    def part(self) -> tuple[bytes, tuple[int, int]]:
+        """Return the next part of the table."""
         if not self.answer:
             raise BlockingIOError
-        return self.numbered(self.answer.pop(0))
+        return self.numbered(self.answer.pop(0)), (0, 0)
 
     def numbered(self, part: bytes) -> bytes:
         """Return an answer to the newest question."""
@@ -100,8 +101,19 @@ class Running:
         parts.append, parts.losses, parts.clock = self.kernel.append, self.losses, time.time_ns
         parts.log = SampledLog(logging.getLogger("test"))
         parts.failed = self.kernel.failures.append
-        opened: Any = (self.kernel, self.kernel)
+        opened: Any = (self.kernel, Table(self.kernel))
         self.socket = ConntrackSocket(opened, "school-a", parts)
+
+
+class Table:
+    """The second socket, which asks for the whole table."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.send, self.close = kernel.send, kernel.close
+        self._kernel = kernel
+
+    def recvfrom(self, size: int, flags: int) -> tuple[bytes, tuple[int, int]]:
+        return self._kernel.part()
 
 
 @pytest.fixture
