@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from collector.store.schema import LOGS, LogSchema
@@ -81,7 +81,7 @@ _EVENTS = (
     Field("vendor", "name", ("vendor",), "รูปแบบของผู้ผลิต", "the vendor's format"),
     Field("app", "name", ("app_name",), "โปรแกรม", "the program"),
     Field("host", "name", ("hostname",), "ชื่อโฮสต์", "the host name"),
-    Field("message", "words", ("message",), "ข้อความ", "the message"),
+    Field("message", "words", ("raw", "message"), "ข้อความ", "the message"),
     Field("raw", "words", ("raw",), "บรรทัดดิบ", "the raw line"),
 )
 _LEASES = (
@@ -126,6 +126,18 @@ def of_log(schema: LogSchema) -> Mapping[str, Field]:
 
 
 FIELDS: Mapping[str, Mapping[str, Field]] = {log: of_log(schema) for log, schema in LOGS.items()}
+
+
+_MADE = {
+    "message": "coalesce(message, rtrim(substring(raw, message_at::BIGINT + 1), "
+    "chr(13) || chr(10) || chr(0))) AS message"
+}
+"""Columns that are kept only where another one does not say the same already, and what they are."""
+
+
+def listed(columns: Iterable[str]) -> str:
+    """Return columns as SQL reads them from files."""
+    return ", ".join(_MADE.get(column, column) for column in columns)
 
 
 def nearest(name: str, log: str) -> str:

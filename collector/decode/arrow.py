@@ -81,13 +81,13 @@ def around(before: str, values: pa.Array[Any], after: str) -> pa.Array[Any]:
 def fixed(octets: npt.NDArray[np.uint8]) -> pa.Array[Any]:
     """Return (rows, size) bytes as binary of fixed size."""
     rows, size = octets.shape
-    parts = [None, _buffer(octets)]
+    parts = [None, buffer(octets)]
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), rows, parts)
 
 
 def binary(octets: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> pa.Array[Any]:
     """Return binary values of any size, one between each two offsets."""
-    parts = [None, _buffer(offsets), _buffer(octets)]
+    parts = [None, buffer(offsets), buffer(octets)]
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, parts)
 
 
@@ -125,6 +125,7 @@ def concat(parts: list[pa.Array[Any]]) -> pa.Array[Any]:
     return coded(pa.concat_arrays([chunk.indices for chunk in chunks]), chunks[0].dictionary)
 
 
-def _buffer(values: npt.NDArray[Any]) -> pa.Buffer:
+def buffer(values: npt.NDArray[Any]) -> pa.Buffer:
+    """Return the bytes of an array."""
     contiguous: Any = np.ascontiguousarray(values)
     return pa.py_buffer(contiguous)

@@ -36,6 +36,9 @@ ARROW: Mapping[str, pa.DataType] = {
     "bytes": pa.binary(),
 }
 
+WHOLE = frozenset(("raw",))
+"""Columns of texts that hardly ever repeat: looking for repeats would cost more than it gives."""
+
 
 @dataclass(frozen=True)
 class LogSchema:
@@ -67,7 +70,12 @@ class LogSchema:
     @cached_property
     def arrow(self) -> pa.Schema:
         """The Arrow schema of a table of this log, in memory."""
-        return pa.schema([(name, ARROW[kind]) for name, kind in self.columns.items()])
+        return pa.schema(
+            [
+                (name, pa.string() if name in WHOLE else ARROW[kind])
+                for name, kind in self.columns.items()
+            ]
+        )
 
     def table(self, rows: Rows) -> pa.Table:
         """Return `rows` as a table with every column of the log, missing ones but `site` null.
@@ -96,7 +104,7 @@ def nulls(kind: pa.DataType, rows: int) -> pa.Array[Any]:
 
     Half of the columns of a log are empty, and a segment has half a million rows.
     """
-    if pa.types.is_binary(kind):
+    if pa.types.is_binary(kind) or pa.types.is_string(kind):
         return pa.nulls(rows, kind)
     zeros = _zeros(-(-rows // _ZEROS) * _ZEROS)
     if isinstance(kind, pa.DictionaryType):
@@ -264,6 +272,7 @@ EVENTS = LogSchema(
     ),
     detail=(
         ("structured_data", "str"),
+        ("message_at", "u32"),
         ("message", "str"),
         ("raw", "str"),
         ("raw_bytes", "bytes"),
@@ -272,11 +281,13 @@ EVENTS = LogSchema(
     ),
 )
 """One syslog message. `raw` is the line untouched; `raw_bytes` instead where it is not UTF-8.
-`format` is `rfc5424`, `rfc3164` or `raw`; `fault` says why a line could not be read further.
-`vendor` names the format (`collector/decode/syslog/formats/`) that took the message apart, null
-where none did; what it tells beyond the columns is JSON in `fields`. Addresses and ports stand as
-the device wrote them, translated or not. `sender_name` is the name in the certificate that whoever
-sent the message showed."""
+The message begins behind the first `message_at` characters of `raw`; it stands in `message` only
+where there is no `raw`, with what is not UTF-8 replaced. `format` is `rfc5424`, `rfc3164` or `raw`;
+`fault` says why a line could not be read further. `vendor` names the format
+(`collector/decode/syslog/formats/`) that took the message apart, null where none did; what it tells
+beyond the columns is JSON in `fields`, except where the line itself names all values (`key=value`).
+Addresses and ports stand as the device wrote them, translated or not. `sender_name` is the name in
+the certificate that whoever sent the message showed."""
 
 COVERAGE = LogSchema(
     log="coverage",

@@ -9,6 +9,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,19 +47,24 @@ class Typed(NamedTuple):
     """The columns of readings, one row each."""
 
     texts: dict[str, pa.Array[Any]]
-    """Of `TEXTS`, `mac` and `fields`; those that no row tells are left out, here as below."""
+    """Of `TEXTS` and `mac`; those that no row tells are left out, here as below."""
     numbers: dict[str, Told]
     """Of `PORTS`, `COUNTERS`, `protocol` and `duration_ms`."""
     ends: dict[str, Ends]
     """Of `ADDRESSES`."""
 
 
-def typed(readings: Sequence[Reading | None]) -> Typed:
-    """Return the columns of readings; a None tells nothing."""
+def gathered(readings: Sequence[Reading | None]) -> dict[str, pa.Array[Any]]:
+    """Return what readings tell as columns of texts, null where one is silent."""
     told: list[dict[str, str]] = [{} if r is None else r.columns for r in readings]
+    names = dict.fromkeys(name for one in told for name in one)
+    return {name: pa.array([one.get(name) for one in told], pa.string()) for name in names}
+
+
+def typed(told: Mapping[str, pa.Array[Any]]) -> Typed:
+    """Return the columns of texts told by names of `COLUMNS`, all of one length."""
     texts = {name: _texts(told, name, _short) for name in TEXTS}
     texts["mac"] = _texts(told, "mac", mac)
-    texts["fields"] = fields(readings)
     numbers = {name: _counts(told, name, 0xFFFF) for name in PORTS}
     numbers |= {name: _counts(told, name, _MOST) for name in COUNTERS}
     numbers["protocol"] = _numbers(told, "protocol", protocol)
@@ -80,9 +86,7 @@ def typed(readings: Sequence[Reading | None]) -> Typed:
 
 def fields(readings: Iterable[Reading | None]) -> pa.Array[Any] | None:
     """Return what has no column as JSON objects."""
-    objects = [
-        None if r is None else r.fields or (encode(r.rest) if r.rest else None) for r in readings
-    ]
+    objects = [encode(r.rest) if r is not None and r.rest else None for r in readings]
     if objects.count(None) == len(objects):
         return None
     encoded: pa.Array[Any] = pa.array(objects, pa.string()).dictionary_encode()
@@ -119,6 +123,7 @@ def mac(text: str) -> str | None:
     return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
 
 
+@lru_cache(maxsize=1 << 16)
 def address(text: str) -> int | bytes | None:
     """Return an IPv4 address as a number, an IPv6 address as 16 bytes; zones are cut off."""
     try:
@@ -142,11 +147,11 @@ def _short(text: str) -> str:
 
 
 def _coded(
-    told: Sequence[Mapping[str, str]], name: str, read: Callable[[str], Any]
+    told: Mapping[str, pa.Array[Any]], name: str, read: Callable[[str], Any]
 ) -> tuple[npt.NDArray[np.int32], list[Any]] | None:
     """Return codes and the distinct values of a column, -1 for none; None when all are."""
-    texts: Any = pa.array([one.get(name) for one in told], pa.string())
-    if texts.null_count == len(texts):
+    texts: Any = told.get(name)
+    if texts is None or texts.null_count == len(texts):
         return None
     encoded = texts.dictionary_encode()
     values: dict[Any, int] = {}
@@ -158,10 +163,10 @@ def _coded(
     return (np.array([*codes, -1], np.int32)[at], list(values)) if values else None
 
 
-def _counts(told: Sequence[Mapping[str, str]], name: str, most: int) -> Told | None:
+def _counts(told: Mapping[str, pa.Array[Any]], name: str, most: int) -> Told | None:
     """Return numbers without sign, up to `most`."""
-    texts: Any = pa.array([one.get(name) for one in told], pa.string())
-    if texts.null_count == len(texts):
+    texts: Any = told.get(name)
+    if texts is None or texts.null_count == len(texts):
         return None
     short: Any = pc.less_equal(pc.binary_length(texts), pa.scalar(_DIGITS, pa.int32()))
     digits: Any = pc.and_(pc.ascii_is_decimal(texts), short)
@@ -177,7 +182,7 @@ def _counts(told: Sequence[Mapping[str, str]], name: str, most: int) -> Told | N
 
 
 def _texts(
-    told: Sequence[Mapping[str, str]], name: str, read: Callable[[str], str | None]
+    told: Mapping[str, pa.Array[Any]], name: str, read: Callable[[str], str | None]
 ) -> pa.Array[Any] | None:
     found = _coded(told, name, read)
     if found is None:
@@ -188,7 +193,7 @@ def _texts(
 
 
 def _numbers(
-    told: Sequence[Mapping[str, str]], name: str, read: Callable[[str], int | None]
+    told: Mapping[str, pa.Array[Any]], name: str, read: Callable[[str], int | None]
 ) -> Told | None:
     found = _coded(told, name, read)
     if found is None:
@@ -197,7 +202,7 @@ def _numbers(
     return np.array(values, np.int64)[codes.clip(0)], _mask(codes)
 
 
-def _ends(told: Sequence[Mapping[str, str]], name: str) -> Ends | None:
+def _ends(told: Mapping[str, pa.Array[Any]], name: str) -> Ends | None:
     found = _coded(told, name, address)
     if found is None:
         return None

@@ -8,23 +8,32 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import arrow
-from collector.decode.syslog import columns, rfc3164, rfc5424, sign_ins, times, traffic, vendors
+from collector.decode import arrow, merged, words
+from collector.decode.syslog import (
+    arrivals,
+    columns,
+    fortigates,
+    rfc3164,
+    rfc5424,
+    sign_ins,
+    traffic,
+    vendors,
+)
+from collector.decode.syslog.arrivals import Arrivals
 from collector.decode.syslog.columns import EVENT_NUMBERS, Typed
+from collector.decode.syslog.formats import fortigate
 from collector.decode.syslog.header import Header
 from collector.decode.syslog.sign_ins import SignIn
 from collector.decode.syslog.traffic import Lines
 from collector.decode.syslog.vendors import Vendored
 from collector.records import Frame, Rows
 
-_TEXT = pa.dictionary(pa.int32(), pa.string())
-_TIME = pa.timestamp("us", tz="UTC")
-_MINUTES_US = 5 * 60_000_000
-_LATEST_US = 7 * times.DAY_US
-"""Senders that were cut off deliver so late."""
 _CUT = f"only the first {vendors.READ} characters were taken apart"
+_FRAMING = "\r\n\0"
+"""Taken off the end of a line: framing, or a habit of the sender."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,66 +58,139 @@ def decode(frames: Sequence[Frame]) -> Rows:
 
 def read(frames: Sequence[Frame]) -> Messages:
     """Return what the frames say; all are SYSLOG frames of one site."""
+    together = fortigates.read(frames)
+    if together is None:
+        return read_singly(frames)
+    alike = [frames[i] for i in together.rows.tolist()]
+    said = _read_together(alike, together)
+    if len(alike) == len(frames):
+        return said
+    left = np.ones(len(frames), np.bool_)
+    left[together.rows] = False
+    singly = read_singly([frames[i] for i in np.flatnonzero(left).tolist()])
+    flows = [part.flows for part in (said, singly) if part.flows is not None]
+    return Messages(
+        events=merged.in_order([said.events, singly.events]),
+        flows=merged.in_order(flows) if flows else None,
+        sign_ins=singly.sign_ins,
+        read=said.read + singly.read,
+        unread=singly.unread,
+    )
+
+
+def read_singly(frames: Sequence[Frame]) -> Messages:
+    """Return the same, one line after the other: what any line can be read by."""
     texts = [_text(frame.payload) for frame in frames]
-    headers = [
-        _header(text or frame.payload.decode(errors="replace"), frame.wire_ns // 1000)
+    shown = [
+        (frame.payload.decode(errors="replace") if text is None else text).rstrip(_FRAMING)
         for text, frame in zip(texts, frames, strict=True)
+    ]
+    headers = [
+        rfc5424.parse(text) or rfc3164.parse(text, frame.wire_ns // 1000)
+        for text, frame in zip(shown, frames, strict=True)
     ]
     found = [vendors.read(header) for header in headers]
     readings = [one and one.reading for one in found]
-    clocks = [_clock(header, frame) for header, frame in zip(headers, frames, strict=True)]
-    lines = Lines(
-        frame=np.fromiter((frame.number for frame in frames), np.int64, len(frames)),
-        time_us=np.array([time for time, _ in clocks], np.int64),
-        received_us=np.array([frame.received_ns // 1000 for frame in frames], np.int64),
-        source=[_source(frame) for frame in frames],
-        clock=[verdict for _, verdict in clocks],
-        vendor=[one and one.vendor for one in found],
-    )
+    here = arrivals.of(frames)
+    timed = np.array([header.time_us is not None for header in headers], np.bool_)
+    told_us = np.array([header.time_us or 0 for header in headers], np.int64)
+    zoned = np.array([header.zoned for header in headers], np.bool_)
+    lines = _lines(here, told_us, timed, zoned, _texts([one and one.vendor for one in found]))
+    told = columns.gathered(readings)
+    typed = columns.typed(told)
     faults = [_fault(*of) for of in zip(headers, texts, found, strict=True)]
-    typed = columns.typed(readings)
-    site = frames[0].site if frames else ""
-    told = _told(frames, texts, headers, faults) | _parsed(lines, typed)
-    pairs = zip(headers, found, strict=True)
+    events = here.texts | _headers(headers, faults) | _parsed(lines, typed)
+    events["sender_time"] = arrow.moments(told_us, timed)
+    events |= _kept(frames, texts, shown, headers)
+    unnamed = [None if one is None or one.named else one.reading for one in found]
+    if (fields := columns.fields(unnamed)) is not None:
+        events["fields"] = fields
+    site, pairs = frames[0].site if frames else "", zip(headers, found, strict=True)
     return Messages(
-        events=Rows(log="events", site=site, columns=told, frame=lines.frame),
-        flows=traffic.rows(site, lines, readings, typed),
+        events=Rows(log="events", site=site, columns=events, frame=lines.frame),
+        flows=traffic.rows(site, lines, traffic.said(readings, told.get("account")), typed),
         sign_ins=list(sign_ins.hints(lines, readings)),
         read=Counter(one.vendor for one in found if one is not None),
         unread=[(header.app_name, header.message) for header, one in pairs if one is None],
     )
 
 
-def _told(
-    frames: Sequence[Frame],
-    texts: Sequence[str | None],
-    headers: Sequence[Header],
-    faults: Sequence[str | None],
-) -> dict[str, pa.Array[Any]]:
-    """Return the columns of frame and header."""
+def _read_together(frames: Sequence[Frame], said: fortigates.Read) -> Messages:
+    """Return what lines say that were read by the batch."""
+    rows, vendor = len(frames), fortigate.FORMAT.name
+    always = np.ones(rows, np.bool_)
+    here = arrivals.of(frames)
+    lines = _lines(here, said.time_us, always, said.zoned, _constant(vendor, rows))
+    typed = columns.typed(said.told)
+    events = here.texts | _parsed(lines, typed)
+    events |= {
+        "format": _constant("rfc3164", rows),
+        "facility": arrow.ints((said.priority >> 3).astype(np.int32)),
+        "severity": arrow.ints((said.priority & 7).astype(np.int32)),
+        "sender_time": arrow.moments(said.time_us),
+        "hostname": said.hostname,
+        "message_at": arrow.ints(said.head),
+        "raw": said.raw,
+    }
+    site = frames[0].site
+    return Messages(
+        events=Rows(log="events", site=site, columns=events, frame=lines.frame),
+        flows=traffic.rows(site, lines, said.said, typed),
+        sign_ins=[],
+        read=Counter({vendor: rows}),
+        unread=[],
+    )
+
+
+def _lines(
+    here: Arrivals,
+    told_us: npt.NDArray[np.int64],
+    timed: npt.NDArray[np.bool_],
+    zoned: npt.NDArray[np.bool_],
+    vendor: pa.Array[Any],
+) -> Lines:
+    time_us, clock = arrivals.clock(here, told_us, timed, zoned)
+    return Lines(here.frame, time_us, here.received_us, here.texts["source"], clock, vendor)
+
+
+def _headers(headers: Sequence[Header], faults: Sequence[str | None]) -> dict[str, pa.Array[Any]]:
+    """Return the columns of headers."""
     return {
-        "site": _texts([frame.site for frame in frames]),
-        "transport": _texts([frame.transport for frame in frames]),
-        "sender_name": _texts([frame.sender_name or None for frame in frames]),
         "format": _texts([header.format for header in headers]),
         "facility": pa.array([header.facility for header in headers], pa.int32()),
         "severity": pa.array([header.severity for header in headers], pa.int32()),
-        "sender_time": pa.array([header.time_us for header in headers], _TIME),
         "hostname": _texts([header.hostname for header in headers]),
         "app_name": _texts([header.app_name for header in headers]),
         "proc_id": _texts([header.proc_id for header in headers]),
         "msg_id": _texts([header.msg_id for header in headers]),
         "fault": _texts(faults),
         "structured_data": _texts([header.structured_data for header in headers]),
-        "message": _texts([header.message for header in headers]),
-        "raw": _texts(texts),
-        "raw_bytes": pa.array(
-            [
-                frame.payload if text is None else None
-                for text, frame in zip(texts, frames, strict=True)
-            ],
-            pa.binary(),
-        ),
+    }
+
+
+def _kept(
+    frames: Sequence[Frame],
+    texts: Sequence[str | None],
+    shown: Sequence[str],
+    headers: Sequence[Header],
+) -> dict[str, pa.Array[Any]]:
+    """Return the lines themselves; a message apart only where the line is not text.
+
+    Every message is the end of its line, so its place says all.
+    """
+    pairs = list(zip(texts, headers, strict=True))
+    at = [
+        None if text is None else len(line) - len(header.message)
+        for (text, header), line in zip(pairs, shown, strict=True)
+    ]
+    octets = [
+        frame.payload if text is None else None for text, frame in zip(texts, frames, strict=True)
+    ]
+    return {
+        "message_at": pa.array(at, pa.int64()),
+        "message": _texts([header.message if text is None else None for text, header in pairs]),
+        "raw": pa.array(texts, pa.string()),
+        "raw_bytes": pa.array(octets, pa.binary()),
     }
 
 
@@ -117,9 +199,8 @@ def _parsed(lines: Lines, typed: Typed) -> dict[str, pa.Array[Any]]:
     found = {
         "time": arrow.moments(lines.time_us),
         "received": arrow.moments(lines.received_us),
-        "source": _texts(lines.source),
-        "clock": _texts(lines.clock),
-        "vendor": _texts(lines.vendor),
+        "clock": lines.clock,
+        "vendor": lines.vendor,
     }
     for name, told in typed.numbers.items():
         found[name] = columns.array(told, EVENT_NUMBERS[name])
@@ -143,34 +224,11 @@ def _text(payload: bytes) -> str | None:
         return None
 
 
-def _header(text: str, near_us: int) -> Header:
-    text = text.rstrip("\r\n\0")  # framing, or a habit of the sender
-    return rfc5424.parse(text) or rfc3164.parse(text, near_us)
-
-
-def _clock(header: Header, frame: Frame) -> tuple[int, str]:
-    """Return when it happened, and the verdict on the sender's clock.
-
-    A sender may be late but not early. One that writes UTC without saying so is taken at that when
-    it fits to the minute. What was taken from a file may be as old as it says.
-    """
-    here = frame.wire_ns // 1000
-    if header.time_us is None:
-        return here, "none"
-    late = here - header.time_us
-    east = times.BANGKOK_S * 1_000_000
-    if not header.zoned and not frame.label and abs(late - east) <= _MINUTES_US:
-        return header.time_us + east, "skewed"
-    if late < -_MINUTES_US or (late > _LATEST_US and not frame.label):
-        return here, "implausible"
-    return header.time_us, "ok"
-
-
-def _source(frame: Frame) -> str:
-    return f"{frame.label} {frame.address}".rstrip() if frame.label else frame.address
-
-
 def _texts(values: Sequence[str | None]) -> pa.Array[Any]:
     """Return a text column, each distinct value once."""
     encoded: pa.Array[Any] = pa.array(values, pa.string()).dictionary_encode()
-    return encoded.cast(_TEXT)
+    return encoded.cast(arrow.TEXT)
+
+
+def _constant(text: str, rows: int) -> pa.Array[Any]:
+    return words.some(np.zeros(rows, np.int32), [text])

@@ -59,8 +59,6 @@ class Reading(NamedTuple):
     `claim`, a name before it is proven: the line that says that its device got in is the start."""
     app: str = ""
     """The application that the device says a connection is of."""
-    fields: str = ""
-    """The rest as a JSON object, where it was made already; `rest` is empty then."""
     holds: str = ""
     """The address that the person holds, where that is not the source; `-`: it is not told."""
 
@@ -83,6 +81,8 @@ class Format:
     `read` is tried."""
     whole: bool = False
     """Whether a long message is given uncut: for what makes no sense in part."""
+    named: bool = False
+    """Whether the line itself names every value: then the rest is not kept a second time."""
 
 
 def split(pairs: Iterable[tuple[str, str]], names: Mapping[str, str]) -> Reading:

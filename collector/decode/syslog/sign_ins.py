@@ -49,8 +49,8 @@ def hints(lines: Lines, readings: Sequence[Reading | None]) -> Iterator[SignIn]:
             yield SignIn(
                 frame=int(lines.frame[row]),
                 time_us=int(lines.time_us[row]),
-                source=lines.source[row],
-                vendor=lines.vendor[row] or "",
+                source=str(lines.source[row]),
+                vendor=lines.vendor[row].as_py() or "",
                 event=reading.sign_in,
                 account=account,
                 address=address,

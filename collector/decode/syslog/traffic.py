@@ -8,12 +8,12 @@ for the other. `extra` says which vendor's line it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.decode import addresses, arrow, words
 from collector.decode.addresses import Ends, Numbers, Told
@@ -27,48 +27,88 @@ _EARLIEST_US = 30 * 86_400_000_000
 
 
 class Lines(NamedTuple):
-    """What is known of the lines themselves, one value each."""
+    """What is known of the lines themselves, one value each; texts are dictionaries."""
 
     frame: npt.NDArray[np.int64]
     time_us: npt.NDArray[np.int64]
     received_us: npt.NDArray[np.int64]
-    source: Sequence[str]
-    clock: Sequence[str]
-    vendor: Sequence[str | None]
+    source: pa.Array[Any]
+    clock: pa.Array[Any]
+    vendor: pa.Array[Any]
 
 
-def rows(site: str, lines: Lines, readings: Sequence[Reading | None], typed: Typed) -> Rows | None:
+class Said(NamedTuple):
+    """What lines say of connections, one value each; a None: nothing in any of them."""
+
+    flow: npt.NDArray[np.int8]
+    """0 where a line tells of none that passed, else `START` or `END`."""
+    account: pa.Array[Any] | None
+    note: pa.Array[Any] | None = None
+    app: pa.Array[Any] | None = None
+
+
+START, END = 1, 2
+"""As IPFIX element 233 tells set-ups from ends."""
+_EVENTS = {"start": START, "end": END}
+
+
+def said(readings: Sequence[Reading | None], account: pa.Array[Any] | None) -> Said:
+    """Return what readings say."""
+    flow = [0 if r is None else _EVENTS.get(r.flow, 0) for r in readings]
+    note = [None if r is None else r.note or None for r in readings]
+    app = [None if r is None else r.app or None for r in readings]
+    told = [pa.array(x, pa.string()) if any(x) else None for x in (note, app)]
+    return Said(np.array(flow, np.int8), account, *told)
+
+
+def rows(site: str, lines: Lines, said: Said, typed: Typed) -> Rows | None:
     """Return the flows that lines tell of, those with both addresses; None without any."""
-    told = [r is not None and r.flow != "" for r in readings]
+    told = said.flow > 0
     src, dst = typed.ends.get("src_ip"), typed.ends.get("dst_ip")
-    if src is None or dst is None or not any(told):
+    if src is None or dst is None or not told.any():
         return None
-    at = np.flatnonzero(np.array(told) & src.told() & dst.told())
+    at = np.flatnonzero(told & src.told() & dst.told())
     if not len(at):
         return None
-    ended = np.array([r is not None and r.flow == "end" for r in readings])[at]
+    ended = said.flow[at] == END
     numbers = {name: _of(told, at) for name, told in typed.numbers.items()}
     for name in COUNTERS:
-        if name in numbers:
-            values, valid = numbers[name]
-            numbers[name] = values, ended if valid is None else ended & valid
+        _only(numbers, name, ended)
     found = _addresses({name: _ends(end, at) for name, end in typed.ends.items()}, numbers, len(at))
     found |= _times(lines, at, numbers.get("duration_ms"), ended)
     for name in ("protocol", *PORTS, *COUNTERS):
         if name in numbers:
             found[name] = array(numbers[name], EVENT_NUMBERS[name])
-    found["firewall_event"] = _firewall_event([readings[i] for i in at.tolist()])
-    found |= _texts(lines, at, readings)
+    note, account, app = (_taken(x, at) for x in (said.note, said.account, said.app))
+    found["firewall_event"] = _firewall_event(said.flow[at], note)
+    found |= {
+        "source": arrow.take(lines.source, at),
+        "clock": arrow.take(lines.clock, at),
+        "sampling_origin": words.some(np.zeros(len(at), np.int32), ["none"]),
+        "extra": _origins(arrow.take(lines.vendor, at), account, note),
+    }
+    if app is not None:
+        found["app"] = app
     if "mac" in typed.texts:
         found["src_mac"] = arrow.take(typed.texts["mac"], at)
     return Rows(log="flows", site=site, columns=found, frame=lines.frame[at])
 
 
-def _firewall_event(readings: Sequence[Reading | None]) -> pa.Array[Any]:
-    """Tell set-ups (1) from ends (2), as IPFIX element 233 does; null where it may be neither."""
-    events = {"start": 1, "end": 2}
-    told = [None if r is None or r.note == UNTOLD else events[r.flow] for r in readings]
-    return pa.array(told, pa.int32())
+def _taken(texts: pa.Array[Any] | None, at: npt.NDArray[np.int64]) -> pa.Array[Any] | None:
+    """Return some texts as a dictionary; None when there are none."""
+    if texts is None:
+        return None
+    taken: Any = arrow.take(texts, at)
+    return None if taken.null_count == len(taken) else taken.dictionary_encode()
+
+
+def _firewall_event(flow: npt.NDArray[np.int8], note: pa.Array[Any] | None) -> pa.Array[Any]:
+    """Tell set-ups from ends; null where it may be neither."""
+    sure = None
+    if note is not None:
+        function: Any = pc.not_equal
+        sure = arrow.numpy(function(note, UNTOLD).fill_null(True))
+    return arrow.ints(flow.astype(np.int32), sure)
 
 
 def _times(
@@ -90,28 +130,29 @@ def _times(
     }
 
 
-def _texts(
-    lines: Lines, at: npt.NDArray[np.int64], readings: Sequence[Reading | None]
-) -> dict[str, pa.Array[Any]]:
-    chosen = [readings[i] or Reading({}, {}) for i in at]
-    origin = lru_cache(maxsize=None)(_origin)
-    origins = [
-        origin(lines.vendor[i], one.columns.get("account"), one.note)
-        for i, one in zip(at, chosen, strict=True)
+def _origins(
+    vendor: pa.Array[Any], account: pa.Array[Any] | None, note: pa.Array[Any] | None
+) -> pa.Array[Any]:
+    """Return where rows are from: each combination of words once."""
+    codes = np.zeros(len(vendor), np.int64)
+    texts: list[list[Any]] = []
+    for column in (vendor, account, note):
+        known: Any = column
+        words_of = [None] if known is None else [None, *known.dictionary.to_pylist()]
+        codes *= len(words_of)
+        if known is not None:
+            codes += arrow.numpy(known.indices.fill_null(-1)) + 1
+        texts.append(words_of)
+    distinct, place = np.unique(codes, return_inverse=True)
+    shape = [len(words_of) for words_of in texts]
+    made = [
+        _origin(*(words_of[i] for words_of, i in zip(texts, at, strict=True)))
+        for at in zip(*np.unravel_index(distinct, shape), strict=True)
     ]
-    apps = [one.app or None for one in chosen]
-    found = {
-        "source": _coded([lines.source[i] for i in at]),
-        "clock": _coded([lines.clock[i] for i in at]),
-        "sampling_origin": words.some(np.zeros(len(at), np.int32), ["none"]),
-        "extra": _coded(origins),
-    }
-    if any(apps):
-        found["app"] = _coded(apps)
-    return found
+    return arrow.coded(arrow.ints(place.astype(np.int32)), arrow.strings(made))
 
 
-def _origin(vendor: str | None, account: str | None, note: str) -> str:
+def _origin(vendor: str | None, account: str | None, note: str | None) -> str:
     """Return where the row is from; the user stands under the name that IPFIX has for it."""
     told = {"syslog": vendor or ""}
     if account and account not in NOTHING:
@@ -155,8 +196,3 @@ def _ends(ends: Ends, at: npt.NDArray[np.int64]) -> Ends:
         octets, valid = ends.v6
         v6 = octets[at], None if valid is None else valid[at]
     return Ends(None if ends.v4 is None else _of(ends.v4, at), v6)
-
-
-def _coded(values: Sequence[str | None]) -> pa.Array[Any]:
-    encoded: pa.Array[Any] = pa.array(values, pa.string()).dictionary_encode()
-    return encoded.cast(arrow.TEXT)

@@ -31,6 +31,8 @@ class Vendored(NamedTuple):
     reading: Reading
     cut: bool
     """Whether only the first `READ` characters of it were."""
+    named: bool
+    """Whether the line names all that has no column."""
 
 
 def read(header: Header) -> Vendored | None:
@@ -44,11 +46,13 @@ def read(header: Header) -> Vendored | None:
         for one in _BY_PROGRAM.get(program, ()):
             tried.append(one.name)
             if (reading := one.read(header if one.whole else short)) is not None:
-                return Vendored(one.name, reading, short is not header and not one.whole)
+                cut = short is not header and not one.whole
+                return Vendored(one.name, reading, cut, one.named)
     text, code = short.message[:_MARKED], header.msg_id or ""
     for mark, one in _MARKS:
         if (mark in text or mark in code) and one.name not in tried:
             tried.append(one.name)
             if (reading := one.read(header if one.whole else short)) is not None:
-                return Vendored(one.name, reading, short is not header and not one.whole)
+                cut = short is not header and not one.whole
+                return Vendored(one.name, reading, cut, one.named)
     return None

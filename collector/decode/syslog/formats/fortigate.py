@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collector.decode.syslog.header import Header
-from collector.decode.syslog.reading import Format, Reading
-from collector.decode.syslog.shapes import Shapes
+from collector.decode.syslog.reading import Format, Reading, pairs, split
 
-_NAMES = {
+NAMES = {
     "date": "",
     "time": "",
     "eventtime": "",
@@ -35,7 +34,7 @@ _NAMES = {
     "rcvdpkt": "packets_reverse",
     "duration": "duration",
 }
-_BLOCKED = frozenset(("deny", "denied", "block", "blocked", "violation", "drop", "dropped"))
+BLOCKED = frozenset(("deny", "denied", "block", "blocked", "violation", "drop", "dropped"))
 _SIGN_INS = {
     "auth-logon": "start",
     "FSSO-logon": "start",
@@ -49,20 +48,17 @@ _SIGN_INS = {
 }
 
 
-_WANTED = frozenset(("type", "subtype", "action", "logid", "status", "tunnelip", "app"))
-_lines = Shapes(_NAMES, mark="logid=", wanted=_WANTED)
-
-
 def _read(header: Header) -> Reading | None:
     text = header.message
-    start = text.find("date=")
-    told, columns, fields = _lines.read(text[start:] if start > 0 else text)
+    found = pairs(text[max(text.find("date="), 0) :])
+    told = dict(found)
     kind, action = told.get("type"), told.get("action", "")
     if kind is None or "logid" not in told:
         return None
+    columns, *_ = split(found, NAMES)
     columns["event_type"] = f"{kind}/{told.get('subtype', '')}"
     flow = sign_in = ""
-    if kind == "traffic" and action not in _BLOCKED:
+    if kind == "traffic" and action not in BLOCKED:
         flow = "start" if action == "start" else "end"
     elif kind == "event":
         sign_in = _sign_in(told, action)
@@ -72,7 +68,6 @@ def _read(header: Header) -> Reading | None:
         flow,
         sign_in=sign_in,
         app=told.get("app", ""),
-        fields=fields,
         holds=told.get("tunnelip", ""),
     )
 
@@ -83,4 +78,4 @@ def _sign_in(told: dict[str, str], action: str) -> str:
     return _SIGN_INS.get(action, "")
 
 
-FORMAT = Format(name="fortigate", read=_read, marks=("logid=",))
+FORMAT = Format(name="fortigate", read=_read, marks=("logid=",), named=True)

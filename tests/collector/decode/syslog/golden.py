@@ -69,6 +69,14 @@ def rows(lines: list[str]) -> list[dict[str, Any]]:
     return found
 
 
+def message(row: dict[str, Any]) -> str | None:
+    """Return the message of a row of events: it is kept apart only where the line is not text."""
+    raw: str | None = row["raw"]
+    apart: str | None = row["message"]
+    assert (raw is None) == (apart is not None)
+    return apart if raw is None else raw.rstrip("\r\n\0")[row["message_at"] :]
+
+
 def lines_of(name: str) -> list[str]:
     """Return the sample lines of a format."""
     return (HERE / f"{name}.log").read_text(encoding="utf-8").splitlines()

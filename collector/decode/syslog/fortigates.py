@@ -1,0 +1,259 @@
+"""Lines of FortiGates by the batch: what reading them one by one would give, a column at a time.
+
+These firewalls send tens of thousands of lines a second, each with forty keys. Taken are lines that
+tell of traffic or of what was looked at in it; whatever is unusual in any way is left to be read
+one by one: other messages, no priority or an odd one, a time that cannot be, keys told twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.decode import arrow
+from collector.decode.batch import Mask
+from collector.decode.syslog import keyed, times, vendors
+from collector.decode.syslog.formats import fortigate
+from collector.decode.syslog.keyed import Ints, Keyed
+from collector.decode.syslog.traffic import END, START, Said
+from collector.records import Frame
+
+FEWEST = 24
+"""Fewer lines are read one by one: a batch has its price too."""
+_KINDS = ("traffic", "utm")
+_BEGIN = b">date="
+_LAST_PRIORITY = 191
+_HEAD = 400
+"""Of the message, where `rfc3164` looks for zone and name."""
+_MARKED = 512
+"""Of the message, where `vendors` looks for the mark."""
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z", re.ASCII)
+_CLOCK = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
+_ZONE = re.compile(r"[+-]\d{4}", re.ASCII)
+_NAME = re.compile(r"[^\s\"]{1,255}")
+
+
+def _keys_by_column() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for key, column in fortigate.NAMES.items():
+        if column:
+            found[column] = (*found.get(column, ()), key)
+    return found
+
+
+_COLUMNS: Mapping[str, tuple[str, ...]] = _keys_by_column()
+
+
+class Read(NamedTuple):
+    """What lines say, one value each."""
+
+    rows: Ints
+    """Which of the frames they are, ascending."""
+    raw: pa.Array[Any]
+    head: Ints
+    """Characters before the message."""
+    priority: Ints
+    time_us: Ints
+    zoned: Mask
+    hostname: pa.Array[Any]
+    told: dict[str, pa.Array[Any]]
+    """Texts by columns of readings."""
+    said: Said
+
+
+class _Buffer(NamedTuple):
+    """Lines behind one another."""
+
+    data: bytes
+    begins: Ints
+    """Of the messages, behind the priority."""
+    ends: Ints
+
+    def find(self, text: str) -> Ints:
+        """Return where in each message a text stands first, or -1."""
+        between = keyed.between(pa.py_buffer(self.data), self.begins, self.ends)
+        function: Any = pc.find_substring
+        found: Ints = arrow.numpy(function(between, text))[::2].astype(np.int64)
+        return found
+
+
+def read(frames: Sequence[Frame]) -> Read | None:
+    """Read those lines that can be read together; None without any."""
+    places = [i for i, f in enumerate(frames) if 2 <= f.payload.find(_BEGIN, 0, 10) <= 4]
+    places = [i for i in places if frames[i].payload.isascii() or _is_text(frames[i].payload)]
+    if len(places) < FEWEST:
+        return None
+    payloads = [frames[i].payload for i in places]
+    sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
+    data, ends = b"".join(payloads), np.cumsum(sizes)
+    octets = np.frombuffer(data, np.uint8)
+    priority, head = _priorities(octets, ends - sizes)
+    buffer = _Buffer(data, ends - sizes + head, ends)
+    lines = keyed.split(*buffer)
+    right = (priority >= 0) & (sizes - head <= vendors.READ)
+    lines = lines.only(right[lines.rows] & _usual(lines, octets, buffer))
+    dated, time_us, zoned = _times(lines)
+    lines, time_us, zoned = lines.only(dated), time_us[dated], zoned[dated]
+    if not len(lines.rows):
+        return None
+    told, said = _told(lines)
+    raw = keyed.lines(data, ends)
+    return Read(
+        rows=np.array(places, np.int64)[lines.rows],
+        raw=raw if len(lines.rows) == len(raw) else arrow.take(raw, lines.rows),
+        head=head[lines.rows],
+        priority=priority[lines.rows],
+        time_us=time_us,
+        zoned=zoned,
+        hostname=_mapped(lines.texts("devname"), _name_of, len(lines.rows)),
+        told=told,
+        said=said,
+    )
+
+
+def _is_text(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _priorities(octets: npt.NDArray[np.uint8], at: Ints) -> tuple[Ints, Ints]:
+    """Return the number between `<` and `>`, -1 where it is none, and the size of all that."""
+    digits = np.stack([octets[at + n] for n in range(1, 5)]).astype(np.int64)
+    size = 2 + np.argmax(digits == ord(">"), axis=0)
+    value, right = np.zeros(len(at), np.int64), octets[at] == ord("<")
+    for place, digit in enumerate(digits[:3] - ord("0")):
+        inside = place < size - 2
+        value = np.where(inside, value * 10 + digit, value)
+        right &= ~inside | ((digit >= 0) & (digit <= 9))
+    return np.where(right & (value <= _LAST_PRIORITY), value, -1), size
+
+
+def _usual(lines: Keyed, octets: npt.NDArray[np.uint8], buffer: _Buffer) -> Mask:
+    """Tell which lines have what each has where it is looked for, and are of our kinds."""
+    shapes = [_is_usual(shape) for shape in lines.shapes]
+    fit: Mask = np.array(shapes, np.bool_)[lines.shape]
+    if not fit.any():
+        return fit
+    begins = buffer.begins[lines.rows]
+    for key in ("date", "time"):  # bare
+        fit &= octets[lines.starts[lines.places(key)] - 1] == ord("=")
+    fit &= lines.starts[lines.places("logid")] - begins <= _MARKED
+    for key in ("tz", "devname"):
+        found = buffer.find(f" {key}=")[lines.rows]
+        places = lines.places(key)
+        quoted = octets[lines.starts[places] - 1] == ord('"')
+        expected = lines.starts[places] - quoted - begins - len(key) - 2
+        fit &= np.where(places < 0, found < 0, (found == expected) & (expected < _HEAD // 2))
+    kinds = _mapped(lines.texts("type"), lambda kind: kind if kind in _KINDS else None, len(fit))
+    fit &= arrow.numpy(kinds.is_valid())
+    return fit
+
+
+def _is_usual(shape: Mapping[str, int]) -> bool:
+    """Whether lines of a shape begin with date and time, and tell no column twice."""
+    if shape.get("date") != 0 or shape.get("time") != 1 or not {"logid", "type"} <= shape.keys():
+        return False
+    return all(sum(key in shape for key in keys) < 2 for keys in _COLUMNS.values())
+
+
+def _times(lines: Keyed) -> tuple[Mask, Ints, Mask]:
+    """Return where there is a time, the time, and whether it has a zone."""
+    rows = len(lines.rows)
+    if not rows:
+        return np.zeros(0, np.bool_), np.zeros(0, np.int64), np.zeros(0, np.bool_)
+    codes, known = np.zeros(rows, np.int64), []
+    for key in ("date", "time", "tz"):
+        texts: Any = lines.texts(key)
+        values, words_of = arrow.encode(pa.nulls(rows, pa.string()) if texts is None else texts)
+        filled: Any = values
+        words = [*words_of.to_pylist(), None]
+        codes = codes * len(words) + arrow.numpy(filled.fill_null(len(words) - 1))
+        known.append(words)
+    distinct, at = np.unique(codes, return_inverse=True)
+    places = np.unravel_index(distinct, [len(words) for words in known])
+    found = [
+        _time(*(words[i] for words, i in zip(known, place, strict=True)))
+        for place in zip(*places, strict=True)
+    ]
+    told = np.array([time is not None for time, _ in found], np.bool_)
+    time_us = np.array([time or 0 for time, _ in found], np.int64)
+    zoned = np.array([zone for _, zone in found], np.bool_)
+    return told[at], time_us[at], zoned[at]
+
+
+@lru_cache(maxsize=4096)
+def _time(day: str, clock: str, zone: str | None) -> tuple[int | None, bool]:
+    date, hour, east = _DATE.match(day), _CLOCK.match(clock), _ZONE.match(zone or "")
+    if date is None or hour is None:
+        return None, False
+    year, month, day_of_month = map(int, date.groups())
+    time = times.at(
+        year, month, day_of_month, hour[0], fraction=None, zone=east[0] if east else None
+    )
+    return time, east is not None
+
+
+def _told(lines: Keyed) -> tuple[dict[str, pa.Array[Any]], Said]:
+    told = {}
+    for column, keys in _COLUMNS.items():
+        texts = lines.texts(*keys)
+        if texts is not None:
+            told[column] = texts
+    kinds, types = _both(lines.texts("type"), lines.texts("subtype"))
+    told["event_type"] = types
+    flow = np.where(kinds, _flow(told.get("action"), len(kinds)), 0).astype(np.int8)
+    app = _mapped(lines.texts("app"), lambda name: name or None, len(kinds))
+    return told, Said(flow, told.get("account"), app=app)
+
+
+def _both(kind: Any, subtype: Any) -> tuple[Mask, pa.Array[Any]]:  # noqa: ANN401  # StringArrays
+    """Return where the kind is traffic, and kind and subtype as one text."""
+    kinds, kind_words = arrow.encode(kind)
+    subtypes, words = arrow.encode(pa.nulls(len(kind), pa.string()) if subtype is None else subtype)
+    filled: Any = subtypes
+    names = [*words.to_pylist(), ""]
+    codes = arrow.numpy(kinds) * len(names) + arrow.numpy(filled.fill_null(len(names) - 1))
+    texts = [f"{one}/{other}" for one in kind_words.to_pylist() for other in names]
+    passing = np.array([word == "traffic" for word in kind_words.to_pylist()], np.bool_)
+    joined = arrow.coded(arrow.ints(codes.astype(np.int32)), arrow.strings(texts))
+    return passing[arrow.numpy(kinds)], joined.cast(pa.string())
+
+
+def _flow(action: Any, rows: int) -> npt.NDArray[np.int8]:  # noqa: ANN401  # a StringArray
+    if action is None:
+        return np.full(rows, END, np.int8)
+    codes, words = arrow.encode(action)
+    events = [
+        0 if word in fortigate.BLOCKED else START if word == "start" else END
+        for word in words.to_pylist()
+    ]
+    filled: Any = codes
+    flow: npt.NDArray[np.int8] = np.array([*events, END], np.int8)
+    return flow.take(arrow.numpy(filled.fill_null(len(events))))
+
+
+def _mapped(texts: Any, read: Any, rows: int) -> pa.Array[Any]:  # noqa: ANN401
+    """Return texts as a dictionary of what is read in each distinct one."""
+    if texts is None:
+        return pa.nulls(rows, arrow.TEXT)
+    codes, words = arrow.encode(texts)
+    found: Any = pa.array([read(word) for word in words.to_pylist()], pa.string())
+    if not found.null_count:
+        return arrow.coded(codes, found)
+    taken: pa.Array[Any] = found.take(codes).dictionary_encode().cast(arrow.TEXT)
+    return taken
+
+
+def _name_of(device: str) -> str | None:
+    found = _NAME.match(device)
+    return found[0] if found else None
