@@ -163,9 +163,13 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
     late = engine.catalogue().late_bindings(sites=sites, start_us=start, end_us=end)
     files = engine.catalogue().files("flows", sites=sites, start_us=start, end_us=end)
     values = _values(question, at_us, start, end) | _learnt(late)
-    groups, rows = _flows(engine, run, files, values, at_us)
-    held, spans = _sessions(engine, run, question, (start, end), groups)
     inside = engine.is_inside(question.address, question.site)
+    upstream = () if inside else _upstream(engine, run, question, (at_us, end))
+    groups, rows = _flows(engine, run, files, values, at_us)
+    by_other = not groups and bool(upstream) and question.other is not None
+    if by_other:
+        groups, rows = _flows(engine, run, files, values | {"by_other": True}, at_us)
+    held, spans = _sessions(engine, run, question, (start, end), groups)
     ids = {g.person for g in groups} | {h.person for h in held}
     ids |= {person for group in groups for person in group.doubt}
     names = engine.catalogue().persons(person_ids=[person for person in ids if person])
@@ -176,7 +180,8 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
         within_us=question.within_us,
         site=question.site,
         inside=inside,
-        upstream=() if inside else _upstream(engine, run, question, (at_us, end)),
+        upstream=upstream,
+        by_other=by_other,
         groups=tuple(groups[:MAX_GROUPS]),
         rows=tuple(rows),
         held=tuple(h for h in held if h.start_us < end and (h.end_us is None or h.end_us > start)),
@@ -209,6 +214,7 @@ def _values(question: WhoQuestion, at_us: int, start: int, end: int) -> dict[str
         "other": addresses.text(question.other) if question.other is not None else None,
         "other_port": question.other_port,
         "proto": question.proto,
+        "by_other": False,
         "at": times.aware(at_us),
         "from": times.aware(start),
         "until": times.aware(end),
@@ -230,7 +236,8 @@ def _flows(
     if not files:
         return [], []
     values = {**values, "files": engine.paths(files)}
-    near = run.table(f"{_SQL['near']} LIMIT {MAX_HITS + 1}", values)
+    ends = {"address": values["other"], "port": values["other_port"]} if values["by_other"] else {}
+    near = run.table(f"{_SQL['near']} LIMIT {MAX_HITS + 1}", {**values, **ends})
     if not near.num_rows:
         return [], []
     rows = rows_at(run, near, _COLUMNS) if near.num_rows <= MAX_HITS else None

@@ -18,7 +18,8 @@ WHERE nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS I
 
 -- flows --
 -- Flows that ran in [from, until) with the asked address at either end, before or after NAT, each with
--- the person at that end. Null stands for what was not asked. The log stands in braces.
+-- the person at that end; with `by_other`, any flow of the other end: the asked address is one that
+-- only a NAT further out knows. Null stands for what was not asked. The log stands in braces.
 WITH sides AS (
     SELECT
         filename, file_row_number, time, time_end, site, clock,
@@ -45,6 +46,7 @@ here AS (
                 THEN FALSE
             WHEN nat_ip = $address AND ($port IS NULL OR nat_port = CAST($port AS INTEGER))
                 THEN TRUE
+            WHEN $by_other THEN TRUE
         END AS translated
     FROM sides
 ),

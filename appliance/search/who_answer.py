@@ -102,6 +102,9 @@ class Evidence:
     coverage: tuple[Mapping[str, Any], ...] = ()
     upstream: tuple[str, ...] = ()
     """Why somebody further out translates our addresses again; empty: nobody is known to."""
+    by_other: bool = False
+    """The flows are all those with the other end: of the asked address there are none, since a NAT
+    further out put it there."""
     cut: bool = False
     """There is more evidence than was read."""
 
@@ -223,6 +226,8 @@ def _add(found: Suspects, suspect: Suspect, group: Group | None) -> None:
 def _choose(evidence: Evidence, now: Suspects, near: Suspects) -> tuple[tuple[Suspect, ...], str]:
     """Return the persons who fit, and how sure one alone would be."""
     by_flows = [suspect for suspect in near.values() if suspect.flows]
+    if evidence.by_other:
+        return tuple(now.values() or by_flows), NONE
     if evidence.port is None and not evidence.held and not evidence.inside:
         return tuple(by_flows), LIKELY
     if now:
@@ -256,6 +261,9 @@ def _signed_in(evidence: Evidence, suspect: Suspect) -> bool:
 
 
 def _verdict(evidence: Evidence, chosen: tuple[Suspect, ...]) -> str:
+    if evidence.by_other:
+        # One alone is no answer either: others may share the address that the provider gives out.
+        return CANDIDATES if chosen else UNKNOWN
     if len(chosen) > 1:
         return CANDIDATES
     if len(chosen) == 1:
@@ -294,7 +302,8 @@ def _notes(evidence: Evidence, verdict: str) -> tuple[str, ...]:
         "coverage": bool(evidence.coverage),
         "clock": any(g.odd_clocks for g in evidence.groups),
         "other-end": unnamed and any(g.behind_peer for g in evidence.groups),
-        "double-nat": bool(evidence.upstream) and verdict != PERSON,
+        "double-nat": bool(evidence.upstream) and verdict != PERSON and not evidence.by_other,
+        "by-destination": evidence.by_other,
         "cut": evidence.cut,
     }
     return tuple(note for note, is_so in found.items() if is_so)

@@ -39,10 +39,16 @@ NOTES: dict[str, tuple[str, str]] = {
     ),
     "double-nat": (
         "มี NAT อีกชั้นที่ผู้ให้บริการ ไอพีและพอร์ตที่ถามจึงไม่ใช่ของกล่องนี้"
-        " ตอบได้จากปลายทางและเวลาเท่านั้น: prathu search 'dst:… port:…'"
+        " ตอบได้จากปลายทางและเวลาเท่านั้น: --dst หรือ prathu search 'dst:… port:…'"
         " ควรขอให้ผู้ให้บริการตั้งโมเด็มเป็น bridge mode",
-        "translated again upstream: answer by destination and time only, with: prathu search"
-        " 'dst:… port:…'; bridge mode on the provider's modem would end it",
+        "translated again upstream: answer by destination and time only, with --dst, or:"
+        " prathu search 'dst:… port:…'; bridge mode on the provider's modem would end it",
+    ),
+    "by-destination": (
+        "มี NAT อีกชั้นที่ผู้ให้บริการ จึงตอบตามปลายทางและเวลาเท่านั้น: คือผู้ที่ติดต่อปลายทางนี้ในช่วงเวลานั้น"
+        " ควรขอให้ผู้ให้บริการตั้งโมเด็มเป็น bridge mode",
+        "translated again upstream, so answered by destination and time only: these spoke with it"
+        " then; bridge mode on the provider's modem would end it",
     ),
     "cut": (
         "มีหลักฐานมากกว่าที่แสดง",
@@ -69,7 +75,8 @@ def verdict(reading: Reading) -> tuple[str, str]:
         return thai, f"at {english_time} it was {name} ({reading.certainty})"
     if reading.verdict == CANDIDATES:
         thai = f"เวลา {thai_time} มีผู้ที่เป็นไปได้ {count} คน"
-        return thai, f"at {english_time} there are {count} candidates"
+        many = f"are {count} candidates" if count != 1 else "is 1 candidate"
+        return thai, f"at {english_time} there {many}"
     if reading.verdict == NOBODY:
         thai = f"เวลา {thai_time} ไม่มีผู้ใดลงชื่อเข้าใช้ที่อยู่นี้"
         return thai, f"at {english_time} nobody was signed in there"

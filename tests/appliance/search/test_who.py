@@ -339,6 +339,33 @@ def test_an_address_of_a_nat_further_out_is_told_as_such(
     assert ("double-nat" in reading.notes) is told
 
 
+@pytest.mark.parametrize(
+    ("dst", "minutes", "within", "verdict", "people"),
+    [
+        (SERVER, 1, "5m", who.CANDIDATES, {"somchai"}),
+        (f"{SERVER}:443", 11, "5m", who.CANDIDATES, {"suda"}),
+        (SERVER, 6, "6m", who.CANDIDATES, {"somchai", "suda"}),
+        (f"{SERVER}:25", 1, "5m", who.UNKNOWN, set()),
+        ("203.0.113.77", 1, "5m", who.UNKNOWN, set()),
+    ],
+)
+def test_behind_a_nat_further_out_the_destination_leads_to_candidates(
+    school: Home, dst: str, minutes: int, within: str, verdict: str, people: set[str]
+) -> None:
+    school.segment([uplink(T, "100.64.0.2")], log="leases")
+    with school.engine() as engine:
+        at = T + minutes * MINUTE
+        answer = asked(engine, f"{OF_THE_PROVIDER}:9999", at, dst=dst, within=within)
+    assert (answer.verdict, names(answer)) == (verdict, people)
+    assert "by-destination" in answer.readings[0].notes
+    assert answer.readings[0].certainty == "none"
+
+
+def test_without_a_nat_further_out_the_destination_leads_to_nobody(engine: LocalEngine) -> None:
+    answer = asked(engine, f"{OF_THE_PROVIDER}:9999", T + MINUTE, dst=SERVER)
+    assert (answer.verdict, names(answer)) == (who.UNKNOWN, set())
+
+
 def test_a_person_who_is_known_is_no_less_known_behind_a_second_nat(school: Home) -> None:
     school.segment([uplink(T, "100.64.0.2")], log="leases")
     with school.engine() as engine:
