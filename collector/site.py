@@ -110,8 +110,7 @@ class SiteLine:
         if named.client_port is not None and named.port is not None:
             protocol = UDP if named.origin == "quic-sni" else TCP
             ports = named.client_port, named.port, protocol
-            outer = named.kind == "sni-ech"
-            call = Call(named.time_us, *ports, named.name, outer, frame)
+            call = Call(named.time_us, *ports, named.name, frame)
             self.hosts.calls.learn((named.client, named.answer), call)
             return
         name = self.hosts.asked(named.query, named.name, alias=named.kind == "CNAME")

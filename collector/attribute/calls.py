@@ -1,7 +1,8 @@
 """By which name a device called a server when a connection began, joined to that very connection.
 
 A hello and a flow are of one connection when addresses, ports and protocol are the same, and the
-hello was sent while the flow went on, give or take `NEAR_US`.
+hello was sent while the flow went on, give or take `NEAR_US`. With ECH the name may be the outer
+one only: it is what the wire says all the same, and the log `names` tells which hellos bore ECH.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collector.records import Rows
 NEAR_US = 5_000_000
 """Clocks differ, and some flows are told before they end."""
 MOST_CALLS = 100_000
-EACH = 256
+EACH = 64
 """Connections of one pair that are remembered."""
 TCP, UDP = 6, 17
 
@@ -39,8 +40,6 @@ class Call(NamedTuple):
     port: int
     protocol: int
     name: str
-    outer: bool
-    """With ECH: the name may be the outer one only."""
     frame: int
     """What told it."""
 
@@ -117,28 +116,23 @@ class Calls:
         while self._count > MOST_CALLS:
             self._count -= len(self._pairs.popitem(last=False)[1])
 
-    def looked_up(self, side: Side, words: dict[str, int]) -> tuple[Numbers, Bools]:
+    def looked_up(self, side: Side, words: dict[str, int]) -> Numbers:
         """Return for each row the code of the name that its connection began with, -1 for none.
-
-        Also whether the name may be the outer one only.
 
         Args:
             side: The flows.
             words: Codes of names; new ones are added.
         """
-        codes, outer = np.full(len(side), -1), np.zeros(len(side), np.bool_)
+        codes = np.full(len(side), -1)
         told = [
             (at, *_ints(call), words.setdefault(call.name, len(words)))
             for at, pair in enumerate(side.pairs)
             for call in self._pairs.get(pair, ())
         ]
         if not told:
-            return codes, outer
-        place, time, ends, is_outer, frame, code = np.array(told, np.int64).T
-        order = np.lexsort((frame, time, ends, place))
-        place, time, ends, is_outer, frame, code = (
-            each[order] for each in (place, time, ends, is_outer, frame, code)
-        )
+            return codes
+        each = np.array(told, np.int64)
+        place, time, ends, frame, code = each[np.lexsort(each.T[[3, 1, 2, 0]])].T
         last = _last(side, place, ends, time)
         rows = np.flatnonzero(last >= 0)
         while len(rows):
@@ -147,12 +141,12 @@ class Calls:
             rows = rows[same & (time[at] >= side.begin[rows] - NEAR_US)]
             at = last[rows]
             known = frame[at] <= side.frame[rows]
-            codes[rows[known]], outer[rows[known]] = code[at[known]], is_outer[at[known]] > 0
+            codes[rows[known]] = code[at[known]]
             # What a later frame tells is not known yet: the hello before that one may be.
             rows = rows[~known]
             last[rows] -= 1
             rows = rows[last[rows] >= 0]
-        return codes, outer
+        return codes
 
     def plain(self) -> list[Any]:
         """Return everything as JSON values."""
@@ -167,16 +161,15 @@ class Calls:
         """
         found = cls()
         for client, server, calls in state:
-            for time_us, client_port, port, protocol, name, outer, frame in calls:
+            for time_us, client_port, port, protocol, name, frame in calls:
                 numbers = int(time_us), int(client_port), int(port), int(protocol)
-                call = Call(*numbers, str(name), bool(outer), int(frame))
+                call = Call(*numbers, str(name), int(frame))
                 found.learn((str(client), str(server)), call)
         return found
 
 
-def _ints(call: Call) -> tuple[int, int, int, int]:
-    ends = (call.client_port << 16 | call.port) << 8 | call.protocol
-    return call.time_us, ends, int(call.outer), call.frame
+def _ints(call: Call) -> tuple[int, int, int]:
+    return call.time_us, (call.client_port << 16 | call.port) << 8 | call.protocol, call.frame
 
 
 def _ends(near_port: Numbers, far_port: Numbers, protocol: Numbers) -> Numbers:

@@ -2,8 +2,7 @@
 
 A name holds for the device that was told it, from the answer on until another answer with the same
 address: as long as its TTL says, or `HOLDS_US`, since the log of a DNS server tells no TTL. A name
-by which the device called the server when the very connection began (`calls.py`) is better; but
-with ECH it may be the outer one only, and then an answer that names another says more.
+by which the device called the server when the very connection began (`calls.py`) is better.
 """
 
 from __future__ import annotations
@@ -106,21 +105,19 @@ class Hosts:
 
     def _looked_up(self, side: Side, words: dict[str, int]) -> Numbers:
         """Return for each row the code of the name under which `near` found `far`, -1 for none."""
-        called, outer = self.calls.looked_up(side, words)
+        called = self.calls.looked_up(side, words)
         known = np.zeros((EACH, 4, len(side.pairs)), np.int64)  # a name that never holds
         for at, pair in enumerate(side.pairs):
             for slot, (begun, until, name, told) in enumerate(self._pairs.get(pair, ())):
                 code = words.setdefault(name, len(words))
                 known[slot, :, at] = begun - EARLY_US, until, code, told
-        found, agreed = np.full(len(side), -1), np.zeros(len(side), np.bool_)
+        found = np.full(len(side), -1)
         for slot in range(EACH if side.pairs else 0):  # by time: a later answer takes over
             begin, end, code_of, told_by = known[slot][:, side.place]
             # What a later frame tells is not known yet, however frames were batched.
             holds = (side.begin >= begin) & (side.begin < end) & (side.frame >= told_by)
             found = np.where(holds, code_of, found)
-            agreed |= holds & (code_of == called)
-        doubted = (called < 0) | (outer & ~agreed & (found >= 0))
-        return np.where(side.there, np.where(doubted, found, called), -1)
+        return np.where(side.there, np.where(called >= 0, called, found), -1)
 
     def plain(self) -> dict[str, Any]:
         """Return everything as JSON values."""

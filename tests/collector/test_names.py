@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from collector.records import Frame, FrameKind
+from collector.records import Frame, FrameKind, NameEvent
 from collector.settings import Names
 from tests.collector.homes import BEGIN, Home, flow_frame, ns
 
@@ -67,9 +68,66 @@ def test_flows_get_the_name_that_their_device_asked_for(tmp_path: Path, *, each:
     assert home.findings() == []
 
 
+def heard(at: datetime, origin: str, answer: str, **members: object) -> Frame:
+    told = {"time": at, "site": "school-a", "origin": origin, "client": "10.0.0.1"}
+    told |= {"answers": (answer,), "source": "sniff eth1", **members}
+    event = NameEvent(**told)  # type: ignore[arg-type]
+    return Frame(
+        kind=FrameKind.NAME,
+        site="school-a",
+        received_ns=ns(at),
+        wire_ns=ns(at),
+        transport="local",
+        payload=event.to_json(),
+    )
+
+
+def hello(at: datetime, name: str, port: int) -> Frame:
+    ports = {"client_port": port, "port": 443}
+    return heard(at, "tls-sni", "203.0.113.9", name=name, kind="sni-ech", **ports)
+
+
+CAPTURED = [
+    heard(BEGIN, "dns-capture", "203.0.113.9", name="www.example.org", kind="A", ttl=60),
+    hello(BEGIN + SECOND, "called.example.org", 10_101),
+    flow_frame(BEGIN + 2 * SECOND, 10_100, 3),
+    flow_frame(BEGIN + 80 * SECOND, 10_200, 2),
+]
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_flows_get_the_name_that_was_captured(tmp_path: Path, *, each: bool) -> None:
+    home = Home(tmp_path)
+    home.settings = home.settings.model_copy(update={"names": Names(reason="a test")})
+    home.write([*CAPTURED, replace(CAPTURED[0], payload=b"{}")])
+    pipeline, reader = home.start()
+    while frames := reader.read(1 if each else 1 << 20):
+        pipeline.feed(frames)
+        if each:
+            pipeline.seal_now()
+            pipeline.close()
+            pipeline, reader = home.start()
+    malformed = pipeline.status()["sites"]["school-a"]["names_malformed"]
+    pipeline.stop()
+    assert malformed == (0 if each else 1)  # counted by the process that read it
+    assert hosts(home) == {
+        10_100: "www.example.org",
+        10_101: "called.example.org",
+        10_102: "www.example.org",
+        10_200: None,
+        10_201: None,
+    }
+    rows = home.sealed("names").to_pylist()
+    names = ("origin", "kind", "name", "ttl", "client_port", "port", "source")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("dns-capture", "A", "www.example.org", 60, None, None, "sniff eth1"),
+        ("tls-sni", "sni-ech", "called.example.org", None, 10_101, 443, "sniff eth1"),
+    ]
+
+
 def test_without_a_reason_no_name_is_kept(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    home.write(FRAMES)
+    home.write([*FRAMES, *CAPTURED])
     home.run()
     assert set(hosts(home).values()) == {None}
     assert not list((tmp_path / "logs").rglob("names/**/*.parquet"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.attribute import hosts as hosting
-from collector.attribute.hosts import EACH, EARLY_US, HOLDS_US, Hosts
+from collector.attribute.calls import Call
+from collector.attribute.hosts import EACH, EARLY_US, HOLDS_US, LATE_US, LONGEST_US, Hosts
 from collector.records import Rows
 
 T = 1_795_338_000_000_000
@@ -67,6 +69,38 @@ def test_an_answer_heard_again_holds_longer_but_not_over_a_gap() -> None:
     times = [T + S, T + HOLDS_US + S, T + 2 * HOLDS_US, T + 4 * HOLDS_US]
     found = named(hosts, *(("10.0.0.5", WEB, at) for at in times))
     assert [name is not None for name in found] == [True, True, False, True]
+
+
+def test_an_answer_with_a_ttl_holds_as_long_and_a_little_longer() -> None:
+    hosts = Hosts()
+    hosts.learn((T, "10.0.0.5", "one.example.org", WEB), 0, ttl=60)
+    hosts.learn((T + 600 * S, "10.0.0.5", "two.example.org", WEB), 0, ttl=1 << 31)
+    times = [T + 60 * S, T + 60 * S + LATE_US, T + 601 * S, T + 599 * S + LONGEST_US]
+    found = named(hosts, *(("10.0.0.5", WEB, at) for at in times))
+    assert found == ["one.example.org", None, "two.example.org", "two.example.org"]
+
+
+def test_an_answer_that_holds_long_is_not_cut_by_a_later_one_of_the_same_name() -> None:
+    hosts = Hosts()
+    hosts.learn((T, "10.0.0.5", "www.example.org", WEB), 0, ttl=600)
+    hosts.learn((T + 10 * S, "10.0.0.5", "www.example.org", WEB), 0, ttl=1)
+    assert named(hosts, ("10.0.0.5", WEB, T + 500 * S)) == ["www.example.org"]
+
+
+def test_a_connection_that_began_with_a_name_has_that_one_and_others_the_answer() -> None:
+    hosts = Hosts()
+    hosts.learn((T, "10.0.0.5", "www.example.org", WEB), 0)
+    hosts.calls.learn(("10.0.0.5", WEB), Call(T + S, 50_000, 443, 6, "called.example.org", 0))
+    rows = flows(("10.0.0.5", WEB, T + S), (WEB, "10.0.0.5", T + S), ("10.0.0.5", WEB, T + S))
+    columns: dict[str, Any] = {
+        "src_port": pa.array([50_000, 443, 50_001], pa.int32()),
+        "dst_port": pa.array([443, 50_000, 443], pa.int32()),
+        "protocol": pa.array([6, 6, 6], pa.int32()),
+    }
+    found = hosts.named(replace(rows, columns={**rows.columns, **columns})).columns["host"]
+    assert found.to_pylist() == ["called.example.org"] * 2 + ["www.example.org"]
+    again = Hosts.from_plain(json.loads(json.dumps(hosts.plain())))
+    assert again.plain() == hosts.plain()
 
 
 def test_a_name_that_the_exporter_told_stays() -> None:
