@@ -37,7 +37,8 @@ WATCHED: tuple[tuple[str, object, str], ...] = (
     ("write Parquet", segments, "write_any"),
     ("read Parquet back", segments, "pieces"),
     ("seal, all but Parquet", Sealer, "seal"),
-    ("rollup", rollup, "make"),
+    ("count for the rollup", rollup, "count"),
+    ("write the rollup", rollup, "write"),
 )
 INSIDE = {
     "seal, all but Parquet": (
@@ -45,6 +46,7 @@ INSIDE = {
         "read Parquet back",
         "read the parts again",
         "attribute, at sealing",
+        "count for the rollup",
     ),
     "attribute, at receipt": ("attribute, at sealing",),
 }

@@ -50,6 +50,27 @@ def test_rows_of_other_logs_are_counted_by_minute(tmp_path: Path) -> None:
     assert pq.read_table(made)["rows"].to_pylist() == [3, 3]
 
 
+def test_rows_in_memory_are_counted_as_those_of_the_file(tmp_path: Path) -> None:
+    table = by_person(flows(5000, clients=20, servers=50))
+    segments.write(table, tmp_path / PATH, FLOWS)
+    entry = rebuild.entry_of(tmp_path, PATH, (0, 1))
+    from_file = pq.read_table(rollup.make(tmp_path, entry))
+    arrived = pa.concat_tables([flows(5000, clients=20, servers=50)])
+    from_memory = pq.read_table(rollup.write(tmp_path, entry, rollup.count(arrived, "flows")))
+    keys: Any = [(name, "ascending") for name in from_file.column_names]
+    assert from_file.sort_by(keys) == from_memory.sort_by(keys)
+
+
+def test_a_sum_that_no_number_holds_is_the_greatest_there_is() -> None:
+    table = flows(3)
+    most = pa.array([rollup.MOST, rollup.MOST, 1], pa.int64())
+    table = table.set_column(table.column_names.index("bytes"), "bytes", most)
+    for name in ("person", "protocol", "dst_port", "method", "certainty", "time"):
+        same: Any = table[name].take(pa.array([0, 0, 0]))
+        table = table.set_column(table.column_names.index(name), name, same)
+    assert rollup.count(table, "flows")["bytes"].to_pylist() == [rollup.MOST]
+
+
 def test_made_twice_it_is_the_same_and_nothing_is_left_beside(tmp_path: Path) -> None:
     segments.write(flows(500), tmp_path / PATH, FLOWS)
     entry = rebuild.entry_of(tmp_path, PATH, (0, 1))
