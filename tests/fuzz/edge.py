@@ -8,11 +8,14 @@ from contextlib import suppress
 
 from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import Decoded
+from collector.receive import local
 from collector.records import CoverageEvent, Frame, FrameKind, LeaseEvent
 from collector.sniff import packets
+from collector.sniff.names.ear import UNREAD, Ear
 from tests.captures import make_conntrack
 from tests.collector.decode import rows
 from tests.collector.sniff import test_judge
+from tests.collector.sniff.names import test_ear, wire
 from tests.fuzz.target import Part, Target, parts, whole
 
 SITE = "school-a"
@@ -79,7 +82,47 @@ def sniff_seeds() -> Iterator[bytes]:
     yield whole(Part(0, packet) for packet in test_judge.PACKETS)
 
 
+def names(data: bytes) -> None:
+    """Whatever passes, what is told are events that the receiving process takes, and all bounded.
+
+    A piece is an IP packet; or, by its mode, the frames of a QUIC packet whose keys are right.
+    """
+    ear = Ear(SITE, "eth1")
+    for number, part in enumerate(parts(data)):
+        packet = part.payload
+        if part.mode & 1:
+            version = wire.V2 if part.mode & 2 else wire.V1
+            made = wire.initial(packet[:1200], version=version, number=number, size=20)
+            packet = _udp(made, port=part.mode >> 2)
+        now_ns = NOW_NS + number * 10**9
+        for kind, record in (*ear.take(packet, now_ns), *ear.tally(now_ns)):
+            local._read_event(FrameKind[kind.upper()], json.dumps(record))
+    assert set(ear.unread) <= UNREAD.keys()
+
+
+def _udp(payload: bytes, port: int) -> bytes:
+    """Return a datagram to port 443; scapy would take most of the time."""
+    size = len(payload) + 8
+    head = b"\x45\0" + (20 + size).to_bytes(2) + bytes(4) + b"\x40\x11\0\0"
+    ends = bytes((10, 0, 0, 5, 203, 0, 113, 9)) + port.to_bytes(2) + (443).to_bytes(2)
+    return head + ends + size.to_bytes(2) + b"\0\0" + payload
+
+
+def names_seeds() -> Iterator[bytes]:
+    """Yield answers and hellos, whole and in pieces, and frames of QUIC in any order."""
+    said = wire.hello(pad=200, ech=True)
+    for packet in test_ear.GOOD:
+        yield whole([Part(0, packet)])
+    record = wire.record(said, 90)
+    yield whole(Part(0, wire.tls(record[at : at + 150], 1000 + at)) for at in range(0, 600, 150))
+    frames = [wire.crypto(said, at, 60) for at in range(0, len(said), 60)]
+    for mode in (1, 3):
+        yield whole(Part(mode, b"\1" + frame) for frame in reversed(frames))
+        yield whole([Part(mode, b"\2\5\0\1\1\0\1" + b"".join(frames)), Part(mode, b"\x1c\0\0\0")])
+
+
 TARGETS = (
     Target("conntrack", conntrack, conntrack_seeds),
     Target("sniff", sniff, sniff_seeds, 1024),
+    Target("names", names, names_seeds, 2048),
 )
