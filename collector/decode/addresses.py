@@ -73,7 +73,8 @@ def read(batch: Batch, plan: Plan, address: Address) -> Ends:
     v6 = None if address.v6 is None else batch.sized(address.v6, 16)
     if v4 is None or v6 is None or batch.sparse:
         return Ends(v4, v6)
-    if plan.ip_version is not None:
+    # The version is that of the packet as it came: a NAT64 makes the other one of it.
+    if plan.ip_version is not None and not address.column.startswith("nat_"):
         is_six = batch.uint(plan.ip_version)[0] == _V6
     else:
         is_six = (v4[0] == 0) & _nonzero(v6[0])
@@ -86,26 +87,38 @@ def nat_key(
     """Return public IPv4 address << 16 | public port of the translated end, and where there is one.
 
     The source's when it was translated, else the destination's. Public is the address outside the
-    private ranges; where both are, what a source became, and what a destination was. The port is 0
-    when it is not told.
+    private ranges; where both are, what a source became, and what a destination was. Of an end that
+    is IPv6 on one side (NAT64), public is the other side. The port is 0 when it is not told.
     """
     key, has = np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
     for side in ("src", "dst"):
         nat, before = ends.get(f"nat_{side}_ip"), ends.get(f"{side}_ip")
-        if nat is None or nat.v4 is None:
+        if nat is None or (nat.v4 is None and (before is None or before.v4 is None)):
             continue
-        after_key = nat.v4[0] << 16 | _port(numbers, f"nat_{side}_port", rows)
-        new = _mask(*nat.v4) & ~unchanged(ends, numbers, side, rows) & ~has
-        if before is None or before.v4 is None:
-            chosen = after_key
+        was, was_four = _four(before, rows)
+        became, became_four = _four(nat, rows)
+        after_key = became << 16 | _port(numbers, f"nat_{side}_port", rows)
+        before_key = was << 16 | _port(numbers, f"{side}_port", rows)
+        was_inside, became_inside = _private(was), _private(became)
+        after = was_inside & ~became_inside | (was_inside == became_inside) & (side == "src")
+        chosen = np.where(became_four & (after | ~was_four), after_key, before_key)
+        # Of two families, what a source became is its public side, and what a destination was:
+        # an end that goes the other way is the far one.
+        if side == "src" or before is None:
+            new = became_four
         else:
-            before_key = before.v4[0] << 16 | _port(numbers, f"{side}_port", rows)
-            was, became = _private(before.v4[0]), _private(nat.v4[0])
-            chosen = np.where(
-                was & ~became | (was == became) & (side == "src"), after_key, before_key
-            )
+            new = became_four & (was_four | ~before.told())
+            new |= nat.told() & ~became_four & was_four & ~was_inside
+        new = new & ~unchanged(ends, numbers, side, rows) & ~has
         key, has = np.where(new, chosen, key), has | new
     return key, has
+
+
+def _four(ends: Ends | None, rows: int) -> tuple[Numbers, Mask]:
+    """Return IPv4 addresses and where they are told."""
+    if ends is None or ends.v4 is None:
+        return np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
+    return ends.v4[0], _mask(*ends.v4)
 
 
 def unchanged(ends: Mapping[str, Ends], numbers: Mapping[str, Told], side: str, rows: int) -> Mask:

@@ -69,6 +69,57 @@ def test_translated_addresses_may_come_without_ports() -> None:
     assert row["nat_key"] == PUBLIC << 16
 
 
+SIX, NO_SIX = bytes.fromhex("20010db8" + "0" * 23 + "1"), b"\0" * 16
+MIXED: list[wire.Spec] = [
+    *((8, 4), (12, 4), (27, 16), (28, 16), (60, 1), (7, 2), (11, 2)),
+    *((225, 4), (226, 4), (281, 16), (282, 16), (227, 2), (228, 2)),
+]
+
+
+def mixed(*parts: str, version: int, ports: tuple[int, int, int, int]) -> dict[str, Any]:
+    """Return the row of a record with room for both families, `""` for zeros."""
+    sizes = (4, 4, 16, 16, 4, 4, 16, 16)
+    ends = [
+        bytes(size) if not part else SIX if size == 16 else wire.ip4(part)
+        for part, size in zip(parts, sizes, strict=True)
+    ]
+    before = b"".join(ends[:4]) + struct.pack(">BHH", version, *ports[:2])
+    (row,) = ipfix_rows(MIXED, before + b"".join(ends[4:]) + struct.pack(">HH", *ports[2:]))
+    return row
+
+
+def test_a_nat_between_the_families_keeps_what_it_made_of_the_address() -> None:
+    row = mixed(
+        *("", "", "six", "six", "198.51.100.7", "203.0.113.9", "", ""),
+        version=6,
+        ports=(50000, 443, 40211, 443),
+    )
+    assert (row["src_ip"], row["dst_ip"]) == ("2001:db8::1", "2001:db8::1")
+    assert (row["nat_src_ip"], row["nat_src_port"]) == ("198.51.100.7", 40211)
+    assert row["nat_dst_ip"] == "203.0.113.9"
+    assert row["nat_key"] == PUBLIC << 16 | 40211
+
+
+def test_the_answer_through_such_a_nat_has_the_key_of_its_public_side() -> None:
+    row = mixed(
+        *("203.0.113.9", "198.51.100.7", "", "", "", "", "six", "six"),
+        version=4,
+        ports=(443, 40211, 443, 50000),
+    )
+    assert (row["dst_ip"], row["nat_dst_ip"]) == ("198.51.100.7", "2001:db8::1")
+    assert row["nat_key"] == PUBLIC << 16 | 40211, "the public side of the inside end"
+
+
+def test_a_private_address_that_becomes_ipv6_gives_no_key() -> None:
+    row = mixed(
+        *("10.0.0.5", "203.0.113.9", "", "", "", "203.0.113.9", "six", ""),
+        version=4,
+        ports=(50000, 443, 50000, 443),
+    )
+    assert (row["src_ip"], row["nat_src_ip"]) == ("10.0.0.5", "2001:db8::1")
+    assert {"nat_key", "nat_dst_ip"}.isdisjoint(row)
+
+
 def test_both_families_in_one_template_are_told_apart_by_row() -> None:
     fields: list[wire.Spec] = [(8, 4), (27, 16), (12, 4), (28, 16)]
     six = bytes.fromhex("20010db8" + "0" * 23 + "1")
