@@ -115,6 +115,7 @@ def milliseconds(text: str) -> int | None:
     return None
 
 
+@lru_cache(maxsize=1 << 16)
 def mac(text: str) -> str | None:
     """Return a MAC address in lower case with colons; group addresses of the wire are one too."""
     digits = _NO_HEX.sub("", text).lower()

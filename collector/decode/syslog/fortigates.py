@@ -1,8 +1,8 @@
 """Lines of FortiGates by the batch: what reading them one by one would give, a column at a time.
 
-These firewalls send tens of thousands of lines a second, each with forty keys. Taken are lines that
-tell of traffic or of what was looked at in it; whatever is unusual in any way is left to be read
-one by one: other messages, no priority or an odd one, a time that cannot be, keys told twice.
+These firewalls send tens of thousands of lines a second, each with forty keys. Whatever is unusual
+in any way is left to be read one by one: no priority or an odd one, a time that cannot be, keys told
+twice, quotes and blanks in places where the device puts none.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import pyarrow.compute as pc
 
 from collector.decode import arrow
 from collector.decode.batch import Mask
-from collector.decode.syslog import keyed, times, vendors
+from collector.decode.syslog import keyed, rfc3164, times, vendors
 from collector.decode.syslog.formats import fortigate
 from collector.decode.syslog.keyed import Ints, Keyed
+from collector.decode.syslog.reading import Reading
 from collector.decode.syslog.traffic import END, START, Said
 from collector.records import Frame
 
 FEWEST = 24
 """Fewer lines are read one by one: a batch has its price too."""
-_KINDS = ("traffic", "utm")
 _BEGIN = b">date="
 _LAST_PRIORITY = 191
 _HEAD = 400
@@ -66,6 +66,8 @@ class Read(NamedTuple):
     told: dict[str, pa.Array[Any]]
     """Texts by columns of readings."""
     said: Said
+    sign_ins: list[tuple[int, Reading | None]]
+    """Those that may tell of a sign-in, with their rows."""
 
 
 class _Buffer(NamedTuple):
@@ -104,9 +106,10 @@ def read(frames: Sequence[Frame]) -> Read | None:
     if not len(lines.rows):
         return None
     told, said = _told(lines)
+    places_of = np.array(places, np.int64)[lines.rows]
     raw = keyed.lines(data, ends)
     return Read(
-        rows=np.array(places, np.int64)[lines.rows],
+        rows=places_of,
         raw=raw if len(lines.rows) == len(raw) else arrow.take(raw, lines.rows),
         head=head[lines.rows],
         priority=priority[lines.rows],
@@ -115,7 +118,24 @@ def read(frames: Sequence[Frame]) -> Read | None:
         hostname=_mapped(lines.texts("devname"), _name_of, len(lines.rows)),
         told=told,
         said=said,
+        sign_ins=[(row, _singly(frames[places_of[row]])) for row in _signing(told.get("action"))],
     )
+
+
+def _signing(action: Any) -> list[int]:  # noqa: ANN401  # a StringArray
+    """Return the rows of lines that may tell of a sign-in: they are few."""
+    if action is None:
+        return []
+    codes, words = arrow.encode(action)
+    found = [place for place, word in enumerate(words.to_pylist()) if word in fortigate.SIGNING]
+    filled: Any = codes
+    rows: list[int] = np.flatnonzero(np.isin(arrow.numpy(filled.fill_null(-1)), found)).tolist()
+    return rows
+
+
+def _singly(frame: Frame) -> Reading | None:
+    header = rfc3164.parse(frame.payload.decode(), frame.wire_ns // 1000)
+    return fortigate.FORMAT.read(header)
 
 
 def _is_text(payload: bytes) -> bool:
@@ -154,8 +174,6 @@ def _usual(lines: Keyed, octets: npt.NDArray[np.uint8], buffer: _Buffer) -> Mask
         quoted = octets[lines.starts[places] - 1] == ord('"')
         expected = lines.starts[places] - quoted - begins - len(key) - 2
         fit &= np.where(places < 0, found < 0, (found == expected) & (expected < _HEAD // 2))
-    kinds = _mapped(lines.texts("type"), lambda kind: kind if kind in _KINDS else None, len(fit))
-    fit &= arrow.numpy(kinds.is_valid())
     return fit
 
 

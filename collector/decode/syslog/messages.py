@@ -72,7 +72,7 @@ def read(frames: Sequence[Frame]) -> Messages:
     return Messages(
         events=merged.in_order([said.events, singly.events]),
         flows=merged.in_order(flows) if flows else None,
-        sign_ins=singly.sign_ins,
+        sign_ins=sorted([*said.sign_ins, *singly.sign_ins], key=lambda one: one.frame),
         read=said.read + singly.read,
         unread=singly.unread,
     )
@@ -109,7 +109,7 @@ def read_singly(frames: Sequence[Frame]) -> Messages:
     return Messages(
         events=Rows(log="events", site=site, columns=events, frame=lines.frame),
         flows=traffic.rows(site, lines, traffic.said(readings, told.get("account")), typed),
-        sign_ins=list(sign_ins.hints(lines, readings)),
+        sign_ins=list(sign_ins.hints(lines, enumerate(readings))),
         read=Counter(one.vendor for one in found if one is not None),
         unread=[(header.app_name, header.message) for header, one in pairs if one is None],
     )
@@ -136,7 +136,7 @@ def _read_together(frames: Sequence[Frame], said: fortigates.Read) -> Messages:
     return Messages(
         events=Rows(log="events", site=site, columns=events, frame=lines.frame),
         flows=traffic.rows(site, lines, said.said, typed),
-        sign_ins=[],
+        sign_ins=list(sign_ins.hints(lines, said.sign_ins)),
         read=Counter({vendor: rows}),
         unread=[],
     )

@@ -6,7 +6,7 @@ a person of the box. So they are handed on as hints, and nothing is attributed b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from collector.decode.syslog import columns
@@ -35,9 +35,14 @@ class SignIn:
     """How long it lasted, told at its end."""
 
 
-def hints(lines: Lines, readings: Sequence[Reading | None]) -> Iterator[SignIn]:
-    """Give the sign-ins among lines: those of an account on an address or a MAC, or going."""
-    for row, reading in enumerate(readings):
+def hints(lines: Lines, readings: Iterable[tuple[int, Reading | None]]) -> Iterator[SignIn]:
+    """Give the sign-ins among lines: those of an account on an address or a MAC, or going.
+
+    Args:
+        lines: All lines.
+        readings: Those that may tell of one, each with its row.
+    """
+    for row, reading in readings:
         if reading is None or not reading.sign_in:
             continue
         told = reading.columns

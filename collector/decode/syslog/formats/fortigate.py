@@ -46,6 +46,8 @@ _SIGN_INS = {
     "ssl-login-fail": "reject",
     "auth-failure": "reject",
 }
+SIGNING = frozenset(("authentication", *_SIGN_INS))
+"""Actions of lines that tell of a sign-in."""
 
 
 def _read(header: Header) -> Reading | None:
