@@ -203,7 +203,7 @@ class Pipeline:
                 start_us=place.start_us,
                 spool_from=place.spool,
             )
-        line = SiteLine(site, logs, self._settings.believed_senders)
+        line = SiteLine(site, logs, self._settings.believed_senders, self._settings.sflow)
         line.log_vkey = sealer.log_vkey
         self._lines[site.id] = line
         return sealer
@@ -260,8 +260,8 @@ class Pipeline:
             if len(said.events):
                 told += line.sources.read(said.events)
                 self._add(line, said.events)
-            if (lent := line.take_lent()) is not None:
-                self._add(line, lent)
+            for beside in line.take_beside():
+                self._add(line, beside)
             told = line.sources.settle(told)
             if told:
                 self._add(line, own_events.coverage_rows(line.site, told))

@@ -137,6 +137,13 @@ class SpoolSettings(Section):
     """So many bytes waiting are made durable at once."""
 
 
+class Sflow(Section):
+    """What is kept of sFlow besides the samples of packets."""
+
+    counters_every_s: int = Field(default=300, ge=0, le=86400)
+    """Of what each interface has counted, one sample in so long is kept; 0: all of them."""
+
+
 class SealSettings(Section):
     """How often and how large segments are."""
 
@@ -240,6 +247,7 @@ class CollectorSettings(Section):
     uplinks: tuple[Uplink, ...] = ()
     sniff: tuple[Sniff, ...] = ()
     names: Names = Names()
+    sflow: Sflow = Sflow()
     spool: SpoolSettings = SpoolSettings()
     seal: SealSettings = SealSettings()
 

@@ -21,6 +21,7 @@ from collector.decode import merged, names, own_events
 from collector.decode.believed import Believed
 from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import Decoded, FlowDecoder
+from collector.decode.limits import Limits
 from collector.decode.names import Named
 from collector.decode.sources import told
 from collector.decode.sources.book import SourceBook
@@ -28,7 +29,7 @@ from collector.decode.syslog import messages
 from collector.decode.syslog.messages import Messages
 from collector.decode.syslog.patterns import Tally
 from collector.records import Frame, FrameKind, LeaseEvent, Rows, SessionEvent, SignInLine
-from collector.settings import BelievedSender, Site
+from collector.settings import BelievedSender, Sflow, Site
 from collector.store.open_log import OpenLog
 
 REMEMBERED_CHANGES = 10_000
@@ -41,12 +42,18 @@ class SiteLine:
     """Everything that turns the frames of one site into rows, and its open logs."""
 
     def __init__(
-        self, site: Site, logs: dict[str, OpenLog], believed: Sequence[BelievedSender] = ()
+        self,
+        site: Site,
+        logs: dict[str, OpenLog],
+        believed: Sequence[BelievedSender] = (),
+        sflow: Sflow | None = None,
     ) -> None:
         self.site = site.id
         self.networks = Networks(site.networks)
         self.logs = logs
-        self.decoder = FlowDecoder(site.id)
+        self.decoder = FlowDecoder(
+            site.id, Limits(counters_every_s=(sflow or Sflow()).counters_every_s)
+        )
         self.conntrack = ConntrackDecoder(site.id)
         self.sources = SourceBook(site.id)
         self.tally = Tally()
@@ -57,6 +64,8 @@ class SiteLine:
         self.seen: OrderedDict[str, None] = OrderedDict()
         self.lent: list[Rows] = []
         """Leases told by the frames at hand, of which a log takes the rows in their order."""
+        self.counted: list[Rows] = []
+        """What interfaces counted, told by the frames at hand."""
         self.access: Counter[str] = Counter()
         """Acts of people since the last full end of an interval, for the `access` entry."""
         self.log_vkey = ""
@@ -157,6 +166,7 @@ class SiteLine:
         while exported:
             decoded, taken = self.decoder.some(exported)
             self.lent += decoded.leases
+            self.counted += decoded.counters
             last = exported[taken - 1].number if taken < len(exported) else frames[-1].number
             exported = exported[taken:]
             parts = [decoded]
@@ -173,10 +183,10 @@ class SiteLine:
         if parts:
             yield merged.join(parts)
 
-    def take_lent(self) -> Rows | None:
-        """Return and forget all leases told by the frames at hand, in the order of these."""
-        lent, self.lent = self.lent, []
-        return merged.in_order(lent) if lent else None
+    def take_beside(self) -> list[Rows]:
+        """Return and forget what the frames at hand told besides flows, in the order of these."""
+        told, self.lent, self.counted = (self.lent, self.counted), [], []
+        return [merged.in_order(each) for each in told if each]
 
     def learn(self, event: SessionEvent | LeaseEvent, frame: int) -> list[Change]:
         """Put an event on the timeline; return the bindings that changed. Hold the lock."""
@@ -238,7 +248,7 @@ class SiteLine:
         Raises:
             ValueError, KeyError, TypeError: it is of another version; nothing was changed.
         """
-        decoder = FlowDecoder(self.site)
+        decoder = FlowDecoder(self.site, self.decoder.limits)
         decoder.restore(state["decoder"])
         conntrack = ConntrackDecoder(self.site)
         if "conntrack" in state:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from appliance.cli.context import Context
@@ -16,6 +17,7 @@ from appliance.errors import WrongUse
 from appliance.search.printable import json_line
 from collector.decode import capture, listing
 from collector.decode.decoder import FlowDecoder, Heap
+from collector.decode.limits import Limits
 from collector.decode.listing import Record
 from collector.decode.streams import StreamKey
 from collector.errors import Malformed
@@ -70,7 +72,7 @@ class _Inspection:
     """One run over all files."""
 
     def __init__(self, ports: set[int]) -> None:
-        self.decoder = FlowDecoder(_SITE)
+        self.decoder = FlowDecoder(_SITE, Limits(counters_every_s=0))
         self.faults: list[str] = []
         self._ports = ports
         self._counts = capture.Counts()
@@ -149,7 +151,9 @@ class _Inspection:
             "template": record.template or None,
             "kind": "option" if record.is_option else "data",
         }
-        if record.is_option:
+        if record.is_counter:
+            line["kind"] = "counters"
+        elif record.is_option:
             line["scope"] = record.scope
         else:
             line |= {
@@ -162,8 +166,12 @@ class _Inspection:
     def tally(self, heaps: list[Heap]) -> None:
         """Count records by stream."""
         for batch, spread in heaps:
+            if batch.log != "flows":
+                continue  # the sum of counters stands beside the exporters
             kind = "option_records" if batch.layout.scopes else "records"
-            for chunk, count in zip(spread.chunks, batch.counts.tolist(), strict=True):
+            chunks = len(spread.chunks)  # of which some are runs of datagrams
+            counts = np.bincount(spread.codes(range(chunks)), minlength=chunks)
+            for chunk, count in zip(spread.chunks, counts.tolist(), strict=True):
                 head = chunk.head
                 key = (head.address, head.port, head.version, head.domain)
                 tally = self._sources.setdefault(key, {"records": 0, "option_records": 0})

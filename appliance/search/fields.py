@@ -94,6 +94,11 @@ _NAMES = (
     Field("host", "name", ("name",), "ชื่อโฮสต์", "the name"),
     Field("text", "words", ("name",), "ข้อความ", "the name"),
 )
+_COUNTERS = (
+    Field("port", "number", ("interface",), "ช่องของอุปกรณ์", "the interface"),
+    Field("host", "name", ("name",), "ชื่อช่อง", "the name of the interface"),
+    Field("text", "words", ("name", "extra"), "ข้อความ", "the name or what else is counted"),
+)
 _COVERAGE = (Field("text", "words", ("note", "kind", "source"), "หมายเหตุ", "the note"),)
 _AUDIT = (
     Field("user", "text", ("actor",), "ผู้กระทำ", "the actor"),
@@ -108,6 +113,7 @@ _SHORT: Mapping[str, tuple[Field, ...]] = {
     "flows": _FLOWS,
     "sessions": _SESSIONS,
     "events": _EVENTS,
+    "counters": _COUNTERS,
     "coverage": _COVERAGE,
     "leases": _LEASES,
     "names": _NAMES,

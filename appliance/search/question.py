@@ -26,6 +26,8 @@ _SHOWN = {
     "events": "time site source hostname app_name severity message",
     "leases": "time site kind event ip mac hostname start expires server interface nat_ip note",
     "names": "time site client name origin kind answer ttl client_port port source",
+    "counters": "time site source interface name oper_up if_speed bytes_in bytes_out unicast_in"
+    " unicast_out discards_in discards_out errors_in errors_out extra",
     "coverage": "time time_end site source kind lost unit note",
     "audit": "time site actor act log question sentence target",
 }

@@ -48,6 +48,9 @@ class Batch:
             self._records = self._bytes.view(layout.dtype)
         self.rows = int(self.counts.sum())
 
+    log = "flows"
+    """Of which log its records become rows."""
+
     origin = ""
     """Where rates of sampling are from, if the batch knows by itself (`sampling.ORIGINS`)."""
 

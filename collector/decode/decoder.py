@@ -1,4 +1,4 @@
-"""NetFlow, IPFIX and sFlow datagrams of one site to rows of the `flows` log.
+"""NetFlow, IPFIX and sFlow datagrams of one site to rows of the logs `flows` and `counters`.
 
 Per datagram the decoder reads the header, learns templates and options, and puts the bodies of
 data sets on heaps, one per layout (`intake.py`). Then each heap is decoded column by column, and
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import account, arrow, blocks, flows, sflow
+from collector.decode import account, arrow, blocks, flows, sflow, sflow_counters
 from collector.decode.batch import Batch
 from collector.decode.head import Chunk, Spread
 from collector.decode.intake import Intake
@@ -44,6 +44,8 @@ class Decoded:
     """With the frame at which each was told; ascending."""
     leases: tuple[Rows, ...] = ()
     """Blocks of ports that a NAT lent, of the log `leases`."""
+    counters: tuple[Rows, ...] = ()
+    """What interfaces and hosts counted, of the log `counters`."""
 
 
 class FlowDecoder:
@@ -54,7 +56,7 @@ class FlowDecoder:
         self.limits = limits or Limits()
         self._intake = Intake(self.limits)
         self._losses = Losses(site, self.limits.event_window_s)
-        self._samples = SampleHeaps(self.limits.data_sources)
+        self._samples = SampleHeaps(self.limits)
 
     @property
     def counters(self) -> Counters:
@@ -85,7 +87,9 @@ class FlowDecoder:
         return self._decoded()
 
     def _decoded(self) -> Decoded:
-        heaps = [heap for heap in self._heaps() if not heap[0].layout.scopes]
+        all_of_them = self._heaps()
+        heaps = [h for h in all_of_them if h[0].log == "flows" and not h[0].layout.scopes]
+        counted = [sflow_counters.rows(self.site, *h) for h in all_of_them if h[0].log != "flows"]
         rows, lent = None, []
         if heaps:
             tables = [flows.columns(*heap) for heap in heaps]
@@ -96,7 +100,8 @@ class FlowDecoder:
             lent = [each for each in found if each is not None]
             columns, frame = _in_order(tables, heaps)
             rows = Rows(log="flows", site=self.site, columns=columns, frame=frame)
-        return Decoded(flows=rows, coverage=self.coverage(), leases=tuple(lent))
+        told = self.coverage()
+        return Decoded(flows=rows, coverage=told, leases=tuple(lent), counters=tuple(counted))
 
     def heaps(self, frames: Sequence[Frame]) -> list[Heap]:
         """Return all data and options records of these frames that can be decoded, by layout.
@@ -145,6 +150,7 @@ class FlowDecoder:
             "waiting": self.waiting.snapshot(),
             "losses": self._losses.snapshot(),
             "samples": self._samples.numbers.snapshot(),
+            "counted": self._samples.kept.snapshot(),
             "counters": asdict(self.counters),
         }
 
@@ -160,6 +166,7 @@ class FlowDecoder:
         self.waiting.restore(state["waiting"])
         self._losses.restore(state["losses"])
         self._samples.numbers.restore(state.get("samples", []))
+        self._samples.kept.restore(state.get("counted", []))
         self._intake.counters = Counters(**state["counters"])
 
 

@@ -35,7 +35,9 @@ class Counters:
     lost_records: int = 0
     """By sequence numbers; estimated where datagrams are counted."""
     counter_samples: int = 0
-    """Of sFlow: counted, not kept."""
+    """Of sFlow."""
+    counter_rows: int = 0
+    """Of these, kept in the log `counters`: the first of each source in some minutes."""
     drop_samples: int = 0
     """Of sFlow: rows of their own, among `records`."""
     unknown_samples: int = 0

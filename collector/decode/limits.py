@@ -31,6 +31,8 @@ class Limits:
     samplers_per_stream: int = 128
     data_sources: int = 16384
     """Of all sFlow agents, whose sample numbers are remembered."""
+    counters_every_s: int = 300
+    """Of the counter samples of an sFlow data source one in so long is kept; 0: all."""
     skew_s: float = 30.0
     """A clock further off than this is corrected and flagged."""
     cells: int = 6 << 20

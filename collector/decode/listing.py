@@ -25,6 +25,8 @@ class Record:
     template: int
     """0 for NetFlow v5."""
     is_option: bool
+    is_counter: bool
+    """Whether it is of the log `counters`."""
     scope: dict[str, Any]
     elements: dict[str, Any]
     """By element name; the second of the same name is `name#2`. Bytes are hexadecimal text."""
@@ -32,7 +34,7 @@ class Record:
     """By the exporter's clock; None where it does not tell or cannot be placed."""
     end_us: int | None
     clock: str
-    """The verdict on the exporter's clock; empty for options records."""
+    """The verdict on the exporter's clock; empty for options records and counters."""
 
 
 def records(heaps: list[Heap]) -> list[Record]:
@@ -46,6 +48,7 @@ def _listed(batch: Batch, spread: Spread) -> Iterator[tuple[int, Record]]:
     members = [_values(batch, field) for field in range(len(batch.layout.fields))]
     names, scopes = batch.layout.names, batch.layout.scopes
     told = times.read(batch, spread)
+    has_clock = not scopes and batch.log == "flows"
     ranks = spread.rank.tolist()
     owners = spread.codes(range(len(spread.chunks))).tolist()
     for row, owner in enumerate(owners):
@@ -53,7 +56,7 @@ def _listed(batch: Batch, spread: Spread) -> Iterator[tuple[int, Record]]:
         pairs = [(name, column[row]) for name, column in zip(names, members, strict=True)]
         if batch.sparse:
             pairs = [pair for pair in pairs if pair[1] is not None]
-        has_times = bool(told.told[row]) and not scopes
+        has_times = bool(told.told[row]) and has_clock
         yield (
             ranks[row],
             Record(
@@ -61,11 +64,12 @@ def _listed(batch: Batch, spread: Spread) -> Iterator[tuple[int, Record]]:
                 frame=int(spread.frame[row]),
                 template=chunk.template,
                 is_option=scopes > 0,
+                is_counter=batch.log != "flows",
                 scope=dict(pairs[:scopes]),
                 elements=dict(pairs[scopes:]),
                 start_us=int(told.exporter_start[row]) if has_times else None,
                 end_us=int(told.exporter_end[row]) if has_times else None,
-                clock="" if scopes else times.VERDICTS[told.verdict[row]],
+                clock=times.VERDICTS[told.verdict[row]] if has_clock else "",
             ),
         )
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from collector.decode import sflow, sflow_records, sflow_walk
+from collector.decode import sflow, sflow_counters, sflow_records, sflow_walk
 from collector.decode.octets import Mask, Octets, Places
+from collector.decode.sflow_counters import AGENTS, Counted
 from collector.decode.sflow_walk import Items, Samples
 from collector.decode.sparse import Cells, SparseBatch
 
@@ -22,7 +23,6 @@ _INDEX = 0x00FFFFFF
 _INTERFACE = 0x3FFFFFFF
 """What is left of an interface without its two bits of format; all ones for none."""
 _IS_INDEX, _IS_REASON, _IS_COUNT = 0, 1, 2
-_AGENT_V4, _AGENT_V6 = (sflow.PEN, 33001), (sflow.PEN, 33002)
 _INTERFACES = (sflow.PEN, 33004)
 _SOURCE_CLASS, _SOURCE_INDEX = (sflow.PEN, 33005), (sflow.PEN, 33006)
 
@@ -47,7 +47,7 @@ class Found(NamedTuple):
     numbered: Numbered
     broken: npt.NDArray[np.int64]
     """By datagram: samples that could not be read whole."""
-    counters: int
+    counted: Counted
     """Samples of counters."""
     unknown_samples: int
     unknown_records: int
@@ -96,9 +96,10 @@ def read(joined: bytes, sizes: Places, foreign: Mask) -> Found:
         unknown += sflow_records.read(samples.octets, _of_rows(samples.records, tag, at), cells)
         agents.put(found.owner, cells)
         counts = np.bincount(found.owner, minlength=len(sizes)).astype(np.int64)
-        batches.append(SparseBatch(sflow.VERSION, cells, counts, origin))
+        batches.append(SparseBatch(sflow.VERSION, cells, counts, origin=origin))
     both = Numbered(*(np.concatenate(columns) for columns in zip(*numbered, strict=True)))
-    return Found(batches, both, samples.broken, int(counting.sum()), samples.unknown, unknown)
+    counted = sflow_counters.find(samples, counting)
+    return Found(batches, both, samples.broken, counted, samples.unknown, unknown)
 
 
 def _of_rows(records: Items, tag: Places, at: Places) -> Items:
@@ -174,5 +175,5 @@ class _Agents:
 
     def put(self, owner: Places, cells: Cells) -> None:
         """Tell each row its agent."""
-        cells.put(_AGENT_V4, 4, self._four[owner], self._told_four[owner])
-        cells.put(_AGENT_V6, 16, self._six[owner], self._told_six[owner])
+        cells.put(AGENTS[0], 4, self._four[owner], self._told_four[owner])
+        cells.put(AGENTS[1], 16, self._six[owner], self._told_six[owner])

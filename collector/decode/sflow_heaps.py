@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from collector.decode import sflow, sflow_batch
+from collector.decode import sflow, sflow_batch, sflow_counters
 from collector.decode.batch import Batch
 from collector.decode.head import Chunk, Ints, Spread
 from collector.decode.journal import Counters, Told
+from collector.decode.limits import Limits
 from collector.decode.losses import Loss
+from collector.decode.sflow_kept import Kept
 from collector.decode.sflow_numbers import Agent, Missing, SampleNumbers
 
 
 class SampleHeaps:
-    """Decodes samples; remembers their numbers."""
+    """Decodes samples; remembers their numbers, and which counters were kept last."""
 
-    def __init__(self, most_sources: int) -> None:
-        self.numbers = SampleNumbers(most_sources)
+    def __init__(self, limits: Limits) -> None:
+        self.numbers = SampleNumbers(limits.data_sources)
+        self.kept = Kept(limits.data_sources, limits.counters_every_s)
 
     def heaps(
         self, chunks: list[Chunk], counters: Counters, told: Told
@@ -39,9 +42,14 @@ class SampleHeaps:
         places.count(packets.counts + discards.counts, told)
         counters.records += packets.rows + discards.rows
         counters.drop_samples += discards.rows
-        counters.counter_samples += found.counters
+        kept = self.kept.take(places.names, places.agent, places.received, found.counted)
+        counted, unknown = sflow_counters.read(
+            found.counted, kept, places.foreign, len(places.sizes)
+        )
+        counters.counter_samples += len(kept)
+        counters.counter_rows += counted.rows
         counters.unknown_samples += found.unknown_samples
-        counters.unknown_records += found.unknown_records
+        counters.unknown_records += found.unknown_records + unknown
         counters.broken_sets += int(found.broken.sum())
         for at in found.broken.nonzero()[0].tolist():
             note = "a sample of wrong length"
@@ -49,7 +57,8 @@ class SampleHeaps:
         for missing in self.numbers.take(places.names, places.agent, found.numbered):
             counters.lost_records += missing.lost
             _missing(told, places, missing)
-        return [(batch, places.spread(batch)) for batch in found.batches if batch.rows]
+        batches = (*found.batches, counted)
+        return [(batch, places.spread(batch)) for batch in batches if batch.rows]
 
 
 class _Places:
@@ -67,6 +76,11 @@ class _Places:
         self.names = list(names)
         foreign = [_packed(c.head.address) != c.body[8 : _agent_end(c) - 4] for c in chunks]
         self.foreign = self._each(np.array(foreign, np.bool_))
+        received = [
+            np.array([c.head.received_us], np.int64) if c.run is None else c.run.received
+            for c in chunks
+        ]
+        self.received = np.concatenate(received)
 
     def _each(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.repeat(values, self._of_chunk)

@@ -41,23 +41,30 @@ class Records(NamedTuple):
         return room
 
 
-def read(octets: Octets, records: Items, cells: Cells) -> int:
+Reader = Callable[[Records, Cells], None]
+
+
+def read(
+    octets: Octets, records: Items, cells: Cells, readers: Mapping[int, Reader] | None = None
+) -> int:
     """Put what the records say into `cells`; return how many are of formats that are not read.
 
     Args:
         octets: Where they lie.
         records: Each one's owner is its row.
         cells: Of all rows.
+        readers: By format; those of flow samples if not given.
     """
+    readers = READERS if readers is None else readers
     tags = np.unique(records.tag).tolist()
-    for tag, reader in READERS.items():
+    for tag, reader in readers.items():
         if tag in tags:
             rows = np.flatnonzero(records.tag == tag)[::-1]  # so that the first is put last
             at, end = np.zeros(cells.rows, np.int64), np.zeros(cells.rows, np.int64)
             owner, start = records.owner[rows], records.start[rows]
             at[owner], end[owner] = start, start + records.size[rows]
             reader(Records(octets, at, end), cells)
-    return int(sum((records.tag == tag).sum() for tag in tags if tag not in READERS))
+    return int(sum((records.tag == tag).sum() for tag in tags if tag not in readers))
 
 
 def _header(found: Records, cells: Cells) -> None:
@@ -156,7 +163,7 @@ def _gateway(found: Records, cells: Cells) -> None:
         left = left - here
     cells.put((0, 17), 4, octets.u32(last), last > 0)
     start = np.where(last > 0, after + 16, 0)
-    path = _slices(octets, start, np.where(last > 0, last + 4 - start, 0))
+    path = slices(octets, start, np.where(last > 0, last + 4 - start, 0))
     cells.put_texts((sflow.PEN, 33009), _formatted(path, _path), last > 0)
 
 
@@ -177,8 +184,8 @@ def _user(found: Records, cells: Cells) -> None:
     """extended_user: the names of whoever sends and of whoever is sent to."""
     here, at = found.room(8), found.at + 4
     for element in (USER, (sflow.PEN, 33008)):
-        start, size, after = _string(found, at, here)
-        cells.put_texts(element, _slices(found.octets, start, size), size > 0)
+        start, size, after = string(found, at, here)
+        cells.put_texts(element, slices(found.octets, start, size), size > 0)
         here, at = (after > 0) & (after + 8 <= found.end), after + 4
 
 
@@ -197,8 +204,8 @@ def _nat_port(found: Records, cells: Cells) -> None:
 
 def _radio(found: Records, cells: Cells) -> None:
     """extended_80211_rx and _tx: the network's name and the access point."""
-    start, size, after = _string(found, found.at, found.room(4))
-    cells.put_texts((0, 147), _slices(found.octets, start, size), size > 0)
+    start, size, after = string(found, found.at, found.room(4))
+    cells.put_texts((0, 147), slices(found.octets, start, size), size > 0)
     here = (after > 0) & (after + 8 <= found.end)
     cells.put((0, 367), 6, found.octets.u64(after) >> np.uint64(16), here)
 
@@ -211,16 +218,16 @@ def _acl(found: Records, cells: Cells) -> None:
     """extended_acl: number, name and direction of the rule."""
     octets, here = found.octets, found.room(8)
     cells.put((sflow.PEN, 33015), 4, octets.u32(found.at), here)
-    start, size, after = _string(found, found.at + 4, here)
-    cells.put_texts((sflow.PEN, 33016), _slices(octets, start, size), size > 0)
+    start, size, after = string(found, found.at + 4, here)
+    cells.put_texts((sflow.PEN, 33016), slices(octets, start, size), size > 0)
     here = (after > 0) & (after + 4 <= found.end)
     cells.put((sflow.PEN, 33017), 4, octets.u32(after), here)
 
 
 def _function(found: Records, cells: Cells) -> None:
     """extended_function: where in the kernel the packet was dropped."""
-    start, size, _ = _string(found, found.at, found.room(4))
-    cells.put_texts((sflow.PEN, 33018), _slices(found.octets, start, size), size > 0)
+    start, size, _ = string(found, found.at, found.room(4))
+    cells.put_texts((sflow.PEN, 33018), slices(found.octets, start, size), size > 0)
 
 
 def _address(
@@ -241,7 +248,7 @@ def _address(
 _SIZES = ((1, 4), (2, 16))
 
 
-def _string(found: Records, at: Places, here: Mask) -> tuple[Places, Places, Places]:
+def string(found: Records, at: Places, here: Mask) -> tuple[Places, Places, Places]:
     """Return where a string begins, how many bytes are taken, and what follows its padding.
 
     A string that ends the record may go without its padding, as some exporters send it.
@@ -252,7 +259,7 @@ def _string(found: Records, at: Places, here: Mask) -> tuple[Places, Places, Pla
     return np.where(here, at + 4, 0), np.where(here, np.minimum(size, _MOST_TEXT), 0), after
 
 
-def _slices(octets: Octets, start: Places, size: Places) -> pa.Array[Any]:
+def slices(octets: Octets, start: Places, size: Places) -> pa.Array[Any]:
     """Return parts of the bytes as Arrow binary."""
     offsets = np.zeros(len(start) + 1, np.int64)
     np.cumsum(size, out=offsets[1:])
@@ -268,7 +275,7 @@ def _formatted(values: pa.Array[Any], form: Callable[[bytes], bytes]) -> pa.Arra
     return arrow.take(texts, found)
 
 
-READERS: Mapping[int, Callable[[Records, Cells], None]] = {
+READERS: Mapping[int, Reader] = {
     1: _header,
     2: _ethernet,
     3: _ipv4,

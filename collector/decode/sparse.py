@@ -71,7 +71,13 @@ class SparseBatch(Batch):
     sparse = True
 
     def __init__(
-        self, version: int, cells: Cells, counts: npt.NDArray[np.int64], origin: str = ""
+        self,
+        version: int,
+        cells: Cells,
+        counts: npt.NDArray[np.int64],
+        *,
+        origin: str = "",
+        log: str = "flows",
     ) -> None:
         order = sorted(cells.by_element)
         self._cells = [cells.by_element[element] for element in order]
@@ -81,6 +87,7 @@ class SparseBatch(Batch):
         self.counts = counts
         self.rows = cells.rows
         self.origin = origin
+        self.log = log
 
     @override
     def uint(self, field: int) -> tuple[npt.NDArray[np.unsignedinteger], Mask | None]:

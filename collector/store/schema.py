@@ -1,129 +1,15 @@
-"""The schema of every log, and its one Arrow form.
-
-A schema document (RFC 8785 JSON, `prathu-row/1`) names the columns of a log in order, `core` first,
-then `detail` (what may have to be withheld while the rest is shown). Its hash stands in every
-segment manifest, so a change of any kind is a new version; old versions stay for ever.
-"""
+"""The schema of every log."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
+from collector.store.log_schema import ARROW, TEXT, LogSchema, nulls
 
-from collector.errors import StoreError
-from collector.records import Rows
-
-TEXT = pa.dictionary(pa.int32(), pa.string())
-"""Arrow type of `str`, `ip`, `mac` and `uuid` in memory; in the file it reads back as text."""
-
-ARROW: Mapping[str, pa.DataType] = {
-    "u8": pa.int32(),
-    "u16": pa.int32(),
-    "u32": pa.int64(),
-    "u64": pa.int64(),
-    "i64": pa.int64(),
-    "bool": pa.bool_(),
-    "time": pa.timestamp("us", tz="UTC"),
-    "ip": TEXT,
-    "mac": TEXT,
-    "uuid": TEXT,
-    "str": TEXT,
-    "bytes": pa.binary(),
-}
-
-WHOLE = frozenset(("raw",))
-"""Columns of texts that hardly ever repeat: looking for repeats would cost more than it gives."""
-
-
-@dataclass(frozen=True)
-class LogSchema:
-    """One version of one log's columns."""
-
-    log: str
-    version: int
-    subject: str | None
-    core: tuple[tuple[str, str], ...]
-    detail: tuple[tuple[str, str], ...]
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """The schema document of `evidence.md` section 2."""
-        return {
-            "format": "prathu-row/1",
-            "log": self.log,
-            "version": self.version,
-            "subject": self.subject,
-            "core": [list(column) for column in self.core],
-            "detail": [list(column) for column in self.detail],
-        }
-
-    @cached_property
-    def columns(self) -> dict[str, str]:
-        """Column name to type name, in file order."""
-        return dict(self.core + self.detail)
-
-    @cached_property
-    def arrow(self) -> pa.Schema:
-        """The Arrow schema of a table of this log, in memory."""
-        return pa.schema(
-            [
-                (name, pa.string() if name in WHOLE else ARROW[kind])
-                for name, kind in self.columns.items()
-            ]
-        )
-
-    def table(self, rows: Rows) -> pa.Table:
-        """Return `rows` as a table with every column of the log, missing ones but `site` null.
-
-        Raises:
-            StoreError: a column that the log does not have, or one of another type.
-        """
-        unknown = rows.columns.keys() - self.columns.keys()
-        if unknown:
-            raise StoreError(f"the log {self.log} has no column {', '.join(sorted(unknown))}")
-        arrays = []
-        for field in self.arrow:
-            array = rows.columns.get(field.name)
-            if array is None and field.name == "site":
-                array = _constant(rows.site, len(rows))
-            elif array is None:
-                array = nulls(field.type, len(rows))
-            elif array.type != field.type:
-                raise StoreError(f"{self.log}.{field.name} is {array.type}, not {field.type}")
-            arrays.append(array)
-        return pa.Table.from_arrays(arrays, schema=self.arrow)
-
-
-def nulls(kind: pa.DataType, rows: int) -> pa.Array[Any]:
-    """Return an array of nulls; columns of numbers and texts share one run of zeros.
-
-    Half of the columns of a log are empty, and a segment has half a million rows.
-    """
-    if pa.types.is_binary(kind) or pa.types.is_string(kind):
-        return pa.nulls(rows, kind)
-    zeros = _zeros(-(-rows // _ZEROS) * _ZEROS)
-    if isinstance(kind, pa.DictionaryType):
-        codes: Any = pa.Array.from_buffers(kind.index_type, rows, [zeros, zeros])
-        return pa.DictionaryArray.from_arrays(codes, pa.array([], kind.value_type))
-    return pa.Array.from_buffers(kind, rows, [zeros, zeros])
-
-
-_ZEROS = 1 << 16
-
-
-@lru_cache(maxsize=2)
-def _zeros(rows: int) -> pa.Buffer:
-    return pa.py_buffer(bytes(8 * rows))
-
-
-def _constant(text: str, rows: int) -> pa.Array[Any]:
-    return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text], pa.string()))
-
+__all__ = [
+    "ARROW", "AUDIT", "COUNTERS", "COVERAGE", "EVENTS", "FLOWS", "LEASES", "LOGS", "NAMES",
+    "SESSIONS", "TEXT", "LogSchema", "nulls",
+]  # fmt: skip
 
 _COMMON = (("time", "time"), ("received", "time"), ("source", "str"), ("site", "str"))
 
@@ -371,7 +257,47 @@ no address was told. `origin` is `query-log`, `dns-capture`, `tls-sni` or `quic-
 two the ports are told, and `kind` is `sni`, or `sni-ech` where the name may be the outer one only.
 Kept only where a reason is set."""
 
+COUNTERS = LogSchema(
+    log="counters",
+    version=1,
+    subject=None,
+    core=(
+        *_COMMON,
+        ("agent", "ip"),
+        ("sub_agent", "u32"),
+        ("source_class", "u32"),
+        ("source_index", "u32"),
+        ("interface", "u32"),
+        ("name", "str"),
+        ("if_type", "u32"),
+        ("if_speed", "u64"),
+        ("duplex", "u8"),
+        ("admin_up", "u8"),
+        ("oper_up", "u8"),
+        ("promiscuous", "u8"),
+        ("bytes_in", "u64"),
+        ("unicast_in", "u32"),
+        ("multicast_in", "u32"),
+        ("broadcast_in", "u32"),
+        ("discards_in", "u32"),
+        ("errors_in", "u32"),
+        ("unknown_in", "u32"),
+        ("bytes_out", "u64"),
+        ("unicast_out", "u32"),
+        ("multicast_out", "u32"),
+        ("broadcast_out", "u32"),
+        ("discards_out", "u32"),
+        ("errors_out", "u32"),
+        ("extra", "str"),
+    ),
+    detail=(),
+)
+"""What a data source of an sFlow agent had counted at `time`: an interface (RFC 2863) in columns,
+what else it counts as JSON in `extra`. Numbers go on from when the device started, and some begin
+anew past 2^32: two rows tell what passed between them. `agent` is null where it is the sender."""
+
 LOGS: Mapping[str, LogSchema] = {
-    schema.log: schema for schema in (AUDIT, COVERAGE, EVENTS, FLOWS, LEASES, NAMES, SESSIONS)
+    schema.log: schema
+    for schema in (AUDIT, COUNTERS, COVERAGE, EVENTS, FLOWS, LEASES, NAMES, SESSIONS)
 }
 """The newest schema of every log that exists so far, by name."""

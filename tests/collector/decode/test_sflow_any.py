@@ -105,7 +105,7 @@ def test_datagrams_read_together_give_what_each_gives_alone(payloads: list[bytes
 def test_every_row_is_a_whole_sample(payloads: list[bytes]) -> None:
     decoder = FlowDecoder(wire.SITE)
     heaps = decoder.heaps(frames(payloads))
-    found = listing.records(heaps)
+    found = [record for record in listing.records(heaps) if not record.is_counter]
     assert len(found) == sum(_walked(payload) for payload in payloads)
     assert len(found) == decoder.counters.records
     assert all(record.elements["packetDeltaCount"] == 1 for record in found)
