@@ -18,6 +18,7 @@ from collector.sniff.names.errors import Unreadable
 from collector.sniff.names.filter import DNS
 from collector.sniff.names.pieces import Pieces
 from collector.sniff.names.segment import TCP, Ends, Segment
+from collector.sniff.pace import Bucket
 
 Record = tuple[str, Mapping[str, Any]]
 """`name` or `coverage`, and the members of the event."""
@@ -31,6 +32,8 @@ TALLY_NS = 10 * 10**9
 """What could not be read is told so often."""
 MOST_MESSAGES = 16
 """DNS answers in one TCP segment."""
+NAMES_PER_S, NAMES_AT_ONCE = 2000, 10_000
+"""Several times what a school of thousands needs; what is more is counted."""
 
 UNREAD = {
     "packet": "packets that are not what they say",
@@ -70,7 +73,8 @@ class Ear:
         """Packets by the reason why they told nothing, since last told."""
         self.dropped = 0
         self.left_out = 0
-        """Records that nobody took."""
+        """Names that were too many at once, or that nobody took."""
+        self._room = Bucket(NAMES_PER_S, NAMES_AT_ONCE)
         self._tallied_ns = 0
 
     def take(self, packet: bytes, time_ns: int) -> list[Record]:
@@ -83,7 +87,10 @@ class Ear:
         found: list[Record] = []
         try:
             for record in self._heard(segment.read(packet), time_ns):
-                found.append(record)  # one by one: what came before a fault is kept
+                if self._room.take(time_ns):
+                    found.append(record)
+                else:
+                    self.left_out += 1
         except Unreadable as error:
             self.unread[str(error)] += 1
         return found
@@ -100,7 +107,7 @@ class Ear:
         self._forget(now_ns)
         lost = [("names-unread", count, UNREAD[why]) for why, count in self.unread.items()]
         lost.append(("kernel-drop", self.dropped, "the program that reads names was too slow"))
-        lost.append(("sniff-rows", self.left_out, "nobody took them"))
+        lost.append(("sniff-rows", self.left_out, "too many at once"))
         since, self._tallied_ns = self._tallied_ns or now_ns, now_ns
         self.unread.clear()
         self.dropped = self.left_out = 0

@@ -150,6 +150,15 @@ def test_what_could_not_be_read_is_counted_by_its_reason() -> None:
     assert by.tally(T + 40 * S) == []
 
 
+def test_a_flood_of_names_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "NAMES_AT_ONCE", 30)
+    by, packet = ear(), wire.answer((WWW, "A", "203.0.113.9", 60))
+    assert len(told(by, *[packet] * 50)) == 30
+    ((_, lost),) = by.tally(T + 20 * S)
+    assert (lost["kind"], lost["lost"], lost["unit"]) == ("sniff-rows", 20, "records")
+    assert told(by, packet, at=T + 20 * S) == ["www.example.org"]
+
+
 def test_a_tail_of_an_upload_is_forgotten() -> None:
     by = ear()
     assert told(by, wire.tls(b"no record of TLS", 5000)) == []

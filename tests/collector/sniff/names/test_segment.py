@@ -28,7 +28,7 @@ def test_ends_sequence_and_payload_are_read_without_what_stands_behind(
         (tcp, 6, 0xFFFFFFF0),
         (UDP(sport=50_000, dport=443), 17, 0),
     ):
-        found = segment.read(bytes(ip / transport / Raw(payload)) + b"padding")  # type: ignore[operator]
+        found = segment.read(bytes(ip / transport / Raw(payload)) + b"padding")
         assert (found.payload, found.sequence, found.whole) == (payload, sequence, True)
         ends = found.ends
         assert (ends.protocol, ends.source_port, ends.target_port) == (protocol, 50_000, 443)
