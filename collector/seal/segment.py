@@ -19,7 +19,8 @@ import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from collector.seal import hashing, tree
-from collector.seal.canonical import YEAR_2400_US, Encoder, Schema, check_types, coded
+from collector.seal.canonical import YEAR_2400_US, Schema, check_types
+from collector.seal.encoding import Encoder, coded
 from collector.seal.fault import Refused
 
 KEY_BYTES = 32
@@ -230,15 +231,16 @@ class Hasher:
         with_detail = bool(self._detail.columns)
         head = 1 + SALT_BYTES
         width = head + self._core.width + (32 if with_detail else 0)
+        # Written over again and again: memory that is new for each run costs its page faults.
+        many = min(CHUNK_ROWS, table.num_rows)
+        all_leaves = np.zeros((many, width), dtype=np.uint8)
+        all_held = np.full((many, head + self._detail.width), 3, dtype=np.uint8)
         for start in range(0, table.num_rows, CHUNK_ROWS):
             rows = min(CHUNK_ROWS, table.num_rows - start)
-            leaves = np.empty((rows, width), dtype=np.uint8)
-            leaves[:, 0] = 0
+            leaves, held = all_leaves[:rows], all_held[:rows]
             leaves[:, 1:head] = self._salts(rows)
             core.write(leaves, head, start)
             if with_detail:
-                held = np.empty((rows, head + self._detail.width), dtype=np.uint8)
-                held[:, 0] = 3
                 held[:, 1:head] = self._detail_salts(rows)
                 detail.write(held, head, start)
                 leaves[:, head + self._core.width :] = hashing.hash_rows(held)

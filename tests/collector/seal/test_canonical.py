@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.seal import canonical, spelling
+from collector.seal import canonical, encoding, spelling
 from collector.seal.fault import Refused
 from collector.store.schema import LOGS
 from tests.collector.seal import school
 
 
 def encode(kind: str, values: list[Any], arrow: pa.DataType) -> list[bytes]:
-    encoder = canonical.Encoder([("x", kind)])
+    encoder = encoding.Encoder([("x", kind)])
     matrix = np.full((len(values), encoder.width), 0x55, dtype=np.uint8)
     encoder.prepare(pa.table({"x": pa.array(values, arrow)})).write(matrix, 0, 0)
     return [row.tobytes() for row in matrix]
@@ -110,7 +110,7 @@ def test_garbage_under_nulls_is_masked() -> None:
     plain = pa.Array.from_buffers(
         pa.int64(), 2, [hidden.buffers()[0], pa.py_buffer(np.array([1, 77]).tobytes())]
     )
-    encoder = canonical.Encoder([("x", "i64")])
+    encoder = encoding.Encoder([("x", "i64")])
     matrix = np.zeros((2, encoder.width), dtype=np.uint8)
     encoder.prepare(pa.table({"x": plain})).write(matrix, 0, 0)
     assert matrix[1].tobytes() == b"\x80" + bytes(8)
@@ -122,7 +122,7 @@ def test_text_that_is_not_utf8_is_refused() -> None:
         1,
         [None, pa.py_buffer(np.array([0, 1], dtype=np.int32).tobytes()), pa.py_buffer(b"\xff")],
     )
-    encoder = canonical.Encoder([("x", "str")])
+    encoder = encoding.Encoder([("x", "str")])
     with pytest.raises(Refused, match=r"UTF-?8"):
         encoder.prepare(pa.table({"x": bad}))
 
@@ -180,3 +180,23 @@ def test_a_schema_document_that_does_not_follow_is_refused(change: dict[str, Any
 def test_any_bytes_are_a_schema_or_refused(data: bytes) -> None:
     with pytest.raises(Refused):
         canonical.parse_schema(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arrow", "values"),
+    [
+        ("u16", pa.int32(), [0, 65535, None]),
+        ("time", pa.timestamp("us", tz="UTC"), [-1, 7, None]),
+        ("bool", pa.bool_(), [True, False, None]),
+        ("str", pa.string(), ["", "a", None]),
+        ("ip", pa.string(), ["10.0.0.1", "2001:db8::1", None]),
+    ],
+)
+def test_a_row_is_the_same_among_others_as_alone(
+    kind: str, arrow: pa.DataType, values: list[Any]
+) -> None:
+    alone = [encode(kind, [value], arrow)[0] for value in values]
+    for chosen in ([0], [2], [0, 2], [1, 0], [0, 1, 2]):
+        many = encoding.RUN // len(chosen) + 1
+        rows = encode(kind, [values[n] for n in chosen] * many, arrow)
+        assert rows == [alone[n] for n in chosen] * many

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.seal import canonical, hashing, segment, tree
+from collector.seal import canonical, encoding, hashing, segment, tree
 from collector.seal.fault import Refused
 from tests.collector.seal import school, vectors
 
@@ -67,7 +67,7 @@ def test_the_golden_keys_salts_and_rows_come_out() -> None:
         leaf["detail_salt"] for leaf in known["leaves"]
     ]
     for part, columns in (("core", schema.core), ("detail", schema.detail)):
-        encoder = canonical.Encoder(columns)
+        encoder = encoding.Encoder(columns)
         matrix = np.full((6, encoder.width), 0xAA, dtype=np.uint8)
         encoder.prepare(arranged).write(matrix, 0, 0)
         assert [r.tobytes().hex() for r in matrix] == [leaf[part] for leaf in known["leaves"]]
