@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench import bench, stages, wire
+from tests.bench import bench, names, stages, wire
 from tests.bench.questions import CHUNK
 
 
@@ -21,6 +21,11 @@ def test_every_flow_that_is_made_is_decoded(tmp_path: Path) -> None:
 
 def test_every_message_of_the_kernel_that_is_made_is_decoded(tmp_path: Path) -> None:
     assert bench.bench_conntrack(tmp_path, bench.QUICK)["rows"] == 200_000
+
+
+def test_every_name_that_passes_is_read() -> None:
+    figures = names.run(20)
+    assert (figures["packets"], figures["names"]) == (200, 140)
 
 
 def test_a_figure_that_is_not_reached_is_told() -> None:
