@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from typing_extensions import override
 
-from appliance.web import source_chart, source_list, source_words
+from appliance.search import times
+from appliance.web import source_chart, source_lines, source_list, source_words
 from appliance.web.cells import term_of
 from appliance.web.pages_status import ports
 from appliance.web.render import Page, link, page, wants_whole
@@ -24,6 +25,7 @@ from appliance.web.visitor import Room, SignedIn, TheRoom
 
 router = APIRouter(include_in_schema=False)
 MOST_ROWS = 300
+MOST_REFUSED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +42,51 @@ class Line:
         return link("/sources/one", {name: self.told[name] for name in ("site", "kind", "name")})
 
     @property
+    def believed(self) -> str:
+        """The lines of the settings that make its sign-in lines believed; empty if none do."""
+        return source_lines.believed(self.told)
+
+    @property
+    def doubted(self) -> bool:
+        """Whether it says who signs in, and is not believed."""
+        return bool(source_lines.doubted(self.told))
+
+    @property
     def coverage(self) -> str:
         """The permalink of what the log says that it missed of this source."""
         term = term_of("source", self.told["name"])
         return link("/search", {"log": "coverage", "q": term, "range": "24h"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Somebody who sends and is not let in."""
+
+    address: str
+    count: int
+    lines: str
+    """What lets it in, put into the settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """Lines of one pattern that no format reads."""
+
+    site: str
+    pattern: str
+    lines: int
+    newest_us: int | None
+    source: str
+
+    @property
+    def whole(self) -> str:
+        """The permalink of the newest line, whole, for who may search; empty if not known."""
+        if self.newest_us is None:
+            return ""
+        moment = times.rfc3339(self.newest_us)
+        term = f"NOT _exists_:vendor AND {term_of('source', self.source)}"
+        period = {"from": moment, "to": moment}
+        return link("/search", {"log": "events", "q": term, "site": self.site, **period})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +119,8 @@ class SourcesPage(_SourcePage):
     counts: Mapping[str, int]
     flow_ports: tuple[str, ...]
     syslog_ports: tuple[str, ...]
-    site: str
+    refused: Sequence[Refused]
+    unread: Sequence[Unread]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +154,15 @@ async def sources(request: Request, visitor: SignedIn, room: TheRoom, state: str
         lines=[_line(one, found, visitor.texts) for one in shown],
         state=state,
         sites=len(settings.sites),
-        site=settings.sites[0].id,
+        refused=[
+            Refused(
+                address=one.address,
+                count=one.count,
+                lines=source_lines.exporter(one.address, settings.sites),
+            )
+            for one in found.strangers[:MOST_REFUSED]
+        ],
+        unread=[_unread(one) for one in found.unread],
         counts=counts,
         flow_ports=ports(settings.listen.flows),
         syslog_ports=ports(settings.listen.syslog_udp),
@@ -145,6 +197,16 @@ async def source(
 def _read(room: Room) -> SourceList:
     deps = room.deps
     return source_list.read(deps.home, deps.control, now_us=deps.clock() // 1000)
+
+
+def _unread(told: Told) -> Unread:
+    return Unread(
+        site=told["site"],
+        pattern=told["pattern"],
+        lines=told["lines"],
+        newest_us=told.get("newest_us"),
+        source=told.get("source", ""),
+    )
 
 
 def _line(told: Told, found: SourceList, words: Texts) -> Line:

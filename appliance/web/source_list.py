@@ -42,6 +42,8 @@ class SourceList:
     """What the kernel dropped, by socket."""
     strangers: Sequence[Stranger]
     as_of_us: int
+    unread: Sequence[Told] = ()
+    """Patterns of lines that no format reads, the commonest first."""
     error: str = ""
     """Why it is not as of now."""
 
@@ -77,6 +79,7 @@ class SourceList:
             "sources": advised,
             "kernel": list(self.kernel),
             "unknown_senders": refused,
+            "unread_patterns": list(self.unread),
         }
 
 
@@ -97,6 +100,7 @@ def read(home: Path, ask: Ask, *, now_us: int) -> SourceList:
         kernel=[one for one in told.get("kernel", ()) if one["total"]],
         strangers=unknown,
         as_of_us=as_of_us,
+        unread=sorted(told.get("unread", ()), key=lambda one: -int(one["lines"])),
         error=error,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from appliance.web import source_lines
 from appliance.web.texts import Texts
 
 MINUTE_US = 60_000_000
@@ -41,6 +42,16 @@ SAMPLED = (
     "It counts one packet in {rate}. Figures are as received; a tick on the search page, or "
     "prathu search --scaled, multiplies."
 )
+NOT_BELIEVED = (
+    "{n} of its lines say who signed in, and tie nobody to an address: anyone can write such a "
+    "line. If it is yours, let it send over TCP or TLS, put [[believed_senders]] with its address "
+    "{name} and the site {site} into prathu.toml, and start the box again."
+)
+OVER_UDP = (
+    "{n} of its lines say who signed in, and came over UDP, where anyone can send in its name: "
+    "they tie nobody to an address. Let it send over TCP or TLS, or set udp = true where "
+    "prathu.toml names it under [[believed_senders]]."
+)
 KERNEL = (
     "The kernel dropped {n} datagrams in the last day at {socket}: whose they were nobody "
     "knows. Raise net.core.rmem_max and receive_buffer in [listen], then start the box again."
@@ -52,7 +63,7 @@ CONNTRACK = (
 MESSAGES = (
     CONNTRACK,
     *(SILENT, LOSING, NOT_KEPT, UNKNOWN, BEHIND, AHEAD, ZONE, UNREAD, FROZEN, RESTARTED, SAMPLED),
-    KERNEL,
+    *(KERNEL, NOT_BELIEVED, OVER_UDP),
     "{n} s",
     "{n} min",
     "{n} h",
@@ -73,6 +84,7 @@ class Advice(NamedTuple):
 def advice(source: Mapping[str, Any], words: Texts) -> list[Advice]:
     """Return one sentence for each problem of a source."""
     problems = [*source["problems"], *(["sampled"] if _rate(source) > 1 else [])]
+    problems.append(source_lines.doubted(source))
     return [
         Advice(problem, _SENTENCES[problem](source, words), problem not in _GOOD_TO_KNOW)
         for problem in problems
@@ -141,7 +153,16 @@ def _rate(source: Mapping[str, Any]) -> int:
     return max((one["rate"] for one in source["sampling"]), default=0)
 
 
-_GOOD_TO_KNOW = frozenset({"frozen", "restarted", "sampled"})
+def _doubted(message: str) -> Callable[[Mapping[str, Any], Texts], str]:
+    def told(source: Mapping[str, Any], words: Texts) -> str:
+        n = words.number(source["sign_ins"][source_lines.doubted(source)])
+        places = {"name": source["name"], "site": source["site"]} if message == NOT_BELIEVED else {}
+        return words(message, n=n, **places)
+
+    return told
+
+
+_GOOD_TO_KNOW = frozenset({"frozen", "restarted", "sampled", "not-believed", "over-udp"})
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any], Texts], str]] = {
     "silent": _silent,
     "losing": _losing,
@@ -153,5 +174,7 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any], Texts], str]] = {
     "restarted": lambda s, words: words(
         RESTARTED, time=words.moment(s["restarted_us"], seconds=False)
     ),
+    "not-believed": _doubted(NOT_BELIEVED),
+    "over-udp": _doubted(OVER_UDP),
     "sampled": lambda s, words: words(SAMPLED, rate=words.number(_rate(s))),
 }

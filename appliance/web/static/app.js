@@ -58,6 +58,17 @@
     }
   });
 
+  // Lines for the settings: copied, or selected where the browser does not let a page copy.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copies]");
+    if (!button) return;
+    const lines = document.getElementById(button.dataset.copies);
+    const select = () => { getSelection().selectAllChildren(lines); lines.focus(); };
+    const told = () => { button.parentElement.querySelector("[role=status]").textContent = button.dataset.done; };
+    if (navigator.clipboard) navigator.clipboard.writeText(`${lines.textContent}\n`).then(told, select);
+    else select();
+  });
+
   // Times of one's own choosing and a quick range exclude one another.
   document.addEventListener("change", (event) => {
     const form = event.target.form;

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from collector.decode.believed import Verdict
 from collector.decode.decoder import FlowDecoder
 from collector.decode.own_events import Released
 from collector.decode.sources import told
@@ -17,6 +18,15 @@ from collector.records import CoverageEvent, Frame, FrameKind, Rows, microsecond
 from tests.collector.homes import ns, v5
 
 MINUTES = 24 * 60
+STRANGERS = [
+    {"address": "198.51.100.9", "refused": 4711},
+    {"address": "2001:db8::9", "refused": 12},
+]
+PATTERNS = [
+    ("gate: station * user=* allowed to * (* as *) zone=*", 4711),
+    ("controller: link * went down after an unusually long silence of the neighbour on *", 12),
+]
+
 FINE, LOSING, SILENT, UNKNOWN, SKEWED = (f"192.0.2.{i}" for i in range(1, 6))
 
 
@@ -101,4 +111,9 @@ def told_of(site: str, now_us: int) -> dict[str, Any]:
     school.decoder.decode(frames)
     note = "udp 0.0.0.0:2055"
     school.lose(late, "kernel-drop", "", 4321, unit="datagrams", note=note)
-    return school.told()
+    school.book.judge([Verdict(FINE, "not-believed", now_us)] * 12)
+    unread = [
+        {"site": site, "pattern": pattern, "lines": n, "newest_us": now_us, "source": FINE}
+        for pattern, n in PATTERNS
+    ]
+    return {**school.told(), "unread": unread}

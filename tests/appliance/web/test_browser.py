@@ -36,6 +36,7 @@ PATHS = (
     "/sources",
     "/sources/one?site=default&kind=flows&name=192.0.2.2",
     "/sources/one?site=default&kind=flows&name=192.0.2.4",
+    "/sources/one?site=default&kind=syslog&name=192.0.2.1",
 )
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
@@ -78,6 +79,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def shop(house: House) -> Iterator[Shop]:
     house.control.sources = senders.told_of(house.site, NOW_US)
+    house.control.replies["receive"] = {"unknown_senders": senders.STRANGERS}
     config = uvicorn.Config(create_app(house.deps()), port=0, log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -167,6 +169,23 @@ def test_the_day_of_somebody_who_uses_keys_alone(browser: Browser, shop: Shop) -
     page.keyboard.press("Escape")
     page.go_back()
     page.wait_for_selector("text=ถามอะไรได้บ้าง")
+    context.close()
+    assert shop.complaints == []
+
+
+def test_a_refused_sender_is_allowed_by_keys_alone(browser: Browser, shop: Shop) -> None:
+    context, page = inside(browser, shop)
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=shop.base)
+    page.goto(f"{shop.base}/sources?lang=en")
+    page.focus("[data-copies=allow-1]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == '[[exporters]]\naddress = "198.51.100.9"\nsite = "default"\n'
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.focus("[data-copies=allow-2]")
+    page.keyboard.press("Space")
+    assert "2001:db8::9" in page.evaluate("getSelection().toString()")
     context.close()
     assert shop.complaints == []
 

@@ -24,6 +24,7 @@ from appliance.web.seats import MOST_SEATS, Seats, Tries
 from appliance.web.texts import texts
 from appliance.web.workers import TooBusy, Workers
 from captive_portal.people.accounts import Kind, Role
+from collector.decode.believed import VERDICTS
 from collector.decode.sources.told import STATES
 from collector.records import Binding
 from collector.store.catalog import PersonName
@@ -48,7 +49,7 @@ def messages() -> set[str]:
     named = [f"log:{log}" for log in LOGS] + [f"range:{r}" for r in RANGES]
     named += [f"kind:{k}" for k in Kind] + [f"role:{r}" for r in Role]
     named += [message for _, message in faults.FAULTS] + list(source_words.MESSAGES)
-    named += [f"state:{state}" for state in STATES]
+    named += [f"state:{state}" for state in STATES] + [f"sign-in:{word}" for word in VERDICTS]
     named += [f"source:{kind}" for kind in ("flows", "syslog", "conntrack", "radius", "leases")]
     return found | set(named)
 

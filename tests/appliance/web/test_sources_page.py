@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from dataclasses import replace
 from functools import cache
+from html import unescape
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 
-from appliance.web import source_chart, source_list, source_words
+from appliance.web import source_chart, source_lines, source_list, source_words
 from appliance.web.texts import texts
 from collector.errors import CollectorError
 from collector.records import FrameKind
+from collector.settings import Site
 from collector.store import snapshots
 from tests.appliance.web import senders
-from tests.appliance.web.rooms import NASTY, NOW_US, House
+from tests.appliance.web.rooms import NASTY, NOW_US, VIEWER, House
 from tests.collector.homes import v5
 
 
@@ -99,8 +106,65 @@ def test_what_strangers_send_can_be_let_in(house: House) -> None:
     house.control.replies["receive"] = {
         "unknown_senders": [{"address": "198.51.100.9", "refused": 7}]
     }
-    page = house.signed_in().get("/sources?lang=en").text
-    assert 'address = "198.51.100.9"' in page or "198.51.100.9&#34;" in page
+    page = unescape(house.signed_in().get("/sources?lang=en").text)
+    assert '[[exporters]]\naddress = "198.51.100.9"\nsite = "default"' in page
+    assert 'Copy<span class="only-read"> Lines for 198.51.100.9</span>' in page
+    assert "refused 7 times" in page
+
+
+@pytest.mark.parametrize(
+    ("address", "site"),
+    [("10.1.0.9", "a"), ("10.2.0.9", "b"), ("203.0.113.1", "a"), ("fd00::1", "b"), ("?", "a")],
+)
+def test_a_stranger_is_let_in_at_the_site_whose_address_it_has(address: str, site: str) -> None:
+    sites = [
+        Site(id="a", networks=("10.1.0.0/16",)),
+        Site(id="b", networks=("10.2.0.0/16", "fd00::/8")),
+    ]
+    lines = tomllib.loads(source_lines.exporter(address, sites))
+    assert lines == {"exporters": [{"address": address, "site": site}]}
+
+
+def _telling(busy: House, sign_ins: dict[str, int]) -> None:
+    [syslog] = [one for one in told()["sources"] if one["kind"] == "syslog"]
+    signed = {**syslog, "sign_ins": sign_ins, "signed_in_us": NOW_US}
+    busy.control.sources = {"sources": [signed], "kernel": []}
+
+
+def test_who_tells_of_sign_ins_and_is_not_believed_can_be(busy: House) -> None:
+    _telling(busy, {"not-believed": 1234})
+    page = unescape(one(busy, senders.FINE, kind="syslog", lang="en"))
+    assert "1,234 of its lines say who signed in, and tie nobody to an address" in page
+    assert f'[[believed_senders]]\naddress = "{senders.FINE}"\nsite = "default"' in page
+    assert "says who signs in, and is not believed" in busy.signed_in().get("/sources?lang=en").text
+    _telling(busy, {"believed": 3, "over-udp": 2})
+    page = one(busy, senders.FINE, kind="syslog", lang="en")
+    assert "2 of its lines say who signed in, and came over UDP" in page
+    assert 'id="believe"' not in page
+    assert "believed 3, not believed, for they came over UDP 2" in page
+    _telling(busy, {"believed": 3})
+    assert "All is well with it" in one(busy, senders.FINE, kind="syslog", lang="en")
+
+
+def test_lines_that_no_format_reads_are_shown_masked_and_whole_only_to_who_may_search(
+    busy: House,
+) -> None:
+    unread = {"site": "default", "pattern": "gate: user=* <b>", "lines": 4711}
+    placed = {"newest_us": NOW_US, "source": "192.0.2.9"}
+    busy.control.sources = {**told(), "unread": [{**unread, **placed}, {**unread, "lines": 1}]}
+    page = busy.signed_in().get("/sources?lang=en").text
+    assert "4,711" in page
+    assert "gate: user=* &lt;b&gt;" in page
+    [whole] = re.findall(r'href="(/search[^"]*)">the whole line', page)
+    asked = parse_qs(urlsplit(unescape(whole)).query)
+    assert asked["q"] == ["NOT _exists_:vendor AND source:192.0.2.9"]
+    assert (asked["log"], asked["site"]) == (["events"], ["default"])
+    assert busy.signed_in().get(unescape(whole)).status_code == 200
+    wish = busy.asking.wishes[-1]
+    assert wish.start_us == NOW_US < wish.end_us <= NOW_US + 1_000_000
+    nobody = replace(VIEWER, id=UUID(int=7), account="onlooker", may=frozenset())
+    busy.staff.members[nobody.id] = nobody
+    assert "the whole line" not in busy.signed_in(nobody).get("/sources?lang=en").text
 
 
 def test_names_that_senders_chose_are_text(busy: House) -> None:
