@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from json.encoder import encode_basestring
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from collector.attribute.holders import Codes, Holders, Ints, coded
+from collector.attribute.ends import Doubt
+from collector.attribute.holders import Holders, Ints, coded
 from collector.attribute.session import OPEN_US
 from collector.records import Binding
 
 MOST = 64
 """So many are written for one end; behind them stands how many more there were."""
 ENDS = ("src", "dst")
-_WIDTH = 3
-"""A case of an end is the number of the address, and the pieces of its begin and end."""
+_REMEMBERED = 1 << 14
+"""Cases of an end are remembered as text: they come again as long as its flows do."""
+_HALF = 32
 
 
-class Doubts(NamedTuple):
-    """Ends of flows that may be of several."""
-
-    holders: Holders
-    """Who they are."""
-    slots: Sequence[Codes]
-    """For source and target, the number of the ambiguous address, -1 where it is none."""
-
-
-def tell(doubts: Sequence[Doubts], begin: Ints, end: Ints) -> pa.Array[Any]:
+def tell(doubts: Sequence[Sequence[Doubt]], begin: Ints, end: Ints) -> pa.Array[Any]:
     """Return for each flow the candidates of its ambiguous ends; null where no end is.
 
     A candidate is `{"end","person","session","from","to"}`, times in µs, `to` null while the
@@ -37,37 +30,46 @@ def tell(doubts: Sequence[Doubts], begin: Ints, end: Ints) -> pa.Array[Any]:
     has no session.
 
     Args:
-        doubts: At most one of them doubts an end.
+        doubts: Of the sources and of the targets; an end of a flow is in one of them at most.
         begin: When each flow began, µs.
         end: When it ended.
     """
-    sides = [of_side for doubt in doubts for of_side in doubt.slots]
-    rows = np.flatnonzero(np.logical_or.reduce([of_side >= 0 for of_side in sides]))
-    cases = np.full((len(rows), _WIDTH * len(sides)), -1, np.int64)
-    for side, of_side in enumerate(sides):
-        there = of_side[rows] >= 0
-        chosen = rows[there]
-        numbers = of_side[chosen]
-        holders = doubts[side // len(ENDS)].holders
-        first, last = holders.span(numbers, begin[chosen], end[chosen])
-        place = _WIDTH * side
-        cases[there, place : place + _WIDTH] = np.stack([numbers, first, last], axis=1)
-    distinct, which = np.unique(cases, axis=0, return_inverse=True)
-    texts = [_text(doubts, case) for case in distinct.tolist()]
+    if not any(doubts):
+        return coded(np.full(len(begin), -1, np.int32), [])
+    (source, of_source), (target, of_target) = (
+        _cases(name, of_end, begin, end) for name, of_end in zip(ENDS, doubts, strict=True)
+    )
+    pairs = source * len(of_target) + target
+    rows = np.flatnonzero(pairs)
+    distinct, which = np.unique(pairs[rows], return_inverse=True)
+    both = [divmod(pair, len(of_target)) for pair in distinct.tolist()]
+    lists = [[of_source[one], of_target[other]] for one, other in both]
     codes = np.full(len(begin), -1, np.int32)
-    codes[rows] = which.reshape(-1)
-    return coded(codes, texts)
+    codes[rows] = which
+    return coded(codes, [f"[{','.join(filter(None, texts))}]" for texts in lists])
 
 
-def _text(doubts: Sequence[Doubts], case: Sequence[int]) -> str:
-    found: list[str] = []
-    for place in range(0, len(case), _WIDTH):
-        which, side = divmod(place // _WIDTH, len(ENDS))
-        slot, first, last = case[place : place + _WIDTH]
-        if slot >= 0:
-            running = doubts[which].holders.running(slot, first, last)
-            found += _listed(ENDS[side], [b for b in running if b.person])
-    return f"[{','.join(found)}]"
+def _cases(name: str, doubts: Sequence[Doubt], begin: Ints, end: Ints) -> tuple[Ints, list[str]]:
+    """Return for each flow the place of the text about one of its ends; the first is empty."""
+    codes, texts = np.zeros(len(begin), np.int64), [""]
+    for holders, rows, slots in doubts:
+        first, last = holders.span(slots, begin[rows], end[rows])
+        distinct, which = np.unique(first << _HALF | last, return_inverse=True)
+        codes[rows] = which + len(texts)
+        texts += [_text(name, holders, case) for case in distinct.tolist()]
+    return codes, texts
+
+
+def _text(name: str, holders: Holders, case: int) -> str:
+    """Return the candidates that ran from one piece of an address to another."""
+    known = holders.remembered.get((name, case))
+    if known is None:
+        if len(holders.remembered) >= _REMEMBERED:
+            holders.remembered.clear()
+        running = holders.running(case >> _HALF, case & ((1 << _HALF) - 1))
+        known = ",".join(_listed(name, [b for b in running if b.person]))
+        holders.remembered[name, case] = known
+    return known
 
 
 def _listed(end: str, running: Sequence[Binding]) -> list[str]:

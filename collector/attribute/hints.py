@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.attribute.holders import Holders
+from collector.attribute.interned import Interned
 from collector.attribute.lease import Lease, Word
 from collector.attribute.networks import Networks
 from collector.attribute.pieces import Pieces, cut
@@ -97,14 +98,14 @@ class Hints:
                 self._holders[site].touch(claim.address)
         return from_us
 
-    def holders(self, site: str) -> Holders | None:
+    def holders(self, site: str, interned: Interned) -> Holders | None:
         """Return whom hints put at the addresses of a site; None without any."""
         told = self._told.get(site)
         if not told:
             return None
         if site not in self._holders:
             self._holders[site] = Holders(
-                told, lambda address, us: self._pieces(site, address, us), Prefixes()
+                told, lambda address, us: self._pieces(site, address, us), Prefixes(), interned
             )
         return self._holders[site]
 

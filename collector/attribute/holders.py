@@ -1,89 +1,43 @@
 """Who held the addresses of a site at any time: the pieces of all addresses in a few long arrays.
 
 The arrays are kept between batches. An address whose bindings changed is cut anew and put behind
-the others, with a number of its own; when much lies dead, or flows begin before the time from which
+the others, with a slot of its own; when much lies dead, or flows begin before the time from which
 on pieces are kept, everything is gathered afresh.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from itertools import chain, repeat
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from collector.attribute.grown import Grown, Texts, widened
+from collector.attribute.interned import NONE, Interned
 from collector.attribute.pieces import NOBODY, SEVERAL, Pieces
 from collector.attribute.prefixes import Prefixes
 from collector.records import Binding
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
+NO_SLOT = 0
+"""The slot of an address that nobody held."""
 ALWAYS = -(1 << 62)
 NEVER = 1 << 62
 EARLIER_US = 3_600_000_000
 """Pieces are kept from so long before the earliest flow on."""
 FIELDS = ("person", "session", "method")
 """What is told of a holder."""
+_BEGIN, _NEXT, _HOLDER, _CLEAR_UNTIL, _SLOT = range(5)
+"""When a piece begins, when the next of its slot does, who holds it, from when on a flow that began
+in it is no longer clear, and its slot."""
+_WIDTH = 5
 _FEW = 1 << 12
 _MOST_DEAD = 4
 """When so many times the pieces that are alive lie there, all are gathered afresh."""
-_Number = TypeVar("_Number", np.int64, np.int32)
-
-
-class _Grown(Generic[_Number]):
-    """An array that things are put behind."""
-
-    def __init__(self, kind: type[_Number]) -> None:
-        self._room: npt.NDArray[_Number] = np.zeros(_FEW, kind)
-        self._full = 0
-        self._waiting: list[int] = []
-
-    def __len__(self) -> int:
-        return self._full + len(self._waiting)
-
-    @property
-    def values(self) -> npt.NDArray[_Number]:
-        """What was put in."""
-        end = len(self)
-        if self._waiting:
-            if end > len(self._room):
-                more = np.zeros(end, self._room.dtype)
-                self._room = np.concatenate([self._room[: self._full], more])
-            self._room[self._full : end] = self._waiting
-            self._full = end
-            self._waiting.clear()
-        values: npt.NDArray[_Number] = self._room[:end]
-        return values
-
-    def put(self, values: Iterable[int]) -> None:
-        """Put values behind the others: in few calls of NumPy, which cost more than the values."""
-        self._waiting.extend(values)
-
-
-class _Words:
-    """Distinct texts by number."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._texts: list[str] = []
-        self._array: pa.Array[Any] = pa.array([], pa.string())
-
-    def number(self, text: str) -> int:
-        """Return the number of a text, a new one if it was not seen before."""
-        number = self._numbers.setdefault(text, len(self._texts))
-        if number == len(self._texts):
-            self._texts.append(text)
-        return number
-
-    def array(self) -> pa.Array[Any]:
-        """Return all texts."""
-        fresh = self._texts[len(self._array) :]
-        if fresh:
-            self._array = pa.concat_arrays([self._array, pa.array(fresh, pa.string())])
-        return self._array
 
 
 class Holders:
@@ -94,6 +48,7 @@ class Holders:
         held: Collection[str],
         cut: Callable[[str, int], Pieces],
         prefixes: Prefixes,
+        interned: Interned,
     ) -> None:
         """Begin without pieces.
 
@@ -101,11 +56,17 @@ class Holders:
             held: What anybody holds, live: read when all is gathered.
             cut: Gives the pieces of an address or prefix, from a time on.
             prefixes: The prefixes among them, live.
+            interned: Numbers the addresses of the site.
         """
         self._held = held
         self._cut = cut
         self._prefixes = prefixes
+        self._interned = interned
         self._changed: set[str] = set()
+        self._room = np.zeros(0, np.int32)
+        self._generation = -1
+        self._slot_of: Ints = np.zeros(0, np.int64)
+        """Of each address by its number, when the generation of numbers was this."""
         self._from_us = self._least_us = NEVER
         self._start_afresh()
 
@@ -113,148 +74,197 @@ class Holders:
         """Note that the bindings of an address or prefix are others than before."""
         self._changed.add(address)
 
-    def slots(self, texts: pa.Array[Any], since_us: int) -> Codes:
-        """Return the slot of each address, -1 for one that nobody held.
-
-        Slots are good until the next call.
+    def slots(self, numbers: Codes, texts: pa.Array[Any], since_us: int) -> Ints:
+        """Return the slot of each address. Slots are good until the next call.
 
         Args:
-            texts: Addresses in canonical text.
+            numbers: Of the addresses.
+            texts: They themselves, in canonical form.
             since_us: No flow that is asked for began before.
         """
         self._gather(since_us)
-        known: Any = pc.index_in(texts, self._words.array())
-        slot_of = self._slot_of.values
-        places = np.asarray(known.fill_null(-1), np.int32)
-        slots = np.where(places >= 0, slot_of[places], np.int32(-1)) if len(slot_of) else places
-        around, names = self._prefixes.find(texts)
-        if names:
-            of_name = [int(slot_of[self._words.number(name)]) for name in names]
-            behind = np.array([*of_name, -1], np.int32)[around]
-            slots = np.where(slots < 0, behind, slots)
+        slots = self._slot_of[numbers]
+        if self._prefixes.any:
+            rows = np.flatnonzero(slots == NO_SLOT)
+            around, names = self._prefixes.find(self._interned, numbers[rows], texts, rows)
+            local, used = numbered(around, self._scratch(len(names)))
+            of_name = [self._slots.get(names[place], NO_SLOT) for place in used.tolist()]
+            slots[rows] = np.array([*of_name, NO_SLOT], np.int64)[local]
         return slots
 
-    def find(self, slots: Codes, begin_us: Ints, end_us: Ints) -> Codes:
+    def find(self, slots: Ints, begin_us: Ints, end_us: Ints) -> Ints:
         """Return who held each address: the place of a binding, or NOBODY, or SEVERAL."""
-        found = np.full(len(slots), NOBODY, np.int32)
-        known = np.flatnonzero(slots >= 0)
-        if len(known):
-            piece = self._piece(slots[known], begin_us[known])
-            clear = end_us[known] < self._clear_until.values[piece]
-            found[known] = np.where(clear, self._holder.values[piece], np.int32(SEVERAL))
-        return found
+        late = self._late.values.reshape(-1, _WIDTH)
+        holder: Ints
+        holder, clear_until = late[:, _HOLDER][slots], late[:, _CLEAR_UNTIL][slots]
+        wrong = (begin_us < late[:, _BEGIN][slots]) | (begin_us >= late[:, _NEXT][slots])
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            pieces = self._table()[self._piece(slots[rows], begin_us[rows])]
+            holder[rows], clear_until[rows] = pieces[:, _HOLDER], pieces[:, _CLEAR_UNTIL]
+            late[slots[rows]] = pieces
+        holder[np.flatnonzero(end_us >= clear_until)] = SEVERAL
+        return holder
 
-    def told(self, places: Codes) -> list[pa.Array[Any]]:
+    def told(self, places: Ints) -> list[pa.Array[Any]]:
         """Return FIELDS of the bindings at `places` as dictionary columns, null where negative."""
-        if not (places >= 0).any():
-            return [coded(places, [])] * len(FIELDS)
-        return [
-            _column(words.array(), _taken(of_binding.values, places))
-            for words, of_binding in self._told
-        ]
+        local, used = numbered(places, self._scratch(len(self._bindings)))
+        if not len(used):
+            return [coded(local, [])] * len(FIELDS)
+        columns = []
+        numbers = self._told.values
+        for field, words in enumerate(self._words):
+            code, distinct = numbered(
+                numbers[used * len(FIELDS) + field], self._scratch(len(words))
+            )
+            places_of: Any = pa.array(distinct)
+            texts = words.array().take(places_of)
+            columns.append(coded(np.append(code, np.int32(-1))[local], texts))
+        return columns
 
-    def span(self, slots: Codes, begin_us: Ints, end_us: Ints) -> tuple[Ints, Ints]:
+    def _scratch(self, longest: int) -> Codes:
+        """Return room for `numbered`: making it anew each time would cost more than its use."""
+        self._room = widened(self._room, longest + 1)
+        return self._room
+
+    def span(self, slots: Ints, begin_us: Ints, end_us: Ints) -> tuple[Ints, Ints]:
         """Return the piece in which each flow began and that in which it ended."""
-        return self._piece(slots, begin_us), self._piece(slots, end_us)
+        times = np.concatenate([begin_us, end_us])
+        both = self._piece(np.concatenate([slots, slots]), times)
+        return both[: len(slots)], both[len(slots) :]
 
-    def running(self, slot: int, first: int, last: int) -> list[Binding]:
-        """Return the bindings of one slot that ran in any of the pieces from first to last."""
-        low, high, _ = self._of_slot[slot]
-        begin, end = self._begins.values[first], self._begins.values[last]
-        return [b for b in self._bindings[low:high] if b.start_us <= end and b.end_us > begin]
+    def running(self, first: int, last: int) -> list[Binding]:
+        """Return the bindings of an address that ran in any of its pieces from first to last."""
+        table = self._table()
+        bindings = self._of_slot[int(table[first, _SLOT])]
+        begin, end = table[first, _BEGIN], table[last, _BEGIN]
+        return [b for b in bindings if b.start_us <= end and b.end_us > begin]
 
-    def _piece(self, slots: Codes, times: Ints) -> Ints:
+    def _piece(self, slots: Ints, times: Ints) -> Ints:
         """Find the last piece of each slot that begins no later: halving, all slots at once."""
-        begins = self._begins.values
-        piece = self._first.values[slots]
-        last = piece + self._count.values[slots] - 1
-        step = 1 << int(self._count.values[slots].max(initial=1)).bit_length()
+        begins = self._table()[:, _BEGIN]
+        piece, count = self._first.values[slots], self._count.values[slots]
+        last = piece + count - 1
+        step = 1 << int(count.max(initial=1)).bit_length()
         while step := step >> 1:
             next_piece = np.minimum(piece + step, last)
             piece = np.where(begins[next_piece] <= times, next_piece, piece)
         return piece
 
+    def _table(self) -> Ints:
+        """Return a row of _WIDTH values for each piece."""
+        return self._pieces.values.reshape(-1, _WIDTH)
+
     def _gather(self, since_us: int) -> None:
         self._least_us = min(self._least_us, since_us)
-        stale = len(self._begins) > _FEW and len(self._begins) > _MOST_DEAD * self._alive
+        count = len(self._pieces) // _WIDTH
+        stale = count > _FEW and count > _MOST_DEAD * self._alive
         if since_us < self._from_us or stale:
             self._start_afresh()
             self._from_us, self._least_us = self._least_us - EARLIER_US, since_us
             self._changed = set(self._held)
         for address in self._changed:
             self._put(address)
+        self._number(self._changed)
         self._changed = set()
 
+    def _number(self, changed: Collection[str]) -> None:
+        """Note the slots of changed addresses by their numbers; of all, if numbers are new."""
+        if self._generation != self._interned.generation:
+            self._generation = self._interned.generation
+            self._number_of.clear()
+            self._slot_of = self._slot_of[:0]
+            changed = self._slots
+        fresh = [address for address in changed if address not in self._number_of]
+        if fresh:
+            numbers = self._interned.numbers(pa.array(fresh, pa.string()))
+            self._number_of.update(zip(fresh, numbers.tolist(), strict=True))
+        self._slot_of = widened(self._slot_of, len(self._interned))
+        for address in changed:
+            self._slot_of[self._number_of[address]] = self._slots.get(address, NO_SLOT)
+        self._slot_of[NONE] = NO_SLOT
+
     def _start_afresh(self) -> None:
-        self._words = _Words()
-        self._slot_of: _Grown[np.int32] = _Grown(np.int32)
-        """Of each word: its slot now, -1 where nobody held it."""
-        self._first: _Grown[np.int64] = _Grown(np.int64)
-        """Of each slot: its first piece, …"""
-        self._count: _Grown[np.int64] = _Grown(np.int64)
-        """… and how many it has."""
-        self._of_slot: list[tuple[int, int, int]] = []
-        """… where its bindings begin and end, and how many pieces it has, once more."""
-        self._begins: _Grown[np.int64] = _Grown(np.int64)
-        """Of each piece: when it begins, …"""
-        self._holder: _Grown[np.int32] = _Grown(np.int32)
-        """… who holds it, …"""
-        self._clear_until: _Grown[np.int64] = _Grown(np.int64)
-        """… and when a flow that began in it is no longer clear."""
+        self._slots: dict[str, int] = {}
+        """Of each address that anybody held …"""
+        self._generation = -1
+        self._number_of: dict[str, int] = {}
+        """… and the number of each address that ever changed."""
+        self._first, self._count = Grown(np.int64), Grown(np.int64)
+        """Of each slot: its first piece, how many it has, …"""
+        self._late = Grown(np.int64)
+        """… the row of the one that was found last, …"""
+        self._of_slot: list[Sequence[Binding]] = []
+        """… and its bindings."""
+        self._pieces = Grown(np.int64)
+        """Of each piece: _WIDTH values, beside one another because they are read together."""
         self._bindings: list[Binding] = []
-        self._told: list[tuple[_Words, _Grown[np.int32]]] = [
-            (_Words(), _Grown(np.int32)) for _ in FIELDS
-        ]
-        """Of each binding: the numbers of its FIELDS."""
+        self._place_of: dict[int, int] = {}
+        """Where a binding stands, by its identity, which it keeps as it stands there; …"""
+        self._told = Grown(np.int32)
+        """… and of each: the numbers of its FIELDS …"""
+        self._words = [Texts() for _ in FIELDS]
+        """… among the texts of each of them."""
         self._alive = 0
+        self.remembered: dict[tuple[str, int], str] = {}
+        """What was written about some pieces; good as long as they are."""
+        self._append(Pieces([], [], [NOBODY], [1]))
 
     def _put(self, address: str) -> None:
-        """Cut one address anew and put its pieces behind the others."""
-        word = self._words.number(address)
-        if word == len(self._slot_of):
-            self._slot_of.put([-1])
-        old = int(self._slot_of.values[word])
-        if old >= 0:
-            self._alive -= self._of_slot[old][2]
+        """Cut an address anew and put its pieces behind the others."""
+        old = self._slots.pop(address, NO_SLOT)
+        if old:
+            self._alive -= int(self._count.values[old])
         # What nobody holds by name any more is looked up by the prefixes around it.
         pieces = self._cut(address, self._from_us) if address in self._held else None
-        if pieces is None or not pieces.bindings:
-            self._slot_of.values[word] = -1
-            return
-        self._slot_of.values[word] = len(self._of_slot)
-        base, count = len(self._bindings), len(pieces.holder)
-        self._first.put([len(self._begins)])
-        self._count.put([count])
-        self._of_slot.append((base, base + len(pieces.bindings), count))
-        self._begins.put([ALWAYS, *pieces.breaks])
-        self._holder.put(held if held < 0 else held + base for held in pieces.holder)
-        ends = [*pieces.breaks, NEVER]
-        self._clear_until.put(ends[until - 1] if until else ALWAYS for until in pieces.until)
-        self._bindings += pieces.bindings
-        for field, (words, of_binding) in zip(FIELDS, self._told, strict=True):
-            of_binding.put(words.number(getattr(b, field)) for b in pieces.bindings)
-        self._alive += count
+        if pieces is not None and pieces.bindings:
+            self._slots[address] = len(self._of_slot)
+            self._alive += len(pieces.holder)
+            self._append(pieces)
+
+    def _append(self, pieces: Pieces) -> None:
+        places = [self._place(binding) for binding in pieces.bindings]
+        self._first.put([len(self._pieces) // _WIDTH])
+        self._count.put([len(pieces.holder)])
+        begins, ends = [ALWAYS, *pieces.breaks], [*pieces.breaks, NEVER]
+        holders = [held if held < 0 else places[held] for held in pieces.holder]
+        clear_until = [ends[until - 1] if until else ALWAYS for until in pieces.until]
+        rows = [*zip(begins, ends, holders, clear_until, repeat(len(self._of_slot)), strict=False)]
+        self._late.put(rows[0])
+        self._pieces.put(chain.from_iterable(rows))
+        self._of_slot.append(pieces.bindings)
+
+    def _place(self, binding: Binding) -> int:
+        """Return the place of a binding: a new one, if it is new since the last cut."""
+        place = self._place_of.setdefault(id(binding), len(self._bindings))
+        if place == len(self._bindings):
+            self._bindings.append(binding)
+            told = zip(FIELDS, self._words, strict=True)
+            self._told.put(words.number(getattr(binding, field)) for field, words in told)
+        return place
 
 
-def coded(codes: Codes, values: Sequence[str]) -> pa.Array[Any]:
+def numbered(values: npt.NDArray[Any], scratch: Codes) -> tuple[Codes, Ints]:
+    """Return the place of each value among the distinct ones, and these.
+
+    Args:
+        values: -1 is none of them and stays -1.
+        scratch: Longer than the greatest value; what is in it makes no difference.
+    """
+    rows = np.arange(len(values), dtype=np.int32)
+    scratch[values] = rows
+    # Of equal values one row finds itself there: the last.
+    distinct = values[np.flatnonzero((scratch[values] == rows) & (values >= 0))]
+    scratch[distinct] = np.arange(len(distinct), dtype=np.int32)
+    scratch[-1] = -1
+    return scratch[values], distinct
+
+
+def coded(codes: Codes, values: Sequence[str] | pa.Array[Any]) -> pa.Array[Any]:
     """Return the values at `codes` as a dictionary column, null where a code is negative."""
-    indices: Any = pa.array(codes, mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(values, pa.string()))
-
-
-def _column(texts: pa.Array[Any], numbers: Codes) -> pa.Array[Any]:
-    """Return the texts with these numbers as a column whose dictionary has no more than they."""
-    used = np.zeros(len(texts) + 1, bool)
-    used[numbers] = True
-    distinct = np.flatnonzero(used[:-1])
-    code = np.full(len(used), -1, np.int32)
-    code[distinct] = np.arange(len(distinct), dtype=np.int32)
-    codes = code[numbers]
-    indices: Any = pa.array(codes, mask=codes < 0)
-    places: Any = pa.array(distinct)
-    return pa.DictionaryArray.from_arrays(indices, texts.take(places))
-
-
-def _taken(values: Codes, places: Codes) -> Codes:
-    """Return the values at places, -1 where a place is negative."""
-    return np.where(places >= 0, values[places], np.int32(-1))
+    words: Any = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
+    there = np.packbits(codes >= 0, bitorder="little")
+    arrays: Any = [there, np.ascontiguousarray(codes, np.int32)]
+    buffers: Any = [pa.py_buffer(array) for array in arrays]
+    indices: Any = pa.Array.from_buffers(pa.int32(), len(codes), buffers)
+    return pa.DictionaryArray.from_arrays(indices, words, safe=False)

@@ -11,10 +11,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.attribute.grown import widened
+from collector.attribute.interned import Interned
+
 REMEMBERED = 1 << 17
 """So many IPv6 addresses are remembered as inside or outside; then it starts afresh."""
 _FOUR_DIGITS = 0x1000
 _NIBBLE, _OCTET, _GROUP = 4, 8, 16
+_UNSEEN, _INSIDE, _OUTSIDE = np.int8(0), np.int8(1), np.int8(2)
 
 
 class Networks:
@@ -28,6 +32,9 @@ class Networks:
         self._pattern = "|".join([*(f"^{p}$" for p in v4), *(f"^{s}.*:" for s in v6)])
         """Matches all that is inside, and of IPv6 more than that."""
         self._known: dict[str, bool] = {}
+        self._interned: Interned | None = None
+        self._generation = 0
+        self._of_number = np.zeros(0, np.int8)
 
     def inside(self, addresses: pa.Array[Any]) -> npt.NDArray[np.bool_]:
         """Return for each of `addresses` (canonical texts) whether it is inside.
@@ -49,6 +56,22 @@ class Networks:
     def holds(self, address: str) -> bool:
         """Return whether one address, in canonical text, is inside."""
         return bool(self.inside(pa.array([address]))[0])
+
+    def of_numbers(
+        self, interned: Interned, numbers: npt.NDArray[np.int32], texts: pa.Array[Any]
+    ) -> npt.NDArray[np.bool_]:
+        """Return for each of `texts`, which `interned` has numbered, whether it is inside."""
+        if self._interned is not interned or self._generation != interned.generation:
+            self._interned, self._generation = interned, interned.generation
+            self._of_number = np.zeros(0, np.int8)
+        self._of_number = widened(self._of_number, len(interned))
+        fresh = np.flatnonzero(self._of_number[numbers] == _UNSEEN)
+        if len(fresh):
+            places: Any = pa.array(fresh)
+            inside = self.inside(texts.take(places))
+            self._of_number[numbers[fresh]] = np.where(inside, _INSIDE, _OUTSIDE)
+        known: npt.NDArray[np.bool_] = self._of_number[numbers] == _INSIDE
+        return known
 
     def _is_inside(self, text: str) -> bool:
         known = self._known.get(text)

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import ipaddress
 from bisect import bisect_left, insort
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from collector.attribute.grown import widened
+from collector.attribute.interned import Interned
 
 Places = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.int64]
+Half = npt.NDArray[np.uint64]
+Halves = tuple[Half, Half]
 _BITS = 128
 _HALF = 64
-_OCTETS = 16
 _BEFORE_ALL = -1
+_UNREAD, _SIX, _OTHER = range(3)
 
 
 class Prefixes:
@@ -31,6 +35,16 @@ class Prefixes:
         """Length, first address: the text of each prefix held."""
         self._held: list[tuple[int, int, str]] = []
         """First address, length and text of all that is held, in order."""
+        self._ordered: dict[int, Halves] = {}
+        """Length: the first addresses of all its prefixes, if none changed since; …"""
+        self._names: dict[int, list[str]] = {}
+        """… and their texts."""
+        self._parsed = _Parsed()
+
+    @property
+    def any(self) -> bool:
+        """Whether any is held that is more than one address."""
+        return bool(self._networks)
 
     def add(self, text: str) -> None:
         """Take in an address or prefix that somebody holds from now on."""
@@ -41,6 +55,7 @@ class Prefixes:
         insort(self._held, (first, length, text))
         if length < _BITS:
             self._networks.setdefault(length, {})[first] = text
+            self._ordered.pop(length, None)
 
     def discard(self, text: str) -> None:
         """Let go of an address or prefix that nobody holds any more."""
@@ -53,6 +68,7 @@ class Prefixes:
             del self._held[at]
         of_length = self._networks.get(length, {})
         of_length.pop(first, None)
+        self._ordered.pop(length, None)
         if not of_length:
             self._networks.pop(length, None)
 
@@ -76,24 +92,65 @@ class Prefixes:
         high = bisect_left(self._held, (first + (1 << (_BITS - length)), _BEFORE_ALL, ""))
         return [held for _, bits, held in self._held[low:high] if bits > length]
 
-    def find(self, texts: pa.Array[Any]) -> tuple[Places, list[str]]:
-        """Return for each address the narrowest prefix around it: place in the list, or -1."""
-        found = np.full(len(texts), -1, np.int32)
-        names: list[str] = []
-        if not self._networks:
-            return found, names
-        colon: Any = pc.match_substring(texts, ":")
-        rows = np.flatnonzero(np.asarray(colon.fill_null(False), bool))
-        places: Any = pa.array(rows)
-        high, low = _halves(texts.take(places).to_pylist())
+    def find(
+        self, interned: Interned, numbers: Places, texts: pa.Array[Any], rows: Rows
+    ) -> tuple[Places, list[str]]:
+        """Return for each address the narrowest prefix around it: place in the list, or -1.
+
+        Args:
+            interned: What numbered the addresses.
+            numbers: Of the addresses.
+            texts: Among them the addresses, …
+            rows: … at these places.
+        """
+        found, names = np.full(len(numbers), -1, np.int32), list[str]()
+        high, low, is_six = self._parsed.halves(interned, numbers, texts, rows)
+        six = np.flatnonzero(is_six)
         for length in sorted(self._networks, reverse=True):
-            open_rows = np.flatnonzero(found[rows] < 0)
-            held = self._networks[length]
-            place = _match(high[open_rows], low[open_rows], length, sorted(held))
+            open_rows = six[found[six] < 0]
+            firsts = self._firsts(length)
+            place = _match(high[open_rows], low[open_rows], length, firsts)
             hit = place >= 0
-            found[rows[open_rows[hit]]] = place[hit] + len(names)
-            names += [held[first] for first in sorted(held)]
+            found[open_rows[hit]] = place[hit] + len(names)
+            names += self._names[length]
         return found, names
+
+    def _firsts(self, length: int) -> Halves:
+        """Return the first addresses of all prefixes of one length, ascending."""
+        if length not in self._ordered:
+            held = self._networks[length]
+            firsts = sorted(held)
+            self._names[length] = [held[first] for first in firsts]
+            self._ordered[length] = _split(firsts)
+        return self._ordered[length]
+
+
+class _Parsed:
+    """Addresses by number, once more as numbers."""
+
+    def __init__(self) -> None:
+        self._generation = -1
+        self._kind = np.zeros(0, np.int8)
+        self._high, self._low = np.zeros(0, np.uint64), np.zeros(0, np.uint64)
+
+    def halves(
+        self, interned: Interned, numbers: Places, texts: pa.Array[Any], rows: Rows
+    ) -> tuple[Half, Half, npt.NDArray[np.bool_]]:
+        """Return the upper and the lower half of each address, and whether it is IPv6."""
+        if self._generation != interned.generation:
+            self._generation = interned.generation
+            self._kind = self._kind[:0]
+        self._kind = widened(self._kind, len(interned))
+        self._high = widened(self._high, len(interned))
+        self._low = widened(self._low, len(interned))
+        fresh = np.flatnonzero(self._kind[numbers] == _UNREAD)
+        if len(fresh):
+            places: Any = pa.array(rows[fresh])
+            parsed = [parse(text or "") for text in texts.take(places).to_pylist()]
+            self._kind[numbers[fresh]] = [_OTHER if each is None else _SIX for each in parsed]
+            firsts = [0 if each is None else each[0] for each in parsed]
+            self._high[numbers[fresh]], self._low[numbers[fresh]] = _split(firsts)
+        return self._high[numbers], self._low[numbers], self._kind[numbers] == _SIX
 
 
 def parse(text: str) -> tuple[int, int] | None:
@@ -111,40 +168,24 @@ def _masked(number: int, length: int) -> int:
     return number >> (_BITS - length) << (_BITS - length)
 
 
-def _halves(
-    texts: list[str | None],
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-    octets = b"".join(_packed(text or "") for text in texts)
-    words = np.frombuffer(octets, ">u8").reshape(-1, 2).astype(np.uint64)
-    return words[:, 0], words[:, 1]
+def _split(addresses: list[int]) -> Halves:
+    """Return the upper and lower halves of addresses."""
+    half = (1 << _HALF) - 1
+    high = np.array([address >> _HALF for address in addresses], np.uint64)
+    return high, np.array([address & half for address in addresses], np.uint64)
 
 
-@lru_cache(maxsize=1 << 16)
-def _packed(text: str) -> bytes:
-    try:
-        return ipaddress.IPv6Address(text).packed
-    except ValueError:
-        return bytes(_OCTETS)
-
-
-def _match(
-    high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64], length: int, firsts: list[int]
-) -> npt.NDArray[np.int64]:
+def _match(high: Half, low: Half, length: int, firsts: Halves) -> npt.NDArray[np.int64]:
     """Return for each address the place in `firsts` of the network around it, -1 for none."""
-    masks = [_masked((1 << _BITS) - 1, length) >> _HALF, _masked((1 << _BITS) - 1, length)]
-    masked_high = high & np.uint64(masks[0])
-    masked_low = low & np.uint64(masks[1] & ((1 << _HALF) - 1))
+    mask = _masked((1 << _BITS) - 1, length)
+    masked_high = high & np.uint64(mask >> _HALF)
+    masked_low = low & np.uint64(mask & ((1 << _HALF) - 1))
     if length <= _HALF:
-        wanted = np.array([first >> _HALF for first in firsts], np.uint64)
-        return _exact(wanted, masked_high)
+        return _exact(firsts[0], masked_high)
     # Wider than a word: the halves of networks and addresses get common numbers first.
-    parts = np.array([first >> _HALF for first in firsts], np.uint64)
-    kinds = np.unique(parts)
-    of_high = _exact(kinds, masked_high)
-    of_low_kinds = np.unique(np.array([f & ((1 << _HALF) - 1) for f in firsts], np.uint64))
-    of_low = _exact(of_low_kinds, masked_low)
-    lows = np.array([f & ((1 << _HALF) - 1) for f in firsts], np.uint64)
-    keys = _exact(kinds, parts) * len(of_low_kinds) + _exact(of_low_kinds, lows)
+    kinds, of_low_kinds = np.unique(firsts[0]), np.unique(firsts[1])
+    of_high, of_low = _exact(kinds, masked_high), _exact(of_low_kinds, masked_low)
+    keys = _exact(kinds, firsts[0]) * len(of_low_kinds) + _exact(of_low_kinds, firsts[1])
     there = (of_high >= 0) & (of_low >= 0)
     return np.where(there, _exact(keys, of_high * len(of_low_kinds) + of_low), -1)
 

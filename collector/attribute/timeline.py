@@ -20,6 +20,7 @@ import pyarrow as pa
 from collector.attribute import lease, overlap
 from collector.attribute.hints import Hints
 from collector.attribute.holders import Holders
+from collector.attribute.interned import Interned
 from collector.attribute.lease import Lease
 from collector.attribute.pieces import Pieces, cut
 from collector.attribute.prefixes import Prefixes
@@ -76,6 +77,7 @@ class Timeline:
         self.refused = 0
         """Leases that found no room."""
         self._holders: dict[str, Holders] = {}
+        self._interned: dict[str, Interned] = {}
 
     def add(self, event: SessionEvent, frame: int) -> list[Change]:
         """Take in an event; return the bindings that are other than before.
@@ -147,9 +149,15 @@ class Timeline:
         if found is None:
             held = self._held.setdefault(site, {})
             prefixes = self._prefixes.setdefault(site, Prefixes())
-            found = Holders(held, lambda address, us: self._pieces(site, address, us), prefixes)
-            self._holders[site] = found
+            interned = self.interned(site)
+            found = self._holders[site] = Holders(
+                held, lambda address, us: self._pieces(site, address, us), prefixes, interned
+            )
         return found
+
+    def interned(self, site: str) -> Interned:
+        """Return the numbers of the addresses of a site."""
+        return self._interned.setdefault(site, Interned())
 
     def machines(self, site: str) -> Holders | None:
         """Return which machines had the addresses of a site, as `person`; None if none is known."""
@@ -158,7 +166,10 @@ class Timeline:
             return None
         if site not in self._machines:
             self._machines[site] = Holders(
-                leases, lambda ip, us: _machines(site, ip, leases.get(ip), us), Prefixes()
+                leases,
+                lambda ip, us: _machines(site, ip, leases.get(ip), us),
+                Prefixes(),
+                self.interned(site),
             )
         return self._machines[site]
 

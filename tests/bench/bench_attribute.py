@@ -19,7 +19,8 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
-from collector.attribute.attribute import VIA, attribute
+from collector.attribute.attribute import attribute
+from collector.attribute.ends import VIA
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Timeline
 from collector.records import SessionEvent
@@ -116,7 +117,8 @@ def _batch(count: int, seed: int) -> pa.Table:
     return table
 
 
-def main() -> None:
+def run() -> dict[str, Any]:
+    """Return the figures of both rates."""
     told, source = Timeline(), changes(START_US)
     before = time.process_time()
     known = LIVE + HISTORY_H * CHANGES_H
@@ -129,8 +131,8 @@ def main() -> None:
     }
     for name, per_half in RATES.items():
         report[name] = measure(told, source, per_half)
-    print(json.dumps(report, indent=1))
+    return report
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(run(), indent=1))
