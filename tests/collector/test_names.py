@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from appliance.settings import BoxSettings
+from collector.errors import SettingsError
 from collector.records import Frame, FrameKind, NameEvent
-from collector.settings import Names
+from collector.settings import CollectorSettings, Names, check_sites, parse
 from tests.collector.homes import BEGIN, Home, flow_frame, ns
+from tests.conftest import REPO
 
 SECOND = timedelta(seconds=1)
+HERE = [{"site": "school-a", "interface": "br0"}]
 
 
 def said(at: datetime, line: str) -> Frame:
@@ -71,14 +76,17 @@ def test_flows_get_the_name_that_their_device_asked_for(tmp_path: Path, *, each:
 def heard(at: datetime, origin: str, answer: str, **members: object) -> Frame:
     told = {"time": at, "site": "school-a", "origin": origin, "client": "10.0.0.1"}
     told |= {"answers": (answer,), "source": "sniff eth1", **members}
-    event = NameEvent(**told)  # type: ignore[arg-type]
+    return name_frame(at, NameEvent(**told).to_json())  # type: ignore[arg-type]
+
+
+def name_frame(at: datetime, payload: bytes) -> Frame:
     return Frame(
         kind=FrameKind.NAME,
         site="school-a",
         received_ns=ns(at),
         wire_ns=ns(at),
         transport="local",
-        payload=event.to_json(),
+        payload=payload,
     )
 
 
@@ -99,7 +107,7 @@ CAPTURED = [
 def test_flows_get_the_name_that_was_captured(tmp_path: Path, *, each: bool) -> None:
     home = Home(tmp_path)
     home.settings = home.settings.model_copy(update={"names": Names(reason="a test")})
-    home.write([*CAPTURED, replace(CAPTURED[0], payload=b"{}")])
+    home.write([*CAPTURED, name_frame(BEGIN + 90 * SECOND, b"{}")])
     pipeline, reader = home.start()
     while frames := reader.read(1 if each else 1 << 20):
         pipeline.feed(frames)
@@ -123,6 +131,38 @@ def test_flows_get_the_name_that_was_captured(tmp_path: Path, *, each: bool) -> 
         ("dns-capture", "A", "www.example.org", 60, None, None, "sniff eth1"),
         ("tls-sni", "sni-ech", "called.example.org", None, 10_101, 443, "sniff eth1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ({"capture": HERE}, "names.capture: names.reason is empty; write down why"),
+        ({"capture": HERE, "reason": " "}, "names.capture: names.reason is empty; write down why"),
+        (
+            {"capture": [{"site": "school-b", "interface": "br0"}], "reason": "why"},
+            "names.capture: one is of site 'school-b'; did you mean 'school-a'",
+        ),
+    ],
+)
+def test_capture_without_a_reason_is_refused_in_one_line(
+    names: dict[str, object], words: str
+) -> None:
+    document = {"sites": [{"id": "school-a"}], "names": names}
+    with pytest.raises(SettingsError, match=words) as caught:
+        check_sites(parse(document, CollectorSettings))
+    assert "\n" not in str(caught.value)
+
+
+def test_capture_with_a_reason_runs_the_program_and_needs_no_scapy() -> None:
+    document = {"sites": [{"id": "school-a"}], "names": {"capture": HERE, "reason": "why"}}
+    settings = parse(document, BoxSettings)
+    check_sites(settings)
+    assert settings.optional_processes == ("sniff",)
+    without = [
+        "-c",
+        "import sys; sys.modules['scapy'] = None; import collector.sniff.names.__main__",
+    ]
+    subprocess.run([sys.executable, *without], check=True, cwd=REPO)
 
 
 def test_without_a_reason_no_name_is_kept(tmp_path: Path) -> None:
