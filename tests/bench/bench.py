@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from rich.table import Table
 from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import FlowDecoder
 from collector.records import Frame, FrameKind
-from tests.bench import conntrack, live, peer, questions, stages, wire
+from tests.bench import bench_attribute, conntrack, live, names, peer, questions, stages, wire
 from tests.conftest import REPO
 
 Figures = dict[str, Any]
@@ -79,6 +80,19 @@ def bench_conntrack(folder: Path, size: Figures) -> Figures:
     return {"rows": rows, "messages_per_s": rows / (time.process_time() - began)}
 
 
+def bench_names(folder: Path, size: Figures) -> Figures:
+    """Read names off packets, on one core, and turn them into rows."""
+    del folder
+    return names.run(5000 if size is FULL else 500)
+
+
+def bench_attribution(folder: Path, size: Figures) -> Figures:
+    """Attribute batches of half a second to 5,000 live sessions that change all the time."""
+    del folder, size
+    report = bench_attribute.run()
+    return {rate: report[rate]["us_per_flow_median"] for rate in bench_attribute.RATES}
+
+
 def bench_questions(folder: Path, size: Figures) -> Figures:
     """Ask about a day of flows."""
     return questions.run(folder / "questions", size["day"])
@@ -93,6 +107,8 @@ def bench_stages(folder: Path, size: Figures) -> Figures:
 PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "decode": bench_decode,
     "conntrack": bench_conntrack,
+    "names": bench_names,
+    "attribution": bench_attribution,
     "stages": bench_stages,
     "questions": bench_questions,
     "memory": bench_memory,
@@ -100,39 +116,60 @@ PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
 }
 
 
-def rows(figures: Figures) -> list[tuple[str, str, str, bool]]:
-    """Return (what, reached, wanted, whether it is) for each figure that was measured."""
-    found: list[tuple[str, str, str, bool]] = []
+SINGLE = (
+    ("decode", "flows_per_s", 1e6, "decode alone", 2, "M flows/s", False),
+    ("conntrack", "messages_per_s", 1e6, "decode alone, conntrack", 0.5, "M messages/s", False),
+    ("names", "packets_per_s", 1e3, "packets read for names", 10, "k packets/s", False),
+    ("memory", "pss_peak_bytes", 1e6, "memory of all processes", 900, "MB PSS", True),
+)
+"""Pieces that are judged by one figure: its name, by what it is divided, what it is called, what is
+wanted in which unit, and whether that is the most."""
 
-    def row(what: str, value: float, wanted: float, *, most: bool, unit: str) -> None:
-        sign = "≤" if most else "≥"
-        good = value <= wanted if most else value >= wanted
-        found.append((what, f"{value:,.3g} {unit}", f"{sign} {wanted:,.6g} {unit}", good))
 
+Told = tuple[str, str, str, bool]
+"""What it is, what was reached, what is wanted, and whether it is."""
+
+
+def rows(figures: Figures) -> list[Told]:
+    """Return a row for each figure that was measured."""
+    found: list[Told] = []
+    row = partial(_row, found)
     if both := figures.get("live"):
-        box, plain, packed = both["box"], both["nfcapd"], both["nfcapd_lz4"]
-        row("flows lost", box["lost"], 0, most=True, unit="flows")
-        row("datagrams dropped by the kernel", box["kernel_drops"], 0, most=True, unit="")
-        row("searchable after receipt", box["searchable_s"], 5, most=True, unit="s")
-        row("segment closed to published", box["sealed_s"], 30, most=True, unit="s")
-        ratio = box["cpu_us_per_flow"] / plain["cpu_us_per_flow"]
-        row("CPU per flow against nfcapd", ratio, 20, most=True, unit="×")
-        ratio = box["bytes_per_flow"] / packed["bytes_per_flow"]
-        row("bytes per flow against nfcapd -y", ratio, 0.7, most=True, unit="×")
-    if decode := figures.get("decode"):
-        row("decode alone", decode["flows_per_s"] / 1e6, 2, most=False, unit="M flows/s")
-    if tracked := figures.get("conntrack"):
-        speed = tracked["messages_per_s"] / 1e6
-        row("decode alone, conntrack", speed, 0.5, most=False, unit="M messages/s")
+        found += _live(both)
+    for piece, figure, by, what, wanted, unit, most in SINGLE:
+        if measured := figures.get(piece):
+            row(what, measured[figure] / by, wanted, most=most, unit=unit)
+    for rate, figure in figures.get("attribution", {}).items():
+        row(f"attribution at {rate}", figure, 0.3, most=True, unit="µs/flow")
     if asked := figures.get("questions"):
         for what in ("who", "one address inside", "one address outside"):
             row(f"{what}, middle", asked[what]["ms"], 150, most=True, unit="ms")
             faster = asked[what]["times_faster"]
             row(f"{what} against nfdump", faster, 10, most=False, unit="× faster")
-    if memory := figures.get("memory"):
-        megabytes = memory["pss_peak_bytes"] / 1e6
-        row("memory of all processes", megabytes, 900, most=True, unit="MB PSS")
     return found
+
+
+def _live(both: Figures) -> list[Told]:
+    found: list[Told] = []
+    row = partial(_row, found)
+    box, plain, packed = both["box"], both["nfcapd"], both["nfcapd_lz4"]
+    row("flows lost", box["lost"], 0, most=True, unit="flows")
+    row("datagrams dropped by the kernel", box["kernel_drops"], 0, most=True, unit="")
+    row("searchable after receipt", box["searchable_s"], 5, most=True, unit="s")
+    row("segment closed to published", box["sealed_s"], 30, most=True, unit="s")
+    ratio = box["cpu_us_per_flow"] / plain["cpu_us_per_flow"]
+    row("CPU per flow against nfcapd", ratio, 20, most=True, unit="×")
+    ratio = box["bytes_per_flow"] / packed["bytes_per_flow"]
+    row("bytes per flow against nfcapd -y", ratio, 0.7, most=True, unit="×")
+    return found
+
+
+def _row(
+    found: list[Told], what: str, value: float, wanted: float, *, most: bool, unit: str
+) -> None:
+    sign = "≤" if most else "≥"
+    good = value <= wanted if most else value >= wanted
+    found.append((what, f"{value:,.3g} {unit}", f"{sign} {wanted:,.6g} {unit}", good))
 
 
 def main(arguments: list[str] | None = None) -> int:
