@@ -20,7 +20,7 @@ from collector.decode.addresses import Ends
 from collector.decode.batch import Batch, Mask
 from collector.decode.head import Spread
 from collector.decode.octets import Places
-from collector.decode.sflow_records import Records
+from collector.decode.sflow_records import Reader, Records
 from collector.decode.sflow_walk import COUNTERS_EXPANDED, Items, Samples
 from collector.decode.sparse import Cells, SparseBatch
 from collector.records import Rows
@@ -61,9 +61,9 @@ def find(samples: Samples, counting: Mask) -> Counted:
 
 
 def read(counted: Counted, kept: Mask, foreign: Mask, datagrams: int) -> tuple[SparseBatch, int]:
-    """Return the samples as a batch, and how many of their records are of formats not read.
+    """Return the samples as a batch, and how many of their records cannot be read.
 
-    A sample of which no record is read is no row.
+    These are of other formats, or shorter than theirs. A sample without others is no row.
 
     Args:
         counted: All samples.
@@ -76,7 +76,9 @@ def read(counted: Counted, kept: Mask, foreign: Mask, datagrams: int) -> tuple[S
     row[counted.at[kept]] = np.arange(int(kept.sum()))
     owner = row[samples.records.owner]
     records = samples.records._replace(owner=owner).only(owner >= 0)
-    known = np.isin(records.tag, list(READERS))
+    known = np.zeros(len(records.tag), np.bool_)
+    for tag, least in _LEAST.items():
+        known |= (records.tag == tag) & (records.size >= least)
     told = np.zeros(int(kept.sum()), np.bool_)
     told[records.owner[known]] = True
     place = np.cumsum(told) - 1
@@ -192,22 +194,28 @@ def _host(found: Records, cells: Cells) -> None:
 
 
 _4 = (4,)
-READERS: Mapping[int, Any] = {
-    1: partial(_words, 33101, (4, 4, 8, 4, 4, 8, *_4 * 6, 8, *_4 * 6)),
-    2: partial(_words, 33121, _4 * 13),
-    5: partial(_words, 33141, (4, 8, *_4 * 4)),
-    6: partial(_words, 33151, _4 * 20),
-    1001: partial(_words, 33181, (4, 4, 4, 8, 8)),
-    1002: partial(_words, 33191, _4 * 3),
+_NUMBERS: Mapping[int, tuple[int, tuple[int, ...]]] = {
+    1: (33101, (4, 4, 8, 4, 4, 8, *_4 * 6, 8, *_4 * 6)),
+    2: (33121, _4 * 13),
+    5: (33141, (4, 8, *_4 * 4)),
+    6: (33151, _4 * 20),
+    1001: (33181, (4, 4, 4, 8, 8)),
+    1002: (33191, _4 * 3),
+    2003: (33221, _4 * 17),
+    2004: (33241, (*(8,) * 7, *_4 * 4)),
+    2005: (33261, (8, 8, 4, 4, 8, 4, 4, 8, 4)),
+    2006: (33281, (8, 4, 4, 4, 8, 4, 4, 4)),
+}
+"""Formats that are numbers alone: the first one's element, and bytes of each."""
+READERS: Mapping[int, Reader] = {
+    **{tag: partial(_words, *numbers) for tag, numbers in _NUMBERS.items()},
     1005: _port_name,
     2000: _host,
-    2003: partial(_words, 33221, _4 * 17),
-    2004: partial(_words, 33241, ((8,) * 7 + _4 * 4)),
-    2005: partial(_words, 33261, (8, 8, 4, 4, 8, 4, 4, 8, 4)),
-    2006: partial(_words, 33281, (8, 4, 4, 4, 8, 4, 4, 4)),
 }
 """By format, of enterprise 0: interface, Ethernet, VLAN, 802.11, processor, radio, name of a port
 ("sFlow Version 5"); host, its processors, memory, disks and network ("sFlow Host Structures")."""
+_LEAST = {tag: sum(_NUMBERS[tag][1]) if tag in _NUMBERS else _WORD for tag in READERS}
+"""Bytes of a record, by format."""
 
 _NAMES = (
     "interface if_type if_speed duplex - bytes_in unicast_in multicast_in broadcast_in discards_in"

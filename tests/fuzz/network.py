@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from captive_portal.radius import guard
 from captive_portal.radius import request as radius
@@ -20,10 +21,10 @@ from collector.errors import Malformed
 from collector.receive.framing import LONGEST, Splitter
 from collector.receive.ipfix import Messages
 from collector.records import Frame, FrameKind
-from collector.store.schema import EVENTS, FLOWS, LEASES
+from collector.store.schema import COUNTERS, EVENTS, FLOWS, LEASES
 from tests.captive_portal.radius import test_guard as packets
+from tests.collector.decode import rows, test_decoder, test_sflow_any, test_sflow_counters, wire
 from tests.collector.decode import sflow_wire as sflow
-from tests.collector.decode import test_decoder, test_sflow_any, wire
 from tests.collector.decode.syslog import golden
 from tests.fuzz.target import Part, Target, parts, whole
 
@@ -59,13 +60,24 @@ def flows(data: bytes) -> None:
 def _restarted(frames: list[Frame], limits: Limits, middle: int) -> None:
     """Compare rows, events and state with and without a restart before the frame `middle`."""
     unbroken = FlowDecoder(wire.SITE, limits)
-    expected = test_decoder.outcome(unbroken, frames)
+    expected = _outcome(unbroken, frames)
     before, after = (FlowDecoder(wire.SITE, limits) for _ in range(2))
-    first = test_decoder.outcome(before, frames[:middle])
+    first = _outcome(before, frames[:middle])
     after.restore(json.loads(json.dumps(before.snapshot())))
-    then = test_decoder.outcome(after, frames[middle:])
-    assert (first[0] + then[0], first[1] + then[1], first[2] + then[2]) == expected
+    then = _outcome(after, frames[middle:])
+    assert [one + other for one, other in zip(first, then, strict=True)] == expected
     assert after.snapshot() == unbroken.snapshot()
+
+
+def _outcome(decoder: FlowDecoder, frames: list[Frame]) -> list[list[Any]]:
+    """Return rows of flows, their frames, events, and rows of counters."""
+    decoded = decoder.decode(frames)
+    positions = [] if decoded.flows is None else decoded.flows.frame.tolist()
+    counted = [COUNTERS.table(each) for each in decoded.counters]
+    for table in counted:
+        table.validate(full=True)
+    counters = [row for table in counted for row in table.to_pylist()]
+    return [rows.of(decoded), positions, list(decoded.coverage), counters]
 
 
 def flow_seeds() -> Iterator[bytes]:
@@ -95,6 +107,9 @@ def sflow_seeds() -> Iterator[bytes]:
         made = (sflow.flow, sflow.flow_expanded, sflow.discard)[number % 3]
         pieces = [Part(0, sflow.datagram(made(record, sequence=n), sequence=n)) for n in (1, 5)]
         yield bytes([2 + number % 2]) + whole(pieces)
+    for number, record in enumerate(test_sflow_counters.RECORDS):
+        counted = (test_sflow_counters.sample, test_sflow_counters.expanded)[number % 2](record)
+        yield bytes([4]) + whole([Part(at, sflow.datagram(counted)) for at in (0, 4, 124)])
     every = sflow.flow(*test_sflow_any.RECORDS)
     yield b"\2" + whole([Part(0, sflow.datagram(every, sflow.counters(), every))])
 
