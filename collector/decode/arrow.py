@@ -103,6 +103,12 @@ def lengths(values: pa.Array[Any]) -> npt.NDArray[np.int64]:
     return numpy(function(values).fill_null(0)).astype(np.int64)
 
 
+def any_has(values: pa.Array[Any], part: str) -> bool:
+    """Tell whether any string has this in it."""
+    function: Any = pc.match_substring
+    return bool(pc.any(function(values, part)).as_py())
+
+
 def where(condition: npt.NDArray[np.bool_], indices: pa.Array[Any]) -> pa.Array[Any]:
     """Return codes, null where the condition does not hold."""
     function: Any = pc.if_else

@@ -53,6 +53,27 @@ def member(batch: Batch, field: int, only: Mask | None = None) -> Member:
     return Member(batch.layout.names[field], codes, texts)
 
 
+def raw(batch: Batch, field: int, texts: pa.Array[Any]) -> Member | None:
+    """Return as `name#raw` the bytes of values that are no whole UTF-8; None without any.
+
+    Args:
+        batch: The records.
+        field: One of text.
+        texts: The distinct texts that were made of it.
+    """
+    if not arrow.any_has(texts, words.LOST):
+        return None
+    found, distinct = arrow.encode(batch.binary(field))
+    octets = [value or b"" for value in distinct.to_pylist()]
+    lossy = np.array([words.LOST in words.string(value) for value in octets], np.bool_)
+    codes = arrow.numpy(found).astype(np.int64)
+    codes = np.where(lossy[codes], codes, -1)
+    told = batch.told(field)
+    codes = codes if told is None else np.where(told, codes, -1)
+    name = f"{batch.layout.names[field]}#raw"
+    return Member(name, codes, arrow.strings([_octets(value) for value in octets]))
+
+
 def objects(members: Sequence[Member], rows: int) -> pa.Array[Any] | None:
     """Return one JSON object per row, null where all are left out; None without members."""
     if not members:

@@ -19,6 +19,12 @@ Columns = dict[str, "pa.Array[Any]"]
 _ICMP = (1, 58)
 _ENGINE_OF_PEN = 20
 _PEN_BYTES = 4
+_LEAST_PACKET, _MOST_PACKET = 20, 65535
+"""Bytes of an IPv4 header alone, and of the longest packet."""
+_S = 1_000_000
+_LINE_US = 100_000
+"""Bytes in a µs at 800 Gbit/s, of the fastest Ethernet (IEEE 802.3df)."""
+_DOUBTS = arrow.strings(['"size"', '"rate"'])
 
 
 def columns(batch: Batch, spread: Spread) -> Columns:
@@ -42,6 +48,8 @@ class _Mapper:
         self.plan: Plan = batch.layout.plan
         self.found: Columns = {}
         self.members = [extra.member(batch, field) for field in self.plan.extra]
+        for field, member in zip(self.plan.extra, list(self.members), strict=True):
+            self._keep_raw(field, member.texts)
         self.numbers: dict[str, Told] = {}
 
     def columns(self) -> Columns:
@@ -56,9 +64,13 @@ class _Mapper:
         for column, field in self.plan.macs:
             self.found[column] = words.mac(*self.batch.sized(field, 6))
         for column, field in self.plan.texts:
-            self.found[column] = words.text(self.batch.binary(field))
+            text: Any = words.text(self.batch.binary(field))
+            self.found[column] = text
+            self._keep_raw(field, text.dictionary)
         self._application()
         self._sampling()
+        if self.plan.counters:
+            self._doubt()
         for number in self.plan.numbers:
             self.found[number.column] = _array(
                 *self.numbers[number.column], plan.ARROW[number.kind]
@@ -89,6 +101,31 @@ class _Mapper:
             if other.any():
                 found[column] = arrow.moments(said, other)
         found["clock"] = words.some(told.verdict, times.VERDICTS)
+        self.lasted = told.end - told.start
+
+    def _keep_raw(self, field: int, texts: pa.Array[Any]) -> None:
+        if (octets := extra.raw(self.batch, field, texts)) is not None:
+            self.members.append(octets)
+
+    def _doubt(self) -> None:
+        """Mark counters that cannot be: `size` of a packet, or `rate` of all of them.
+
+        Some exporters' counters are wrong for IPv6, or for one version of their software.
+        """
+        (packets, has), (octets, have) = self.numbers["packets"], self.numbers["bytes"]
+        both = packets.astype(np.float64)
+        size = (octets < both * _LEAST_PACKET) | (octets > both * _MOST_PACKET)
+        rate = np.zeros(0, np.bool_)
+        if octets.max(initial=0) > _LINE_US * _S:
+            rate = octets > np.maximum(self.lasted, _S) * _LINE_US
+        if not size.any() and not rate.any():
+            return
+        codes = np.where(size, 0, -1)
+        if len(rate):
+            codes = np.where(rate, 1, codes)
+        for told in (has, have):
+            codes = codes if told is None else np.where(told, codes, -1)
+        self.members.append(extra.Member("doubt", codes, _DOUBTS))
 
     def _number(self, number: Number) -> Told:
         """Read a field; what is too large for the column goes into `extra`."""
@@ -167,10 +204,11 @@ class _Mapper:
         rate, origin = self._stream_rates()
         if self.plan.rate:
             values = {e: self.batch.uint(f)[0].astype(np.int64) for e, f in self.plan.rate}
-            told = sampling.intervals(values)
+            told, turned = sampling.swapped(sampling.intervals(values))
             rate = np.where(told > 0, told, rate)
-            record = sampling.ORIGINS.index("record")
-            origin = np.where(told > 0, np.int32(record), origin)
+            as_sent, guessed = map(sampling.ORIGINS.index, ("record", "record-swapped"))
+            how = np.where(turned, np.int32(guessed), np.int32(as_sent))
+            origin = np.where(told > 0, how, origin)
         if self.batch.origin:
             origin = np.full_like(origin, sampling.ORIGINS.index(self.batch.origin))
         self.found["sampling_origin"] = words.some(origin, list(sampling.ORIGINS))

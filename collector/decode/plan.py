@@ -81,6 +81,9 @@ ICMP: tuple[tuple[Element, Element | None], ...] = (
 )
 """Type << 8 | code in one element, or type and code apart."""
 
+_PARTNERS: Mapping[Element, Element] = {(0, 232): (0, 231), (0, 299): (0, 298)}
+"""The responder's counters stand beside the initiator's: alone, the number is some vendor's own."""
+
 _NOTHING_OF_ITS_OWN = ((0, 60), (0, 210))
 """IP version, which the addresses show, and padding."""
 
@@ -118,6 +121,8 @@ class Plan(NamedTuple):
     rate: tuple[tuple[int, int], ...]
     """Element and field that tell a sampling rate in the record."""
     extra: tuple[int, ...]
+    counters: bool
+    """Whether there are packets and the bytes of these on the wire: not those of a connection."""
 
 
 def make(layout: Layout) -> Plan:
@@ -126,7 +131,7 @@ def make(layout: Layout) -> Plan:
 
     def first(candidates: tuple[Element, ...], sizes: tuple[int, ...] = ()) -> int | None:
         for element in candidates:
-            field = places.get(element)
+            field = places.get(element) if _PARTNERS.get(element, element) in places else None
             if field is not None and _fits(layout, field, sizes):
                 used.add(field)
                 return field
@@ -178,9 +183,16 @@ def make(layout: Layout) -> Plan:
             for i, (field, element) in enumerate(zip(layout.fields, layout.elements, strict=True))
             if i not in used and field.size and element.name != "paddingOctets"
         ),
+        counters=_counts_packets(layout, numbers),
     )
 
 
+def _counts_packets(layout: Layout, numbers: tuple[Number, ...]) -> bool:
+    taken = {number.column: layout.fields[number.field].id for number in numbers}
+    return taken.get("packets") in _PACKETS and taken.get("bytes") in _BYTES_OF_PACKETS
+
+
+_PACKETS, _BYTES_OF_PACKETS = (2, 86), (1, 85)
 _Places = tuple[tuple[str, int], ...]
 _INTEGERS = (1, 2, 3, 4, 5, 6, 7, 8)
 

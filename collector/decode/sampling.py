@@ -19,8 +19,11 @@ Rate = tuple[int, str]
 """One in so many, and the origin: `header`, `record`, `options` or `none`."""
 
 UNKNOWN: Rate = (0, "none")
-ORIGINS = ("header", "record", "options", "none", "packet", "discard")
-"""The last two are of sFlow: the row is one packet of so many, or one that was not forwarded."""
+ORIGINS = ("header", "record", "record-swapped", "options", "none", "packet", "discard")
+"""`record-swapped` is a guess: the bytes of a record's rate in the other order. The last two are of
+sFlow: the row is one packet of so many, or one that was not forwarded."""
+_SWAPPED = 1 << 24
+"""No rate is so high. MikroTik's are, for it sends them with the lowest byte first."""
 
 
 class Rates(NamedTuple):
@@ -37,12 +40,15 @@ class Rates(NamedTuple):
         return bool(self.header or self.samplers)
 
     def of(self, sampler: int) -> Rate:
-        """Return the rate for records of this sampler; -1 for records that name none."""
+        """Return the rate for records of this sampler; -1 for records that name none.
+
+        A sampler that was told without a number serves all records; another one than theirs none.
+        """
         if self.header:
             return self.header, "header"
         rates = dict(self.samplers)
-        rate = rates.get(sampler, 0)
-        if not rate and len(rates) == 1:
+        rate = rates.get(sampler, 0) or rates.get(-1, 0)
+        if not rate and sampler < 0 and len(rates) == 1:
             rate = next(iter(rates.values()))
         return (rate, "options") if rate else UNKNOWN
 
@@ -75,6 +81,15 @@ def intervals(values: Mapping[int, Values]) -> Values:
         if element in values:
             rate = np.where(rate > 0, rate, values[element])
     return np.clip(rate, 0, MOST_RATE)
+
+
+def swapped(rates: Values) -> tuple[Values, npt.NDArray[np.bool_]]:
+    """Return the rates, with the bytes of those turned round that came so, and which these are."""
+    wrong = (rates >= _SWAPPED) & (rates & 0xFFFF == 0)
+    if not wrong.any():
+        return rates, wrong
+    turned = rates.astype(np.uint32).byteswap().astype(np.int64)
+    return np.where(wrong, turned, rates), wrong
 
 
 RATE_ELEMENTS = (34, 50, 305, 306, 309, 310, 396, 397)

@@ -22,6 +22,8 @@ _HEX = arrow.strings([f"{octet:02x}" for octet in range(256)])
 _DOTS = (24, 16, 8, 0)
 _COLONS = (40, 32, 24, 16, 8, 0)
 _MAPPED = b"\0" * 10 + b"\xff\xff"
+LOST = "\ufffd"
+"""Stands for bytes that are no UTF-8."""
 
 
 def ipv4(values: npt.NDArray[np.integer[Any]], valid: Mask | None) -> pa.Array[Any]:

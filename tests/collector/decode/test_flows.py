@@ -144,6 +144,61 @@ def test_initiator_and_responder_are_the_two_directions() -> None:
     assert (row["packets"], row["packets_reverse"]) == (5, 1)
 
 
+def test_a_responders_counter_without_the_initiators_is_a_vendors_own() -> None:
+    (row,) = ipfix_rows([(1, 4), (232, 2), (299, 2)], struct.pack(">IHH", 700, 60, 5))
+    assert {"bytes_reverse", "packets_reverse"}.isdisjoint(row)
+    assert json.loads(row["extra"]) == {"responderOctets": 60, "responderPackets": 5}
+
+
+def test_counters_after_the_router_are_no_reverse_direction() -> None:
+    (row,) = ipfix_rows([(1, 4), (2, 4), (23, 4), (24, 4)], struct.pack(">4I", 700, 5, 690, 5))
+    assert {"bytes_reverse", "packets_reverse"}.isdisjoint(row)
+    assert json.loads(row["extra"]) == {"postOctetDeltaCount": 690, "postPacketDeltaCount": 5}
+
+
+@pytest.mark.parametrize(
+    ("octets", "packets", "doubt"),
+    [
+        (1 << 40, 1, "rate"),
+        (70_000, 1, "size"),
+        (10, 1, "size"),
+        (100, 0, "size"),
+        ((1 << 63) - 1, 1 << 60, "rate"),
+        (65_535, 1, None),
+        (20, 1, None),
+        (0, 0, None),
+    ],
+)
+def test_counters_that_cannot_be_are_kept_and_marked(
+    octets: int, packets: int, doubt: str | None
+) -> None:
+    plain = struct.pack(">QQ", 400, 4)
+    rows_of = ipfix_rows([(1, 8), (2, 8)], plain, struct.pack(">QQ", octets, packets))
+    assert [(row["bytes"], row["packets"]) for row in rows_of] == [(400, 4), (octets, packets)]
+    assert "extra" not in rows_of[0]
+    assert (json.loads(rows_of[1]["extra"])["doubt"] if "extra" in rows_of[1] else None) == doubt
+
+
+def test_a_connection_may_count_payloads_without_their_packets_headers() -> None:
+    fields: list[wire.Spec] = [(231, 4), (232, 4), (298, 4), (299, 4)]
+    (row,) = ipfix_rows(fields, struct.pack(">4I", 0, 0, 3, 2))
+    assert "extra" not in row
+
+
+def test_texts_that_are_no_utf_8_keep_their_bytes() -> None:
+    fields: list[wire.Spec] = [(371, 65535), (96, 8)]
+    good = wire.variable("สมชาย".encode()) + b"https\0\0\0"
+    bad = wire.variable(b"som\xff\0") + b"\xe0\xb8ttp\0\0\0"
+    first, second = ipfix_rows(fields, good, bad)
+    assert json.loads(first["extra"]) == {"userName": "สมชาย"}
+    assert (first["app"], second["app"]) == ("https", "\ufffdttp")
+    assert json.loads(second["extra"]) == {
+        "userName": "som\ufffd",
+        "userName#raw": "736f6dff00",
+        "applicationName#raw": "e0b8747470000000",
+    }
+
+
 def test_what_is_too_large_for_its_column_is_kept_beside_it() -> None:
     fields: list[wire.Spec] = [(1, 8), (4, 2), (7, 2)]
     first, second = ipfix_rows(
@@ -209,6 +264,36 @@ def test_a_rate_in_the_record(fields: list[wire.Spec], body: bytes, rate: int) -
     (row,) = ipfix_rows([(1, 4), *fields], struct.pack(">I", 1000) + body)
     assert (row["sampling_rate"], row["sampling_origin"]) == (rate, "record")
     assert row["bytes"] == 1000
+
+
+@pytest.mark.parametrize("rate", [1, 100, 1000, 65_535])
+def test_a_rate_with_its_lowest_byte_first_is_turned_round_and_marked(rate: int) -> None:
+    (row,) = ipfix_rows([(1, 4), (34, 4)], struct.pack(">I", 1000) + rate.to_bytes(4, "little"))
+    assert (row["sampling_rate"], row["sampling_origin"]) == (rate, "record-swapped")
+    assert row["bytes"] == 1000
+
+
+def test_a_high_rate_that_may_be_one_stays() -> None:
+    (row,) = ipfix_rows([(34, 4)], struct.pack(">I", 1 << 20))
+    assert (row["sampling_rate"], row["sampling_origin"]) == (1 << 20, "record")
+
+
+def test_a_sampler_of_another_number_says_nothing_of_a_record() -> None:
+    template = wire.v9_template(256, [(48, 1), (1, 4)])
+    options = wire.v9_options(257, [(1, 4)], [(48, 1), (50, 4)])
+    told = wire.a_set(257, struct.pack(">IBI", 0, 7, 100))
+    data = wire.a_set(256, struct.pack(">BIBI", 7, 10, 5, 20))
+    one, other = rows.decode(wire.v9(template, options, told, data))
+    assert (one["sampling_origin"], one["sampling_rate"]) == ("options", 100)
+    assert other["sampling_origin"] == "none"
+
+
+def test_a_sampler_without_a_number_serves_records_that_name_one() -> None:
+    template = wire.v9_template(256, [(48, 1), (1, 4)])
+    options = wire.v9_options(257, [(1, 4)], [(34, 4)])
+    told, data = wire.a_set(257, struct.pack(">II", 0, 64)), wire.a_set(256, b"\1\0\0\0\x0a")
+    (row,) = rows.decode(wire.v9(template, options, told, data))
+    assert (row["sampling_origin"], row["sampling_rate"]) == ("options", 64)
 
 
 def test_rates_from_options_hold_from_then_on_and_by_sampler() -> None:
