@@ -9,7 +9,9 @@ import pytest
 
 from collector.decode import capture
 from collector.decode.decoder import FlowDecoder
+from collector.decode.limits import Limits
 from collector.records import Frame, FrameKind
+from collector.store.schema import COUNTERS
 from tests.collector.decode import rows
 from tests.conftest import REPO
 
@@ -17,10 +19,10 @@ BEGIN = datetime(2025, 10, 9, 8, 53, 20, tzinfo=UTC)
 PRECISE = ["softflowd-v5", "softflowd-ipfix-milli", "softflowd-ipfix-uptime"]
 
 
-def flows(name: str) -> list[dict[str, Any]]:
+def frames(name: str) -> list[Frame]:
     counts = capture.Counts()
     with (REPO / "tests" / "captures" / f"{name}.pcap").open("rb") as file:
-        frames = [
+        return [
             Frame(
                 kind=FrameKind.FLOW,
                 site="school-a",
@@ -33,7 +35,10 @@ def flows(name: str) -> list[dict[str, Any]]:
             )
             for number, datagram in enumerate(capture.datagrams(file, counts))
         ]
-    decoded = FlowDecoder("school-a").decode(frames)
+
+
+def flows(name: str) -> list[dict[str, Any]]:
+    decoded = FlowDecoder("school-a").decode(frames(name))
     assert decoded.coverage == []
     return rows.of(decoded)
 
@@ -114,3 +119,19 @@ def test_v5_of_another_encoder() -> None:
     found = flows("scapy-v5")
     assert [row["src_ip"] for row in found] == ["10.0.0.0", "10.0.0.1", "10.0.0.2"]
     assert {(row["sampling_rate"], row["sampling_origin"]) for row in found} == {(64, "header")}
+
+
+def test_a_switch_has_counted_what_it_sampled() -> None:
+    """It samples every packet, so what an interface took in is known from both."""
+    decoded = FlowDecoder("school-a", Limits(counters_every_s=0)).decode(frames("ovs-sflow"))
+    (counted,) = decoded.counters
+    packets = rows.of(decoded)
+    told = COUNTERS.table(counted).to_pylist()
+    assert [row["name"] for row in told] == ["vc", "br0", "va"] * 3
+    assert decoded.flows is not None
+    for frame, row in zip(counted.frame.tolist(), told, strict=True):
+        before = zip(decoded.flows.frame.tolist(), packets, strict=True)
+        came = [p for at, p in before if at <= frame and p.get("in_if") == row["interface"]]
+        assert row["unicast_in"] == len(came)
+        assert row["bytes_in"] == sum(p["bytes"] for p in came) - 4 * len(came)  # less their FCS
+        assert (row["if_speed"], row["duplex"]) == (10**10, 1)
