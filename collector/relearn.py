@@ -8,7 +8,6 @@ catalogue is told again.
 
 from __future__ import annotations
 
-import json
 import logging
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,32 +16,17 @@ from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
+import pyarrow as pa
+
+from collector.attribute import rows
 from collector.attribute.timeline import Change, Timeline
 from collector.errors import StoreError
-from collector.records import LeaseEvent, SessionEvent, microseconds
 from collector.store import rebuild, rollup, segments
 from collector.store.catalog import Catalog, FileEntry
 from collector.store.schema import LOGS
 
 _log = logging.getLogger(__name__)
-_LEASE = ("received", "time", "site", "kind", "event", "ip", "mac", "start", "expires")
-_SESSION = (
-    "received",
-    "event_id",
-    "session",
-    "event",
-    "time",
-    "site",
-    "method",
-    "person",
-    "start",
-    "expires",
-    "ip",
-    "addresses",
-    "mac",
-)
 
 
 def catalogue(home: Path, catalog: Catalog, sites: Sequence[str]) -> rebuild.Mended:
@@ -83,10 +67,10 @@ def late_bindings(home: Path, catalog: Catalog, site: str) -> None:
     ends = [file.received_max for file in flows]
     reach = list(accumulate((file.event_max for file in flows), max))
     timeline = Timeline()
-    sessions = _rows(home, catalog, site, "sessions", _SESSION)
-    leases = _rows(home, catalog, site, "leases", _LEASE)
-    for row in merge(sessions, leases, key=itemgetter("received")):
-        sealed = bisect_left(ends, microseconds(row["received"]))
+    sessions = _rows(home, catalog, site, "sessions", rows.SESSION)
+    leases = _rows(home, catalog, site, "leases", rows.LEASE)
+    for row in merge(sessions, leases, key=itemgetter("received_us")):
+        sealed = bisect_left(ends, row["received_us"])
         changes = _tell(timeline, row)
         if sealed:
             _list_late(catalog, changes, reach[sealed - 1])
@@ -94,8 +78,8 @@ def late_bindings(home: Path, catalog: Catalog, site: str) -> None:
 
 def _tell(timeline: Timeline, row: Mapping[str, Any]) -> list[Change]:
     if "session" in row:
-        return timeline.add(_session(row), -1)
-    return timeline.add_lease(_lease(row), -1)[0]
+        return timeline.add(rows.session_event(row), -1)
+    return timeline.add_lease(rows.lease_event(row), -1)[0]
 
 
 def _list_late(catalog: Catalog, changes: list[Change], sealed_until_us: int) -> None:
@@ -118,35 +102,12 @@ def _rows(
         except StoreError as error:
             _log.error("%s; whom it told of late is not known", error)
             continue
-        rows = table.select(list(columns)).to_pylist()
-        yield from sorted(rows, key=itemgetter("received"))
+        yield from sorted(_plain(table, columns), key=itemgetter("received_us"))
 
 
-def _lease(row: Mapping[str, Any]) -> LeaseEvent:
-    return LeaseEvent(
-        time=row["time"],
-        site=row["site"],
-        kind=row["kind"],
-        event=row["event"],
-        ip=row["ip"] or "",
-        mac=row["mac"] or "",
-        start=row["start"],
-        expires=row["expires"],
-    )
-
-
-def _session(row: Mapping[str, Any]) -> SessionEvent:
-    addresses = json.loads(row["addresses"]) if row["addresses"] else [row["ip"]]
-    return SessionEvent(
-        event_id=UUID(row["event_id"]),
-        session=UUID(row["session"]),
-        event=row["event"],
-        time=row["time"],
-        site=row["site"],
-        method=row["method"],
-        person=UUID(row["person"]) if row["person"] else None,
-        start=row["start"],
-        expires=row["expires"],
-        addresses=tuple(address for address in addresses if address),
-        mac=row["mac"] or "",
-    )
+def _plain(table: pa.Table, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return some columns of a table and when each row was received, all times in µs."""
+    named = {name: table[name] for name in columns if name not in rows.TIMES}
+    for name in ("received", *rows.TIMES):
+        named[f"{name}_us"] = table[name].cast(pa.int64())
+    return pa.table(named).to_pylist()

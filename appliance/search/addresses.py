@@ -27,6 +27,16 @@ def text(address: Address) -> str:
     return str(address)
 
 
+def prefix(held: str) -> IPv6Network | None:
+    """Return the prefix that a session holds; None for a single address."""
+    if "/" not in held:
+        return None
+    try:
+        return IPv6Network(held)
+    except ValueError:
+        return None
+
+
 def in_network(column: str, network: Network, bind: Bind) -> str:
     """Return SQL that is true where `column` holds an address of the network."""
     if network.prefixlen == network.max_prefixlen:

@@ -1,4 +1,4 @@
-"""Who held an address when, from the rows of the log `sessions` alone.
+"""Who held an address when, from the rows of the logs `sessions` and `leases` alone.
 
 The rows are told to the same timeline that attributes flows, so that `who` and the rows cannot
 follow different rules.
@@ -6,19 +6,17 @@ follow different rules.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Network
 
-from appliance.search import times
+from appliance.search import addresses
+from appliance.search.addresses import Address
+from collector.attribute.rows import Row, lease_event, session_event
 from collector.attribute.session import OPEN_US
 from collector.attribute.timeline import Timeline
-from collector.records import Binding, SessionEvent
+from collector.records import Binding
 
-SessionRow = Mapping[str, Any]
-"""A row of `sessions` with its times as µs: `time_us`, `start_us`, `expires_us`."""
 Span = tuple[int, int | None]
 """From when until when, µs; None: still on."""
 
@@ -50,17 +48,17 @@ class Held:
         return self.start_us <= at_us and (self.end_us is None or at_us < self.end_us)
 
 
-def timeline_of(rows: Sequence[SessionRow]) -> Timeline:
+def timeline_of(sessions: Sequence[Row], leases: Sequence[Row] = ()) -> Timeline:
     """Return the timeline that the rows tell."""
     timeline = Timeline()
-    for row in rows:
-        timeline.add(_event(row), 0)
+    for row in sessions:
+        timeline.add(session_event(row), 0)
+    for row in leases:
+        timeline.add_lease(lease_event(row), 0)
     return timeline
 
 
-def held(
-    rows: Sequence[SessionRow], timeline: Timeline, address: str, late: frozenset[str]
-) -> list[Held]:
+def held(rows: Sequence[Row], timeline: Timeline, address: str, late: frozenset[str]) -> list[Held]:
     """Return when each session held `address`.
 
     Args:
@@ -86,7 +84,20 @@ def held(
     ]
 
 
-def spans(rows: Sequence[SessionRow], timeline: Timeline) -> dict[str, Span]:
+def prefixes_around(address: Address) -> list[str]:
+    """Return all texts by which a session may have named a prefix that holds an address."""
+    if address.version == 4:
+        return []
+    return [str(IPv6Network((address, bits), strict=False)) for bits in range(1, 128)]
+
+
+def of_address(bindings: Sequence[Binding], address: Address) -> list[Binding]:
+    """Return bindings, those of a prefix that holds an address as that address's own."""
+    own, around = addresses.text(address), set(prefixes_around(address))
+    return [replace(b, address=own) if b.address in around else b for b in bindings]
+
+
+def spans(rows: Sequence[Row], timeline: Timeline) -> dict[str, Span]:
     """Return from when until when each session held any address."""
     found: dict[str, Span] = {}
     for site in {row["site"] for row in rows}:
@@ -103,34 +114,10 @@ def _end(binding: Binding) -> int | None:
     return None if binding.end_us >= OPEN_US else binding.end_us
 
 
-def _told(rows: Sequence[SessionRow]) -> dict[tuple[str, str], dict[str, str]]:
+def _told(rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, str]]:
     """Return what was told last of each session, for showing."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for row in sorted(rows, key=lambda row: row["time_us"]):
         of_session = found.setdefault((row["site"], row["session"]), {})
         of_session.update({name: row[name] for name in _SHOWN if row[name]})
     return found
-
-
-def _event(row: SessionRow) -> SessionEvent:
-    def moment(name: str) -> Any:  # noqa: ANN401  # a time or None
-        return None if row[name] is None else times.aware(row[name])
-
-    return SessionEvent(
-        event_id=UUID(int=0),
-        session=UUID(row["session"]),
-        event=row["event"],
-        time=times.aware(row["time_us"]),
-        site=row["site"],
-        method=row["method"] or "",
-        person=UUID(row["person"]) if row["person"] else None,
-        start=moment("start_us"),
-        expires=moment("expires_us"),
-        addresses=_addresses(row),
-    )
-
-
-def _addresses(row: SessionRow) -> tuple[str, ...]:
-    """Return all addresses that a row tells, the first of which is also `ip`."""
-    listed = json.loads(row["addresses"] or "[]")
-    return tuple(dict.fromkeys([*([row["ip"]] if row["ip"] else []), *listed]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv6Address
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from appliance.search import addresses as written
 from collector.records import Binding
 from collector.store.catalog import PersonName
 
@@ -80,15 +82,25 @@ def _bind(table: pa.Table, late: Sequence[Binding]) -> tuple[pa.Table, Mask]:
         address_of, addresses = _codes(table[column])
         free = nameless & (best < 0) & ~unclear
         for number, binding in enumerate(late):
-            if binding.address not in addresses or binding.site not in sites:
+            held = _held(binding.address, addresses)
+            if not held or binding.site not in sites:
                 continue
-            hit = free & (address_of == addresses[binding.address])
+            hit = free & np.isin(address_of, held)
             hit &= site_of == sites[binding.site]
             hit &= (time >= binding.start_us) & (time < binding.end_us)
             unclear |= hit & (best >= 0) & (who[best] != who[number])
             best[hit] = number
     best[unclear] = -1
     return _named(table, late, best), (best >= 0) | unclear
+
+
+def _held(held: str, addresses: Mapping[str, int]) -> list[int]:
+    """Return the codes of the addresses that are held: one, or all in a prefix."""
+    network = written.prefix(held)
+    if network is None:
+        return [addresses[held]] if held in addresses else []
+    six = ((text, code) for text, code in addresses.items() if text and ":" in text)
+    return [code for text, code in six if IPv6Address(text) in network]
 
 
 def _codes(column: Any) -> tuple[npt.NDArray[np.int64], dict[str, int]]:  # noqa: ANN401  # chunked

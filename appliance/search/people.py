@@ -14,6 +14,7 @@ from typing import Protocol
 
 from appliance.errors import WrongQuestion
 from appliance.search import times
+from appliance.search.addresses import in_network, prefix
 from appliance.search.conditions import Condition, Parameters, any_of
 from appliance.search.fields import Field
 from appliance.search.lucene import Value
@@ -147,13 +148,19 @@ def _late(scope: Scope, ids: Sequence[str] | None, parameters: Parameters) -> li
 
 
 def _held(binding: Binding, parameters: Parameters) -> str:
-    address = parameters.bind(binding.address)
+    """Return the condition that either end is the address of a session, or in its prefix."""
+    ends = any_of([_of(column, binding.address, parameters) for column in ("src_ip", "dst_ip")])
     start = parameters.bind(times.aware(binding.start_us))
     end = parameters.bind(times.aware(binding.end_us))
-    return (
-        f"(site = {parameters.bind(binding.site)} AND (src_ip = {address} OR dst_ip = {address})"
-        f" AND time >= {start} AND time < {end})"
-    )
+    site = parameters.bind(binding.site)
+    return f"(site = {site} AND {ends} AND time >= {start} AND time < {end})"
+
+
+def _of(column: str, held: str, parameters: Parameters) -> str:
+    network = prefix(held)
+    if network is None:
+        return f"{column} = {parameters.bind(held)}"
+    return in_network(column, network, parameters.bind)
 
 
 def _listed(who: Sequence[PersonName], more: str) -> str:

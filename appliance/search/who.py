@@ -8,6 +8,7 @@ of candidates with its size, "nobody", or "unknown address".
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -33,6 +34,7 @@ from appliance.search.who_answer import (
     WhoAnswer,
     judge,
 )
+from collector.attribute.lease import KINDS
 from collector.decode.protocols import NUMBERS
 from collector.decode.uplinks import translated_again
 from collector.records import Binding
@@ -43,6 +45,8 @@ __all__ = ["CANDIDATES", "NOBODY", "PERSON", "UNKNOWN", "WhoAnswer", "WhoQuestio
 
 SESSION_DAYS = 32
 """Sessions that began longer ago, and were not told of since, are not looked for."""
+LEASE_DAYS = 8
+"""Leases that were told longer ago are not looked for."""
 UPLINK_HOURS = 2
 """The box tells of its uplink every hour."""
 MAX_SESSIONS = 200
@@ -161,6 +165,7 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
     start, end = max(0, at_us - question.within_us), at_us + question.within_us + 1
     sites = [question.site] if question.site else None
     late = engine.catalogue().late_bindings(sites=sites, start_us=start, end_us=end)
+    late = bindings.of_address(late, question.address)
     files = engine.catalogue().files("flows", sites=sites, start_us=start, end_us=end)
     values = _values(question, at_us, start, end) | _learnt(late)
     inside = engine.is_inside(question.address, question.site)
@@ -169,7 +174,7 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
     by_other = not groups and bool(upstream) and question.other is not None
     if by_other:
         groups, rows = _flows(engine, run, files, values | {"by_other": True}, at_us)
-    held, spans = _sessions(engine, run, question, (start, end), groups)
+    held, spans = _sessions(engine, run, question, (start, end), groups, late)
     ids = {g.person for g in groups} | {h.person for h in held}
     ids |= {person for group in groups for person in group.doubt}
     names = engine.catalogue().persons(person_ids=[person for person in ids if person])
@@ -280,6 +285,7 @@ def _sessions(
     question: WhoQuestion,
     window: tuple[int, int],
     groups: Sequence[Group],
+    late: Sequence[Binding],
 ) -> tuple[list[Held], dict[str, Span]]:
     """Return the sessions that held the address, and how long those named by flows lasted."""
     sites = [question.site] if question.site else None
@@ -288,13 +294,32 @@ def _sessions(
     if not files:
         return [], {}
     address = addresses.text(question.address)
+    leases = _leases(engine, run, sites, address, window)
     values: dict[str, object] = {"files": files, "address": address, "quoted": f'"{address}"'}
+    around = [re.escape(f'"{prefix}"') for prefix in bindings.prefixes_around(question.address)]
+    values |= {"around": "|".join(around), "macs": list({row["mac"] for row in leases})}
     values |= {"until": times.aware(window[1]), "named": [g.session for g in groups if g.session]}
     rows = run.table(_SQL["sessions"], values).to_pylist()
-    late = {b.session for b in engine.catalogue().late_bindings(sites=sites, address=address)}
-    timeline = bindings.timeline_of(rows)
-    found = bindings.held(rows, timeline, address, frozenset(late))
-    return found, bindings.spans(rows, timeline)
+    learnt_late = frozenset(b.session for b in late if b.address == address)
+    timeline = bindings.timeline_of(rows, leases)
+    return bindings.held(rows, timeline, address, learnt_late), bindings.spans(rows, timeline)
+
+
+def _leases(
+    engine: LocalEngine,
+    run: Runner,
+    sites: list[str] | None,
+    address: str,
+    window: tuple[int, int],
+) -> list[dict[str, Any]]:
+    """Return what was told of the machines that had an address: sessions may hold it by them."""
+    since = max(0, window[0] - LEASE_DAYS * times.DAY)
+    found = engine.catalogue().files("leases", sites=sites, start_us=since, end_us=window[1])
+    if not found:
+        return []
+    values: dict[str, object] = {"files": engine.paths(found), "address": address}
+    values["kinds"] = list(KINDS)
+    return run.table(_SQL["leases"], values | {"until": times.aware(window[1])}).to_pylist()
 
 
 def _upstream(

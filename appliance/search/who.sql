@@ -139,13 +139,32 @@ HAVING max_by(event, time) <> 'release'
 ORDER BY site, interface, ip
 LIMIT 100;
 
+-- leases --
+-- What was told of the machines that had the address, the newest first.
+SELECT
+    site, kind, event, ip, mac,
+    epoch_us(time) AS time_us,
+    epoch_us(start) AS start_us,
+    epoch_us(expires) AS expires_us
+FROM read_parquet($files)
+WHERE ip = $address AND mac IS NOT NULL AND time < $until
+    AND kind IN (SELECT unnest(CAST($kinds AS VARCHAR[])))
+ORDER BY time DESC
+LIMIT 20000;
+
 -- sessions --
 -- Everything that was told, in order, of the sessions that flows name and of the newest that ever held
--- the address and began before the end of the window.
+-- the address, a prefix around it, or a machine that had it, and began before the end of the window.
 WITH held AS (
     SELECT session, min(coalesce(start, time)) AS began
     FROM read_parquet($files)
-    WHERE (ip = $address OR contains(addresses, $quoted)) AND event <> 'reject'
+    WHERE event <> 'reject'
+        AND (
+            ip = $address
+            OR contains(addresses, $quoted)
+            OR ($around <> '' AND regexp_matches(addresses, $around))
+            OR mac IN (SELECT unnest(CAST($macs AS VARCHAR[])))
+        )
         AND coalesce(start, time) < $until
     GROUP BY session
     ORDER BY began DESC
