@@ -7,13 +7,13 @@ nearest right one. Secrets are paths to files.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from collector.errors import SettingsError
+from collector.setting_files import read
 from collector.setting_kinds import (
     Address,
     HostPort,
@@ -25,9 +25,6 @@ from collector.setting_kinds import (
     SiteId,
     Url,
 )
-
-SETTINGS_FILE = "prathu.toml"
-DROP_INS = "prathu.d"
 
 
 class Section(BaseModel):
@@ -255,27 +252,6 @@ class CollectorSettings(Section):
 _Model = TypeVar("_Model", bound=Section)
 
 
-def read(home: Path) -> dict[str, Any]:
-    """Return the merged TOML of a home: `prathu.toml`, then `prathu.d/*.toml` by name.
-
-    Raises:
-        SettingsError: no home here, or not TOML.
-    """
-    main = home / SETTINGS_FILE
-    if not main.is_file():
-        raise SettingsError(f"no {SETTINGS_FILE} in {home}", hint="make a home with: prathu init")
-    merged: dict[str, Any] = {}
-    for path in (main, *sorted((home / DROP_INS).glob("*.toml"))):
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"{path}: {error}", hint="mend the line, then: prathu check"
-            ) from error
-        _merge(merged, document)
-    return merged
-
-
 def parse(document: dict[str, Any], model: type[_Model], *, only_known: bool = False) -> _Model:
     """Return `document` as `model`, whose fields are the sections.
 
@@ -360,17 +336,6 @@ def _check_conntrack(conntrack: Conntrack, known: set[str]) -> None:
     if conntrack.site is not None and conntrack.site not in known:
         near = _nearest(conntrack.site, known)
         raise SettingsError(f"conntrack: there is no site {conntrack.site!r}{near}")
-
-
-def _merge(into: dict[str, Any], document: dict[str, Any]) -> None:
-    """Later tables add to earlier ones, lists are joined, values are replaced."""
-    for key, value in document.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        elif isinstance(value, list) and isinstance(into.get(key), list):
-            into[key] = [*into[key], *value]
-        else:
-            into[key] = value
 
 
 def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:
