@@ -218,7 +218,7 @@ class Intake:
         ends = (run.sizes if layout.variable else run.records * size + body_at).tolist()
         bodies = [f.payload[body_at:end] for f, end in zip(frames, ends, strict=True)]
         self.counters.datagrams += len(frames)
-        self.streams.get(stream.key, self.counters.datagrams)
+        self.streams.get(stream.key, self.counters.datagrams, len(frames))
         head = Head(
             stream.key.version,
             frame.address,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from collector.decode.layout import Field, Layout
@@ -22,6 +23,12 @@ from collector.records import Frame
 _BY_DATAGRAMS = (0, 9)
 """sFlow and NetFlow v9."""
 _MOST_PADDING = 3
+_KNOWN = 16
+"""Datagrams after which a stream is no passer-by."""
+_FEW = 16
+"""One in so many streams goes at once where there are too many: to look for them takes long."""
+_LARGE = 16
+"""Who holds more than one in so many of all template fields is the first to lose some."""
 OPTIONS = 3
 ALL_OF = (2, OPTIONS)
 """Ids in the place of a template's that mean all templates, or all options templates."""
@@ -49,9 +56,11 @@ CONNECTED = ("tcp", "tls")
 class Exporter:
     """What is known of one address."""
 
-    __slots__ = ("keys", "names", "skew")
+    __slots__ = ("fields", "keys", "names", "skew")
 
     def __init__(self) -> None:
+        self.fields = 0
+        """Of the templates of its streams."""
         self.keys: OrderedDict[StreamKey, None] = OrderedDict()
         """Its streams, least recently used first."""
         self.skew = Skew()
@@ -65,6 +74,7 @@ class Stream:
     __slots__ = (
         "boot_us",
         "exporter",
+        "heard",
         "key",
         "last",
         "last_us",
@@ -81,6 +91,8 @@ class Stream:
         self.exporter = exporter
         self.since = since
         """Number of its first datagram, among all of the site."""
+        self.heard = 0
+        """Datagrams of it."""
         self.last = since
         """Number of its last datagram."""
         self.last_us = 0
@@ -92,6 +104,11 @@ class Stream:
         self.rates = Rates()
         self.sequence = Sequence(key.version in _BY_DATAGRAMS, doubted=key.version != 0)
         self.templates: dict[int, Layout] = {}
+
+    @property
+    def standing(self) -> int:
+        """How much would be lost with it: what never gave a record is 0, a passer-by 1."""
+        return self.proven + (self.proven and self.heard >= _KNOWN)
 
 
 class Streams:
@@ -125,8 +142,14 @@ class Streams:
         """Return a stream that was there before, and say nothing of its use."""
         return self._streams.get(key)
 
-    def get(self, key: StreamKey, number: int) -> Stream:
-        """Return the stream of the datagram with this number, made when it is new."""
+    def get(self, key: StreamKey, number: int, count: int = 1) -> Stream:
+        """Return the stream of the datagram with this number, made when it is new.
+
+        Args:
+            key: Of the stream.
+            number: Among all datagrams of the site; of the last one where there are several.
+            count: How many there are.
+        """
         stream = self._streams.get(key)
         if stream is None:
             stream = self._add(key, number)
@@ -134,6 +157,7 @@ class Streams:
             self._streams.move_to_end(key)
             stream.exporter.keys.move_to_end(key)
             stream.last = number
+        stream.heard += count
         return stream
 
     def learn(self, stream: Stream, template_id: int, layout: Layout) -> bool:
@@ -146,11 +170,11 @@ class Streams:
         if known is None and len(stream.templates) >= self._limits.templates_per_stream:
             self._forget(stream, next(iter(stream.templates)))
         elif known is not None:
-            self._fields -= len(known.fields)
+            self._count(stream, -len(known.fields))
         stream.templates[template_id] = layout
-        self._fields += len(layout.fields)
-        while self._fields > self._limits.fields and self._evict(self._streams, stream.key):
-            pass
+        self._count(stream, len(layout.fields))
+        if self._fields > self._limits.fields:
+            self._make_room(stream)
         return True
 
     def withdraw(self, stream: Stream, template_id: int) -> None:
@@ -160,7 +184,7 @@ class Streams:
             options = template_id == OPTIONS
             gone = [n for n, layout in stream.templates.items() if bool(layout.scopes) == options]
         for number in gone:
-            self._fields -= len(stream.templates.pop(number).fields)
+            self._count(stream, -len(stream.templates.pop(number).fields))
 
     def end(self, address: str, port: int, session: str) -> None:
         """Forget the streams of a connection."""
@@ -197,27 +221,51 @@ class Streams:
         if before is not None:
             self._last_port[key.version, key.address, key.domain] = before
         siblings[key] = None
-        if len(siblings) > self._limits.streams_per_exporter:
-            self._evict(siblings, key)
-        if len(self._streams) > self._limits.streams:
-            self._evict(self._streams, key)
+        for among, most in (
+            (siblings, self._limits.streams_per_exporter),
+            (self._streams, self._limits.streams),
+        ):
+            if len(among) > most:
+                self._evict(among, key, most)
         return stream
 
-    def _evict(self, among: OrderedDict[StreamKey, Any], but: StreamKey) -> bool:
-        """Forget the stream that was silent longest; those that never gave a record go first."""
-        others = (key for key in among if key != but)
-        victim = next((key for key in others if not self._streams[key].proven), None)
-        if victim is None:
-            victim = next((key for key in among if key != but), None)
-        if victim is None:
-            return False
-        self._remove(victim)
-        self.evicted += 1
-        return True
+    def _make_room(self, learning: Stream) -> None:
+        """Forget templates until there is room again for those that come next.
+
+        Who holds very many loses its own first: it must not take those of others from them.
+        """
+        limit = self._limits.fields
+        while self._fields > limit - limit // _FEW:
+            largest = max(self._exporters.values(), key=lambda exporter: exporter.fields)
+            among = largest.keys if largest.fields > limit // _LARGE else self._streams
+            if self._evict(among, learning.key, len(among)):
+                continue
+            if len(learning.templates) < 2:
+                return
+            self._forget(learning, next(iter(learning.templates)))
+
+    def _evict(self, among: OrderedDict[StreamKey, Any], but: StreamKey, many: int) -> bool:
+        """Forget some of `many` streams; tell whether there was any.
+
+        Those go first that never gave a record, then those that hardly spoke, then those that were
+        silent longest: whoever makes up addresses must not push out a school's router.
+        """
+        count = max(1, many // _FEW)
+        by_standing: tuple[list[StreamKey], ...] = ([], [], [])
+        for key in among:
+            if key != but:
+                by_standing[self._streams[key].standing].append(key)
+                if len(by_standing[0]) == count:
+                    break
+        gone = list(chain(*by_standing))[:count]
+        for key in gone:
+            self._remove(key)
+        self.evicted += len(gone)
+        return bool(gone)
 
     def _remove(self, key: StreamKey) -> None:
         stream = self._streams.pop(key)
-        self._fields -= sum(len(layout.fields) for layout in stream.templates.values())
+        self._count(stream, -sum(len(layout.fields) for layout in stream.templates.values()))
         del stream.exporter.keys[key]
         if not stream.exporter.keys:
             del self._exporters[key.address]
@@ -226,8 +274,12 @@ class Streams:
             del self._last_port[group]
 
     def _forget(self, stream: Stream, template_id: int) -> None:
-        self._fields -= len(stream.templates.pop(template_id).fields)
+        self._count(stream, -len(stream.templates.pop(template_id).fields))
         self.evicted += 1
+
+    def _count(self, stream: Stream, fields: int) -> None:
+        self._fields += fields
+        stream.exporter.fields += fields
 
     def snapshot(self) -> dict[str, Any]:
         """Return everything as JSON values; layouts are written once."""
@@ -236,6 +288,7 @@ class Streams:
             {
                 "key": list(stream.key),
                 "since": stream.since,
+                "heard": stream.heard,
                 "last": stream.last,
                 "last_us": stream.last_us,
                 "uptime": stream.uptime_ms,
@@ -283,7 +336,7 @@ class Streams:
         for record in state["streams"]:
             stream = _restored(record, layouts, streams._exporters)
             streams._streams[stream.key] = stream
-            streams._fields += sum(len(layout.fields) for layout in stream.templates.values())
+            streams._count(stream, sum(len(layout.fields) for layout in stream.templates.values()))
         for key in (StreamKey(*key) for key in state["last_port"]):
             streams._last_port[key.version, key.address, key.domain] = key
         streams.evicted, streams.fallbacks = state["evicted"], state["fallbacks"]
@@ -308,6 +361,7 @@ def _restored(
     key = StreamKey(*record["key"])
     stream = Stream(key, exporters[key.address], record["since"])
     stream.last, stream.last_us = record["last"], record["last_us"]
+    stream.heard = record["heard"]
     stream.uptime_ms = record["uptime"]
     stream.proven, stream.boot_us = record["proven"], record["boot"]
     header, samplers = record["rates"]

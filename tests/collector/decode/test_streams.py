@@ -98,6 +98,39 @@ def test_forged_ports_cannot_push_out_a_stream_that_gave_records() -> None:
     assert decoder.streams.evicted >= 4900
 
 
+def test_who_has_very_many_templates_loses_its_own_and_not_those_of_others() -> None:
+    limits = Limits(fields=4000)
+    decoder = FlowDecoder(wire.SITE, limits)
+    decoder.decode([wire.frame(wire.v9(FORWARD, DATA), 0)])
+    for number in range(100):
+        large = wire.v9_template(256 + number, [(n, 4) for n in range(1, 51)])
+        told = wire.v9(large, wire.a_set(256 + number, bytes(200)), sequence=number)
+        decoder.decode([wire.frame(told, 1 + number, address="192.0.2.66")])
+    for number in range(100):
+        other = wire.v9(FORWARD, DATA)
+        decoder.decode([wire.frame(other, 101 + number, address=f"198.51.100.{number}")])
+
+    assert decoder.streams.fields <= limits.fields
+    real = [wire.frame(wire.v9(DATA, sequence=1), 201)]
+    real += [
+        wire.frame(wire.v9(DATA, sequence=1), 202 + n, address=f"198.51.100.{n}")
+        for n in range(100)
+    ]
+    assert ports(rows.of(decoder.decode(real))) == [(1, 2)] * 101
+
+
+def test_addresses_that_are_made_up_do_not_push_out_a_router_that_reports_for_long() -> None:
+    decoder = FlowDecoder(wire.SITE, Limits(streams=64))
+    decoder.decode([wire.frame(wire.v9(FORWARD), 0)])
+    decoder.decode([wire.frame(wire.v9(DATA, sequence=n), n) for n in range(1, 40)])
+    for number in range(1000):
+        forged = wire.v9(FORWARD, DATA)
+        address = f"198.51.{number >> 8}.{number & 255}"
+        decoder.decode([wire.frame(forged, 100 + number, address=address)])
+    real = wire.frame(wire.v9(DATA, sequence=40), 2000)
+    assert ports(rows.of(decoder.decode([real]))) == [(1, 2)]
+
+
 def test_many_templates_of_one_stream_are_bounded() -> None:
     decoder = FlowDecoder(wire.SITE, Limits(templates_per_stream=16))
     for number in range(256, 2000):
@@ -132,6 +165,8 @@ def test_the_count_of_fields_is_what_is_kept(steps: list[tuple[int, int, int]]) 
         decoder.decode([wire.frame(payload, number, port=port)])
     kept = sum(len(x.fields) for s in decoder.streams for x in s.templates.values())
     assert decoder.streams.fields == kept <= 150
+    by_exporter = {id(s.exporter): s.exporter.fields for s in decoder.streams}
+    assert sum(by_exporter.values()) == kept
     assert len(decoder.streams) <= 10
 
 
