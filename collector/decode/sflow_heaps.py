@@ -42,7 +42,7 @@ class SampleHeaps:
         places.count(packets.counts + discards.counts, told)
         counters.records += packets.rows + discards.rows
         counters.drop_samples += discards.rows
-        kept = self.kept.take(places.names, places.agent, places.received, found.counted)
+        kept = self.kept.take(places.names, places.agent, places.wire, found.counted)
         counted, unknown = sflow_counters.read(
             found.counted, kept, places.foreign, len(places.sizes)
         )
@@ -76,11 +76,9 @@ class _Places:
         self.names = list(names)
         foreign = [_packed(c.head.address) != c.body[8 : _agent_end(c) - 4] for c in chunks]
         self.foreign = self._each(np.array(foreign, np.bool_))
-        received = [
-            np.array([c.head.received_us], np.int64) if c.run is None else c.run.received
-            for c in chunks
-        ]
-        self.received = np.concatenate(received)
+        self.wire = np.concatenate(
+            [np.array([c.head.wire_us]) if c.run is None else c.run.wire for c in chunks]
+        )
 
     def _each(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.repeat(values, self._of_chunk)

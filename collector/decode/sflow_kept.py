@@ -26,15 +26,13 @@ class Kept:
         self._last: OrderedDict[tuple[Agent, int], int] = OrderedDict()
         """As a number of such times since the epoch; least recently heard first."""
 
-    def take(
-        self, names: Sequence[Agent], agent: Places, received: Places, counted: Counted
-    ) -> Mask:
+    def take(self, names: Sequence[Agent], agent: Places, wire: Places, counted: Counted) -> Mask:
         """Tell which samples are kept.
 
         Args:
             names: The agents.
             agent: Which of these each datagram is of.
-            received: When each datagram came, µs.
+            wire: When each datagram was on the wire, µs.
             counted: The samples, in the order in which they came.
         """
         kept = np.ones(len(counted.owner), np.bool_)
@@ -42,7 +40,7 @@ class Kept:
             return kept
         order = np.lexsort((counted.source, agent[counted.owner]))  # which is stable
         owner, source = counted.owner[order], counted.source[order]
-        whose, slot = agent[owner], received[owner] // self._every_us
+        whose, slot = agent[owner], wire[owner] // self._every_us
         new = np.ones(len(order), np.bool_)
         new[1:] = (whose[1:] != whose[:-1]) | (source[1:] != source[:-1])
         firsts = np.flatnonzero(new)

@@ -46,6 +46,19 @@ def test_a_capture_comes_in_with_its_own_times(
     assert len(rows) == len([record for record in golden if record.get("kind") != "options"])
 
 
+def test_what_a_switch_counted_is_a_log_of_its_own(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prathu(home, "ingest", str(CAPTURES / "ovs-sflow.pcap"), "--log", "flows") == 0
+    counters = ("--log", "counters")
+    rows = answers(home, capsys, "host:va OR host:vc", *counters)
+    assert {str(row["name"]) for row in rows} == {"va", "vc"}
+    assert len(rows) <= 4  # one of each in five minutes, whatever it sends
+    asked = answers(home, capsys, "interface:3 AND bytes_in:>0 AND errors_in:0", *counters)
+    assert {row["name"] for row in asked} == {"va"}
+    assert answers(home, capsys, "text:AlignmentErrors", *counters)
+
+
 def test_lines_of_a_file_become_events(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = home.parent / "router.log"
     log.write_bytes("<13>Nov 22 01:02:03 gate prog: สวัสดี\n\nno header\n".encode())
