@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -57,9 +57,11 @@ class FrameKind(IntEnum):
     """A `NameEvent` as JSON."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """One thing received, as it lies in the spool."""
+class Frame(NamedTuple):
+    """One thing received, as it lies in the spool.
+
+    There is one for each line of syslog: a tuple is made six times as fast as a frozen dataclass.
+    """
 
     kind: FrameKind
     site: str

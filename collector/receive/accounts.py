@@ -126,11 +126,11 @@ class Accounts:
         self.take(account, size)
         return True
 
-    def take(self, account: Account, size: int) -> None:
-        """Count what goes into the queue."""
-        account.datagrams += 1
+    def take(self, account: Account, size: int, count: int = 1) -> None:
+        """Count what goes into the queue: the bytes of one datagram or message, or of several."""
+        account.datagrams += count
         account.bytes += size
-        size += FRAME_BYTES
+        size += FRAME_BYTES * count
         account.queued += size
         account.stored += size
 

@@ -57,6 +57,7 @@ class Splitter:
     def feed(self, data: bytes | memoryview) -> list[bytes]:
         """Return the messages that `data` completes."""
         self._rest += data
+        self._take_lines()
         while self._step():
             pass
         del self._rest[: self._at]
@@ -75,6 +76,28 @@ class Splitter:
             left = b""
         self._step = self._begin
         return [left] if left else []
+
+    def _take_lines(self) -> None:
+        """Take all whole lines at once, where nothing but lines with a priority came.
+
+        This is what the steps below do, line by line and ten times as slowly.
+        """
+        if self._counting or self._step not in (self._begin, self._line):
+            return
+        if self._end is not _ENDS[b"\n"]:
+            return
+        end = self._rest.rfind(b"\n", max(self._searched, self._at))
+        if end < 0:
+            return
+        whole = bytes(self._rest[self._at : end])
+        lines = whole.split(b"\n")
+        if not whole.startswith(b"<") or whole.count(b"\n<") != len(lines) - 1:
+            return
+        if max(map(len, lines)) > LONGEST:
+            return
+        self._out += lines
+        self._at = end + 1
+        self._step = self._begin
 
     def _begin(self) -> bool:
         """At the start of a frame: find out which kind it is."""

@@ -60,6 +60,7 @@ class Receiver:
         self._accounts = Accounts(settings.limits, self._spool)
         self._parts = Parts(
             append=self._spool.append,
+            append_all=self._spool.append_all,
             admission=Admission(settings.exporters, self._accounts, clock=clock),
             accounts=self._accounts,
             losses=self._losses,

@@ -18,6 +18,7 @@ import time
 
 from collector.errors import CollectorError, SpoolFull
 from collector.receive import sockets
+from collector.receive.accounts import Account
 from collector.receive.admission import Sender
 from collector.receive.connection import Connection, Speech
 from collector.receive.handshakes import Handshakes
@@ -265,13 +266,10 @@ class StreamServer:
         draft.sender_name = connection.peer
         draft.received_ns = draft.wire_ns = account.heard_ns = connection.received_ns
         try:
-            for message in connection.held:
-                if not last and not accounts.room(account, len(message)):
-                    break  # the others need it more: this sender is held back
-                draft.payload = message
-                self._parts.append(draft)
-                accounts.take(account, len(message))
-                taken += 1
+            while held := self._portion(account, connection.held[taken:], last=last):
+                count = self._parts.append_all(draft, held)
+                accounts.take(account, sum(map(len, held[:count])), count)
+                taken += count
         except SpoolFull as error:
             self._parts.log.warn("disk full", f"{self._name} waits: {error}")
         messages = taken - connection.held[:taken].count(b"")  # which mark a session's ends
@@ -279,6 +277,12 @@ class StreamServer:
         connection.messages += messages
         del connection.held[:taken]
         return not connection.held
+
+    def _portion(self, account: Account, held: list[bytes], *, last: bool) -> list[bytes]:
+        """Return what there is room for; none when others need it more: this sender waits."""
+        while held and not (last or self._parts.accounts.room(account, sum(map(len, held)))):
+            held = held[: len(held) // 2]
+        return held
 
     def _note(self, connection: Connection) -> None:
         """Count what the splitter had to cut."""

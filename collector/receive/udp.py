@@ -52,6 +52,7 @@ class Parts:
     """What every receiving thread is given."""
 
     append: Callable[[Frame | Draft], int]
+    append_all: Callable[[Draft, Sequence[bytes]], int]
     admission: Admission
     accounts: Accounts
     losses: Losses

@@ -7,6 +7,7 @@ rest: fixed fields, site, address, label, payload. The numbers of kinds and tran
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -29,6 +30,8 @@ _SIZES = struct.Struct("<II")
 """Size of the rest, checksum of the rest (begun with the size)."""
 _FIXED = struct.Struct("<QQqqHHBBBBH")
 """Number, durable before, received, wire, port, local port, kind, transport, sizes of names."""
+_NUMBER = struct.Struct("<Q")
+"""What the fixed fields begin with."""
 _BOOT_MARKER = struct.Struct("<Q8s")
 """The file `durable`: first number not yet durable, and the boot in which that was written."""
 _NEVER = bytes(8)
@@ -85,6 +88,30 @@ def encode(frame: Frame | Draft, number: int, durable_before: int) -> bytes:
     return b"".join((_SIZES.pack(size, checksum), fixed, names, frame.payload))
 
 
+def encode_all(
+    draft: Draft, payloads: Sequence[bytes], number: int, durable_before: int
+) -> list[bytes]:
+    """Return frames that differ in payload and number alone, as `encode` does.
+
+    Raises:
+        SpoolError: something in one of them is too long, out of range or unknown.
+    """
+    if not payloads:
+        return []
+    if max(map(len, payloads)) > MAX_PAYLOAD:
+        raise SpoolError(f"a frame of over {MAX_PAYLOAD} bytes")
+    draft.payload = b""
+    begin = _SIZES.size + _NUMBER.size
+    rest = encode(draft, number, durable_before)[begin:]
+    found = []
+    for at, payload in enumerate(payloads, number):
+        head = _NUMBER.pack(at) + rest
+        size = len(head) + len(payload)
+        checksum = crc32(payload, crc32(head, size))
+        found.append(b"".join((_SIZES.pack(size, checksum), head, payload)))
+    return found
+
+
 def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
     """Return the frame at `at`, how far the spool was durable before it, and where it ends.
 
@@ -110,18 +137,18 @@ def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
     try:
         site, address, label, sender_name = _split(data[names_at:payload_at], *sizes)
         frame = Frame(
-            kind=_KINDS[kind],
-            site=site,
-            received_ns=received,
-            wire_ns=wire,
-            address=address,
-            port=port,
-            local_port=local_port,
-            label=label,
-            transport=TRANSPORTS[transport],
-            sender_name=sender_name,
-            payload=data[payload_at:end],
-            number=number,
+            _KINDS[kind],
+            site,
+            received,
+            wire,
+            address,
+            port,
+            local_port,
+            label,
+            TRANSPORTS[transport],
+            sender_name,
+            data[payload_at:end],
+            number,
         )
     except (LookupError, UnicodeDecodeError) as error:
         raise _foreign(number) from error

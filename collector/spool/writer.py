@@ -6,7 +6,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -130,6 +130,27 @@ class SpoolWriter:
             if before == 0 or before < self._settings.commit_bytes <= self._pending_bytes:
                 self._work.notify()
         return number
+
+    def append_all(self, draft: layout.Draft, payloads: Sequence[bytes]) -> int:
+        """Take frames that differ in payload alone; return how many of the first ones were taken.
+
+        Raises:
+            SpoolFull, SpoolError: as `append` does; none was taken.
+        """
+        with self._lock:
+            if self._full or self._failure or self._closing or self._marker < 0:
+                self._refuse()
+            if self._pending_bytes > MAX_WAITING_BYTES:
+                raise SpoolFull("the disk is too slow for what comes in", hint="see iostat, dmesg")
+            before, number = self._pending_bytes, self._head
+            fit = _fit(payloads, MAX_WAITING_BYTES - before)
+            frames = layout.encode_all(draft, payloads[:fit], number, self._durable)
+            self._pending += frames
+            self._pending_bytes = before + sum(map(len, frames))
+            self._head = number + len(frames)
+            if before == 0 or before < self._settings.commit_bytes <= self._pending_bytes:
+                self._work.notify()
+        return len(frames)
 
     def wait_durable(self, number: int) -> None:
         """Return when the frame `number` is on the disk; commits at once, together with others.
@@ -299,3 +320,12 @@ class SpoolWriter:
                 os.close(descriptor)
         self._file = self._marker = -1
         self._process_lock.release()
+
+
+def _fit(payloads: Sequence[bytes], room_bytes: int) -> int:
+    """Return how many payloads may wait where this much room is left; the last may exceed it."""
+    for taken, payload in enumerate(payloads):
+        if room_bytes < 0:
+            return taken
+        room_bytes -= len(payload)
+    return len(payloads)

@@ -22,7 +22,7 @@ from collector import durable, spool
 from collector.errors import Busy, SpoolError, SpoolFull, StoreError
 from collector.records import Frame, FrameKind
 from collector.settings import SpoolSettings
-from collector.spool import SpoolReader, SpoolWriter, writer
+from collector.spool import Draft, SpoolReader, SpoolWriter, writer
 
 SETTINGS = SpoolSettings(file_bytes=1 << 16, commit_ms=5, least_free_bytes=0)
 NOW = 1_700_000_000_000_000_000
@@ -76,13 +76,31 @@ def test_a_frame_comes_back_as_it_went_in(tmp_path: Path) -> None:
         for n, frame in enumerate(reader.read(1 << 20)):
             expected = _frame(n)
             assert frame == Frame(
-                **{
-                    name: getattr(expected, name) for name in expected.__slots__ if name != "number"
-                },
+                **{name: getattr(expected, name) for name in expected._fields if name != "number"},
                 number=n,
             )
         assert n == 6
         assert reader.position == 7
+
+
+def test_frames_taken_at_once_are_those_taken_one_by_one(tmp_path: Path) -> None:
+    payloads = [b"", b"one", b"two" * 300, b"\0"]
+    frame = _frame(0)
+    names = ("kind", "site", "received_ns", "wire_ns", "address", "port", "local_port", "transport")
+    draft = Draft(**{name: getattr(frame, name) for name in names}, sender_name="fw.example")
+    with SpoolWriter(tmp_path, SETTINGS, clock=_clock) as out:
+        assert out.append_all(draft, payloads) == 4
+        assert out.append_all(draft, []) == 0
+        for payload in payloads:
+            draft.payload = payload
+            out.append(draft)
+    with SpoolReader(tmp_path, 0) as reader:
+        found = reader.read(1 << 20)
+    assert [one.number for one in found] == list(range(8))
+    assert [one.payload for one in found] == [*payloads, *payloads]
+    assert {one._replace(number=0, payload=b"") for one in found[:4]} == {
+        one._replace(number=0, payload=b"") for one in found[4:]
+    }
 
 
 def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
@@ -224,6 +242,24 @@ def test_space_is_measured_on_the_disk_of_the_spool(tmp_path: Path) -> None:
         out.append(_frame(0))
 
 
+def test_of_many_frames_those_are_taken_that_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "MAX_WAITING_BYTES", 10_000)
+    draft = Draft(kind=FrameKind.SYSLOG)
+    go = threading.Event()
+    with SpoolWriter(tmp_path, SETTINGS, clock=_clock) as out:
+        monkeypatch.setattr(durable, "fault", lambda _: go.wait(10))
+        taken = out.append_all(draft, [bytes(1000)] * 50)
+        with pytest.raises(SpoolFull, match="too slow"):
+            while True:
+                taken += out.append_all(draft, [bytes(1000)] * 50)
+        go.set()
+    assert 10 <= taken < 50
+    with SpoolReader(tmp_path, 0) as reader:
+        assert len(reader.read(1 << 20)) == taken
+
+
 def test_a_slow_disk_is_refused_before_memory_runs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,7 +293,7 @@ def test_what_cannot_be_a_frame_is_refused_and_costs_no_number(
     tmp_path: Path, change: dict[str, object]
 ) -> None:
     good = _frame(0)
-    values = {name: getattr(good, name) for name in good.__slots__}
+    values = {name: getattr(good, name) for name in good._fields}
     with SpoolWriter(tmp_path, SETTINGS, clock=_clock) as out:
         with pytest.raises(SpoolError):
             out.append(Frame(**{**values, **change}))

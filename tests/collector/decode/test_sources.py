@@ -283,7 +283,7 @@ def trace(steps: Sequence[tuple[int, int, int]]) -> list[Frame]:
         at += timedelta(seconds=pause)
         frames.append(frame(at, address=f"192.0.2.{who + 1}", slow_s=slow))
     return [
-        Frame(**{**{n: getattr(f, n) for n in Frame.__slots__}, "number": i})
+        Frame(**{**{n: getattr(f, n) for n in Frame._fields}, "number": i})
         for i, f in enumerate(frames)
     ]
 

@@ -128,6 +128,25 @@ def test_any_stream_gives_the_same_messages_however_it_is_cut(stream: bytes, pie
     assert framing <= stream.count(b"\n") + stream.count(b"\0") + 9 * (stream.count(b" <"))
 
 
+_LINES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [b"<1>a\n", b"<13>line\n", b"<2>x\0\n", b"\n", b"7 <1>abcd\n", b"x\n", b"12"]
+        ),
+        st.binary(max_size=6),
+    ),
+    max_size=12,
+)
+
+
+@given(_LINES.map(b"".join), st.integers(1, 40))
+def test_lines_taken_at_once_are_those_taken_one_by_one(stream: bytes, piece: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Splitter, "_take_lines", lambda _: None)
+        singly = _split(stream, piece=piece)
+    assert _split(stream, piece=piece) == singly
+
+
 def _vectors(name: str) -> list[dict[str, Any]]:
     path = VECTORS / name
     if not path.is_file():

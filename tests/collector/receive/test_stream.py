@@ -97,14 +97,14 @@ def test_a_message_too_long_is_cut_and_written_down(tmp_path: Path) -> None:
 def test_a_full_disk_holds_senders_back_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, full = SpoolWriter.append, [False]
+    real, full = SpoolWriter.append_all, [False]
 
-    def append(self: SpoolWriter, frame: Any) -> int:
+    def append_all(self: SpoolWriter, draft: Any, messages: list[bytes]) -> int:
         if full[0]:
             raise SpoolFull("no room")
-        return real(self, frame)
+        return real(self, draft, messages)
 
-    monkeypatch.setattr(SpoolWriter, "append", append)
+    monkeypatch.setattr(SpoolWriter, "append_all", append_all)
     sent = [b"<13>%06d %s" % (n, b"x" * 500) for n in range(20_000)]
     with receiver(tmp_path) as running:
         with _connect(tcp_port(running)) as sender:
@@ -129,13 +129,10 @@ def test_a_full_disk_holds_senders_back_and_loses_nothing(
 def test_what_is_held_at_stopping_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: SpoolWriter, frame: Any) -> int:
-        if frame.kind == FrameKind.SYSLOG:
-            raise SpoolFull("no room")
-        return real(self, frame)
+    def refuse(*_: object) -> int:
+        raise SpoolFull("no room")
 
-    real = SpoolWriter.append
-    monkeypatch.setattr(SpoolWriter, "append", refuse)
+    monkeypatch.setattr(SpoolWriter, "append_all", refuse)
     running = receiver(tmp_path)
     running.start()
     with _connect(tcp_port(running)) as sender:

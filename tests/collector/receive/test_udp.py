@@ -200,6 +200,7 @@ def test_the_kernels_counter_may_wrap(
     clock: Clock = lambda: 1  # noqa: E731
     parts = udp.Parts(
         append=lambda _: 0,
+        append_all=lambda _, payloads: len(payloads),
         admission=None,  # type: ignore[arg-type]
         accounts=None,  # type: ignore[arg-type]
         losses=Sums(),  # type: ignore[arg-type]

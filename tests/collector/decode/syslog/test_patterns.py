@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +73,7 @@ def test_status_tells_what_was_read_and_what_was_not() -> None:
 def test_the_newest_line_of_a_pattern_can_be_found() -> None:
     known, odd = "<13>Jan 25 09:59:58 ap-1 hostapd: AP-STA-CONNECTED 02:00:00:00:00:01", "odd {}"
     frames = golden.frames([odd.format(1), known, odd.format(2)])
-    frames[2] = replace(frames[2], address="192.0.2.77", wire_ns=frames[2].wire_ns + 5000)
+    frames[2] = frames[2]._replace(address="192.0.2.77", wire_ns=frames[2].wire_ns + 5000)
     tally = Tally()
     tally.count(messages.read(frames))
     [told] = tally.status()["unread_patterns"]
