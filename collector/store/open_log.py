@@ -23,7 +23,7 @@ MERGE_COUNT = 8
 """So many neighbouring parts of like size become one."""
 MERGE_ROWS = 1 << 16
 """Parts that are larger together are left alone: at speed nothing is written twice."""
-KEEP_ROWS = 1 << 13
+KEEP_ROWS = parts.MANY_ROWS
 """A part with so many rows will be sealed within the minute: its rows stay in memory till then."""
 
 

@@ -20,6 +20,11 @@ from collector.store.schema import LogSchema, nulls
 from collector.store.stats import FileStats
 
 
+MANY_ROWS = 1 << 13
+"""A part with so many goes within the minute, most often before the kernel takes it to the disk:
+packing it would be a quarter of its cost."""
+
+
 def write(table: pa.Table, path: Path) -> FileStats:
     """Write `table` to `path`, which appears whole or not at all.
 
@@ -32,7 +37,7 @@ def write(table: pa.Table, path: Path) -> FileStats:
     pq.write_table(
         table,
         temporary,
-        compression="lz4",
+        compression="none" if table.num_rows >= MANY_ROWS else "lz4",
         use_dictionary=text,  # type: ignore[arg-type]  # the stubs know only bool
         write_statistics=False,
     )
