@@ -47,6 +47,14 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
     while True:
         here.recv(2048)
 """
+LONG_HELLO = """
+import socket, ssl, sys
+context = ssl._create_unverified_context()
+context.set_alpn_protocols([f"made-up-protocol-{number:03}" for number in range(70)])
+with socket.create_connection((sys.argv[1], 443), timeout=10) as wire:
+    print(wire.getsockname()[1])
+    context.wrap_socket(wire, server_hostname=sys.argv[2]).close()
+"""
 PYTHON = str(REPO / ".venv/bin/python")
 
 
@@ -80,7 +88,9 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
             box.start_alone(name)
         wait_for("the ear", lambda: "reading names on" in machine.log("sniff").read_text())
         yield School(gateway, box)
+        unread = box.rows("search", "kind:names-unread", "--log", "coverage", "--format", "jsonl")
         box.stop_alone("sniff", "seal", "receive")
+        assert unread == []
         box.prathu("verify", "--deep")
 
 
@@ -147,6 +157,15 @@ def test_each_connection_gets_the_name_that_it_began_with(school: School) -> Non
     wait_for("the ends", lambda: len(school.rows(question, "flows")) >= len(names))
     ends = {row["src_port"]: row.get("host") for row in school.rows(question, "flows")}
     assert {port: ends[port] for port in told} == {port: row["name"] for port, row in told.items()}
+
+
+def test_a_hello_that_takes_two_packets_on_the_wire_is_read(school: School) -> None:
+    gateway = school.gateway
+    gateway.run("client", ["ip", "link", "set", "eth0", "gso_max_segs", "1"])
+    told = school.client(PYTHON, "-c", LONG_HELLO, INTERNET, "long.example.org")
+    wait_for("the hello", lambda: school.rows("name:long.example.org"))
+    (row,) = school.rows("name:long.example.org")
+    assert (row["client_port"], row["kind"]) == (int(told), "sni")
 
 
 def test_a_browser_that_speaks_quic_is_heard(school: School) -> None:
