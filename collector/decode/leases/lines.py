@@ -18,6 +18,8 @@ from collector.decode.syslog import reading, rfc3164, rfc5424
 from collector.decode.syslog.header import Header
 from collector.records import Frame, LeaseEvent, moment
 
+_HEAD = 400
+"""Bytes of a line in which its kind stands."""
 LONGEST = 4096
 """Characters of a line that are looked at."""
 
@@ -76,11 +78,19 @@ def of_frame(frame: Frame) -> LeaseEvent | None:
     """Return what a syslog message as received tells of a lease, at the time it was on the wire."""
     payload = frame.payload
     # Most lines are of something else and must cost next to nothing.
+    if payload.find(b">date=", 0, 10) > 0 and _of_traffic(payload):
+        return None
     if b"DHCP" not in payload and b"assigned " not in payload and not _windows_like(payload):
         return None
     text = payload[:LONGEST].decode(errors="replace")
     time = moment(frame.wire_ns // 1000)
     return lease(text, time=time, site=frame.site, source=frame.address)
+
+
+def _of_traffic(payload: bytes) -> bool:
+    """Whether a line of a FortiGate is of traffic; its kind stands before all that others say."""
+    at = payload.find(b' type="', 0, _HEAD)
+    return at > 0 and payload.startswith((b'traffic"', b'utm"'), at + 7)
 
 
 def _windows_like(payload: bytes) -> bool:
