@@ -1,4 +1,4 @@
-"""IPFIX messages out of a byte stream (RFC 7011 section 10.4.3): each says its own length.
+"""IPFIX messages out of a byte stream (RFC 7011 section 10.4): each says its own length.
 
 A stream has nothing to find the next message by: what is no message ends it, with one reason. What
 came before stands. Pure: bytes in, messages out.
