@@ -42,6 +42,11 @@ REQUEST_S = 600.0
 LOOK_S = 20.0
 PULSE_S = 30.0
 """While nobody sends, time passes so often for the log."""
+STEP_US = 10_000
+"""A clock that was set by more is told of: in the ledgers and in `coverage`."""
+READINGS = 3
+"""Both clocks are read again when it took long: the process may have been held up in between."""
+CLOCK_STEP = "clock-step"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 Ready = Callable[[], None]
@@ -89,6 +94,7 @@ def seal(
             pipeline.feed(frames)
             requests.serve(pipeline.position)
             pipeline.tick(idle=not frames)
+            pulse.watch(pipeline)
             if not frames:
                 pulse.beat(pipeline)
             if sum(len(frame.payload) for frame in frames) < READ_BYTES // 2:
@@ -119,6 +125,7 @@ class _Pulse:
     def __init__(self, door: Path, clock: Clock) -> None:
         self._door = door
         self._clock = clock
+        self._steps = _Steps(clock)
         self._beaten = -PULSE_S
 
     def beat(self, pipeline: Pipeline) -> None:
@@ -130,11 +137,53 @@ class _Pulse:
         now_us = self._clock() // 1000
         for line in pipeline.lines():
             if line.sources.due_us <= now_us:
-                event = CoverageEvent(time=moment(now_us), site=line.site, kind=PULSE)
-                request = {"do": "event", "kind": "coverage", "event": json.loads(event.to_json())}
-                # Without a receiver nobody is heard, and that is told when it starts.
-                with contextlib.suppress(CollectorError):
-                    control.ask(self._door, request, timeout=5.0)
+                self._send(CoverageEvent(time=moment(now_us), site=line.site, kind=PULSE))
+
+    def watch(self, pipeline: Pipeline) -> None:
+        """Have it written down at each site when somebody set the clock."""
+        step_us = self._steps.look()
+        if not step_us:
+            return
+        pipeline.stepped(step_us)
+        now, note = moment(self._clock() // 1000), f"{step_us / 1e6:+.3f} s"
+        for line in pipeline.lines():
+            self._send(CoverageEvent(time=now, site=line.site, kind=CLOCK_STEP, note=note))
+
+    def _send(self, event: CoverageEvent) -> None:
+        request = {"do": "event", "kind": "coverage", "event": json.loads(event.to_json())}
+        # Without a receiver nobody is heard, and that is told when it starts.
+        with contextlib.suppress(CollectorError):
+            control.ask(self._door, request, timeout=5.0)
+
+
+class _Steps:
+    """Notices that the clock was set, by the clock that nobody can set.
+
+    Both run equally fast, also while the time service makes them run faster or slower.
+    """
+
+    def __init__(self, clock: Clock, steady: Clock = time.monotonic_ns) -> None:
+        self._clock = clock
+        self._steady = steady
+        self._ahead = self._now()
+
+    def look(self) -> int:
+        """Return by how many µs the clock was set since the last look; 0 for what is no step."""
+        ahead = self._now()
+        if ahead is None:
+            return 0
+        before, self._ahead = self._ahead, ahead
+        step_us = 0 if before is None else (ahead - before) // 1000
+        return step_us if abs(step_us) > STEP_US else 0
+
+    def _now(self) -> int | None:
+        """Return how far the clock is ahead, ns; None if the process was held up while reading."""
+        for _ in range(READINGS):
+            before = self._steady()
+            now = self._clock()
+            if self._steady() - before < STEP_US * 1000 // 10:
+                return now - before
+        return None
 
 
 class _Requests:

@@ -147,8 +147,7 @@ class Pipeline:
             for log in line.logs.values():
                 log.flush(self.position)
         self._flushed = time.monotonic()
-        grace_us = int(self._settings.seal.part_grace_s * 1_000_000)
-        expired = self._catalog.expired(self._now_us(), grace_us)
+        expired = self._catalog.expired(self._now_us(), int(self._settings.seal.part_grace_s * 1e6))
         for path in expired:
             (self._home / path).unlink(missing_ok=True)
         if expired:
@@ -158,6 +157,10 @@ class Pipeline:
         """Close all intervals and wait until they are sealed."""
         self._cut_now()
         self._worker.drain()
+
+    def stepped(self, step_us: int) -> None:
+        """Have every ledger say that the clock was set."""
+        self._worker.tell_step(step_us)
 
     def status(self) -> dict[str, Any]:
         """Return what `prathu status` shows of this process."""
@@ -218,10 +221,7 @@ class Pipeline:
             line.sealed_until_us = max((file.event_max for file in sealed), default=0)
 
     def _gap_cause(self) -> str:
-        stopped = self._home / "state" / "stopped"
-        if stopped.exists():
-            return "stopped"
-        return "unknown"
+        return "stopped" if (self._home / "state" / "stopped").exists() else "unknown"
 
     def _restore(self, head: int) -> None:
         """Stand at the newest snapshot that no unsealed row lies below."""

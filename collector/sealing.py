@@ -58,7 +58,8 @@ class SealWorker:
         self._sealed = sealed
         self._counts: dict[str, pa.Table] = {}
         """By log, the counts of the rows that are being sealed."""
-        self._queue: queue.Queue[Batch | None] = queue.Queue(WAITING)
+        self._queue: queue.Queue[Batch | int | None] = queue.Queue(WAITING)
+        """Batches, steps of the clock in µs, and None for the end."""
         self._thread = threading.Thread(target=self._run, name="seal", daemon=True)
         self._failure: BaseException | None = None
 
@@ -83,6 +84,10 @@ class SealWorker:
         """
         self._put((closed, access))
 
+    def tell_step(self, step_us: int) -> None:
+        """Write into each ledger that the clock was set, behind what was put before."""
+        self._put(step_us)
+
     def drain(self) -> None:
         """Wait until everything put so far is sealed."""
         while self._queue.unfinished_tasks and self._failure is None:
@@ -98,7 +103,7 @@ class SealWorker:
         """Return how many batches wait."""
         return self._queue.unfinished_tasks
 
-    def _put(self, batch: Batch | None) -> None:
+    def _put(self, batch: Batch | int | None) -> None:
         while True:
             self.check()
             try:
@@ -109,7 +114,11 @@ class SealWorker:
     def _run(self) -> None:
         try:
             while (batch := self._queue.get()) is not None:
-                self._seal(*batch)
+                if isinstance(batch, int):
+                    for sealer in self._sealers.values():
+                        sealer.tell_clock(sealer.clock_state, step_us=batch)
+                else:
+                    self._seal(*batch)
                 self._queue.task_done()
         except BaseException as error:  # noqa: BLE001  # kept, and raised in the main loop
             _log.exception("sealing failed")

@@ -138,7 +138,8 @@ class Chain:
         """
         after, now = self.course.copy(), self.now_us()
         listed = list(told)
-        if after.size and now < after.time_us:
+        told_already = bool(listed) and listed[0].get("step_us", 0) < 0
+        if after.size and now < after.time_us and not told_already:
             step = self.clock_entry(now - after.time_us)
             listed.insert(
                 0, {**step, **{n: after.clock[n] for n in _SAME}} if after.clock else step

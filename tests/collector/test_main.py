@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import collector.__main__ as process
 from collector.control import ControlServer, ask
 from collector.errors import CollectorError
+from collector.seal import tiles
 from tests.collector.homes import Home, stream
 
 
@@ -69,3 +72,64 @@ def test_when_everybody_is_silent_the_box_lets_time_pass_itself(tmp_path: Path) 
         beat()
     pipeline.close()
     assert came == [("coverage", "pulse", "school-a")], "once: nobody is awaited before"
+
+
+def ledger(home: Path) -> list[dict[str, Any]]:
+    """Return the entries of the open year."""
+    folder = max((home / "ledger" / "school-a").iterdir())
+    reader = tiles.Tiles(folder, json.loads((folder / "state").read_bytes())["size"])
+    return [json.loads(entry) for entry in reader.entries(0)]
+
+
+def test_a_clock_that_is_set_is_noticed_and_one_that_drifts_is_not() -> None:
+    now = {"clock": 10**18, "steady": 5 * 10**9}
+    steps = process._Steps(lambda: now["clock"], lambda: now["steady"])
+    seen = []
+    for passed, by in ((10**9, 0), (10**9, 4 * 10**6), (3600 * 10**9, -(10**9)), (0, 10**7 + 1000)):
+        now["steady"] += passed
+        now["clock"] += passed + by
+        seen.append(steps.look())
+    assert seen == [0, 0, -1_000_000, 10_001]
+    assert steps.look() == 0
+
+
+def test_a_process_that_was_held_up_while_it_read_the_clocks_tells_of_no_step() -> None:
+    passed = iter(range(0, 10**12, 5 * 10**7))
+    steps = process._Steps(lambda: 10**18, lambda: next(passed))
+    assert [steps.look() for _ in range(5)] == [0] * 5
+
+
+def test_a_step_of_the_clock_stands_in_the_ledger_and_in_coverage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_spare_the_collector", lambda: None)
+    monkeypatch.setattr(process, "GATHER_S", 0.01)
+    home = Home(tmp_path)
+    stop, came, set_by = threading.Event(), list[Any](), 0
+
+    def clock() -> int:
+        return time.time_ns() + set_by
+
+    def event(request: dict[str, Any]) -> dict[str, Any]:
+        came.append(request["event"])
+        stop.set()
+        return {}
+
+    def set_back() -> None:
+        nonlocal set_by
+        set_by -= 3600 * 10**9
+
+    def ready() -> None:
+        for timer in timers:
+            timer.start()
+
+    pool = pa.default_memory_pool()
+    with ControlServer(tmp_path / "run" / "receive.sock", {"event": event}):
+        timers = [threading.Timer(0.3, set_back), threading.Timer(20, stop.set)]
+        process.seal(tmp_path, home.settings, stop, clock=clock, ready=ready)
+        timers[1].cancel()
+    pa.set_memory_pool(pool)
+    assert [(row["kind"], row["note"][:5]) for row in came] == [("clock-step", "-3600")]
+    told = [e for e in ledger(tmp_path) if e["type"] == "clock" and e["step_us"]]
+    assert [round(e["step_us"] / 1e6) for e in told] == [-3600]
+    assert home.findings() == []
