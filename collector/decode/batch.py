@@ -57,6 +57,11 @@ class Batch:
     sparse = False
     """Whether fields are told in some rows only, addresses of either family each for itself."""
 
+    @property
+    def rests(self) -> npt.NDArray[np.int64] | None:
+        """Bytes behind the last whole record of each body; None for records of fixed size."""
+        return None if self._index is None else self._index.rests
+
     def told(self, field: int) -> Mask | None:  # noqa: ARG002  # `sparse.py` knows
         """Tell where a field has a value; None: everywhere."""
         return None

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import account, arrow, blocks, flows, sflow, sflow_counters
+from collector.decode import account, arrow, blocks, flows, losses, sets, sflow, sflow_counters
 from collector.decode.batch import Batch
 from collector.decode.head import Chunk, Spread
 from collector.decode.intake import Intake
@@ -126,11 +126,22 @@ class FlowDecoder:
             if layout.variable:
                 ranks = (chunk.rank for chunk in heap)
                 told.counts.update(zip(ranks, batch.counts.tolist(), strict=True))
+                self._unread(batch, heap, told)
             self._count(batch)
             if batch.rows:
                 heaps.append((batch, Spread(heap, batch.counts)))
         account.settle(journal, told, self._losses, self.counters)
         return heaps
+
+    def _unread(self, batch: Batch, heap: list[Chunk], told: Told) -> None:
+        """Tell which sets do not end with a whole record and padding."""
+        rests = np.zeros(0, np.int64) if batch.rests is None else batch.rests
+        for at in np.flatnonzero(rests > sets.MOST_PADDING).tolist():
+            chunk = heap[at]
+            if sets.is_unread(chunk.body, int(rests[at])):
+                self.counters.broken_sets += 1
+                loss = losses.unread(chunk.template, chunk.head)
+                told.losses.setdefault(chunk.frame, []).append(loss)
 
     def coverage(self) -> list[tuple[int, CoverageEvent]]:
         """Return and forget what was told of losses, with the frame at which it was."""

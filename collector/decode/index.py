@@ -16,6 +16,8 @@ import numpy.typing as npt
 from collector.decode.layout import VARIABLE, Layout
 
 Offsets = npt.NDArray[np.int64]
+_Found = tuple[Offsets, Offsets, Offsets, Offsets]
+"""Of some records: their body, where they begin, where their values begin, and sizes of these."""
 
 _FEW = 12
 """So few sets are walked faster one by one."""
@@ -34,6 +36,8 @@ class Index:
         self.sizes: Offsets = np.empty((0, 0), np.int64)
         self.firsts: Offsets = np.empty(0, np.int64)
         """Where each record begins."""
+        self.rests: Offsets = np.zeros(len(counts), np.int64)
+        """By body: bytes behind its last whole record."""
         self._columns = {field: column for column, field in enumerate(_variable(layout))}
         self._layout = layout
 
@@ -64,15 +68,20 @@ def build(layout: Layout, bodies: Sequence[bytes]) -> Index:
     at = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
     body = np.arange(len(bodies))
     steps = _gaps(layout)
-    found: list[tuple[Offsets, Offsets, Offsets, Offsets]] = []
+    found: list[_Found] = []
+    rests = np.zeros(len(bodies), np.int64)
     while len(body) > _FEW:
         starts, sizes, after = _walk_front(data, at, ends[body], steps)
         whole = (after <= ends[body]) & (after > at)
+        rests[body] = ends[body] - at
         found.append((body[whole], at[whole], starts[whole], sizes[whole]))
         body, at = body[whole], after[whole]
     for one, start in zip(body.tolist(), at.tolist(), strict=True):
-        found.append(_walk_body(joined, one, start, int(ends[one]), steps))
-    return _gather(layout, data, len(bodies), found)
+        part, rests[one] = _walk_body(joined, one, start, int(ends[one]), steps)
+        found.append(part)
+    index = _gather(layout, data, len(bodies), found)
+    index.rests = rests
+    return index
 
 
 def _variable(layout: Layout) -> list[int]:
@@ -115,10 +124,8 @@ def _walk_front(
     return starts, sizes, at + gaps[-1]
 
 
-def _walk_body(
-    joined: bytes, body: int, at: int, end: int, gaps: list[int]
-) -> tuple[Offsets, Offsets, Offsets, Offsets]:
-    """Walk all records of one body from `at`."""
+def _walk_body(joined: bytes, body: int, at: int, end: int, gaps: list[int]) -> tuple[_Found, int]:
+    """Walk all records of one body from `at`; return them, and how many bytes are left."""
     firsts: list[int] = []
     places: list[int] = []
     while at < end:
@@ -137,23 +144,20 @@ def _walk_body(
             at += size
         at += gaps[-1]
         if at > end or len(values) != 2 * (len(gaps) - 1):
+            at = first
             break
         firsts.append(first)
         places += values
     pairs = np.array(places, np.int64).reshape(len(firsts), len(gaps) - 1, 2)
-    return (
-        np.full(len(firsts), body, np.int64),
-        np.array(firsts, np.int64),
-        pairs[:, :, 0],
-        pairs[:, :, 1],
-    )
+    owner = np.full(len(firsts), body, np.int64)
+    return (owner, np.array(firsts, np.int64), pairs[:, :, 0], pairs[:, :, 1]), end - at
 
 
 def _gather(
     layout: Layout,
     data: npt.NDArray[np.uint8],
     bodies: int,
-    found: list[tuple[Offsets, Offsets, Offsets, Offsets]],
+    found: list[_Found],
 ) -> Index:
     """Put the records found into the order of the bodies."""
     owners, firsts, starts, sizes = (

@@ -10,7 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from collector.decode import ipfix, netflow5, netflow7, netflow9, options, sflow, steady, times
+from collector.decode import (
+    ipfix,
+    losses,
+    netflow5,
+    netflow7,
+    netflow9,
+    options,
+    sets,
+    sflow,
+    steady,
+    times,
+)
 from collector.decode.head import Chunk, Head, Run
 from collector.decode.journal import Counters, Entry, Numbered, Steady
 from collector.decode.layout import Layout, Template
@@ -189,8 +200,10 @@ class Intake:
         if layout is None or layout.scopes or (layout.variable and set_id):
             return 0
         records = headers.body_bytes[at:] // layout.least_bytes
+        rests = 0 if layout.variable else headers.body_bytes[at:] - records * layout.least_bytes
         if (
-            sampling not in (0, stream.rates.header)
+            np.any(rests > sets.MOST_PADDING)
+            or sampling not in (0, stream.rates.header)
             or 0 <= headers.uptime[at] < stream.uptime_ms - steady.RESTART_MS
             or not records.all()
         ):
@@ -280,6 +293,7 @@ class Intake:
             self.counters.waited_sets += 1
             self.waiting.add(Waiting(stream.key, set_id, body, head))
             return -1
+        self._rest(head, layout, set_id, body)
         if len(body) < layout.least_bytes:
             return 0
         if layout.variable:
@@ -321,6 +335,7 @@ class Intake:
                 self.waiting.add(waiting)  # too much for one bite: the template will be repeated
                 continue
             self.counters.late_sets += 1
+            self._rest(waiting.head, layout, template.id, waiting.body)
             if len(waiting.body) >= layout.least_bytes:
                 self._data(stream, waiting.head, layout, template.id, waiting.body)
 
@@ -332,6 +347,15 @@ class Intake:
         rank = len(self.chunks)
         self.chunks.append(Chunk(layout, body, head, self._entry.frame, rank, template, names))
         self.cells += len(body) // layout.least_bytes * (len(layout.fields) + _ROW_CELLS)
+
+    def _rest(self, head: Head, layout: Layout, template: int, body: bytes) -> None:
+        """Tell of a set that does not end with a whole record and padding."""
+        rest, least = len(body), layout.least_bytes
+        if rest >= least:
+            rest = 0 if layout.variable else rest % least  # else decoding tells
+        if sets.is_unread(body, rest):
+            self.counters.broken_sets += 1
+            self._entry.losses.append(losses.unread(template, head))
 
     def _lose(self, kind: str, frame: Frame, lost: int, unit: str, note: str) -> None:
         wire_us = frame.wire_ns // 1000

@@ -43,14 +43,16 @@ def templates(set_id: int, body: bytes, most_fields: int) -> Iterator[Template]:
     A withdrawal (RFC 7011 section 8.1) is yielded as a template without layout.
 
     Raises:
-        Malformed: a template longer than its set, scope fields that are not there, or more than
-            `most_fields` fields.
+        Malformed: a template longer than its set, of a reserved number, scope fields that are not
+            there, or more than `most_fields` fields.
     """
     cursor = Cursor(body)
     while cursor.remaining >= _ID_BYTES:
         template_id, count = cursor.uint(2), cursor.uint(2)
-        if template_id < LEAST_TEMPLATE_ID and not _withdraws_all(set_id, template_id, count):
+        if template_id == count == 0:
             return  # padding
+        if template_id < LEAST_TEMPLATE_ID and not _withdraws_all(set_id, template_id, count):
+            raise Malformed(f"a template of the number {template_id}: the least is 256")
         if count == 0:
             yield Template(template_id, None)
             continue

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from collector.decode.head import Head
 from collector.records import CoverageEvent, moment
 
 Ints = npt.NDArray[np.int64]
@@ -31,6 +32,12 @@ class Loss(NamedTuple):
     from_us: int
     to_us: int
     note: str
+
+
+def unread(template: int, head: Head) -> Loss:
+    """Return the loss of what follows the last whole record of a set."""
+    note = f"bytes behind the last record of template {template}: the set does not fit it"
+    return Loss("malformed", head.source, "sets", 1, head.wire_us, head.wire_us, note)
 
 
 @dataclass(slots=True)

@@ -38,14 +38,17 @@ def templates(set_id: int, body: bytes, most_fields: int) -> Iterator[Template]:
     """Yield the templates of a template set (id 0) or options template set (id 1).
 
     Raises:
-        Malformed: a template longer than its set, or with more than `most_fields` fields.
+        Malformed: a template longer than its set, of a reserved number, or with more than
+            `most_fields` fields.
     """
     cursor = Cursor(body)
     while cursor.remaining >= _ID_BYTES:
         template_id = cursor.uint(2)
-        if template_id < LEAST_TEMPLATE_ID:
-            return  # padding
         scopes, count = 0, cursor.uint(2)
+        if template_id == count == 0:
+            return  # padding
+        if template_id < LEAST_TEMPLATE_ID:
+            raise Malformed(f"a template of the number {template_id}: the least is 256")
         if set_id == OPTIONS_SET:
             scopes, count = count // 4, cursor.uint(2) // 4 + count // 4
         if count > most_fields:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 
 _SET_HEADER = struct.Struct(">HH")
+MOST_PADDING = 3
+"""Bytes that fill a set up to a multiple of four (RFC 7011 section 3.3.1)."""
 
 
 def walk(payload: bytes, start: int, end: int) -> tuple[list[tuple[int, bytes]], int]:
@@ -22,3 +24,8 @@ def walk(payload: bytes, start: int, end: int) -> tuple[list[tuple[int, bytes]],
         sets.append((set_id, payload[start + 4 : start + length]))
         start += length
     return sets, 0
+
+
+def is_unread(body: bytes, rest: int) -> bool:
+    """Tell whether the last `rest` bytes of a set, in which no record is whole, are no padding."""
+    return rest > MOST_PADDING and bool(body[-rest:].strip(b"\0"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import struct
 
+import pytest
+
 from collector.decode import listing
 from collector.decode.decoder import FlowDecoder
 from tests.collector.decode import rows, wire
@@ -113,6 +115,36 @@ def test_a_message_that_breaks_off_gives_its_whole_sets() -> None:
     decoded = decoder.decode(wire.frames(wire.ipfix(*sets)[:-1]))
     assert [row["src_port"] for row in rows.of(decoded)] == [80]
     assert rows.kinds(decoded) == [("malformed", 1)]
+
+
+@pytest.mark.parametrize("sets", [1, 40])
+def test_a_record_that_breaks_off_within_its_set_is_told(sets: int) -> None:
+    decoder = FlowDecoder(wire.SITE)
+    template = wire.ipfix_template(300, [(371, 65535), (7, 2)])
+    good, broken = wire.variable(b"somchai") + b"\0\x50", b"\x40somsri"
+    payloads = [wire.ipfix(template)]
+    payloads += [wire.ipfix(wire.a_set(300, good * n + broken)) for n in range(sets)]
+    payloads += [wire.ipfix(wire.a_set(300, good * n + bytes(2))) for n in range(sets)]
+    decoded = decoder.decode(wire.frames(*payloads))
+    assert len(rows.of(decoded)) == sets * (sets - 1)
+    assert decoder.counters.broken_sets == sets
+    told = [event for _, event in decoded.coverage if event.kind == "malformed"]
+    assert "template 300" in told[0].note
+
+
+@pytest.mark.parametrize("element", [291, 292, 293])
+def test_lists_are_read_by_length_and_keep_their_bytes(element: int) -> None:
+    for long in (False, True):
+        body = wire.variable(b"\xff\0\x08\0\4\1\2\3\4", long=long) + b"\x01\xbb"
+        found = only([(element, 65535), (11, 2)], body)
+        assert list(found.values()) == ["ff0008000401020304", 443]
+
+
+def test_a_template_of_a_reserved_number_is_told() -> None:
+    decoder = FlowDecoder(wire.SITE)
+    decoded = decoder.decode(wire.frames(wire.ipfix(wire.ipfix_template(17, [(7, 2)]))))
+    assert rows.kinds(decoded) == [("malformed", 1)]
+    assert decoder.counters.broken_templates == 1
 
 
 def test_a_withdrawal_over_datagrams_is_counted_and_ignored() -> None:
