@@ -66,7 +66,7 @@ def _take(packet: bytes, judge: Judge, door: Door, now_ns: int) -> None:
 
 
 def _hand_over(wire: Wire, judge: Judge, door: Door, now_ns: int, *, last: bool = False) -> str:
-    judge.dropped += wire.dropped()
+    judge.dropped += wire.dropped(last=last)
     judge.left_out, door.lost = judge.left_out + door.lost, 0
     for kind, event in judge.tally(now_ns, last=last):
         door.put(kind, event)

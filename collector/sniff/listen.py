@@ -80,6 +80,8 @@ class Wire:
         self._cooked = cooked
         self._longest = longest
         self._socket: socket.socket | None = None
+        self._waiting = 0
+        """Packets that passed the filter, without those that were dropped or taken."""
 
     def __enter__(self) -> Self:
         """Open.
@@ -130,15 +132,22 @@ class Wire:
             packet, told, _, _ = self._socket.recvmsg(self._longest, _ANCILLARY)
         except TimeoutError:
             return None
+        self._waiting -= 1
         for level, kind, value in told:
             if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
                 seconds, nanoseconds = _TIMESPEC.unpack(value)
                 return Heard(packet, seconds * 10**9 + nanoseconds)
         raise OSError("the kernel tells no time of packets")
 
-    def dropped(self) -> int:
-        """Return how many packets the kernel dropped since last asked."""
+    def dropped(self, *, last: bool = False) -> int:
+        """Return how many packets the kernel dropped since last asked.
+
+        Args:
+            last: Nothing will be taken any more: what waits is dropped too.
+        """
         if self._socket is None:
             return 0
         told = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
-        return int(struct.unpack("=II", told)[1])
+        passed, dropped = struct.unpack("=II", told)
+        self._waiting += passed - dropped
+        return int(dropped) + (self._waiting if last else 0)

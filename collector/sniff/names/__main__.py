@@ -51,7 +51,7 @@ def listen(wire: Wire, ear: Ear, door: Door, stop: Stop) -> None:
 
 
 def _hand_over(wire: Wire, ear: Ear, door: Door, now_ns: int, *, last: bool = False) -> str:
-    ear.dropped += wire.dropped()
+    ear.dropped += wire.dropped(last=last)
     ear.left_out, door.lost = ear.left_out + door.lost, 0
     for kind, event in ear.tally(now_ns, last=last):
         door.put(kind, event)
