@@ -79,6 +79,10 @@ class Format:
     marks: tuple[str, ...] = ()
     """Texts of which such a message has at least one in its first 512 characters: looked for before
     `read` is tried."""
+    begins: re.Pattern[str] | None = None
+    """What such a message begins with, its program and process id in front as they were sent
+    (`nginx[9]: …`), if anything else may have such a text somewhere inside: what a stranger types
+    into some program must not be read as the word of a firewall."""
     whole: bool = False
     """Whether a long message is given uncut: for what makes no sense in part."""
     named: bool = False

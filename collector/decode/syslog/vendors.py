@@ -1,12 +1,13 @@
 """Which format a message is of, told by what is in it and by nothing else.
 
 No sender's past is remembered: a sender may mix formats, and the same line gives the same row
-however lines were batched. What begins with a program that a format claims is tried by that format
-first; then come the formats of which the message has a mark, in the order of `FORMATS`.
+however lines were batched. A program that a format claims is read by that format alone; any other
+message by the formats of which it has a mark, in the order of `FORMATS`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from collector.decode.syslog.formats import FORMATS
@@ -40,19 +41,26 @@ def read(header: Header) -> Vendored | None:
     short = header
     if len(header.message) > READ:
         short = header._replace(message=header.message[:READ])
-    tried: list[str] = []
-    if header.app_name:
-        program = header.app_name.rpartition("/")[2].lower()
-        for one in _BY_PROGRAM.get(program, ()):
-            tried.append(one.name)
-            if (reading := one.read(header if one.whole else short)) is not None:
-                cut = short is not header and not one.whole
-                return Vendored(one.name, reading, cut, one.named)
-    text, code = short.message[:_MARKED], header.msg_id or ""
-    for mark, one in _MARKS:
-        if (mark in text or mark in code) and one.name not in tried:
-            tried.append(one.name)
-            if (reading := one.read(header if one.whole else short)) is not None:
-                cut = short is not header and not one.whole
-                return Vendored(one.name, reading, cut, one.named)
+    program = (header.app_name or "").rpartition("/")[2].lower()
+    found = _BY_PROGRAM.get(program) or _marked(short)
+    for one in found:
+        if one.begins is not None and one.begins.match(_begin(short)) is None:
+            continue
+        if (reading := one.read(header if one.whole else short)) is not None:
+            cut = short is not header and not one.whole
+            return Vendored(one.name, reading, cut, one.named)
     return None
+
+
+def _marked(header: Header) -> Iterable[Format]:
+    """Return the formats of which a message has a mark."""
+    text, code = header.message[:_MARKED], header.msg_id or ""
+    return dict.fromkeys(one for mark, one in _MARKS if mark in text or mark in code)
+
+
+def _begin(header: Header) -> str:
+    """Return what a message begins with, program and process id in front."""
+    process = f"[{header.proc_id}]" if header.proc_id else ""
+    program = f"{header.app_name}{process}: " if header.app_name else ""
+    code = f"{header.msg_id} " if header.msg_id else ""
+    return f"{program}{code}{header.message[:_MARKED]}"

@@ -16,6 +16,10 @@ from collector.decode.syslog.reading import Format, Reading, matched
 _ID = re.compile(r"%?(?:ASA|PIX|FWSM|FTD)-(?:[a-z]{1,12}-)?(?P<level>\d)-(?P<id>\d{6})\Z")
 _ID_INSIDE = re.compile(r"%?(?:ASA|PIX|FWSM|FTD)-(?:[a-z]{1,12}-)?\d-(?P<id>\d{6}) ?: *")
 _ID_BARE = re.compile(r"(?:\d\|[\w :]{1,30}\|)?(?P<id>[1-7]\d{5}): (?=[A-Z(])")
+_BEGINS = re.compile(
+    r"(?:[\w.-]{1,64} ?: )?%?(?:ASA|PIX|FWSM|FTD)-|SFIMS|(?:\d\|[\w :]{1,30}\|)?[1-7]\d{5}: "
+    r"|(?:Built|Teardown|Deny|Inbound|access-list) |[\d.]{7,15}\("
+)
 _ADDRESS = r"[\da-fA-F.:]{2,45}"
 _USER = r"(?: ?\((?P<{0}_user>[^()/]{{1,200}})\))?"
 
@@ -312,4 +316,5 @@ FORMAT = Format(
         "access-list ",
         "Accessed URL",
     ),
+    begins=_BEGINS,
 )

@@ -12,6 +12,10 @@ from collector.decode.syslog.header import Header
 from collector.decode.syslog.reading import Format, Reading, matched
 
 _CODE = re.compile(r"%(?P<code>[A-Z][A-Z0-9_]{1,40}(?:-[A-Z0-9_]{1,40}){0,3}-\d-[A-Z0-9_]{2,60})")
+_BEGINS = re.compile(
+    r"(?:[\w.-]{1,64}: ){0,3}(?:[*.]?[A-Z][a-z]{2} [ \d]\d [\d :.]{5,30}(?:[A-Z]{2,5})?: )?%[A-Z]"
+)
+"""Name, numbers and time, each with a colon, where they are not part of the header."""
 _IP = r"[\da-fA-F.:]{2,45}"
 _MAC = r"[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}|[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}"
 _LINES = (
@@ -75,4 +79,4 @@ def _flow(reading: Reading, code: str) -> str:
     return "start" if passed and "dst_ip" in reading.columns else ""
 
 
-FORMAT = Format(name="cisco_ios", read=_read, programs=(), marks=("%",))
+FORMAT = Format(name="cisco_ios", read=_read, marks=("%",), begins=_BEGINS)

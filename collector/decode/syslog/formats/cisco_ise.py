@@ -40,7 +40,7 @@ def _read(header: Header) -> Reading | None:
     text = header.message
     if (header.app_name or "").startswith("CISE_"):
         text = f"{header.app_name} {text}"
-    head = _HEAD.search(text[:200])
+    head = _HEAD.match(text)
     if head is None:
         return None
     text = text[head.end() :]
@@ -63,4 +63,4 @@ def _read(header: Header) -> Reading | None:
     return Reading(columns, {"code": first["code"], **rest}, sign_in=sign_in)
 
 
-FORMAT = Format(name="cisco_ise", read=_read, marks=("CISE_",))
+FORMAT = Format(name="cisco_ise", read=_read, marks=("CISE_",), begins=re.compile("CISE_"))

@@ -11,6 +11,9 @@ _CODE = re.compile(
     r"%?((?:APF|DOT1X|AAA|LWAPP|CAPWAP|CLIENT_ORCH_LOG|CLIENT_EXCLUSION_SERVER|WEBAUTH|PEM)"
     r"-\d-[A-Z0-9_]{2,60})"
 )
+_BEGINS = re.compile(
+    r"(?:[\w.-]{1,64}: )?(?:\*\w{1,64}: )?(?:[A-Z][a-z]{2} [ \d]\d [\d:.]{8,20}: )?" + _CODE.pattern
+)
 _MAC = r"[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}|[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}"
 _JOINED = re.compile(
     r"Username entry \((?P<account>[^()]{0,200})\) joined with ssid \((?P<ssid>[^()]{0,64})\) "
@@ -56,4 +59,5 @@ FORMAT = Format(
         "CAPWAP-",
         "CLIENT_EXCLUSION_SERVER-",
     ),
+    begins=_BEGINS,
 )

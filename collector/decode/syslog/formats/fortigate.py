@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collector.decode.syslog.header import Header
 from collector.decode.syslog.reading import Format, Reading, pairs, split
 
@@ -51,8 +53,7 @@ SIGNING = frozenset(("authentication", *_SIGN_INS))
 
 
 def _read(header: Header) -> Reading | None:
-    text = header.message
-    found = pairs(text[max(text.find("date="), 0) :])
+    found = pairs(header.message)
     told = dict(found)
     kind, action = told.get("type"), told.get("action", "")
     if kind is None or "logid" not in told:
@@ -80,4 +81,6 @@ def _sign_in(told: dict[str, str], action: str) -> str:
     return _SIGN_INS.get(action, "")
 
 
-FORMAT = Format(name="fortigate", read=_read, marks=("logid=",), named=True)
+FORMAT = Format(
+    name="fortigate", read=_read, marks=("logid=",), begins=re.compile("date="), named=True
+)

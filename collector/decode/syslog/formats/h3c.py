@@ -70,7 +70,7 @@ def _read(header: Header) -> Reading | None:
     text = header.message
     if "/" in (header.app_name or ""):
         text = f"{header.app_name}: {text}"
-    found = _CODE.search(text[:300])
+    found = _CODE.match(text)
     if found is None:
         return None
     name, text = found["name"], text[found.end() :]
@@ -132,4 +132,5 @@ FORMAT = Format(
         *("stamgr_dot1x_login_succ", "stamgr_dot1x_login_failure", "stamgr_dot1x_logoff"),
     ),
     marks=("%%10", "(1001)=", "(1003)=", "-MDC=", "-MACAddr=", "-UserMAC="),
+    begins=_CODE,
 )

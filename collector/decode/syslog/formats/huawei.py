@@ -12,7 +12,7 @@ from collector.decode.syslog.header import Header
 from collector.decode.syslog.reading import NOTHING, Format, Reading, matched, split
 
 _CODE = re.compile(
-    r"%%\d\d(?P<module>[A-Z][A-Z0-9_]{1,30})/\d/(?P<name>\w{2,64})(?:\([a-z]\))?"
+    r"(?:[\w.-]{1,64} )?(?:%%: )?%%\d\d(?P<module>[A-Z][A-Z0-9_]{1,30})/\d/(?P<name>\w{2,64})(?:\([a-z]\))?"
     r"(?:\[\d{1,10}\])?: ?"
 )
 _PAIR = re.compile(r"(?:\A|[,(;]) {0,2}([A-Za-z][\w-]{0,40}+)=([^,;()]{0,500}+)")
@@ -67,7 +67,7 @@ def _read(header: Header) -> Reading | None:
     text = header.message
     if (header.app_name or "").startswith("%%"):
         text = f"{header.app_name}:{text}"
-    found = _CODE.search(text[:300])
+    found = _CODE.match(text)
     if found is None:
         return None
     name, text = found["name"], text[found.end() :]
@@ -110,4 +110,5 @@ FORMAT = Format(
     read=_read,
     programs=("session_built(l)", "session_teardown(l)"),
     marks=("%%01", "IPVer=", "[USER_INFO_", "[WLAN_STA_INFO_"),
+    begins=_CODE,
 )

@@ -12,6 +12,12 @@ from collector.decode.syslog.reading import UNTOLD, Format, Reading, split
 
 _PAIR = re.compile(r"(?<![^\s\]:])([A-Z]{2,10})=(\"[^\"]{0,300}\"|\S{0,300})")
 _FLAGS = re.compile(r" (SYN|ACK|FIN|RST|PSH|URG|DF|CE)(?= |\Z)")
+BEGINS = re.compile(
+    r"(?:(?:kernel|ulogd|firewall)(?:\[\d{1,10}\])?: )?(?:\[ {0,10}\d{1,10}\.\d{6}\] ?)?"
+    r"(?:\d{1,9} \d [\w-]{1,64} [\w/:]{20} [+-]\d{4} (?:(?:policy )?[\w-]{1,32}: )?"
+    r"|\[[\w /-]{1,64}\] ?|[\w/:.-]{1,64} )?(?:DESCR=\"[^\"]{0,300}\" )?(?:IN|OUT)="
+)
+"""Uptime and the admin's prefix: in brackets, without blanks, or as Proxmox writes it."""
 _NAMES = {
     "SRC": "src_ip",
     "DST": "dst_ip",
@@ -59,4 +65,4 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return [(key, value.strip('"')) for key, value in _PAIR.findall(text)]
 
 
-FORMAT = Format(name="iptables", read=read, marks=(" SRC=",))
+FORMAT = Format(name="iptables", read=read, marks=(" SRC=",), begins=BEGINS)

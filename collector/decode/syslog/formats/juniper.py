@@ -70,4 +70,5 @@ FORMAT = Format(
     read=_read,
     programs=("rt_flow", "rt_idp", "rt_utm", "rt_aamw", "rt_secintel", "mgd"),
     marks=("RT_FLOW_SESSION_", "[junos@"),
+    begins=re.compile(r"RT_[A-Z]{2,10}\b|mgd\b"),
 )

@@ -29,6 +29,8 @@ _FIREWALL = re.compile(
     """,
     re.VERBOSE,
 )
+_FIREWALL_BEGINS = re.compile(r"(?:[\w/.-]{1,64} ){0,3}?(?:[\w/.-]{1,64}: ?)?in:")
+"""The admin's prefix of a few words, and the chain."""
 _SNAT = re.compile(rf"\((?P<a>{_END})->(?P<b>{_END})\)->(?P<c>{_END})")
 _DNAT = re.compile(rf"(?P<c>{_END})->\((?P<a>{_END})->(?P<b>{_END})\)")
 _BLOCKS = re.compile(r"drop|block|deny|denied|reject|tarpit", re.IGNORECASE)
@@ -61,7 +63,7 @@ _LINES = (
         re.compile(
             rf"(?:->: )?(?P<account>[^\s()]{{1,100}}) \((?P<src_ip>{_IP})\): "
             r"(?P<action>logged in|logged out|login failed|trying to log in)"
-            r"(?:(?: by|:)? (?P<reason>.{1,200}))?"
+            r"(?:(?: by|:)? (?P<reason>[^():]{1,200}))?"
         ),
     ),
     (
@@ -95,12 +97,14 @@ def _read(header: Header) -> Reading | None:
     text, told = header.message, {}
     if (topics := _TOPICS.match(text)) is not None:
         told["topics"], text = topics["topics"], text[topics.end() :]
-    if " out:" in text and (found := _FIREWALL.search(text)) is not None:
-        before = f"{header.app_name or ''} {text[: found.start()]}"
-        return _firewall(found, before.split(), told)
     for kind, pattern in _LINES:
-        if (found := pattern.match(text)) is not None:
+        if (found := pattern.fullmatch(text)) is not None:
             return _line(kind, found, told)
+    if " out:" in text and _FIREWALL_BEGINS.match(text) is not None:
+        found = _FIREWALL.search(text)
+        if found is not None and "firewall" in told.get("topics", "firewall"):
+            before = f"{header.app_name or ''} {text[: found.start()]}"
+            return _firewall(found, before.split(), told)
     return None
 
 
@@ -165,4 +169,5 @@ FORMAT = Format(
         "): trying to log in",
         "connected",
     ),
+    begins=re.compile(r"(?!\S{1,64}\[\d{1,10}\]: )"),  # RouterOS has no process ids
 )

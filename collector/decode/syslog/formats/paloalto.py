@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 
 from collector.decode.syslog.header import Header
 from collector.decode.syslog.reading import NOTHING, Format, Reading
@@ -113,12 +114,15 @@ def _read(header: Header) -> Reading | None:
 
 def _cells(text: str) -> list[str]:
     """Return the fields; what is not well quoted is cut at its commas."""
-    start = text.find("1,20")
-    text = text[start:] if 0 < start < 300 else text
     try:
         return next(csv.reader([text]), [])
     except csv.Error:
         return text.split(",")
 
 
-FORMAT = Format(name="paloalto", read=_read, marks=tuple(f",{kind}," for kind in _NAMES))
+FORMAT = Format(
+    name="paloalto",
+    read=_read,
+    marks=tuple(f",{kind}," for kind in _NAMES),
+    begins=re.compile(r"\d,20\d\d/\d\d/\d\d "),
+)

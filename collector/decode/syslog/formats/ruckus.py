@@ -60,4 +60,12 @@ def _read(header: Header) -> Reading | None:
     return None
 
 
-FORMAT = Format(name="ruckus", read=_read, marks=("@@", "sta_mac=", "User[", "STA[", "Guest["))
+FORMAT = Format(
+    name="ruckus",
+    read=_read,
+    marks=("@@", "sta_mac=", "User[", "STA[", "Guest["),
+    begins=re.compile(
+        r"(?:\w{1,32}: )?@@\d|(?:eventd(?:\[\d{1,10}\])?: |syslog: eventd_to_syslog\(\): ?)?"
+        r"(?:User|STA|Guest)\[|stamgr(?:\[\d{1,10}\])?: "
+    ),
+)

@@ -48,4 +48,6 @@ def _read(header: Header) -> Reading | None:
     return Reading(columns, rest, flow)
 
 
-FORMAT = Format(name="sonicwall", read=_read, marks=(" sn=",))
+FORMAT = Format(
+    name="sonicwall", read=_read, marks=(" sn=",), begins=re.compile(r"id=[\w-]{1,64} sn=")
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collector.decode.syslog.header import Header
 from collector.decode.syslog.reading import Format, Reading, pairs, split
 
@@ -71,4 +73,7 @@ def _sfos(told: list[tuple[str, str]], kinds: dict[str, str]) -> Reading:
     return Reading(columns, rest, flow, sign_in=sign_in)
 
 
-FORMAT = Format(name="sophos", read=_read, marks=("log_type=", ' sys="'))
+_BEGINS = re.compile(
+    r'device(?:_name)?="|(?:[\d:-]{19} [\w.-]{1,255} )?(?:ulogd|httpproxy|aua|openvpn)\[\d+\]: id="'
+)
+FORMAT = Format(name="sophos", read=_read, marks=("log_type=", ' sys="'), begins=_BEGINS)

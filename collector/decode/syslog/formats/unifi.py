@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collector.decode.syslog.formats import cef, iptables
 from collector.decode.syslog.header import Header
 from collector.decode.syslog.reading import Format, Reading
@@ -34,4 +36,9 @@ def _read(header: Header) -> Reading | None:
     return reading._replace(sign_in=sign_in)
 
 
-FORMAT = Format(name="unifi", read=_read, marks=("Ubiquiti|", "DESCR="))
+FORMAT = Format(
+    name="unifi",
+    read=_read,
+    marks=("Ubiquiti|", "DESCR="),
+    begins=re.compile(rf"(?:CEF: ?)?[01]\|Ubiquiti\||{iptables.BEGINS.pattern}"),
+)

@@ -108,5 +108,9 @@ FORMAT = Format(
     name="windows_logon",
     read=_read,
     marks=(*_SENTENCES, '"EventID":46', '"EventID":4768'),
+    begins=re.compile(
+        rf"(?:[\w.-]{{1,64}}(?:\[\d{{1,10}}\])?: )?"
+        rf"(?:{'|'.join(map(re.escape, _SENTENCES))}|MSWinEventLog\s|\{{)"
+    ),
     whole=True,
 )

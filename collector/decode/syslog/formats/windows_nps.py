@@ -100,5 +100,8 @@ FORMAT = Format(
     name="windows_nps",
     read=_read,
     marks=("Network Policy Server ", "CallingStationID", '"EventID":627'),
+    begins=re.compile(
+        r"(?:[\w.-]{1,64}(?:\[\d{1,10}\])?: )?(?:Network Policy Server |MSWinEventLog\s|\{)"
+    ),
     whole=True,
 )

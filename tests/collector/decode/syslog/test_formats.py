@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,32 @@ def test_the_sample_lines_of_a_format_give_its_golden_rows(name: str) -> None:
     for line, row, want in zip(lines, golden.rows(lines), expected, strict=True):
         assert row == want, line
         assert row["event"]["vendor"] == name
+
+
+_CARRIERS = (
+    '<30>Nov 22 15:00:00 web nginx[9]: 203.0.113.9 - - "GET /?{} HTTP/1.1" 404 12',
+    "<30>Nov 22 15:00:00 web postfix/smtpd[9]: NOQUEUE: reject: RCPT from <{}>: rejected",
+    "<86>Nov 22 15:00:00 web sshd[9]: Invalid user {} from 203.0.113.9 port 40000",
+    "<30>1 2026-11-22T15:00:00+07:00 web webapp 9 - - login failed: user '{}' from 203.0.113.9",
+    "<30>1 2026-11-22T15:00:00+07:00 web webapp 9 - - {} could not be found",
+    "<30>Nov 22 15:00:00 gw system,error,critical login failure for user {} from 203.0.113.9 via x",
+    "<30>Nov 22 15:00:00 gw hotspot,info,debug {} (10.0.0.9): login failed: invalid password",
+    "<30>Nov 22 15:00:00 px squid[9]: 1795356964.1 5 203.0.113.9 TCP_MISS/200 5 GET {} - H/-",
+)
+
+
+@pytest.mark.parametrize("carrier", _CARRIERS)
+def test_what_a_stranger_types_into_a_program_is_no_word_of_a_firewall(carrier: str) -> None:
+    texts = [re.sub(r"^<\d+>(1 )?", "", line)[:3000] for line in SAMPLES]
+    texts += [
+        "malee (10.0.0.7): logged in",
+        "malee logged in, 10.0.0.7",
+        "User[malee@02:00:00:00:00:01] joins",
+    ]
+    for text in (*texts, *(text.replace(" ", "+") for text in texts)):
+        told = messages.read(golden.frames([carrier.replace("{}", text)]))
+        assert told.flows is None, text
+        assert all(one.event == "reject" for one in told.sign_ins), text
 
 
 def test_every_format_has_a_module_of_its_name_and_sample_lines() -> None:
