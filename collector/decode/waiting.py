@@ -8,12 +8,18 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, NamedTuple
 
 from collector.decode.head import Head
 from collector.decode.limits import Limits
 from collector.decode.sampling import Rates
 from collector.decode.streams import StreamKey
+
+_LARGE = 16
+"""Who holds more than one in so many of all sets, or of their bytes, is the first to lose some."""
+_SOME = 64
+"""One in so many goes at once: to look for them takes long."""
 
 
 class Waiting(NamedTuple):
@@ -85,8 +91,28 @@ class WaitingSets:
             or self._exporter_bytes.get(address, 0) > limits.waiting_bytes_per_exporter
         ):
             self._lost(self._remove(next(iter(own))))
+        if len(self._sets) > limits.waiting_sets or self.bytes > limits.waiting_bytes:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Lose sets: of whoever has very many, else the oldest of all.
+
+        A sender whose sets wait for ever must not take the room of those whose templates come in a
+        minute.
+        """
+        limits = self._limits
+        largest = max(self._exporter_bytes, key=lambda name: self._exporter_bytes[name])
+        most = max(self._of_exporter, key=lambda name: len(self._of_exporter[name]))
+        for name, large in (
+            (largest, self._exporter_bytes[largest] > limits.waiting_bytes // _LARGE),
+            (most, len(self._of_exporter[most]) > limits.waiting_sets // _LARGE),
+        ):
+            own = self._of_exporter.get(name)
+            for number in list(own)[: -(-len(own) // _SOME)] if own and large else ():
+                self._lost(self._remove(number))
         while len(self._sets) > limits.waiting_sets or self.bytes > limits.waiting_bytes:
-            self._lost(self._remove(next(iter(self._sets))))
+            for number in list(islice(self._sets, max(1, len(self._sets) // _SOME))):
+                self._lost(self._remove(number))
 
     def _remove(self, number: int) -> Waiting:
         waiting = self._sets.pop(number)

@@ -66,6 +66,19 @@ def test_all_exporters_together_are_bounded() -> None:
     assert decoder.counters.lost_sets == 200 - len(decoder.waiting)
 
 
+def test_who_has_very_many_loses_its_own_and_not_those_of_others() -> None:
+    decoder = FlowDecoder(wire.SITE, Limits(waiting_sets=100))
+    decoder.decode(wire.frames(wire.v9(data(7))))
+    flood = [
+        wire.frame(wire.v9(data(n), domain=n % 9), 1 + n, address="192.0.2.66") for n in range(1000)
+    ]
+    decoder.decode(flood)
+    assert len(decoder.waiting) <= 100
+    assert decoder.counters.lost_sets == 1001 - len(decoder.waiting)
+    found = rows.of(decoder.decode([wire.frame(wire.v9(TEMPLATE, sequence=1), 1500)]))
+    assert [row["src_port"] for row in found] == [7]
+
+
 def test_bytes_of_one_exporter_are_bounded() -> None:
     decoder = FlowDecoder(wire.SITE, Limits(waiting_bytes_per_exporter=10))
     decoder.decode(wire.frames(*(wire.v9(data(1, 2), sequence=n) for n in range(9))))
