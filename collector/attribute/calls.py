@@ -61,26 +61,28 @@ class Side:
 
     @classmethod
     def of(cls, rows: Rows, near: str, far: str) -> Side:
-        """Return flows with `near` as the device: `src` or `dst`."""
+        """Return flows with `near` as the device: `src` or `dst`.
+
+        An answer that a NAT addressed to itself is for the device that it goes on to.
+        """
         columns = rows.columns
-        one: Any = columns[f"{near}_ip"]
-        other: Any = columns[f"{far}_ip"]
-        devices, addresses = one.dictionary.to_pylist(), other.dictionary.to_pylist()
-        there = np.asarray(one.is_valid()) & np.asarray(other.is_valid())
-        codes = _codes(one) * max(1, len(addresses)) + _codes(other)
-        keys, place = np.unique(np.where(there, codes, -1), return_inverse=True)
-        pairs = [
-            (devices[key // len(addresses)], addresses[key % len(addresses)]) if key >= 0 else _NONE
-            for key in keys.tolist()
-        ]
+        ends = ["nat_dst", "dst"] if near == "dst" else ["src"]
+        devices, one = _texts([columns.get(f"{end}_ip") for end in ends], len(rows))
+        addresses, other = _texts([columns[f"{far}_ip"]], len(rows))
+        there, count = (one >= 0) & (other >= 0), max(1, len(addresses))
+        keys, place = np.unique(np.where(there, one * count + other, -1), return_inverse=True)
         begin = _numbers(columns["time"], len(rows))
-        names = f"{near}_port", f"{far}_port", "protocol"
-        ports = [_numbers(columns.get(name), len(rows)) for name in names]
+        near_port = _first([_numbers(columns.get(f"{end}_port"), len(rows)) for end in ends])
+        far_port = _numbers(columns.get(f"{far}_port"), len(rows))
+        protocol = _numbers(columns.get("protocol"), len(rows))
         return cls(
-            pairs=pairs,
+            pairs=[
+                (devices[key // count], addresses[key % count]) if key >= 0 else _NONE
+                for key in keys.tolist()
+            ],
             place=place,
             there=there,
-            ends=_ends(*ports),
+            ends=_ends(near_port, far_port, protocol),
             begin=begin,
             end=np.maximum(begin, _numbers(columns.get("time_end"), len(rows))),
             frame=np.asarray(rows.frame),
@@ -195,8 +197,25 @@ def _last(side: Side, place: Numbers, ends: Numbers, time: Numbers) -> Numbers:
     return np.where(fits & (until >= 0), last, -1)
 
 
-def _codes(column: Any) -> Numbers:  # noqa: ANN401  # a DictionaryArray
-    return np.asarray(column.indices.fill_null(0)).astype(np.int64)
+def _texts(columns: list[Any], rows: int) -> tuple[list[str], Numbers]:
+    """Return the texts of columns, and of each row the code in the first that has one, or -1."""
+    texts: list[str] = []
+    codes: list[Numbers] = []
+    for column in columns:
+        if column is None:
+            continue
+        found = np.asarray(column.indices.fill_null(-1)).astype(np.int64)
+        codes.append(np.where(found < 0, -1, found + len(texts)))
+        texts += column.dictionary.to_pylist()
+    return texts, _first(codes) if codes else np.full(rows, -1)
+
+
+def _first(columns: list[Numbers]) -> Numbers:
+    """Return of each row the first number that is not -1."""
+    found = columns[0]
+    for column in columns[1:]:
+        found = np.where(found < 0, column, found)
+    return found
 
 
 def _numbers(column: Any, rows: int) -> Numbers:  # noqa: ANN401  # an Arrow array, or None

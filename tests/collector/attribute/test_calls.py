@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,19 @@ def test_a_port_that_is_used_again_gets_the_name_of_its_time() -> None:
         "one",
         None,
     ]
+
+
+def test_an_answer_that_the_nat_passes_on_is_of_the_device_behind_it() -> None:
+    calls = Calls()
+    calls.learn((DEVICE, WEB), hello("one"))
+    public: Flow = (WEB, 443, "198.51.100.7", 61_000, 6, T, None, 9)
+    plain = rows([public, public])
+    inside: dict[str, Any] = {
+        "nat_dst_ip": pa.array([DEVICE, None], pa.string()).dictionary_encode().cast(_TEXT),
+        "nat_dst_port": pa.array([50_000, None], pa.int32()),
+    }
+    flows = replace(plain, columns={**plain.columns, **inside})
+    assert calls.looked_up(Side.of(flows, "dst", "src"), {}).tolist() == [0, -1]
 
 
 def test_what_a_later_frame_tells_is_not_known_yet() -> None:
