@@ -12,9 +12,12 @@ from collector.decode.syslog.header import Header
 from collector.decode.syslog.reading import Format, Reading, matched, split
 
 _CODE = re.compile(
-    r"(?:%%10)?(?P<module>[A-Za-z][A-Za-z0-9_]{1,30})/(?P<level>\d)/(?P<name>[A-Z][A-Z0-9_]{2,64})"
-    r"(?:\([a-z]\))?(?:: ?|\Z)"
+    r"(?:(?:%[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d:)?\d{1,3} \d{4} [\w.&-]{1,64} )?"
+    r"(?:%%10)?(?P<module>[A-Za-z][A-Za-z0-9_]{1,30})/(?P<level>\d)/"
+    r"(?P<name>[A-Z][A-Z0-9_]{2,64})(?:\([a-z]\))?(?:: ?|\Z)"
 )
+"""In front may stand the end of a time with `:` before its milliseconds, or all of it behind a `%`,
+year and name: such a time is no part of the header."""
 _FIELD = re.compile(r"(?<![\w(])([A-Za-z][\w-]{1,40}+)\(\d{1,5}\)=([^;]{0,500}+);?")
 _PAIR = re.compile(
     r"(?:\A|-|; ?)(?P<key>[A-Z][A-Za-z]{1,30})="
@@ -78,7 +81,7 @@ def _read(header: Header) -> Reading | None:
     if fields := _FIELD.findall(text):
         return _flow(name, fields, event)
     pairs = [(key, value) for key, value in _PAIR.findall(text) if value not in ("**", "--")]
-    if not pairs and not found[0].startswith("%%10"):
+    if not pairs and "%%10" not in found[0]:
         return None
     if (admin := _ADMIN.match(text)) is not None:
         return matched(admin, **event)

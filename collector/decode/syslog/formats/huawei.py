@@ -12,8 +12,8 @@ from collector.decode.syslog.header import Header
 from collector.decode.syslog.reading import NOTHING, Format, Reading, matched, split
 
 _CODE = re.compile(
-    r"(?:[\w.-]{1,64} )?(?:%%: )?%%\d\d(?P<module>[A-Z][A-Z0-9_]{1,30})/\d/(?P<name>\w{2,64})(?:\([a-z]\))?"
-    r"(?:\[\d{1,10}\])?: ?"
+    r"(?:[\w.-]{1,64} )?(?:%%: )?%%\d\d(?P<module>[A-Z][A-Z0-9_]{1,30})/\d/(?P<name>\w{2,64})"
+    r"(?:\([a-z]\))?(?:\[\d{1,10}\])?: ?"
 )
 _PAIR = re.compile(r"(?:\A|[,(;]) {0,2}([A-Za-z][\w-]{0,40}+)=([^,;()]{0,500}+)")
 _COLON_PAIR = re.compile(r"(?:\A|[\];])([A-Z][A-Za-z ]{1,30}+):([^;]{0,300}+)")

@@ -19,6 +19,18 @@ _SENTENCES = {
     "User initiated logoff": "4647",
     "A Kerberos authentication ticket (TGT) was requested": "4768",
 }
+_BEGINS = re.compile(
+    r"(?:MSWinEventLog\s[^:]{0,80}:\d\d:\d\d \d{4}\s.{0,300}?)?(?P<sentence>"
+    + "|".join(map(re.escape, _SENTENCES))
+    + ")"
+)
+_FORWARDERS = frozenset(
+    (
+        *("", "evtsys", "evntslog", "eventlog", "winevtlog", "mswineventlog", "nxlog", "snare"),
+        *("security", "security-auditing", "microsoft-windows-security-auditing", "winlogbeat"),
+    )
+)
+"""In the log of any other program such a sentence may be what somebody typed."""
 _ACTIONS = {"4624": "logon", "4625": "failed", "4647": "logoff", "4768": "ticket"}
 _LABELS = {
     "account": "Account Name",
@@ -54,15 +66,15 @@ def _read(header: Header) -> Reading | None:
     text = header.message
     if text.lstrip().startswith("{"):
         return _of_json(text)
-    event = next(((at, no) for s, no in _SENTENCES.items() if (at := text.find(s)) >= 0), None)
-    if event is None:
+    begun = _BEGINS.match(text)
+    program = (header.app_name or "").rstrip(".").lower()
+    if begun is None or program not in _FORWARDERS:
         return None
-    place, number = event
-    text = text[place:]
+    number, text = _SENTENCES[begun["sentence"]], text[begun.end() :]
     section = _SECTION.search(text)
     text = text[section.end() :] if section else text
     looked = ((name, pattern.search(text)) for name, pattern in _PATTERNS.items())
-    # The type stands before that section.
+    # The type of a logon stands before that section.
     told = {name: found["value"] for name, found in looked if found is not None}
     kind = _PATTERNS["logon_type"].search(header.message)
     return _reading(number, {**told, **({"logon_type": kind["value"]} if kind else {})})
