@@ -57,6 +57,14 @@ class Line:
         term = term_of("source", self.told["name"])
         return link("/search", {"log": "coverage", "q": term, "range": "24h"})
 
+    @property
+    def counters(self) -> str:
+        """The question what its interfaces counted, for who may search; empty if it tells none."""
+        if "sFlow v5" not in self.told["protocols"]:
+            return ""
+        terms = [term_of("site", self.told["site"]), term_of("source", self.told["name"])]
+        return link("/search", {"log": "counters", "q": " AND ".join(terms), "range": "24h"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from collector.decode import ipfix, netflow5, netflow9, sflow, times
 from collector.decode.head import Run
 from collector.decode.skew import Skew
+from collector.decode.streams import CONNECTED
 from collector.records import Frame
 
 LEAST = 4
@@ -111,7 +112,7 @@ def take(
     wire = np.array([frame.wire_ns for frame in frames], np.int64) // 1000
     sent, offset = headers.sent[part], np.zeros(len(frames), np.int64)
     if headers.version != sflow.VERSION:
-        offset = np.array(skew.learn_all((wire - sent).tolist(), limit_us), np.int64)
+        offset = np.array(skew.learn_all(sent, wire, limit_us), np.int64)
     return Run(
         frame=np.array([frame.number for frame in frames], np.int64),
         received=np.array([frame.received_ns for frame in frames], np.int64) // 1000,
@@ -129,7 +130,8 @@ def _same_sender(frames: Sequence[Frame], start: int) -> int:
     """Return the end of the frames that came from one socket, each at least a header long."""
     first = frames[start]
     address, port, label, version = first.address, first.port, first.label, first.payload[:2]
-    transport, local_port = first.transport, first.local_port
+    transport = first.transport
+    own = first.local_port if transport in CONNECTED else None  # a connection is of one of ours
     most = min(start + MOST, len(frames))
     for at in range(start, most):
         frame = frames[at]
@@ -141,7 +143,7 @@ def _same_sender(frames: Sequence[Frame], start: int) -> int:
             or payload[:2] != version
             or frame.label != label
             or frame.transport != transport
-            or frame.local_port != local_port
+            or (own is not None and frame.local_port != own)
         ):
             return max(at, start + 1)
     return most

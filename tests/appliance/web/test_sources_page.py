@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from appliance.web import source_chart, source_lines, source_list, source_words
+from appliance.web import pages_sources, source_chart, source_lines, source_list, source_words
 from appliance.web.texts import texts
 from collector.errors import CollectorError
 from collector.records import FrameKind
@@ -89,6 +89,14 @@ def test_one_source_tells_what_is_known_of_it(busy: House) -> None:
         "/sources/one", params={"site": "default", "kind": "syslog", "name": senders.FINE}
     )
     assert "MikroTik RouterOS" in lines.text
+
+
+def test_a_switch_leads_to_what_it_counted() -> None:
+    sent = {"site": "default", "name": "192.0.2.9", "protocols": ["sFlow v5"]}
+    line = pages_sources.Line(told=sent, advice=[], columns=[])
+    asked = parse_qs(urlsplit(line.counters).query)
+    assert (asked["log"], asked["q"]) == (["counters"], ["site:default AND source:192.0.2.9"])
+    assert not pages_sources.Line(told={"protocols": ["IPFIX"]}, advice=[], columns=[]).counters
 
 
 def test_nobody_known_is_a_page_that_is_not_there(busy: House) -> None:

@@ -23,6 +23,7 @@ from collector.decode.sources.history import History
 from collector.decode.sources.rhythm import DAY_US, MINUTE_US, Rhythm
 from collector.decode.syslog import messages
 from collector.records import PULSE, CoverageEvent, Frame, FrameKind, Rows, microseconds
+from tests.collector.decode import wire
 from tests.collector.homes import ns, v5
 
 BEGIN = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -230,6 +231,20 @@ def test_what_waits_for_a_template_is_told_with_its_template() -> None:
         {"domain": 77, "port": 50_000, "template": 259, "sets": 1, "since_us": BEGIN_US}
     ]
     assert one["protocols"] == ["NetFlow v9"]
+
+
+def test_what_came_over_a_connection_is_told_so_and_its_ends_are_no_datagrams() -> None:
+    decoder, book = FlowDecoder("school-a"), SourceBook("school-a")
+    told_once = wire.ipfix(wire.ipfix_template(256, [(8, 4)]), sent_s=int(BEGIN.timestamp()))
+    over: dict[str, object] = {"transport": "tls", "local_port": 4740}
+    sent = enumerate((b"", told_once, b""))
+    frames = [frame(BEGIN, number, payload=payload, **over) for number, payload in sent]
+    for some in (frames[:2], frames[2:]):
+        book.see(some, [])
+        decoder.decode(some)
+    one = shown(book, BEGIN + timedelta(minutes=1), decoder)
+    assert one["protocols"] == ["IPFIX over TLS"]
+    assert one["totals"] == {"datagrams": 1, "records": 0, "exporter": 0, "own": 0, "unread": 0}
 
 
 def test_rates_and_steps_end_where_the_day_ends() -> None:
