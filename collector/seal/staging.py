@@ -207,6 +207,7 @@ class Segments:
             if not same(piece, built.table.slice(at, piece.num_rows)):
                 raise Damaged(f"{parquet.name} was read back otherwise than it was written")
             at += piece.num_rows
+            del piece  # before the next one is there
         if at != built.digest.rows:
             raise Damaged(f"{parquet.name} was read back with {at} rows, not {built.digest.rows}")
         return sha256, parquet.stat().st_size
