@@ -17,6 +17,8 @@ _HEAD = struct.Struct(">HH")
 _LEAST = 16
 """Bytes of a message's header; its length is told in 16 bits."""
 _TLS = b"\x16\x03"
+_NETFLOW = (b"\0\5", b"\0\7", b"\0\x09")
+_OTHER = "it does not speak IPFIX"
 
 
 class Messages:
@@ -74,6 +76,8 @@ def _fault(first: bytes, version: int, size: int) -> str:
     """Return why what begins so is no message of IPFIX."""
     if first == _TLS:
         return "it speaks TLS"
+    if first in _NETFLOW:
+        return f"it speaks NetFlow v{version}"
     if first != VERSION:
-        return f"it does not speak IPFIX: a message of version {version}"
+        return "it sends text" if first.isascii() and first.decode().isprintable() else _OTHER
     return f"it says that a message has {size} bytes" if size < _LEAST else ""
