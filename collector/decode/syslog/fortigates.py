@@ -1,8 +1,8 @@
 """Lines of FortiGates by the batch: what reading them one by one would give, a column at a time.
 
 These firewalls send tens of thousands of lines a second, each with forty keys. Whatever is unusual
-in any way is left to be read one by one: no priority or an odd one, a time that cannot be, keys told
-twice, quotes and blanks in places where the device puts none.
+in any way is left to be read one by one: no priority or an odd one, a time that cannot be, keys
+told twice, quotes and blanks in places where the device puts none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from collector.decode import arrow
 from collector.decode.batch import Mask
@@ -34,6 +33,7 @@ _HEAD = 400
 """Of the message, where `rfc3164` looks for zone and name."""
 _MARKED = 512
 """Of the message, where `vendors` looks for the mark."""
+_PRIORITY = re.compile(rb"<(\d{1,3})")
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z", re.ASCII)
 _CLOCK = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
 _ZONE = re.compile(r"[+-]\d{4}", re.ASCII)
@@ -70,22 +70,6 @@ class Read(NamedTuple):
     """Those that may tell of a sign-in, with their rows."""
 
 
-class _Buffer(NamedTuple):
-    """Lines behind one another."""
-
-    data: bytes
-    begins: Ints
-    """Of the messages, behind the priority."""
-    ends: Ints
-
-    def find(self, text: str) -> Ints:
-        """Return where in each message a text stands first, or -1."""
-        between = keyed.between(pa.py_buffer(self.data), self.begins, self.ends)
-        function: Any = pc.find_substring
-        found: Ints = arrow.numpy(function(between, text))[::2].astype(np.int64)
-        return found
-
-
 def read(frames: Sequence[Frame]) -> Read | None:
     """Read those lines that can be read together; None without any."""
     places = [i for i, f in enumerate(frames) if 2 <= f.payload.find(_BEGIN, 0, 10) <= 4]
@@ -93,24 +77,23 @@ def read(frames: Sequence[Frame]) -> Read | None:
     if len(places) < FEWEST:
         return None
     payloads = [frames[i].payload for i in places]
-    sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
-    data, ends = b"".join(payloads), np.cumsum(sizes)
-    octets = np.frombuffer(data, np.uint8)
-    priority, head = _priorities(octets, ends - sizes)
-    buffer = _Buffer(data, ends - sizes + head, ends)
-    lines = keyed.split(*buffer)
-    right = (priority >= 0) & (sizes - head <= vendors.READ)
-    lines = lines.only(right[lines.rows] & _usual(lines, octets, buffer))
+    priority, head = _priorities(payloads)
+    right = (priority >= 0) & (np.fromiter(map(len, payloads), np.int64) - head <= vendors.READ)
+    if not right.all():
+        kept = np.flatnonzero(right).tolist()
+        places, payloads = [places[i] for i in kept], [payloads[i] for i in kept]
+        priority, head = priority[right], head[right]
+    lines = keyed.split(payloads, head)
+    lines = lines.only(_usual(lines))
     dated, time_us, zoned = _times(lines)
     lines, time_us, zoned = lines.only(dated), time_us[dated], zoned[dated]
     if not len(lines.rows):
         return None
     told, said = _told(lines)
     places_of = np.array(places, np.int64)[lines.rows]
-    raw = keyed.lines(data, ends)
     return Read(
         rows=places_of,
-        raw=raw if len(lines.rows) == len(raw) else arrow.take(raw, lines.rows),
+        raw=pa.array([payloads[row] for row in lines.rows.tolist()], pa.binary()).view(pa.string()),
         head=head[lines.rows],
         priority=priority[lines.rows],
         time_us=time_us,
@@ -146,30 +129,34 @@ def _is_text(payload: bytes) -> bool:
     return True
 
 
-def _priorities(octets: npt.NDArray[np.uint8], at: Ints) -> tuple[Ints, Ints]:
+def _priorities(payloads: Sequence[bytes]) -> tuple[Ints, Ints]:
     """Return the number between `<` and `>`, -1 where it is none, and the size of all that."""
-    digits = np.stack([octets[at + n] for n in range(1, 5)]).astype(np.int64)
-    size = 2 + np.argmax(digits == ord(">"), axis=0)
-    value, right = np.zeros(len(at), np.int64), octets[at] == ord("<")
-    for place, digit in enumerate(digits[:3] - ord("0")):
-        inside = place < size - 2
-        value = np.where(inside, value * 10 + digit, value)
-        right &= ~inside | ((digit >= 0) & (digit <= 9))
-    return np.where(right & (value <= _LAST_PRIORITY), value, -1), size
+    heads = [payload.partition(b">")[0] for payload in payloads]
+    known = {head: _priority(head) for head in set(heads)}
+    count = len(heads)
+    sizes = np.fromiter(map(len, heads), np.int64, count) + 1
+    return np.fromiter(map(known.__getitem__, heads), np.int64, count), sizes
 
 
-def _usual(lines: Keyed, octets: npt.NDArray[np.uint8], buffer: _Buffer) -> Mask:
-    """Tell which lines have what each has where it is looked for, and are of our kinds."""
+def _priority(head: bytes) -> int:
+    found = _PRIORITY.fullmatch(head)
+    value = int(found[1]) if found else _LAST_PRIORITY + 1
+    return value if value <= _LAST_PRIORITY else -1
+
+
+def _usual(lines: Keyed) -> Mask:
+    """Tell which lines have what each has where it is looked for."""
     shapes = [_is_usual(shape) for shape in lines.shapes]
     fit: Mask = np.array(shapes, np.bool_)[lines.shape]
     if not fit.any():
         return fit
-    begins = buffer.begins[lines.rows]
+    octets = np.frombuffer(lines.buffer.data, np.uint8)
+    begins = lines.buffer.begins[lines.of]
     for key in ("date", "time"):  # bare
         fit &= octets[lines.starts[lines.places(key)] - 1] == ord("=")
     fit &= lines.starts[lines.places("logid")] - begins <= _MARKED
     for key in ("tz", "devname"):
-        found = buffer.find(f" {key}=")[lines.rows]
+        found = lines.buffer.find(f" {key}=")[lines.of]
         places = lines.places(key)
         quoted = octets[lines.starts[places] - 1] == ord('"')
         expected = lines.starts[places] - quoted - begins - len(key) - 2

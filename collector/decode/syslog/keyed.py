@@ -1,6 +1,6 @@
 """Lines of `key=value key="some value"` by the batch: split with NumPy, values given as columns.
 
-All lines lie behind one another in one buffer. A line fits when it is nothing but such pairs with
+All lines lie in one buffer. A line fits when it is nothing but such pairs with
 one space between; its *shape* is its keys in their order, and where in it a key's value stands is
 found once per shape. Lines that do not fit, for whatever reason, are read one by one elsewhere, so
 nothing here need be lenient.
@@ -16,16 +16,46 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.decode import arrow
 from collector.decode.batch import Mask
 
 Ints = npt.NDArray[np.int64]
-_SPACE, _QUOTE, _COMMA, _EQUALS = b' ",='
+Places = npt.NDArray[np.int32]
+Integers = npt.NDArray[np.integer[Any]]
 _ASCII = 0x7F
+_SPACE, _EQUALS, _END, _QUOTE, _INSIDE, _ODD = range(6)
+"""What a byte is: the last ones make a line unfit, outside of quotes or anywhere."""
+_KINDS = np.full(256, _ODD, np.uint8)
+for _kind, _bytes in (
+    (_SPACE, b" "),
+    (_EQUALS, b"="),
+    (_END, b"\n"),
+    (_QUOTE, b'"'),
+    (_INSIDE, b","),
+):
+    _KINDS[list(_bytes)] = _kind
+_KINDS[_ASCII + 1 :] = _INSIDE
 _KEYS_OF_SHAPE = re.compile(rb'([\w.-]{1,64})="?', re.ASCII)
 _SHAPES = 4096
 """Shapes that are remembered."""
+
+
+class Buffer(NamedTuple):
+    """Lines behind one another, each with a line feed behind it."""
+
+    data: bytes
+    begins: Ints
+    """Where the pairs of each line begin."""
+    ends: Ints
+
+    def find(self, text: str) -> Ints:
+        """Return where among the pairs of each line a text stands first, or -1."""
+        pieces = between(pa.py_buffer(self.data), self.begins, self.ends)
+        function: Any = pc.find_substring
+        found: Ints = arrow.numpy(function(pieces, text))[::2].astype(np.int64)
+        return found
 
 
 class Keyed(NamedTuple):
@@ -41,8 +71,12 @@ class Keyed(NamedTuple):
     """Which pair of a line has a key."""
     values: pa.Array[Any]
     """The value of pair n stands at 2 n; between them stands what lies between."""
-    starts: Ints
+    starts: Integers
     """Where each value begins in the buffer."""
+    buffer: Buffer
+    """Of all lines that were split, which `of` names."""
+    of: Ints
+    """Places in the buffer of the lines that fit."""
 
     def places(self, *keys: str) -> Ints:
         """Return for each line the number of the pair with the last of these keys; -1 without."""
@@ -66,146 +100,146 @@ class Keyed(NamedTuple):
         """Return some of the lines."""
         if fit.all():
             return self
-        return self._replace(rows=self.rows[fit], first=self.first[fit], shape=self.shape[fit])
+        return self._replace(
+            rows=self.rows[fit], first=self.first[fit], shape=self.shape[fit], of=self.of[fit]
+        )
 
 
 class _Signs(NamedTuple):
-    """The spaces, quotes, commas, equals signs and odd bytes of a buffer."""
+    """The spaces, quotes, equals signs and ends of lines, and bytes that make a line unfit."""
 
-    at: Ints
+    at: Places
     kind: npt.NDArray[np.uint8]
-    line: Ints
-    outside: Mask
-    """Whether an even number of quotes stands before it."""
-
-
-def split(data: bytes, begins: Ints, ends: Ints) -> Keyed:
-    """Split lines of UTF-8.
-
-    Args:
-        data: Of fewer than 2^31 bytes.
-        begins: Where the pairs of each line begin, ascending.
-        ends: Where each line ends, before the next begins.
-    """
-    octets = np.frombuffer(data, np.uint8)
-    signs, fit = _even(_signs(octets, begins, ends), len(begins))
-    splits = signs.outside & ((signs.kind == _SPACE) | (signs.kind == _EQUALS))
-    fit &= ~_any(signs.line[_odd(signs)], len(begins))
-    pairs, fit = _pairs(_some(signs, splits), begins, ends, fit)
-    quotes = np.bincount(signs.line[signs.kind == _QUOTE], minlength=len(begins))
-    return _shaped(data, pairs, *_quoted(octets, pairs, quotes, fit))
-
-
-def _signs(octets: npt.NDArray[np.uint8], begins: Ints, ends: Ints) -> _Signs:
-    """Find what matters; bytes between lines are of none."""
-    # Below the comma stand control bytes, space and quote, and five signs that mean nothing here.
-    wanted = (octets <= _QUOTE) & (octets != 0x21)
-    wanted |= (octets == _EQUALS) | (octets == _COMMA) | (octets > _ASCII)
-    at = np.flatnonzero(wanted)
-    line = np.searchsorted(at, begins)
-    counts = np.searchsorted(at, ends) - line
-    if counts.sum() < len(at):
-        within = np.repeat(line - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-        at = at[within]
-    numbers = np.repeat(np.arange(len(begins)), counts)
-    return _Signs(at, octets[at], numbers, np.ones(len(at), np.bool_))
-
-
-def _even(signs: _Signs, lines: int) -> tuple[_Signs, Mask]:
-    """Find out what is inside of quotes; lines with an odd number of these fall out."""
-    quote = signs.kind == _QUOTE
-    fit = np.bincount(signs.line[quote], minlength=lines) % 2 == 0
-    if not fit.all():
-        signs = _some(signs, fit[signs.line])
-        quote = signs.kind == _QUOTE
-    before = np.cumsum(quote) - quote
-    return signs._replace(outside=before & 1 == 0), fit
-
-
-def _odd(signs: _Signs) -> Mask:
-    """Tell what makes a line unfit: control bytes anywhere, commas and other bytes outside."""
-    kind = signs.kind
-    odd: Mask = (kind < _SPACE) | (signs.outside & ((kind == _COMMA) | (kind > _ASCII)))
-    return odd
+    ends: Ints
+    """Which of them end a line."""
+    quotes: Places
+    """How many quotes there are up to each."""
 
 
 class _Pairs(NamedTuple):
     """All pairs of the lines that may fit, in order."""
 
-    line: Ints
-    starts: Ints
-    equals: Ints
-    ends: Ints
+    first: Ints
+    """The first one of each line."""
+    starts: Places
+    equals: Places
+    ends: Places
 
 
-def _pairs(splits: _Signs, begins: Ints, ends: Ints, fit: Mask) -> tuple[_Pairs, Mask]:
-    """Return the pairs of lines whose every word has an equals sign."""
-    lines = len(begins)
-    space = splits.kind == _SPACE
-    begun = np.ones(len(space), np.bool_)
-    begun[1:] = space[:-1] | (splits.line[1:] != splits.line[:-1])
-    leading = begun & ~space
-    words = np.bincount(splits.line[space], minlength=lines) + 1
-    fit = fit & (np.bincount(splits.line[leading], minlength=lines) == words)
-    kept = fit[splits.line]
-    equals = splits.at[leading & kept]
-    spaces = splits.at[space & kept]
-    words = words[fit]
-    last = np.cumsum(words) - 1
-    first = last - words + 1
-    inner = np.ones(len(equals), np.bool_)
-    inner[first] = False
-    starts, stops = np.empty(len(equals), np.int64), np.empty(len(equals), np.int64)
-    starts[first], starts[inner] = begins[fit], spaces + 1
-    inner[first], inner[last] = True, False
-    stops[last], stops[inner] = ends[fit], spaces
-    return _Pairs(np.repeat(np.flatnonzero(fit), words), starts, equals, stops), fit
+def split(lines: Sequence[bytes], heads: Ints) -> Keyed:
+    """Split lines of UTF-8, of fewer than 2^30 bytes together.
+
+    Args:
+        lines: As they were sent.
+        heads: How many bytes of each stand before the pairs; none of them means anything here.
+    """
+    rows = np.arange(len(lines))
+    if not len(lines):
+        return _none()
+    data = b"\n".join((*lines, b""))
+    ends = np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)) + 1) - 1
+    octets = np.frombuffer(data, np.uint8)
+    signs = _signs(octets)
+    if len(signs.ends) != len(lines):
+        return _again(lines, heads, np.array([b"\n" not in line for line in lines]))
+    quotes = np.diff(signs.quotes[signs.ends], prepend=0)
+    even = quotes & 1 == 0
+    if not even.all():
+        return _again(lines, heads, even)
+    begins = np.append(0, ends[:-1] + 1) + heads
+    pairs, fit = _pairs(signs, begins)
+    quoted, right = _quoted(octets, pairs, quotes[fit])
+    return _shaped(Buffer(data, begins, ends), rows[fit], pairs, quoted, right)
+
+
+def _again(lines: Sequence[bytes], heads: Ints, where: Mask) -> Keyed:
+    """Split some of the lines."""
+    rows = np.flatnonzero(where)
+    found = split([lines[row] for row in rows.tolist()], heads[rows])
+    return found._replace(rows=rows[found.rows])
+
+
+def _none() -> Keyed:
+    nothing = np.zeros(0, np.int64)
+    text: pa.Array[Any] = pa.array([], pa.string())
+    buffer = Buffer(b"", nothing, nothing)
+    return Keyed(nothing, nothing, nothing, [], text, nothing, buffer, nothing)
+
+
+def _signs(octets: npt.NDArray[np.uint8]) -> _Signs:
+    """Find what matters."""
+    # Below the comma stand control bytes, space and quote, and five signs that mean nothing here.
+    wanted = (octets <= ord('"')) & (octets != ord("!"))
+    wanted |= (octets == ord("=")) | (octets == ord(",")) | (octets > _ASCII)
+    at = np.flatnonzero(wanted).astype(np.int32)
+    kind = _KINDS[octets[at]]
+    quotes = np.cumsum(kind == _QUOTE, dtype=np.int32)
+    return _Signs(at, kind, np.flatnonzero(kind == _END), quotes)
+
+
+def _pairs(signs: _Signs, begins: Ints) -> tuple[_Pairs, Mask]:
+    """Return the pairs of lines whose every word has an equals sign, and which lines these are."""
+    outside = signs.quotes & 1 == 0
+    odd = (signs.kind == _ODD) | (outside & (signs.kind == _INSIDE))
+    splits = outside & (signs.kind <= _END)
+    at, kind = signs.at[splits], signs.kind[splits]
+    ends = np.flatnonzero(kind == _END)
+    parts = kind != _EQUALS
+    leads = ~parts
+    leads[1:] &= parts[:-1]
+    words = np.diff(np.cumsum(parts, dtype=np.int32)[ends], prepend=0)
+    fit = np.diff(np.cumsum(leads, dtype=np.int32)[ends], prepend=0) == words
+    if odd.any():
+        fit[np.searchsorted(signs.ends, np.flatnonzero(odd))] = False
+    if not fit.all():
+        kept = np.repeat(fit, np.diff(ends, prepend=-1))
+        leads, parts, words, begins = leads & kept, parts & kept, words[fit], begins[fit]
+    equals, stops = at[leads], at[parts]
+    first = np.cumsum(words) - words
+    starts = np.empty_like(stops)
+    starts[1:] = stops[:-1] + 1
+    starts[first] = begins
+    return _Pairs(first, starts, equals, stops), fit
 
 
 def _quoted(
-    octets: npt.NDArray[np.uint8], pairs: _Pairs, quotes: Ints, fit: Mask
-) -> tuple[Mask, Mask]:
+    octets: npt.NDArray[np.uint8], pairs: _Pairs, quotes: Places
+) -> tuple[npt.NDArray[np.uint8], Mask]:
     """Return which values are quoted, and which lines have quotes around values only."""
+    if not len(pairs.first):
+        return np.zeros(0, np.uint8), np.zeros(0, np.bool_)
     after = pairs.equals + 1
-    quoted = (after < pairs.ends) & (octets[np.minimum(after, len(octets) - 1)] == _QUOTE)
-    wrong = quoted & ((octets[pairs.ends - 1] != _QUOTE) | (pairs.ends - 1 == after))
-    told = np.bincount(pairs.line[quoted], minlength=len(fit))
-    return quoted, fit & (2 * told == quotes) & ~_any(pairs.line[wrong], len(fit))
+    quoted = octets[after] == ord('"')
+    right = ~quoted | ((octets[pairs.ends - 1] == ord('"')) & (pairs.ends - 1 > after))
+    told = np.add.reduceat(quoted, pairs.first, dtype=np.int32)
+    fit = (2 * told == quotes) & np.logical_and.reduceat(right, pairs.first)
+    return quoted.view(np.uint8), fit
 
 
-def _shaped(data: bytes, pairs: _Pairs, quoted: Mask, fit: Mask) -> Keyed:
+def _shaped(
+    buffer: Buffer, rows: Ints, pairs: _Pairs, quoted: npt.NDArray[np.uint8], fit: Mask
+) -> Keyed:
     """Find the shape of each line that fits."""
-    buffer = pa.py_buffer(data)
+    octets = pa.py_buffer(buffer.data)
     starts = pairs.equals + 1 + quoted
-    keys = between(buffer, pairs.starts, starts).take(_evens(len(starts)))
-    begun = np.ones(len(starts), np.bool_)
-    begun[1:] = pairs.line[1:] != pairs.line[:-1]
-    first = np.flatnonzero(begun)
-    fits = fit[pairs.line[first]]
-    heads = _joined(keys, first)
-    codes, distinct = arrow.encode(heads)
+    keys = between(octets, pairs.starts, starts).take(pa.array(np.arange(0, 2 * len(starts), 2)))
+    codes, distinct = arrow.encode(_joined(keys, pairs.first))
     shapes = [_shape(head) for head in distinct.to_pylist()]
-    known = np.array([shape is not None for shape in shapes], np.bool_)
     shape = arrow.numpy(codes).astype(np.int64)
-    fits &= known[shape] if len(known) else fits
+    fit = fit & np.array([shape is not None for shape in shapes], np.bool_)[shape]
     return Keyed(
-        rows=pairs.line[first][fits],
-        first=first[fits],
-        shape=shape[fits],
+        rows=rows[fit],
+        of=rows[fit],
+        first=pairs.first[fit],
+        shape=shape[fit],
         shapes=[shape or {} for shape in shapes],
-        values=between(buffer, starts, pairs.ends - quoted).view(pa.string()),
+        values=between(octets, starts, np.maximum(pairs.ends - quoted, starts)).view(pa.string()),
         starts=starts,
+        buffer=buffer,
     )
 
 
-def lines(data: bytes, ends: Ints) -> pa.Array[Any]:
-    """Return lines that fill a buffer of UTF-8 as strings, without copying."""
-    offsets = np.append(0, ends).astype(np.int32)
-    parts = [None, arrow.buffer(offsets), pa.py_buffer(data)]
-    return pa.Array.from_buffers(pa.string(), len(ends), parts)
-
-
-def between(buffer: pa.Buffer, starts: Ints, ends: Ints) -> Any:  # noqa: ANN401  # a BinaryArray
+def between(buffer: pa.Buffer, starts: Integers, ends: Integers) -> Any:  # noqa: ANN401  # a BinaryArray
     """Return pieces of a buffer without copying: each one, and what lies behind it."""
     offsets = np.zeros(max(2 * len(starts), 1), np.int32)
     offsets[0:-1:2], offsets[1::2] = starts, ends
@@ -231,17 +265,3 @@ def _shape(head: bytes) -> dict[str, int] | None:
     if whole or len(set(found)) < len(found):
         return None
     return {key.decode("ascii"): place for place, key in enumerate(found)}
-
-
-def _some(signs: _Signs, where: Mask) -> _Signs:
-    return _Signs(signs.at[where], signs.kind[where], signs.line[where], signs.outside[where])
-
-
-def _any(lines: Ints, size: int) -> Mask:
-    found = np.zeros(size, np.bool_)
-    found[lines] = True
-    return found
-
-
-def _evens(count: int) -> Any:  # noqa: ANN401  # an Int64Array
-    return pa.array(np.arange(0, 2 * count, 2))
