@@ -166,10 +166,10 @@ class SessionDesk:
         """Return the session on an address. Waits for nobody who writes."""
         return await asyncio.to_thread(signed_in, self._rows, site, address, self.now())
 
-    def keep(self, heard: Sequence[Accounting]) -> None:
+    def keep(self, heard: Sequence[Accounting]) -> list[Accounting]:
         """Take accounting in; on the sessions' thread. Raises PortalError."""
         try:
-            self._keeper.accounting([(one, self._whose(one)) for one in heard])
+            return self._keeper.accounting([(one, self._whose(one)) for one in heard])
         except OperationalError as error:
             # A full disk is nothing about these packets: one line, and the NAS sends them again.
             raise PortalError(f"the database says: {reason(error)}") from error

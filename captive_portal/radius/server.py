@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Self, cast
 
 from pyrad import packet
@@ -28,11 +27,17 @@ from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.session import Ids
 from collector.records import Clock
 
-Keep = Callable[[Sequence[Accounting]], None]
-"""Takes a batch in and returns when it is durable; runs in a thread. Raises PortalError."""
+Keep = Callable[[Sequence[Accounting]], Sequence[Accounting]]
+"""Takes a batch in and returns, when it is durable, those that were not believed; runs in a thread.
+
+Raises:
+    PortalError: it could not be kept.
+"""
 Run = Callable[[Callable[[], None]], "asyncio.Future[None]"]
 """Runs something on the sessions' thread."""
 
+NOT_ITS_SESSION = "not-its-session"
+"""The count of packets about a session that another client reported."""
 QUEUE = 1024
 """Packets that wait at most; the next ones are not answered, and come again."""
 BATCH = 64
@@ -187,8 +192,9 @@ class AccountingServer(asyncio.DatagramProtocol):
 
     async def _work(self, batch: list[_Waiting]) -> None:
         heard = [waiting.heard for waiting in batch]
+        refused: list[Accounting] = []
         try:
-            await self._run(partial(self._keep, heard))
+            await self._run(lambda: refused.extend(self._keep(heard)))
         except PortalError as error:
             if isinstance(error, ReportRefused) and len(batch) > 1:
                 await self._one_by_one(batch)
@@ -202,6 +208,8 @@ class AccountingServer(asyncio.DatagramProtocol):
             _log.exception("a RADIUS packet from %s is not answered", batch[0].copy[0])
             self._give_up(batch, "error")
         else:
+            for request in refused:
+                self.counters.add(request.nas.source, NOT_ITS_SESSION)
             for waiting in batch:
                 self._answer(waiting)
 

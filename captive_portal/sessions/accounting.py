@@ -75,8 +75,10 @@ class Accounting:
 
 def hear(
     draft: Draft, request: Accounting, person: Person | None, *, lasts: timedelta, ids: Ids
-) -> None:
-    """Take one Start, Interim-Update or Stop in.
+) -> bool:
+    """Take one Start, Interim-Update or Stop in; return whether it was believed.
+
+    Who has one client's secret is not believed about the sessions that another reported.
 
     Args:
         draft: What is known, and where the change goes.
@@ -85,23 +87,33 @@ def hear(
         lasts: A session of which nothing more is heard ends so long after the last packet.
         ids: Makes the ids of session and event.
     """
-    known = draft.latest(request.key)
+    alike = draft.of_key(request.key)
+    known = next((s for s in alike if s.nas.proven(request.nas)), None)
+    generation = 1 + max((s.generation for s in alike), default=-1)
+    if known is None and request.status != "start" and any(session.open for session in alike):
+        return False
     if known is None:
-        known = _begin(request, person, 0, ids=ids)
+        known = _begin(request, person, generation, ids=ids)
     elif not _belongs(known, request):
         if known.open:
             portal.end(draft, known, known.last_seen, PRESUMED, ids=ids)
-        known = _begin(request, person, known.generation + 1, ids=ids)
+        known = _begin(request, person, generation, ids=ids)
     elif _lives_on(known, request):
-        known = _resume(known, ids=ids)
-    event_id = ids.make("heard", request.event_id, known.id)
-    if known.knows(event_id):
+        known = _resume(known, generation, ids=ids)
+    _take(draft, request, _merge(known, request, person, lasts), ids=ids)
+    return True
+
+
+def _take(draft: Draft, request: Accounting, session: Session, *, ids: Ids) -> None:
+    """Put a session as it is by a packet, unless the packet was heard before."""
+    event_id = ids.make("heard", request.event_id, session.id)
+    if session.knows(event_id):
         return
-    session = _merge(known, request, person, lasts)
     if request.status == "start":
         _displace(draft, session, ids=ids)
     event = session.event(request.status, event_id, request.time)
-    if request.time < known.last_seen:
+    known = draft.get(session.id)
+    if known is not None and request.time < known.last_seen:
         # What it says of addresses is of then, and the later ones are not.
         event = replace(event, addresses=request.addresses)
     draft.put(session, event)
@@ -112,14 +124,13 @@ def _lives_on(known: Session, request: Accounting) -> bool:
     return known.end is not None and not known.stopped and request.time > known.end
 
 
-def _resume(known: Session, *, ids: Ids) -> Session:
+def _resume(known: Session, generation: int, *, ids: Ids) -> Session:
     """Return a session that goes on where one was presumed to end.
 
     It has another id, because what was told of an end stays: its begin is that end, so that the
     two together are the whole.
     """
     start = known.end or known.last_seen
-    generation = known.generation + 1
     return replace(
         known,
         id=ids.make("session", known.key, generation),
@@ -252,13 +263,14 @@ def _with_end(session: Session, request: Accounting) -> Session:
 def _displace(draft: Draft, session: Session, *, ids: Ids) -> None:
     """End other people's sessions on an address that the NAS has given to this one.
 
-    Their stop was lost: an address is one person's at a time.
+    Their stop was lost: an address is one person's at a time. What another client reported goes
+    on: the address is then of either, and a NAS cannot take it away by claiming it.
     """
     for address in session.addresses:
         for held in draft.open_at(session.site, address):
             if held.method not in METHODS or held.id == session.id or _one_person(held, session):
                 continue
-            if held.last_seen < session.start:
+            if held.last_seen < session.start and held.nas.proven(session.nas):
                 portal.end(draft, held, session.start, "replaced", ids=ids)
 
 

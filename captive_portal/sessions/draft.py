@@ -17,8 +17,8 @@ class Book(Protocol):
         """Return the session with this id."""
         ...
 
-    def latest(self, key: str) -> Session | None:
-        """Return the session of a NAS's key with the highest generation."""
+    def of_key(self, key: str) -> Sequence[Session]:
+        """Return the open sessions of a NAS's key and the latest others, the latest first."""
         ...
 
     def open_at(self, site: str, address: str) -> Sequence[Session]:
@@ -41,9 +41,9 @@ class Empty:
         """Return nothing."""
         return None
 
-    def latest(self, key: str) -> Session | None:  # noqa: ARG002
+    def of_key(self, key: str) -> Sequence[Session]:  # noqa: ARG002
         """Return nothing."""
-        return None
+        return ()
 
     def open_at(self, site: str, address: str) -> Sequence[Session]:  # noqa: ARG002
         """Return nothing."""
@@ -79,13 +79,11 @@ class Draft:
         """Return the session with this id."""
         return self.changed.get(session) or self._base.get(session)
 
-    def latest(self, key: str) -> Session | None:
-        """Return the session of a NAS's key with the highest generation."""
+    def of_key(self, key: str) -> Sequence[Session]:
+        """Return the open sessions of a NAS's key and the latest others, the latest first."""
+        before = [s for s in self._base.of_key(key) if s.id not in self.changed]
         ours = [s for s in self.changed.values() if s.key == key]
-        before = self._base.latest(key)
-        if before is not None and before.id not in self.changed:
-            ours.append(before)
-        return max(ours, key=lambda s: s.generation, default=None)
+        return sorted([*before, *ours], key=lambda s: -s.generation)
 
     def open_at(self, site: str, address: str) -> Sequence[Session]:
         """Return the open sessions that hold an address."""

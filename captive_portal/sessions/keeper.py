@@ -92,20 +92,26 @@ class Keeper:
         portal.end(draft, session, now, "User-Request", ids=self._ids)
         self._keep(draft)
 
-    def accounting(self, requests: Sequence[tuple[Accounting, Person | None]]) -> None:
+    def accounting(self, requests: Sequence[tuple[Accounting, Person | None]]) -> list[Accounting]:
         """Take packets of NASes in, in their order; they may be answered when this returns.
+
+        Returns:
+            Those about sessions that another client reported: they changed nothing.
 
         Raises:
             ReportError: the collector cannot be told; none of them may be answered.
         """
         with self._rows.one_look() as book:
             draft = Draft(book)
+            refused = []
             for request, person in requests:
+                lasts, ids = self._times.lasts, self._ids
                 if request.status in ("on", "off"):
-                    accounting.reboot(draft, request, ids=self._ids)
-                else:
-                    accounting.hear(draft, request, person, lasts=self._times.lasts, ids=self._ids)
+                    accounting.reboot(draft, request, ids=ids)
+                elif not accounting.hear(draft, request, person, lasts=lasts, ids=ids):
+                    refused.append(request)
         self._keep(draft)
+        return refused
 
     def told(self, lines: Sequence[tuple[SignInLine, Person | None]]) -> None:
         """Take sign-in lines of syslog in, in their order; that they came may then be noted.

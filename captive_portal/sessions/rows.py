@@ -34,6 +34,8 @@ OPENING = "opening"
 """About to be told to the collector: nobody has been let in on it yet."""
 OPEN = "open"
 CLOSED = "closed"
+OF_KEY = 32
+"""So many sessions of one key are looked at; of each client one is open at most."""
 
 
 class SessionRow(Base):
@@ -93,15 +95,13 @@ class Rows:
         found = self._select(select(SessionRow).where(SessionRow.id == session))
         return found[0] if found else None
 
-    def latest(self, key: str) -> Session | None:
-        """Return the session of a NAS's key with the highest generation."""
+    def of_key(self, key: str) -> Sequence[Session]:
+        """Return the open sessions of a NAS's key and the latest others, the latest first."""
+        of_key = select(SessionRow).where(SessionRow.key == _hashed(key))
         found = self._select(
-            select(SessionRow)
-            .where(SessionRow.key == _hashed(key))
-            .order_by(SessionRow.generation.desc())
-            .limit(1)
+            of_key.order_by(SessionRow.state != OPEN, SessionRow.generation.desc()).limit(OF_KEY)
         )
-        return found[0] if found else None
+        return sorted(found, key=lambda session: -session.generation)
 
     def open_at(self, site: str, address: str) -> Sequence[Session]:
         """Return the open sessions that hold an address, the latest first."""

@@ -43,13 +43,20 @@ class Nas:
         """The best name there is."""
         return self.identifier or self.address or self.source
 
+    def proven(self, other: Nas) -> bool:
+        """Say whether both have shown the same secret, or at least send from one address.
+
+        Access points roam their users within an entry of `radius.clients`: one secret for all.
+        """
+        return self.client == other.client or self.source == other.source
+
     def same(self, other: Nas) -> bool:
         """Say whether both are one NAS: by what both of them tell, the surest first.
 
         Who has one client's secret is not believed about another's: names are not proven. Within
         an entry they are, because access points come back from a restart with other addresses.
         """
-        if self.client != other.client and self.source != other.source:
+        if not self.proven(other):
             return False
         if self.identifier and other.identifier:
             return self.identifier == other.identifier

@@ -15,7 +15,7 @@ from tests.captive_portal.radius.test_guard import START, attribute, client, req
 
 PEER = ("192.0.2.1", 50_000)
 NOBODY = ("198.51.100.1", 50_000)
-Keep = Callable[[Sequence[Accounting]], None]
+Keep = Callable[[Sequence[Accounting]], Sequence[Accounting]]
 
 
 class Wire(asyncio.DatagramTransport):
@@ -74,8 +74,12 @@ class Bench:
         return [data for data, _ in self.wire.sent[before:]]
 
 
-def kept(into: list[Accounting]) -> Keep:
-    return lambda batch: into.extend(batch)
+def kept(into: list[Accounting], *, believed: bool = True) -> Keep:
+    def keep(batch: Sequence[Accounting]) -> Sequence[Accounting]:
+        into.extend(batch)
+        return [] if believed else batch
+
+    return keep
 
 
 def a_start(session: bytes = b"S1") -> bytes:
@@ -128,10 +132,11 @@ def test_what_is_not_kept_is_not_answered_and_its_copy_is_tried_again() -> None:
     took: list[Accounting] = []
     fails = [True]
 
-    def keep(batch: Sequence[Accounting]) -> None:
+    def keep(batch: Sequence[Accounting]) -> Sequence[Accounting]:
         if fails:
             raise ReportError("the collector cannot be told")
         took.extend(batch)
+        return []
 
     bench = Bench(keep)
     assert bench.send(a_start()) == []
@@ -144,10 +149,11 @@ def test_what_is_not_kept_is_not_answered_and_its_copy_is_tried_again() -> None:
 def test_one_packet_that_cannot_be_worked_on_does_not_hold_up_the_others() -> None:
     took: list[Accounting] = []
 
-    def keep(batch: Sequence[Accounting]) -> None:
+    def keep(batch: Sequence[Accounting]) -> Sequence[Accounting]:
         if any(one.acct_session_id == "poison" for one in batch):
             raise RuntimeError("a fault of ours")
         took.extend(batch)
+        return []
 
     bench = Bench(keep)
     answers = bench.send(a_start(b"S1"), a_start(b"poison"), a_start(b"S2"))
@@ -159,10 +165,11 @@ def test_one_packet_that_cannot_be_worked_on_does_not_hold_up_the_others() -> No
 def test_one_packet_that_the_collector_refuses_does_not_hold_up_the_others() -> None:
     took: list[Accounting] = []
 
-    def keep(batch: Sequence[Accounting]) -> None:
+    def keep(batch: Sequence[Accounting]) -> Sequence[Accounting]:
         if any(one.acct_session_id == "poison" for one in batch):
             raise ReportRefused("the collector refused: not an event of kind session")
         took.extend(batch)
+        return []
 
     bench = Bench(keep)
     assert len(bench.send(a_start(b"S1"), a_start(b"poison"), a_start(b"S2"))) == 2
@@ -175,6 +182,12 @@ def test_a_good_packet_after_bad_ones_is_answered() -> None:
     bad = [b"", b"x" * 5000, a_start()[:-1], request(START + b"\x08\x06abc"), bytes(20)]
     assert len(bench.send(*bad, a_start())) == 1
     assert sum(bench.server.counters.of(PEER[0]).values()) == len(bad) + 1
+
+
+def test_a_packet_about_another_clients_session_is_answered_and_counted() -> None:
+    bench = Bench(kept([], believed=False))
+    assert len(bench.send(a_start())) == 1
+    assert bench.server.counters.of(PEER[0])["not-its-session"] == 1
 
 
 def test_a_flood_is_bounded_and_counted() -> None:

@@ -20,6 +20,7 @@ IDS = Ids(b"k" * 32)
 LASTS = timedelta(hours=12)
 SILENT = timedelta(minutes=30)
 NAS = Nas(identifier="ap-1", source="192.0.2.1")
+NETS = ("192.0.2", "198.51.100")
 ALICE = Person(id=UUID(int=1), account="alice")
 BOB = Person(id=UUID(int=2), account="bob")
 
@@ -192,6 +193,53 @@ def test_an_accounting_on_is_believed_of_sessions_of_the_same_client_only(
         said("on", 5, account="", acct_session_id="", mac="", addresses=(), nas=on),
     )
     assert only(draft).open is not believed
+
+
+@pytest.mark.parametrize("status", ["stop", "update"])
+def test_what_another_client_says_of_a_session_changes_nothing(status: str) -> None:
+    ours, theirs = (replace(NAS, client=f"{net}.0/24", source=f"{net}.1") for net in NETS)
+    draft = heard(said("start", 0, nas=ours))
+    forged = said(status, 5, lasted=5, addresses=("10.0.0.66",), nas=theirs)
+    assert not accounting.hear(draft, forged, ALICE, lasts=LASTS, ids=IDS)
+    assert only(draft).open
+    assert len(draft.events) == 1
+    heard(said("stop", 9, lasted=9, nas=ours), draft=draft)
+    assert held(draft) == [(str(ALICE.id), at(0), at(9))]
+    assert held(draft, "10.0.0.66") == []
+
+
+def test_a_start_of_another_client_takes_no_session_and_no_address_away() -> None:
+    ours, theirs = (replace(NAS, client=f"{net}.0/24", source=f"{net}.1") for net in NETS)
+    draft = heard(
+        said("start", 0, nas=ours),
+        said("start", 2, nas=theirs, account="bob", mac="02:00:00:00:00:06"),
+        said("start", 3, nas=theirs),
+        said("stop", 4, lasted=1, nas=theirs),
+        said("stop", 9, lasted=9, nas=ours),
+    )
+    alices = [s for s in draft.changed.values() if s.person == ALICE]
+    assert {(s.nas.client, s.start, s.end) for s in alices} == {
+        (ours.client, at(0), at(9)),
+        (theirs.client, at(3), at(4)),
+    }
+    assert [b[0] for b in held(draft)].count(str(BOB.id)) == 1
+
+
+@pytest.mark.parametrize("client", ["192.0.2.0/24", "192.0.2.128/25"])
+def test_a_user_who_roams_between_controllers_behind_one_secret_keeps_the_session(
+    client: str,
+) -> None:
+    """The second case: the settings were changed meanwhile, the controller is the same."""
+    first = replace(NAS, client="192.0.2.0/24", source="192.0.2.129")
+    other = replace(first, client=client, source="192.0.2.130")
+    then = first if client == first.client else replace(first, client=client)
+    roamed = [other] if client == first.client else []
+    draft = heard(
+        said("start", 0, nas=first),
+        *(said("update", 3, lasted=3, nas=nas) for nas in roamed),
+        said("stop", 9, lasted=9, nas=roamed[0] if roamed else then),
+    )
+    assert held(draft) == [(str(ALICE.id), at(0), at(9))]
 
 
 def test_an_accounting_on_from_before_a_session_does_not_end_it() -> None:

@@ -69,7 +69,7 @@ def test_a_session_comes_back_from_the_database_as_it_was(house: House) -> None:
     assert found == replace(made, told=found.told)
     packet = said("update", 10, lasted=10, addresses=("10.0.0.9", "2001:db8::9"), ssid="school")
     house.keeper.accounting([(packet, ALICE)])
-    kept = house.rows.latest(packet.key)
+    kept = house.rows.of_key(packet.key)[0]
     assert kept is not None
     assert kept.addresses == ("10.0.0.9", "2001:db8::9")
     assert (kept.ssid, kept.counters.duration_s, kept.started) == ("school", 600, False)
