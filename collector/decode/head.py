@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from collector.decode.layout import Layout
 from collector.decode.sampling import Rates
+from collector.decode.skew import STOPPED
 
 Micros = npt.NDArray[np.int64]
 """Microseconds since the epoch, UTC."""
@@ -31,7 +32,7 @@ class Head(NamedTuple):
     uptime_ms: int
     """-1 in IPFIX."""
     offset_us: int
-    """How far the exporter's clock is behind; 0 within the limit."""
+    """How far the exporter's clock is behind; 0 within the limit, `skew.STOPPED` if it stands."""
     boot_us: int
     """When the exporter started, as its options said (element 160); -1 unknown."""
     rates: Rates
@@ -86,7 +87,10 @@ class Spread:
         self.wire = self._spread([c.head.wire_us for c in chunks], "wire")
         self.received = self._spread([c.head.received_us for c in chunks], "received")
         self.uptime = self._spread([c.head.uptime_ms for c in chunks], "uptime")
-        self.offset = self._spread([c.head.offset_us for c in chunks], "offset")
+        offset = self._of_sets(np.array([c.head.offset_us for c in chunks], np.int64), "offset")
+        self.offset = np.repeat(offset, self.counts)
+        self.some_stopped = bool((offset == STOPPED).any())
+        """Whether the clock of any of the exporters stands still."""
         self.frame = self._spread([c.frame for c in chunks], "frame")
         self.boot = self._of_chunks([c.head.boot_us for c in chunks])
         self.domain = self._of_chunks([c.head.domain for c in chunks])

@@ -256,7 +256,7 @@ class Intake:
     def _head(self, frame: Frame, message: Message, stream: Stream) -> Head:
         offset, wire_us = 0, frame.wire_ns // 1000
         if times.is_plausible(message.sent_us):
-            offset = stream.exporter.skew.learn(wire_us - message.sent_us)
+            offset = stream.exporter.skew.learn(message.sent_us, wire_us)
             if abs(offset) <= self.limits.skew_s * _S:
                 offset = 0
         return Head(

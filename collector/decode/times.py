@@ -17,6 +17,7 @@ import numpy.typing as npt
 from collector.decode.batch import Batch, Mask
 from collector.decode.head import Micros, Spread
 from collector.decode.layout import Layout
+from collector.decode.skew import STOPPED
 
 VERDICTS = ["ok", "skewed", "implausible", "none"]
 OK, SKEWED, IMPLAUSIBLE, NONE = range(4)
@@ -91,11 +92,12 @@ def read(batch: Batch, spread: Spread) -> Times:
     if FORMS[-1] in _pick(batch.layout) and _has(batch.layout, 21) and _has(batch.layout, 22):
         duration = _uptime_duration(batch)
     good = (verdict == OK) | (verdict == SKEWED)
+    offset = _if(_running(spread), spread.offset, 0)
     lasted = np.where((duration >= 0) & (duration < _LONGEST), duration, 0)
     # Where the exporter's clock cannot be used, the flow ended when its record arrived.
     return Times(
-        start=np.where(good, start + spread.offset, spread.wire - lasted),
-        end=np.where(good, end + spread.offset, spread.wire),
+        start=np.where(good, start + offset, spread.wire - lasted),
+        end=np.where(good, end + offset, spread.wire),
         exporter_start=np.where(told, start, 0),
         exporter_end=np.where(told, end, 0),
         told=told & (np.maximum(start, end) < _NOWHERE),
@@ -122,7 +124,8 @@ def _told(batch: Batch, spread: Spread) -> tuple[Micros, Mask, Micros, Mask]:
 
 
 def _judge(start: Micros, end: Micros, told: Mask, spread: Spread) -> npt.NDArray[np.int32]:
-    usable = (spread.sent >= _EARLIEST) & (spread.sent < _LATEST)
+    sent = _if(_running(spread), spread.sent, -1)
+    usable = (sent >= _EARLIEST) & (sent < _LATEST)
     reference = np.where(usable, spread.sent, spread.wire)
     plausible = (
         (start >= _EARLIEST)
@@ -131,9 +134,24 @@ def _judge(start: Micros, end: Micros, told: Mask, spread: Spread) -> npt.NDArra
         & (end <= reference + _AHEAD)
         & (end >= reference - _BEHIND)
     )
-    verdict = np.where(spread.offset != 0, np.int32(SKEWED), np.int32(OK))
+    verdict = np.where(_if(_running(spread), spread.offset, 0) != 0, np.int32(SKEWED), np.int32(OK))
     verdict = np.where(plausible, verdict, np.int32(IMPLAUSIBLE))
     return np.where(told, verdict, np.int32(NONE))
+
+
+def _running(spread: Spread) -> Mask | None:
+    """Tell where the header's clock does not stand still; None: everywhere.
+
+    Where it does, only times are used that do not hang on it.
+    """
+    if not spread.some_stopped:
+        return None
+    running: Mask = spread.offset != STOPPED
+    return running
+
+
+def _if(running: Mask | None, moment: Micros, other: int) -> Micros:
+    return moment if running is None else np.where(running, moment, other)
 
 
 def _duration(batch: Batch, start: Micros, end: Micros, both: Mask) -> Micros:
@@ -208,7 +226,8 @@ def _before_sent(batch: Batch, spread: Spread, place: int) -> Moment:
     """Read µs before the time of sending (158, 159)."""
     values, valid = batch.uint(place)
     told = np.minimum(values, np.uint64(_LATEST)).astype(np.int64)
-    return spread.sent - told, _all(batch) if valid is None else valid
+    moment = _if(_running(spread), spread.sent - told, _NOWHERE)
+    return moment, _all(batch) if valid is None else valid
 
 
 def _uptime(batch: Batch, spread: Spread, place: int) -> Moment:
@@ -219,7 +238,7 @@ def _uptime(batch: Batch, spread: Spread, place: int) -> Moment:
     age = spread.uptime.astype(np.uint32) - uptime
     by_header = spread.sent - age.astype(np.int64) * 1000
     # An uptime after that of the header cannot be placed; ahead of all plausible times it is seen.
-    by_header = np.where(age < _HALF_MS, by_header, _NOWHERE)
+    by_header = _if(_running(spread), np.where(age < _HALF_MS, by_header, _NOWHERE), _NOWHERE)
     boot, booted = _boot(batch, spread)
     by_boot = _nearest_round(boot + uptime.astype(np.int64) * 1000, spread.sent)
     if batch.layout.fields[place].id == _END_UPTIME:

@@ -160,3 +160,55 @@ def test_an_old_capture_is_compared_with_its_own_time_and_received_now() -> None
     assert row["time"] == SENT - timedelta(seconds=5)
     assert row["received"] == SENT + timedelta(seconds=10**8)
     assert row["source"] == "a.pcap 192.0.2.1"
+
+
+def test_a_clock_that_stands_still_is_not_followed() -> None:
+    """As of boxes whose header says for ever when they were switched on."""
+    frames = wire.frames(*(wire.v5([wire.v5_record()], sequence=n) for n in range(300)))
+    decoder = FlowDecoder(wire.SITE)
+    found = rows.of(decoder.decode(frames[:200]))
+    found += rows.of(decoder.decode([frames[200]]))
+    found += rows.of(decoder.decode(frames[201:]))
+    assert [row["clock"] for row in found][62:] == ["implausible"] * 238
+    assert {row["time_end"] - row["received"] for row in found[62:]} == {timedelta()}
+    assert {row["exporter_sent"] for row in found} == {SENT}
+    assert {row["time_end"] - row["time"] for row in found} == {timedelta(seconds=4)}
+
+
+def test_a_clock_that_goes_on_is_believed_again() -> None:
+    stood = [wire.v5([wire.v5_record()], sequence=n) for n in range(100)]
+    went_on = [
+        wire.v5([wire.v5_record()], sent_s=wire.SENT_S + n, sequence=n) for n in range(100, 120)
+    ]
+    found = rows.decode(*stood, *went_on)
+    assert {row["clock"] for row in found[62:100]} == {"implausible"}
+    assert {row["clock"] for row in found[100:]} == {"ok"}
+
+
+def test_times_of_records_hold_where_only_the_headers_clock_stands() -> None:
+    fields: list[wire.Spec] = [(152, 8), (153, 8)]
+    payloads = [wire.ipfix(wire.ipfix_template(300, fields))]
+    for n in range(1, 200):
+        times = struct.pack(">QQ", (START_S + n) * 1000, (END_S + n) * 1000)
+        payloads.append(wire.ipfix(wire.a_set(300, times), sequence=n - 1))
+    found = rows.decode(*payloads)
+    assert {row["clock"] for row in found[62:]} == {"ok"}
+    assert [row["time"] for row in found[62:]] == [
+        START + timedelta(seconds=n) for n in range(63, 200)
+    ]
+
+
+@pytest.mark.parametrize("element", [(22, 21), (158, 159)])
+def test_what_hangs_on_a_standing_clock_is_implausible(element: tuple[int, int]) -> None:
+    template = wire.v9_template(256, [(element[0], 4), (element[1], 4)])
+    data = wire.a_set(256, struct.pack(">II", wire.UPTIME_MS - 5000, wire.UPTIME_MS - 1000))
+    if element == (158, 159):
+        data = wire.a_set(256, struct.pack(">II", 5_000_000, 1_000_000))
+    found = rows.decode(wire.v9(template), *(wire.v9(data, sequence=n) for n in range(1, 100)))
+    assert [row["clock"] for row in found[62:]] == ["implausible"] * 37
+
+
+def test_seconds_may_come_in_version_9() -> None:
+    template = wire.v9_template(256, [(150, 4), (151, 4)])
+    (row,) = rows.decode(wire.v9(template, wire.a_set(256, struct.pack(">II", START_S, END_S))))
+    assert (row["time"], row["time_end"], row["clock"]) == (START, END, "ok")
