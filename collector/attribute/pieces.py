@@ -12,6 +12,8 @@ from collector.records import Binding
 
 NOBODY = -1
 SEVERAL = -2
+TOLD = "syslog"
+"""The method of sessions that lines of syslog told: any other session of the person goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Pieces:
     breaks: Sequence[int]
     """Times in µs at which the holder may change, ascending."""
     holder: Sequence[int]
-    """Of each piece: place in `bindings` of the session latest started, or NOBODY or SEVERAL."""
+    """Of each piece: place in `bindings` of the session latest started, of the surest kind, or
+    NOBODY or SEVERAL."""
     until: Sequence[int]
     """Of each piece: the first piece from which a flow that began here is no longer clear: another
     person's, or, where nobody was, anybody's. Of SEVERAL the piece itself."""
@@ -59,8 +62,9 @@ def _holders(ordered: Sequence[Binding], edges: Sequence[int]) -> list[int]:
     """Return the holder of each piece after an edge, going through time once."""
     ends = sorted(range(len(ordered)), key=lambda i: ordered[i].end_us)
     persons: Counter[str] = Counter()
-    latest: list[tuple[int, str, int]] = []
-    """Heap of the running sessions, latest started first; ended ones are taken off when on top."""
+    latest: list[tuple[bool, int, int]] = []
+    """Heap of the running sessions, those that lines of syslog told last, then latest started
+    first; ended ones are taken off when on top."""
     holders, started, ended = [], 0, 0
     for edge in edges:
         while ended < len(ends) and ordered[ends[ended]].end_us <= edge:
@@ -69,7 +73,7 @@ def _holders(ordered: Sequence[Binding], edges: Sequence[int]) -> list[int]:
         while started < len(ordered) and ordered[started].start_us <= edge:
             binding = ordered[started]
             persons[binding.person] += 1
-            heapq.heappush(latest, (-started, binding.session, started))
+            heapq.heappush(latest, (binding.method == TOLD, -started, started))
             started += 1
         while latest and ordered[latest[0][2]].end_us <= edge:
             heapq.heappop(latest)

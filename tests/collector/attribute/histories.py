@@ -29,7 +29,7 @@ def events(draw: st.DrawFn) -> SessionEvent:
         site=draw(st.sampled_from("aaab")),
         session=draw(st.integers(1, 4)),
         person=draw(st.sampled_from((None, 11, 11, 12, 13))),
-        method=draw(st.sampled_from(("portal", "accounting"))),
+        method=draw(st.sampled_from(("portal", "accounting", "syslog"))),
         start=draw(st.none() | TIMES),
         expires=draw(st.none() | st.none() | st.integers(0, 40)),
         addresses=tuple(draw(st.lists(st.sampled_from(HELD), max_size=2))),

@@ -247,7 +247,14 @@ def _nobody(
 
 def _latest(told: Told, site: str, address: str, moment: int) -> Hold:
     held = holds(told, site, address, moment)
-    return max(held, key=lambda h: (_span(told, site, address, moment, h)[2], h.session))
+    return max(
+        held,
+        key=lambda h: (
+            h.method != "syslog",
+            _span(told, site, address, moment, h)[2],
+            h.session,
+        ),
+    )
 
 
 def _span(

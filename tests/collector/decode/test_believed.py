@@ -14,6 +14,7 @@ from collector.decode.syslog import messages
 from collector.errors import SettingsError
 from collector.records import Frame, FrameKind
 from collector.settings import CollectorSettings, check_sites, parse
+from tests.collector.decode.syslog import golden
 
 SITE = "school-a"
 NOW = datetime(2026, 1, 25, 3, 0, tzinfo=UTC)
@@ -112,6 +113,16 @@ def test_a_bad_entry_is_one_clear_line(entry: dict[str, object], fault: str) -> 
         settings(entry)
     assert fault in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_a_sign_in_among_a_firewalls_traffic_is_not_lost() -> None:
+    lines = golden.lines_of("fortigate")
+    traffic, signed = lines[0], next(line for line in lines if "auth-logon" in line)
+    into = book(THERE)
+    frames = [frame(signed if n in (0, 77, 199) else traffic, n) for n in range(200)]
+    assert taken(into, *frames) == ["believed"] * 3
+    assert {line.position for line in into.after(-1, 0, 9)} == {0, 77, 199}
+    assert waiting(into)[0] == ("start", "somchai", "10.5.50.10", "")
 
 
 def test_nobody_signs_in_at_an_address_outside_the_site() -> None:
