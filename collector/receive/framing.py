@@ -18,6 +18,7 @@ LONGEST = 64 << 10
 _COUNT = re.compile(rb"([1-9][0-9]{0,6}) <")
 _COUNT_BEGUN = re.compile(rb"[1-9][0-9]{0,6} ?\Z")
 _END = re.compile(rb"[\n\0]")
+_BLANK = re.compile(rb"[\n\0]+")
 _END_OR_COUNT = re.compile(rb"[\n\0]|(?=[1-9][0-9]{0,6} <[0-9]{1,3}>)")
 _COUNT_SIZE = 13
 """The longest beginning of a counted message that the pattern above looks at."""
@@ -102,8 +103,9 @@ class Splitter:
     def _begin(self) -> bool:
         """At the start of a frame: find out which kind it is."""
         rest = self._rest
-        while self._at < len(rest) and rest[self._at] in b"\n\0":
-            self._at += 1  # some senders count and end lines too
+        blank = _BLANK.match(rest, self._at)
+        if blank:
+            self._at = blank.end()  # some senders count and end lines too
         count = _COUNT.match(rest, self._at)
         if count:
             self._size = int(count[1])
