@@ -206,7 +206,7 @@ class Pipeline:
                 start_us=place.start_us,
                 spool_from=place.spool,
             )
-        line = SiteLine(site, logs, self._settings.believed_senders, self._settings.sflow)
+        line = SiteLine(site, logs, self._settings)
         line.log_vkey = sealer.log_vkey
         self._lines[site.id] = line
         return sealer

@@ -29,7 +29,7 @@ from collector.decode.syslog import messages
 from collector.decode.syslog.messages import Messages
 from collector.decode.syslog.patterns import Tally
 from collector.records import Frame, FrameKind, LeaseEvent, Rows, SessionEvent, SignInLine
-from collector.settings import BelievedSender, Sflow, Site
+from collector.settings import CollectorSettings, Site
 from collector.store.open_log import OpenLog
 
 REMEMBERED_CHANGES = 10_000
@@ -41,26 +41,20 @@ SEEN_EVENTS = 20_000
 class SiteLine:
     """Everything that turns the frames of one site into rows, and its open logs."""
 
-    def __init__(
-        self,
-        site: Site,
-        logs: dict[str, OpenLog],
-        believed: Sequence[BelievedSender] = (),
-        sflow: Sflow | None = None,
-    ) -> None:
+    def __init__(self, site: Site, logs: dict[str, OpenLog], settings: CollectorSettings) -> None:
         self.site = site.id
         self.networks = Networks(site.networks)
         self.logs = logs
         self.decoder = FlowDecoder(
-            site.id, Limits(counters_every_s=(sflow or Sflow()).counters_every_s)
+            site.id, Limits(counters_every_s=settings.sflow.counters_every_s)
         )
         self.conntrack = ConntrackDecoder(site.id)
         self.sources = SourceBook(site.id)
         self.tally = Tally()
-        self.believed = Believed(site.id, believed, inside=self.networks.holds)
+        self.believed = Believed(site.id, settings.believed_senders, inside=self.networks.holds)
         self.timeline = Timeline()
         self.hosts = Hosts()
-        self.names_malformed = 0
+        self._names_kept = bool(settings.names.reason)
         self.seen: OrderedDict[str, None] = OrderedDict()
         self.lent: list[Rows] = []
         """Leases told by the frames at hand, of which a log takes the rows in their order."""
@@ -96,7 +90,7 @@ class SiteLine:
                 "accounts_in_flows": self.timeline.hints.refused,
             },
             "syslog": self.tally.status(),
-            "names_malformed": self.names_malformed,
+            "names_malformed": self.hosts.malformed,
             "sign_ins": {
                 "waiting": len(self.believed),
                 "lost": self.believed.lost,
@@ -136,7 +130,7 @@ class SiteLine:
         try:
             return names.captured(frame)
         except ValueError:
-            self.names_malformed += 1
+            self.hosts.malformed += 1
             return ()
 
     def messages(self, frames: Sequence[Frame]) -> Messages:
@@ -258,7 +252,8 @@ class SiteLine:
         seen = OrderedDict.fromkeys(state["seen"])
         if "believed" in state:
             self.believed.restore(state["believed"])
-        self.hosts = Hosts.from_plain(state.get("hosts") or {})
+        # Where the reason was taken away, what is remembered names no flow any more.
+        self.hosts = Hosts.from_plain(state.get("hosts") or {}) if self._names_kept else Hosts()
         self.decoder, self.timeline, self.seen = decoder, timeline, seen
         self.conntrack, self.sources = conntrack, sources
 

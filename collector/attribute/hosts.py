@@ -42,6 +42,8 @@ class Hosts:
 
     def __init__(self) -> None:
         self.calls = Calls()
+        self.malformed = 0
+        """Records of names that could not be read, for whoever reads them to count."""
         self._pairs: OrderedDict[Pair, list[Answer]] = OrderedDict()
         self._asked: OrderedDict[str, str] = OrderedDict()
         """By question, the name whose aliases its answer tells of."""

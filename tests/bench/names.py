@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from collector.records import Frame, FrameKind, NameEvent
-from collector.settings import Site
+from collector.settings import CollectorSettings, Names, Site
 from collector.site import SiteLine
 from collector.sniff.names.ear import Ear
 from tests.collector.sniff.names import wire
@@ -49,7 +49,8 @@ def run(rounds: int) -> dict[str, Any]:
     dns = [packet for packet in mixed if packet[20:22] == b"\0\x35"]
     frames, spent = _heard(mixed)
     began = time.process_time()
-    named = SiteLine(Site(id=SITE), {}).names(frames)
+    settings = CollectorSettings(sites=(Site(id=SITE),), names=Names(reason="a trial"))
+    named = SiteLine(settings.sites[0], {}, settings).names(frames)
     rows_s = time.process_time() - began
     return {
         "packets": len(mixed),

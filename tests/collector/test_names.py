@@ -133,6 +133,20 @@ def test_flows_get_the_name_that_was_captured(tmp_path: Path, *, each: bool) -> 
     ]
 
 
+def test_without_the_reason_no_flow_is_named_by_what_is_remembered(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    kept, home.settings = (
+        home.settings,
+        home.settings.model_copy(update={"names": Names(reason="a test")}),
+    )
+    home.write(CAPTURED[:2])
+    home.run()
+    home.settings = kept
+    home.write(CAPTURED[2:])
+    home.run()
+    assert set(hosts(home).values()) == {None}
+
+
 @pytest.mark.parametrize(
     ("names", "words"),
     [

@@ -16,7 +16,7 @@ from typing import Any
 from collector.sniff.names import dns, hello, quic, segment
 from collector.sniff.names.errors import Unreadable
 from collector.sniff.names.filter import DNS
-from collector.sniff.names.pieces import Pieces
+from collector.sniff.names.pieces import MOST_OCTETS, Pieces
 from collector.sniff.names.segment import TCP, Ends, Segment
 from collector.sniff.pace import Bucket
 
@@ -161,9 +161,10 @@ class Ear:
         if call is None or call.pieces is None:
             return  # of something else, or told already
         offset = (heard.sequence - call.first) & 0xFFFFFFFF
-        if offset >= 1 << 31:
-            return  # in front of the hello
-        yield from self._more(heard.ends, call, [(offset, heard.payload)], time_ns)
+        if offset >= MOST_OCTETS:
+            return  # in front of the hello, or far behind
+        piece = offset, heard.payload[: MOST_OCTETS - offset]
+        yield from self._more(heard.ends, call, [piece], time_ns)
 
     # QUIC
 

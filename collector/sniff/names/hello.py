@@ -89,11 +89,8 @@ def read(handshake: bytes) -> Hello | None:
 def _extensions(block: bytes) -> Hello:
     at, name, ech = 0, "", False
     while at < len(block):
-        begin = at + 4
-        kind, end = (
-            int.from_bytes(block[at : at + 2]),
-            begin + int.from_bytes(block[at + 2 : begin]),
-        )
+        kind, begin = int.from_bytes(block[at : at + 2]), at + 4
+        end = begin + int.from_bytes(block[at + 2 : begin])
         if begin > len(block) or end > len(block):
             raise Unreadable("hello")
         if kind == _SERVER_NAME and not name:

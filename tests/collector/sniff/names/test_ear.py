@@ -150,6 +150,17 @@ def test_what_could_not_be_read_is_counted_by_its_reason() -> None:
     assert by.tally(T + 40 * S) == []
 
 
+def test_a_hello_whose_middle_never_came_is_a_part_however_much_follows() -> None:
+    by, said = ear(), wire.record(wire.hello(pad=4000))
+    by.take(wire.tls(said[:1400]), T)
+    for at in range(2800, 40_000, 1400):
+        assert by.take(wire.tls(said[at : at + 1400] or bytes(1400), 1000 + at), T) == []
+    by.tally(T)
+    assert not by.unread
+    ((_, lost),) = by.tally(T + 20 * S)
+    assert (lost["lost"], lost["note"]) == (1, UNREAD["hello-part"])
+
+
 def test_a_flood_of_names_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "NAMES_AT_ONCE", 30)
     by, packet = ear(), wire.answer((WWW, "A", "203.0.113.9", 60))
