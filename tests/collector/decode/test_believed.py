@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,20 +23,20 @@ NOW_NS = int(NOW.timestamp()) * 1_000_000_000
 LOGIN = "<38>Jan 25 09:59:58 gw-1 logportalauth[9]: Zone: s - {}: {}, 02:00:00:00:00:01, {}"
 
 
-def settings(*senders: dict[str, object], **more: object) -> CollectorSettings:
+def settings(*senders: dict[str, Any], **more: Any) -> CollectorSettings:
     document = {"sites": [{"id": SITE}], "believed_senders": list(senders), **more}
     read = parse(document, CollectorSettings)
     check_sites(read)
     return read
 
 
-def book(*senders: dict[str, object], **more: object) -> Believed:
+def book(*senders: dict[str, Any], **more: Any) -> Believed:
     known = settings(*senders, **more).believed_senders
     return Believed(SITE, known, inside=lambda address: address.startswith("10."))
 
 
-def frame(text: str, number: int = 1, **more: object) -> Frame:
-    members: dict[str, object] = {"address": "192.0.2.9", "transport": "tcp", **more}
+def frame(text: str, number: int = 1, **more: Any) -> Frame:
+    members: dict[str, Any] = {"address": "192.0.2.9", "transport": "tcp", **more}
     return Frame(
         kind=FrameKind.SYSLOG,
         site=SITE,
@@ -43,7 +44,7 @@ def frame(text: str, number: int = 1, **more: object) -> Frame:
         wire_ns=NOW_NS + number,
         payload=text.encode(),
         number=number,
-        **members,  # type: ignore[arg-type]  # members by name
+        **members,
     )
 
 
@@ -58,7 +59,7 @@ def waiting(of: Believed) -> list[tuple[str, str, str, str]]:
 
 
 SIGN_IN = LOGIN.format("ACCEPT", "somchai", "10.5.50.10")
-THERE = {"site": SITE, "address": "192.0.2.0/24"}
+THERE: dict[str, Any] = {"site": SITE, "address": "192.0.2.0/24"}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ THERE = {"site": SITE, "address": "192.0.2.0/24"}
     ],
 )  # fmt: skip
 def test_who_is_believed(
-    senders: tuple[dict[str, object], ...], came: dict[str, object], word: str
+    senders: tuple[dict[str, Any], ...], came: dict[str, Any], word: str
 ) -> None:
     into = book(*senders)
     assert taken(into, frame(SIGN_IN, **came)) == [word]
@@ -88,7 +89,7 @@ def test_who_is_believed(
 def test_a_certificate_is_believed_over_tls_alone() -> None:
     more = {"syslog_tls": {"client_ca": "ca.crt"}}
     into = book({"site": SITE, "certificate": "gw-1.school", "hours": 2}, **more)
-    named = {"transport": "tls", "sender_name": "gw-1.school"}
+    named: dict[str, Any] = {"transport": "tls", "sender_name": "gw-1.school"}
     assert taken(into, frame(SIGN_IN, **named)) == ["believed"]
     assert taken(into, frame(SIGN_IN, 2, sender_name="gw-1.school")) == ["not-believed"]
     assert taken(into, frame(SIGN_IN, 3, transport="tls", sender_name="x")) == ["not-believed"]
@@ -108,7 +109,7 @@ def test_a_certificate_is_believed_over_tls_alone() -> None:
         ({**THERE, "adress": "192.0.2.1"}, "did you mean 'address'"),
     ],
 )
-def test_a_bad_entry_is_one_clear_line(entry: dict[str, object], fault: str) -> None:
+def test_a_bad_entry_is_one_clear_line(entry: dict[str, Any], fault: str) -> None:
     with pytest.raises(SettingsError) as told:
         settings(entry)
     assert fault in str(told.value)
