@@ -120,11 +120,11 @@ def arrange(table: pa.Table, schema: Schema, key: bytes) -> npt.NDArray[np.int64
         TagCollision: two subjects with one tag.
     """
     by_time = np.argsort(_times(table, "time"), kind="stable")
-    tags = _Tags(schema, key).of(table)
+    tags, codes = _Tags(schema, key).coded(table)
     # Ranks of few values sort by radix; stable, so time and arrival stay within each tag.
-    _, ranks = np.unique(tags, return_inverse=True)
-    small = np.min_scalar_type(int(ranks.max(initial=0)))
-    return by_time[np.argsort(ranks.astype(small)[by_time], kind="stable")]
+    distinct, ranks = np.unique(tags, return_inverse=True)
+    small = ranks.astype(np.min_scalar_type(len(distinct)))
+    return by_time[np.argsort(small[codes[by_time]], kind="stable")]
 
 
 class _Tags:
@@ -135,14 +135,20 @@ class _Tags:
         self._key = sub_key(key, "tag")
         self._known: dict[bytes, bytes | None] = {tag_of(self._key, None): None}
 
-    def of(self, table: pa.Table) -> npt.NDArray[np.uint64]:
+    def coded(self, table: pa.Table) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.integer[Any]]]:
+        """Return the tags of all subjects, that of null last, and for each row which it has."""
         null = np.frombuffer(tag_of(self._key, None), dtype=">u8").astype(np.uint64)
         if self._subject is None:
-            return np.repeat(null, table.num_rows)
+            return null, np.zeros(table.num_rows, dtype=np.int32)
         column = coded(self._subject, "str", table[self._subject])
         tags = b"".join(self._tag(subject) for subject in column.distinct)
         all_tags = np.concatenate([np.frombuffer(tags, dtype=">u8").astype(np.uint64), null])
-        taken: npt.NDArray[np.uint64] = all_tags[column.codes(0, table.num_rows)]
+        return all_tags, column.codes(0, table.num_rows)
+
+    def of(self, table: pa.Table) -> npt.NDArray[np.uint64]:
+        """Return the tag of each row."""
+        tags, codes = self.coded(table)
+        taken: npt.NDArray[np.uint64] = tags[codes]
         return taken
 
     def _tag(self, subject: bytes) -> bytes:

@@ -90,23 +90,16 @@ def _level_up(
     hashes: Matrix, counts: npt.NDArray[np.int64]
 ) -> tuple[Matrix, npt.NDArray[np.int64]]:
     """Join the leaves of every tree in pairs; a lone last one goes up as it is."""
-    pairs = counts // 2
-    above = counts - pairs
-    starts, above_starts = np.cumsum(counts) - counts, np.cumsum(above) - above
-    within = np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)
-    left = np.repeat(starts, pairs) + 2 * within
-    target = np.repeat(above_starts, pairs) + within
-    out = np.empty((int(above.sum()), HASH_BYTES), dtype=np.uint8)
-    for at in range(0, len(left), BLOCK_ROWS):
-        run = left[at : at + BLOCK_ROWS]
-        block = np.empty((len(run), 1 + 2 * HASH_BYTES), dtype=np.uint8)
-        block[:, 0] = 1
-        block[:, 1:33] = hashes[run]
-        block[:, 33:] = hashes[run + 1]
-        out[target[at : at + BLOCK_ROWS]] = hash_rows(block)
-    odd = counts % 2 == 1
-    out[above_starts[odd] + pairs[odd]] = hashes[starts[odd] + counts[odd] - 1]
-    return out, above
+    pairs, odd = counts // 2, counts % 2 == 1
+    lone = np.cumsum(counts)[odd] - 1
+    paired = np.delete(hashes, lone, axis=0).reshape(-1, 2 * HASH_BYTES)
+    nodes = np.empty((len(paired), HASH_BYTES), dtype=np.uint8)
+    block = np.ones((min(BLOCK_ROWS, len(paired)), 1 + 2 * HASH_BYTES), dtype=np.uint8)
+    for at in range(0, len(paired), BLOCK_ROWS):
+        run = paired[at : at + BLOCK_ROWS]
+        block[: len(run), 1:] = run
+        nodes[at : at + BLOCK_ROWS] = hash_rows(block[: len(run)])
+    return np.insert(nodes, np.cumsum(pairs)[odd], hashes[lone], axis=0), counts - pairs
 
 
 def split(size: int) -> int:
