@@ -74,11 +74,14 @@ FORMATS: Mapping[str, str] = {
     "aruba": "Aruba",
     "cisco_asa": "Cisco ASA",
     "cisco_ios": "Cisco IOS",
+    "cisco_ise": "Cisco ISE",
     "cisco_wlc": "Cisco WLC",
     "filterlog": "pfSense or OPNsense",
     "fortigate": "Fortinet FortiGate",
     "freeradius": "FreeRADIUS",
+    "h3c": "H3C",
     "hostapd": "hostapd",
+    "huawei": "Huawei",
     "iptables": "Linux",
     "mikrotik": "MikroTik RouterOS",
     "paloalto": "Palo Alto",
@@ -89,6 +92,7 @@ FORMATS: Mapping[str, str] = {
     "sshd": "Linux",
     "unifi": "UniFi",
     "windows_dhcp": "Windows",
+    "windows_logon": "Windows",
     "windows_nps": "Windows",
 }
 """By the format of most lines that say anything."""
