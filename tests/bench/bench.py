@@ -26,12 +26,34 @@ from rich.table import Table
 from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import FlowDecoder
 from collector.records import Frame, FrameKind
-from tests.bench import bench_attribute, conntrack, live, names, peer, questions, stages, wire
+from tests.bench import (
+    bench_attribute,
+    conntrack,
+    live,
+    names,
+    peer,
+    questions,
+    stages,
+    syslog,
+    wire,
+)
 from tests.conftest import REPO
 
 Figures = dict[str, Any]
-QUICK = {"rate": 20_000, "seconds": 10.0, "day": 1_000_000, "stage_flows": 200_000}
-FULL = {"rate": 50_000, "seconds": 60.0, "day": 10_000_000, "stage_flows": 1_000_000}
+QUICK = {
+    "rate": 20_000,
+    "seconds": 10.0,
+    "day": 1_000_000,
+    "stage_flows": 200_000,
+    "lines": 100_000,
+}
+FULL = {
+    "rate": 50_000,
+    "seconds": 60.0,
+    "day": 10_000_000,
+    "stage_flows": 1_000_000,
+    "lines": 600_000,
+}
 MEMORY_RATE = 20_000
 PEER_S = 20.0
 
@@ -104,6 +126,11 @@ def bench_stages(folder: Path, size: Figures) -> Figures:
     return stages.run(size["stage_flows"])
 
 
+def bench_syslog(folder: Path, size: Figures) -> Figures:
+    """Send a firewall's lines to rsyslog and to the box."""
+    return syslog.run(folder / "syslog", size["lines"])
+
+
 PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "decode": bench_decode,
     "conntrack": bench_conntrack,
@@ -112,6 +139,7 @@ PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "stages": bench_stages,
     "questions": bench_questions,
     "memory": bench_memory,
+    "syslog": bench_syslog,
     "live": bench_live,
 }
 
@@ -136,6 +164,8 @@ def rows(figures: Figures) -> list[Told]:
     row = partial(_row, found)
     if both := figures.get("live"):
         found += _live(both)
+    if sent := figures.get("syslog"):
+        found += _syslog(sent)
     for piece, figure, by, what, wanted, unit, most in SINGLE:
         if measured := figures.get(piece):
             row(what, measured[figure] / by, wanted, most=most, unit=unit)
@@ -161,6 +191,19 @@ def _live(both: Figures) -> list[Told]:
     row("CPU per flow against nfcapd", ratio, 20, most=True, unit="×")
     ratio = box["bytes_per_flow"] / packed["bytes_per_flow"]
     row("bytes per flow against nfcapd -y", ratio, 0.7, most=True, unit="×")
+    return found
+
+
+def _syslog(sent: Figures) -> list[Told]:
+    found: list[Told] = []
+    row = partial(_row, found)
+    box, peer_of_it = sent["box"], sent["rsyslog"]
+    row("lines of syslog lost", box["lost"], 0, most=True, unit="lines")
+    row("lines of syslog, sealed", box["lines_per_s"], 30_000, most=False, unit="lines/s")
+    ratio = box["cpu_us_per_line"] / peer_of_it["cpu_us_per_line"]
+    row("CPU per line against rsyslog", ratio, 8, most=True, unit="×")
+    ratio = box["bytes_per_line"] / sent["zstd_bytes_per_line"]
+    row("bytes per line against zstd -3", ratio, 1, most=True, unit="×")
     return found
 
 
