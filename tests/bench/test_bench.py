@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from collector.decode.syslog import rfc3164, vendors
 from tests.bench import bench, names, stages, wire
+from tests.bench.fortigate import FortiGate
 from tests.bench.questions import CHUNK
 
 
@@ -26,6 +28,16 @@ def test_every_message_of_the_kernel_that_is_made_is_decoded(tmp_path: Path) -> 
 def test_every_name_that_passes_is_read() -> None:
     figures = names.run(20)
     assert (figures["packets"], figures["names"]) == (200, 140)
+
+
+def test_every_line_of_a_firewall_is_read() -> None:
+    lines = list(FortiGate(1, begin_s=1_800_000_000).lines(500))
+    assert lines == list(FortiGate(1, begin_s=1_800_000_000).lines(500))
+    header = rfc3164.parse(lines[0], 1_800_000_000_000_000)
+    assert (header.hostname, header.fault) == ("FG-SCHOOL-1", None)
+    readings = [vendors.read(rfc3164.parse(line, 0)) for line in lines]
+    assert {one.vendor for one in readings if one is not None} == {"fortigate"}
+    assert None not in readings
 
 
 def test_a_figure_that_is_not_reached_is_told() -> None:
