@@ -342,7 +342,7 @@ class Intake:
     def _data(self, stream: Stream, head: Head, layout: Layout, template: int, body: bytes) -> None:
         stream.proven = True
         if layout.scopes and options.teaches(layout):
-            options.learn(stream, layout, body, self.limits)
+            self._entry.losses += options.learn(stream, head, layout, body, self.limits)
         names = stream.exporter.names
         rank = len(self.chunks)
         self.chunks.append(Chunk(layout, body, head, self._entry.frame, rank, template, names))

@@ -1,14 +1,16 @@
-"""What options records teach: sampling rates, application names, when the exporter started."""
+"""What options records teach: sampling rates, names, when the exporter started, what it lost."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from collector.decode import words
+from collector.decode import totals, words
 from collector.decode.app_names import LONGEST_ID, LONGEST_NAME, AppNames
 from collector.decode.batch import Batch
+from collector.decode.head import Head
 from collector.decode.layout import Layout
 from collector.decode.limits import Limits
+from collector.decode.losses import Loss
 from collector.decode.sampling import RATE_ELEMENTS, SAMPLER_ELEMENTS, intervals
 from collector.decode.streams import Stream
 
@@ -20,14 +22,23 @@ _LATEST_BOOT_MS = 1 << 43
 def teaches(layout: Layout) -> bool:
     """Whether records of this options layout tell anything that is used."""
     ids = {field.id for field in layout.fields if field.pen == 0}
-    return bool(ids & {_BOOT, *RATE_ELEMENTS}) or {_APPLICATION, _NAME} <= ids
+    wanted = {_BOOT, *RATE_ELEMENTS, *totals.ELEMENTS}
+    return bool(ids & wanted) or {_APPLICATION, _NAME} <= ids
 
 
-def learn(stream: Stream, layout: Layout, body: bytes, limits: Limits) -> None:
-    """Take what the options records in `body` tell."""
+def learn(stream: Stream, head: Head, layout: Layout, body: bytes, limits: Limits) -> list[Loss]:
+    """Take what the options records in `body` tell; return what the exporter lost.
+
+    Args:
+        stream: Of the records; what it knows is changed.
+        head: Of their datagram.
+        layout: Of the records.
+        body: Of their set.
+        limits: How much is kept.
+    """
     batch = Batch(layout, [body])
     if not batch.rows:
-        return
+        return []
     fields = {f.id: i for i, f in reversed(list(enumerate(layout.fields))) if f.pen == 0}
     if _BOOT in fields:
         boot = int(batch.uint(fields[_BOOT])[0][-1])
@@ -36,6 +47,7 @@ def learn(stream: Stream, layout: Layout, body: bytes, limits: Limits) -> None:
         _rates(stream, batch, fields, limits)
     if _APPLICATION in fields and _NAME in fields:
         _names(stream, batch, fields, limits)
+    return stream.totals.learn(batch, head)
 
 
 def _names(stream: Stream, batch: Batch, fields: dict[int, int], limits: Limits) -> None:

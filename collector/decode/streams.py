@@ -18,6 +18,7 @@ from collector.decode.limits import Limits
 from collector.decode.sampling import Rates
 from collector.decode.sequence import Sequence
 from collector.decode.skew import Skew
+from collector.decode.totals import Totals
 from collector.records import Frame
 
 _BY_DATAGRAMS = (0, 9)
@@ -83,6 +84,7 @@ class Stream:
         "sequence",
         "since",
         "templates",
+        "totals",
         "uptime_ms",
     )
 
@@ -104,6 +106,7 @@ class Stream:
         self.rates = Rates()
         self.sequence = Sequence(key.version in _BY_DATAGRAMS, doubted=key.version != 0)
         self.templates: dict[int, Layout] = {}
+        self.totals = Totals()
 
     @property
     def standing(self) -> int:
@@ -296,6 +299,7 @@ class Streams:
                 "boot": stream.boot_us,
                 "rates": [stream.rates.header, [list(s) for s in stream.rates.samplers]],
                 "sequence": stream.sequence.snapshot(),
+                "totals": stream.totals.snapshot(),
                 "templates": [
                     [number, layouts.setdefault(layout, len(layouts))]
                     for number, layout in stream.templates.items()
@@ -367,5 +371,6 @@ def _restored(
     header, samplers = record["rates"]
     stream.rates = Rates(header, tuple((number, rate) for number, rate in samplers))
     stream.sequence = Sequence.restore(record["sequence"])
+    stream.totals = Totals(record.get("totals"))
     stream.templates = {number: layouts[at] for number, at in record["templates"]}
     return stream
