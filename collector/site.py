@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from collector.attribute.attribute import attribute
 from collector.attribute.calls import TCP, UDP, Call
-from collector.attribute.hints import claims
+from collector.attribute.hints import claims, stations
 from collector.attribute.hosts import Hosts
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Change, Timeline
@@ -189,19 +189,23 @@ class SiteLine:
             since = [] if from_us is None else [from_us]
         else:
             changes, since = self.timeline.add(event, frame), []
-        since += [change.from_us for change in changes]
-        self._recent.extend(since)
-        self.changes += len(since)
-        return changes
+        self._changed([*since, *(change.from_us for change in changes)])
+        return self.timeline.take_unlisted() + changes
 
     def attribute(self, table: pa.Table) -> pa.Table:
         """Return flows with the persons at their ends as known now. Hold the lock."""
         for claim in claims(table, self.networks):
             from_us = self.timeline.hints.add(self.site, claim)
-            if from_us is not None:
-                self._recent.append(from_us)
-                self.changes += 1
+            self._changed([] if from_us is None else [from_us])
+        for station in stations(table, self.networks):
+            from_us = self.timeline.add_station(self.site, station)
+            self._changed([] if from_us is None else [from_us])
         return attribute(table, self.timeline, self.networks)
+
+    def _changed(self, since: Sequence[int]) -> None:
+        """Note from when on changes of the timeline change answers."""
+        self._recent.extend(since)
+        self.changes += len(since)
 
     def finish(self, table: pa.Table, known: int, event_max_us: int) -> pa.Table:
         """Return flows with their last attribution, made anew only if it may be another.

@@ -12,10 +12,11 @@ sessions have told exactly one of that name.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -36,12 +37,17 @@ MOST = 1 << 17
 """Hints on so many addresses of a site are kept; those on others are refused."""
 _NO_ACCOUNTS = {"", "-", "unknown", "anonymous", "n/a"}
 _NAMES = ('serName":', '"panUser":')
-_USER = r'"(?:userName|aaaUserName|panUser)":"(?P<user>(?:[^"\\]|\\.)*)"'
+_USER = r'"(?:userName|aaaUserName|panUser)":"(?P<value>(?:[^"\\]|\\.)*)"'
 """Of `extra`: IPFIX 371, the Cisco ASA's 40000, Palo Alto Networks' 56702."""
+_OUT = 1
+"""Of the column `direction`: out of the interface, here the radio."""
+_STATIONS = ('"staMacAddress":"',)
+_STATION = r'"staMacAddress":"(?P<value>(?:[0-9a-f]{2}:){5}[0-9a-f]{2})"'
+"""Of `extra`: IPFIX 365."""
 
 
 class Claim(NamedTuple):
-    """A flow of an address bore the name of an account."""
+    """A flow of an address bore the name of an account, or the MAC of a station."""
 
     address: str
     account: str
@@ -176,37 +182,65 @@ def claims(table: pa.Table, networks: Networks) -> Iterator[Claim]:
 
     A name is that of the inside end, of the initiator where both ends are inside.
     """
+    yield from _borne(table, networks, _NAMES, _USER)
+
+
+def stations(table: pa.Table, networks: Networks) -> Iterator[Claim]:
+    """Give the MACs, in place of accounts, that wireless controllers tell.
+
+    They are of the inside end; where both are, of the one on the side of the radio.
+    """
+    yield from _borne(table, networks, _STATIONS, _STATION, by_direction=True)
+
+
+def _borne(
+    table: pa.Table,
+    networks: Networks,
+    members: Sequence[str],
+    pattern: str,
+    *,
+    by_direction: bool = False,
+) -> Iterator[Claim]:
+    """Give the values that a pattern finds in `extra`, and whose they are."""
     extra: Any = one_dictionary(table["extra"]).combine_chunks()
     if extra.null_count == len(extra):
         return
-    bearing = [pc.match_substring(extra.dictionary, name) for name in _NAMES]
+    bearing = [pc.match_substring(extra.dictionary, member) for member in members]
     if not any(pc.any(each).as_py() for each in bearing):
         return
-    users: Any = pc.extract_regex(extra.dictionary, _USER)
-    if users.null_count == len(users):
+    found: Any = pc.extract_regex(extra.dictionary, pattern)
+    if found.null_count == len(found):
         return
-    user_of_text: Any = pc.struct_field(users, "user").dictionary_encode()
-    user = np.append(np.asarray(user_of_text.indices.fill_null(-1)), -1)[
+    value_of_text: Any = pc.struct_field(found, "value").dictionary_encode()
+    value = np.append(np.asarray(value_of_text.indices.fill_null(-1)), -1)[
         np.asarray(extra.indices.fill_null(-1))
     ]
-    texts, code = _subjects(table, networks)
-    rows = np.flatnonzero((user >= 0) & (code >= 0))
+    direction: Any = table["direction"]
+    towards = np.asarray(direction.fill_null(0)) == _OUT if by_direction else None
+    texts, code = _subjects(table, networks, towards)
+    rows = np.flatnonzero((value >= 0) & (code >= 0))
     times = np.asarray(table["time"].cast(pa.int64()))[rows]
     order = rows[np.argsort(times, kind="stable")]
-    pairs = code[order].astype(np.int64) * (len(user_of_text.dictionary) + 1) + user[order]
+    pairs = code[order].astype(np.int64) * (len(value_of_text.dictionary) + 1) + value[order]
     _, first = np.unique(pairs, return_index=True)
     begin = np.asarray(table["time"].cast(pa.int64()))
-    names = user_of_text.dictionary.to_pylist()
+    written = value_of_text.dictionary.to_pylist()
     for row in order[first].tolist():
-        account = json.loads(f'"{names[user[row]]}"', strict=False)
-        if account.isprintable():
-            yield Claim(str(texts[int(code[row])]), account, int(begin[row]))
+        name = json.loads(f'"{written[value[row]]}"', strict=False)
+        if name.isprintable():
+            yield Claim(str(texts[int(code[row])]), name, int(begin[row]))
 
 
-def _subjects(table: pa.Table, networks: Networks) -> tuple[pa.Array[Any], Any]:
-    """Return the distinct addresses, and of each row the code of its inside end, -1 without."""
+def _subjects(
+    table: pa.Table, networks: Networks, towards: npt.NDArray[np.bool_] | None
+) -> tuple[pa.Array[Any], Any]:
+    """Return the distinct addresses, and of each row the code of its inside end, -1 without.
+
+    Of two inside ends it is the source, and the target in the rows `towards`.
+    """
     both = pa.chunked_array([*table["src_ip"].chunks, *table["dst_ip"].chunks])
     array: Any = one_dictionary(both).combine_chunks()
     codes = np.asarray(array.indices.fill_null(-1)).reshape(2, -1)
     inside = np.append(networks.inside(array.dictionary), False)[codes]
-    return array.dictionary, np.where(inside[0], codes[0], np.where(inside[1], codes[1], -1))
+    source = inside[0] if towards is None else inside[0] & ~(towards & inside[1])
+    return array.dictionary, np.where(source, codes[0], np.where(inside[1], codes[1], -1))

@@ -16,7 +16,9 @@ from collector.records import LeaseEvent, microseconds
 
 SEEN_US = 2 * 3_600_000_000
 """A machine that was seen on an address is taken to be there for so long."""
-KINDS = ("dhcp", "dhcp6", "arp", "nd")
+WLAN = "wlan"
+"""Told by the flows of a wireless controller; there are no rows of it in the log `leases`."""
+KINDS = ("dhcp", "dhcp6", "arp", "nd", WLAN)
 """What tells of machines; the other kinds tell of the box and its NAT."""
 _ENDING = ("release", "expire")
 

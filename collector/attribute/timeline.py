@@ -18,14 +18,14 @@ from typing import Any, Self
 import pyarrow as pa
 
 from collector.attribute import lease, overlap
-from collector.attribute.hints import Hints
+from collector.attribute.hints import Claim, Hints
 from collector.attribute.holders import Holders
 from collector.attribute.interned import Interned
 from collector.attribute.lease import Lease
 from collector.attribute.pieces import Pieces, cut
 from collector.attribute.prefixes import Prefixes
 from collector.attribute.session import Session
-from collector.records import Binding, LeaseEvent, SessionEvent
+from collector.records import Binding, LeaseEvent, SessionEvent, moment
 
 METHOD = "lease"
 """Of an address that no session holds, but a machine is known to have."""
@@ -78,6 +78,7 @@ class Timeline:
         """Leases that found no room."""
         self._holders: dict[str, Holders] = {}
         self._interned: dict[str, Interned] = {}
+        self._unlisted: list[Change] = []
 
     def add(self, event: SessionEvent, frame: int) -> list[Change]:
         """Take in an event; return the bindings that are other than before.
@@ -132,6 +133,35 @@ class Timeline:
             for change in self._rebind(self._sessions[site, session], frame)
         ]
         return changes, from_us
+
+    def add_station(self, site: str, station: Claim) -> int | None:
+        """Take in that a flow bore the MAC of the machine at an address.
+
+        Flows say so again and again; what was said a short time ago is not taken in.
+
+        Returns:
+            The first time of which it changes anything; what it changed, `take_unlisted` gives.
+        """
+        told = self._leases.get(site, {}).get(station.address, Lease())
+        times = (station.time_us, station.time_us + lease.SEEN_US // 2)
+        if all(told.at(time) == station.account for time in times):
+            return None
+        event = LeaseEvent(
+            time=moment(station.time_us),
+            site=site,
+            kind=lease.WLAN,
+            event="seen",
+            ip=station.address,
+            mac=station.account,
+        )
+        changes, from_us = self.add_lease(event, -1)
+        self._unlisted += changes
+        return from_us
+
+    def take_unlisted(self) -> list[Change]:
+        """Return and forget the bindings that flows changed."""
+        unlisted, self._unlisted = self._unlisted, []
+        return unlisted
 
     def bindings(self, site: str, address: str, start_us: int, end_us: int) -> list[Binding]:
         """Return who held `address` at any time of [start_us, end_us), by start."""

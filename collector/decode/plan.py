@@ -55,13 +55,14 @@ NUMBERS: Mapping[str, tuple[str, tuple[Element, ...]]] = {
 """Column to its type and the elements it is taken from, best first."""
 
 ADDRESSES: Mapping[str, tuple[tuple[Element, ...], tuple[Element, ...]]] = {
-    "src_ip": (((0, 8),), ((0, 27),)),
+    "src_ip": (((0, 8), (0, 366)), ((0, 27),)),
     "dst_ip": (((0, 12),), ((0, 28),)),
     "next_hop": (((0, 15), (0, 18)), ((0, 62), (0, 63))),
     "nat_src_ip": (((0, 225), (0, 40001)), ((0, 281),)),
     "nat_dst_ip": (((0, 226), (0, 40002)), ((0, 282),)),
 }
-"""Column to its IPv4 and its IPv6 elements."""
+"""Column to its IPv4 and its IPv6 elements. Controllers of wireless networks name the station alone
+(366): how much it sent or received by an application."""
 
 MACS: Mapping[str, tuple[Element, ...]] = {
     "src_mac": ((0, 56), (0, 81)),
