@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from collector.decode.believed import BELIEVED
 from collector.settings import Site
 
 SETTLED_US = 7 * 86_400_000_000
@@ -25,11 +26,13 @@ def believed(source: Mapping[str, Any]) -> str:
 
 
 def doubted(source: Mapping[str, Any]) -> str:
-    """Return why sign-in lines of a source tie nobody to an address; nothing if they do."""
-    told: Mapping[str, int] = source.get("sign_ins") or {}
-    if (source.get("signed_in_us") or 0) < source["last_us"] - SETTLED_US:
-        return ""
-    return next((word for word in ("not-believed", "over-udp") if told.get(word)), "")
+    """Return why the newest sign-in line of a source ties nobody to an address; nothing if it does.
+
+    Older ones tell of the time before the settings were changed.
+    """
+    newest: Mapping[str, Any] = source.get("signed_in") or {}
+    late = (newest.get("newest_us") or 0) < source["last_us"] - SETTLED_US
+    return "" if late or newest["verdict"] == BELIEVED else str(newest["verdict"])
 
 
 def site_of(address: str, sites: Sequence[Site]) -> str:

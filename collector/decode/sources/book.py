@@ -163,7 +163,7 @@ class SourceBook:
             source = self._find(Key("syslog", verdict.source))
             if source is not None:
                 source.sign_ins[verdict.word] += 1
-                source.signed_in_us = max(source.signed_in_us, verdict.time_us)
+                source.signed_in = max(source.signed_in, (verdict.time_us, verdict.word))
 
     def settle(self, told: Sequence[Released]) -> list[Released]:
         """Count what is missing by its source; return what is a row, in the order of frames.

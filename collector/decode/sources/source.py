@@ -38,7 +38,7 @@ class Source:
         "restarts",
         "rhythm",
         "sign_ins",
-        "signed_in_us",
+        "signed_in",
     )
 
     def __init__(self, key: Key, now_us: int) -> None:
@@ -52,8 +52,8 @@ class Source:
         """Of syslog lines."""
         self.sign_ins: Counter[str] = Counter()
         """Syslog lines that tell who signed in, by what became of them (`believed.VERDICTS`)."""
-        self.signed_in_us = 0
-        """When the newest of them came."""
+        self.signed_in: tuple[int, str] = (0, "")
+        """When the newest of them came, and what became of it."""
         self.record_rate = 0
         """The newest sampling rate that its records told themselves."""
         self.restarts = 0
@@ -77,7 +77,7 @@ class Source:
             "history": self.history.snapshot(),
             "protocols": sorted(self.protocols),
             "formats": dict(self.formats),
-            "sign_ins": [dict(self.sign_ins), self.signed_in_us],
+            "sign_ins": [dict(self.sign_ins), *self.signed_in],
             "record_rate": self.record_rate,
             "restarts": [self.restarts, self.restarted_us, int(self.frozen)],
         }
@@ -92,8 +92,8 @@ class Source:
         source.history = History.restore(state["history"])
         source.protocols = set(state["protocols"])
         source.formats = Counter(state["formats"])
-        sign_ins, source.signed_in_us = state.get("sign_ins", ({}, 0))
-        source.sign_ins = Counter(sign_ins)
+        sign_ins, newest_us, verdict = state.get("sign_ins", ({}, 0, ""))
+        source.sign_ins, source.signed_in = Counter(sign_ins), (newest_us, verdict)
         source.record_rate = state["record_rate"]
         source.restarts, source.restarted_us, frozen = state["restarts"]
         source.frozen = bool(frozen)

@@ -109,7 +109,7 @@ def _told(source: Source, flow: Mapping[str, Any], *, site: str, now_us: int) ->
         "history": _history(history, now_us),
         "records_per_datagram": _mean(history),
         "sign_ins": {word: source.sign_ins[word] for word in VERDICTS if source.sign_ins[word]},
-        "signed_in_us": source.signed_in_us or None,
+        "signed_in": {"newest_us": source.signed_in[0] or None, "verdict": source.signed_in[1]},
         "templates": flow["templates"],
         "waiting": flow["waiting"],
         "sampling": [

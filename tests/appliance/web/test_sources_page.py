@@ -135,7 +135,8 @@ def test_a_stranger_is_let_in_at_the_site_whose_address_it_has(address: str, sit
 
 def _telling(busy: House, sign_ins: dict[str, int]) -> None:
     [syslog] = [one for one in told()["sources"] if one["kind"] == "syslog"]
-    signed = {**syslog, "sign_ins": sign_ins, "signed_in_us": NOW_US}
+    newest = {"newest_us": NOW_US, "verdict": list(sign_ins)[-1]}
+    signed = {**syslog, "sign_ins": sign_ins, "signed_in": newest}
     busy.control.sources = {"sources": [signed], "kernel": []}
 
 
@@ -150,7 +151,7 @@ def test_who_tells_of_sign_ins_and_is_not_believed_can_be(busy: House) -> None:
     assert "2 of its lines say who signed in, and came over UDP" in page
     assert 'id="believe"' not in page
     assert "believed 3, not believed, for they came over UDP 2" in page
-    _telling(busy, {"believed": 3})
+    _telling(busy, {"not-believed": 1234, "believed": 3})
     assert "All is well with it" in one(busy, senders.FINE, kind="syslog", lang="en")
 
 

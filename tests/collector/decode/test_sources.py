@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.decode.believed import Verdict
 from collector.decode.decoder import FlowDecoder
 from collector.decode.layout import Field, Layout
 from collector.decode.own_events import Released
@@ -329,6 +330,32 @@ def test_cutting_frames_into_other_batches_tells_the_same(
 
 def test_a_snapshot_of_another_version_is_an_empty_book() -> None:
     assert list(SourceBook.restore("school-a", {"format": "prathu-sources/0"})) == []
+
+
+def test_who_says_who_signed_in_is_counted_by_what_became_of_it() -> None:
+    book = SourceBook("school-a")
+    book.see([frame(BEGIN, kind=FrameKind.SYSLOG)], [])
+    words = ["not-believed", "not-believed", "believed"]
+    book.judge(Verdict("192.0.2.1", word, BEGIN_US + at) for at, word in enumerate(words))
+    book.judge([Verdict("192.0.2.99", "believed", BEGIN_US)])
+    book = SourceBook.restore("school-a", json.loads(json.dumps(book.snapshot())))
+    seen = shown(book, BEGIN)
+    assert seen["sign_ins"] == {"believed": 1, "not-believed": 2}
+    assert seen["signed_in"] == {"newest_us": BEGIN_US + 2, "verdict": "believed"}
+
+
+def test_sessions_that_lines_told_make_no_radius_client_of_their_sender() -> None:
+    book = SourceBook("school-a")
+    columns = {
+        name: pa.array(values, pa.string()).dictionary_encode()
+        for name, values in {
+            "source": ["192.0.2.1", "ap-1", "192.0.2.1"],
+            "method": ["syslog", "accounting", "syslog"],
+        }.items()
+    }
+    rows = Rows(log="sessions", site="school-a", columns=dict(columns), frame=np.arange(3))
+    book.count(rows)
+    assert [source.key for source in book] == [("radius", "ap-1")]
 
 
 def test_rates_that_records_tell_are_known_with_their_origin() -> None:
