@@ -82,7 +82,7 @@ def test_the_statements_for_auditors_run_on_a_folder_of_segments(
     assert [(r["full_name"], r["how"]) for r in late] == [("สมชาย ใจดี", "learnt after sealing")]
     assert (gaps[0]["kind"], gaps[0]["lost"]) == ("sequence-gap", 5)
     assert acts[0]["actor"] == "local:admin"
-    assert lines[0]["line"] == "<38>sshd: Failed password for root"
+    assert lines[0]["message"] == "Failed password for root"
     assert [(row["account"], row["rule"]) for row in parsed] == [("somchai", "5")]
     assert (tmp_path / "flows.csv").read_text().count("\n") == 3
 
@@ -104,5 +104,5 @@ def _sealed(path: Path) -> None:
     home.segment([gap], log="coverage")
     home.segment([{"time": at, "actor": "local:admin", "act": "who"}], log="audit")
     parsed = {"account": "somchai", "fields": '{"rule":"5"}', "raw": "…"}
-    failed = {"raw": "<38>sshd: Failed password for root"}
+    failed = {"raw": "<38>sshd: Failed password for root", "message_at": 10}
     home.segment([{"time": at, **failed}, {"time": at, **parsed}], log="events")
