@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def block_frame(number: int) -> Frame:
         sequence=number,
         sent_s=int(BEGIN.timestamp()),
     )
-    return replace(flow_frame(BEGIN, 1, 1), payload=payload, address="192.0.2.50")
+    return flow_frame(BEGIN, 1, 1)._replace(payload=payload, address="192.0.2.50")
 
 
 def lease_frame(number: int) -> Frame:
@@ -37,7 +36,7 @@ def lease_frame(number: int) -> Frame:
         ip=f"10.0.1.{number}",
         mac="02:00:00:00:00:01",
     )
-    return replace(flow_frame(BEGIN, 1, 1), kind=FrameKind.LEASE, payload=event.to_json())
+    return flow_frame(BEGIN, 1, 1)._replace(kind=FrameKind.LEASE, payload=event.to_json())
 
 
 def test_blocks_and_leases_take_turns_in_full_segments(tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ def test_a_lease_ties_an_address_to_the_session_of_its_machine(home: Home) -> No
         for ip, of in (("10.0.0.1", mac), ("10.0.0.2", "02:00:00:00:00:02"))
     ]
     first = session_frame(since, "somchai", "10.0.0.1")
-    frames = [replace(first, payload=session.to_json())]
-    frames += [replace(first, kind=FrameKind.LEASE, payload=each.to_json()) for each in leases]
+    frames = [first._replace(payload=session.to_json())]
+    frames += [first._replace(kind=FrameKind.LEASE, payload=each.to_json()) for each in leases]
     home.write([*frames, flow_frame(BEGIN, 1000, 1, host=1), flow_frame(BEGIN, 2000, 1, host=2)])
     home.run()
     known = {

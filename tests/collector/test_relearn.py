@@ -74,12 +74,12 @@ def test_a_lease_told_late_reaches_sealed_flows_in_the_catalogue(home: Home) -> 
     lease = LeaseEvent(
         time=since, site="school-a", kind="dhcp", event="add", ip="10.0.0.1", mac=mac
     )
-    home.write([replace(told, payload=session.to_json()), flow_frame(BEGIN, 1000, 2)])
+    home.write([told._replace(payload=session.to_json()), flow_frame(BEGIN, 1000, 2)])
     pipeline, reader = home.start()
     pipeline.feed(reader.read(1 << 20))
     pipeline.seal_now()
     late = session_frame(BEGIN + timedelta(minutes=9), "anan", "10.0.0.1")
-    home.write([replace(late, kind=FrameKind.LEASE, payload=lease.to_json())])
+    home.write([late._replace(kind=FrameKind.LEASE, payload=lease.to_json())])
     pipeline.feed(reader.read(1 << 20))
     pipeline.stop()
     for _ in range(2):
