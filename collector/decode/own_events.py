@@ -53,8 +53,8 @@ def read(frames: Sequence[Frame]) -> OwnEvents:
     Of syslog messages, those of DHCP servers tell of leases; the others are no matter here.
     """
     found = OwnEvents([], [], [], [], 0)
-    malformed = 0
-    for frame in frames:
+    malformed, syslog = 0, FrameKind.SYSLOG
+    for frame in [f for f in frames if f.kind is not syslog or lines.may_tell(f.payload)]:
         place = (frame.number, frame.received_ns // 1000)
         try:
             if frame.kind is FrameKind.SYSLOG:

@@ -77,14 +77,18 @@ def lease(line: str, *, time: datetime, site: str, source: str) -> LeaseEvent | 
 def of_frame(frame: Frame) -> LeaseEvent | None:
     """Return what a syslog message as received tells of a lease, at the time it was on the wire."""
     payload = frame.payload
-    # Most lines are of something else and must cost next to nothing.
-    if payload.find(b">date=", 0, 10) > 0 and _of_traffic(payload):
-        return None
-    if b"DHCP" not in payload and b"assigned " not in payload and not _windows_like(payload):
+    if not may_tell(payload):
         return None
     text = payload[:LONGEST].decode(errors="replace")
     time = moment(frame.wire_ns // 1000)
     return lease(text, time=time, site=frame.site, source=frame.address)
+
+
+def may_tell(payload: bytes) -> bool:
+    """Whether a line need be read: most are of something else and must cost next to nothing."""
+    if payload.find(b">date=", 0, 10) > 0 and _of_traffic(payload):
+        return False
+    return b"DHCP" in payload or b"assigned " in payload or _windows_like(payload)
 
 
 def _of_traffic(payload: bytes) -> bool:
