@@ -125,4 +125,6 @@ def _ip(raw: bytes) -> str:
     if len(raw) not in (4, 16):
         return ""
     address = ipaddress.ip_address(raw)
-    return "" if address.is_multicast or address.is_unspecified else str(address)
+    if address.is_multicast or address.is_unspecified:
+        return ""
+    return str(getattr(address, "ipv4_mapped", None) or address)

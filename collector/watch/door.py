@@ -45,6 +45,7 @@ class Door:
         self._clock = clock
         self._waiting: deque[Event] = deque()
         self._refused = 0
+        self._at_once = AT_ONCE
         self._lost: Counter[str] = Counter()
         """Events given up, by site, not told yet."""
 
@@ -71,28 +72,32 @@ class Door:
             )
         self._lost.clear()
         while self._waiting:
-            some = list(islice(self._waiting, AT_ONCE))
+            some = list(islice(self._waiting, self._at_once))
             try:
                 ask(self._path, {"do": "frames", "frames": [_frame(event) for event in some]})
             except CollectorError as error:
                 return self._refusal(str(error), some)
-            self._refused = 0
+            self._refused, self._at_once = 0, AT_ONCE
             for _ in some:
                 self._waiting.popleft()
         return ""
 
     def _refusal(self, error: str, some: list[Event]) -> str:
-        """Keep what nobody took; give up what was refused again and again."""
+        """Keep what nobody took; give up the one that is refused again and again.
+
+        One that is wrong makes all be refused that were sent with it, so fewer are sent next time.
+        """
         if "nobody listens" in error:
+            return error
+        if len(some) > 1:
+            self._at_once = len(some) // 2
             return error
         self._refused += 1
         if self._refused < TRIES:
             return error
-        self._refused = 0
-        for event in some:
-            self._waiting.popleft()
-            self._lost[event.site] += 1
-        return f"{len(some)} events were given up: {error}"
+        self._refused, self._at_once = 0, AT_ONCE
+        self._lost[self._waiting.popleft().site] += 1
+        return f"an event was given up: {error}"
 
 
 def _frame(event: Event) -> dict[str, Any]:

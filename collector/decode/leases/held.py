@@ -47,11 +47,12 @@ class Reading:
 
 
 def address(text: str) -> str | None:
-    """Return an address in canonical text, None when it is none."""
+    """Return an address in canonical text, IPv4 not inside IPv6; None when it is none."""
     try:
-        return str(ipaddress.ip_address(text))
+        found = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def mac(text: str) -> str:

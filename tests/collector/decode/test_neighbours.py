@@ -33,6 +33,11 @@ def test_a_neighbour_is_read() -> None:
     assert found.neighbours == [Neighbour(7, "10.0.0.5", mac), Neighbour(7, "2001:db8::5", mac)]
 
 
+def test_an_address_of_ipv4_inside_ipv6_is_told_as_everybody_tells_it() -> None:
+    (found,) = neighbours.read(neighbour("::ffff:10.0.0.5")).neighbours
+    assert found.ip == "10.0.0.5"
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -10,7 +10,7 @@ import pytest
 from collector.records import FrameKind, LeaseEvent, moment
 from collector.watch import door as doors
 from collector.watch.door import Door
-from tests.collector.receive.home import SITE, coverage, payloads, receiver
+from tests.collector.receive.home import SITE, coverage, payloads, receiver, until
 
 
 def lease(i: int = 5, *, event: str = "seen") -> LeaseEvent:
@@ -50,4 +50,17 @@ def test_what_is_refused_again_and_again_is_given_up(tmp_path: Path) -> None:
         door.put(lease())
         assert door.flush() == ""
         assert len(payloads(tmp_path, FrameKind.LEASE)) == 1
+        assert [told.lost for told in coverage(tmp_path, "leases-unread")] == [1]
+
+
+def test_one_that_is_refused_takes_no_other_with_it(tmp_path: Path) -> None:
+    door = Door(tmp_path / "run" / "receive.sock", clock=time.time_ns)
+    with receiver(tmp_path):
+        for i in range(200):
+            door.put(lease(i))
+        door.put(lease(event="fly"))
+        for i in range(50):
+            door.put(lease(i))
+        until(lambda: door.flush() == "")
+        assert len(payloads(tmp_path, FrameKind.LEASE)) == 250
         assert [told.lost for told in coverage(tmp_path, "leases-unread")] == [1]

@@ -150,6 +150,11 @@ def test_a_lease_that_has_ended_is_no_longer_held() -> None:
     assert changes.current(held(expires=None), NOW) == held(expires=None)
 
 
+def test_addresses_are_in_the_text_that_the_box_takes() -> None:
+    text = f"0 {MAC} ::ffff:10.0.0.5 a *\nduid 01\n0 1 fe80::1%eth0 b *\n"
+    assert set(dnsmasq.read(text).held) == {"10.0.0.5", "fe80::1"}
+
+
 GREEDY = """
 import resource
 from collector.decode.leases import isc
