@@ -40,30 +40,40 @@ class Counted(NamedTuple):
     """The counter samples of a heap of datagrams, a value for each."""
 
     samples: Samples
-    at: Places
-    """Which of all samples."""
+    records: Items
+    """Those that can be read; each one's owner is the index of its sample here."""
+    unknown: int
+    """Records that cannot: of other formats, or shorter than theirs."""
     owner: Places
     """Its datagram."""
     source: Places
     """Class of the data source << 32 | index."""
+    formats: Places
+    """A bit for each format of its records; 0 for a sample that says nothing."""
 
 
 def find(samples: Samples, counting: Mask) -> Counted:
     """Return the samples that count."""
-    at = np.flatnonzero(counting)
     found = samples.found.only(counting)
     octets, start = samples.octets, found.start
     first, second = octets.u32(start + _WORD), octets.u32(start + 2 * _WORD)
     expanded = found.tag == COUNTERS_EXPANDED
     kind = np.where(expanded, first, first >> 24) & 0xFFFFFF
     index = np.where(expanded, second, first & 0xFFFFFF)
-    return Counted(samples, at, found.owner, kind << 32 | index)
+    records = _of(samples.records, counting)
+    known = np.zeros(len(records.tag), np.bool_)
+    formats = np.zeros(len(start), np.int64)
+    for bit, (tag, least) in enumerate(_LEAST.items()):
+        whole = (records.tag == tag) & (records.size >= least)
+        known |= whole
+        formats[records.owner[whole]] |= 1 << bit
+    unknown = int((~known).sum())
+    source = kind << 32 | index
+    return Counted(samples, records.only(known), unknown, found.owner, source, formats)
 
 
-def read(counted: Counted, kept: Mask, foreign: Mask, datagrams: int) -> tuple[SparseBatch, int]:
-    """Return the samples as a batch, and how many of their records cannot be read.
-
-    These are of other formats, or shorter than theirs. A sample without others is no row.
+def read(counted: Counted, kept: Mask, foreign: Mask, datagrams: int) -> SparseBatch:
+    """Return samples as a batch.
 
     Args:
         counted: All samples.
@@ -71,34 +81,23 @@ def read(counted: Counted, kept: Mask, foreign: Mask, datagrams: int) -> tuple[S
         foreign: Which datagrams have an agent with another address than their sender's.
         datagrams: How many there are.
     """
-    samples = counted.samples
-    row = np.full(len(samples.found.tag), -1, np.int64)
-    row[counted.at[kept]] = np.arange(int(kept.sum()))
-    owner = row[samples.records.owner]
-    records = samples.records._replace(owner=owner).only(owner >= 0)
-    known = np.zeros(len(records.tag), np.bool_)
-    for tag, least in _LEAST.items():
-        known |= (records.tag == tag) & (records.size >= least)
-    told = np.zeros(int(kept.sum()), np.bool_)
-    told[records.owner[known]] = True
-    place = np.cumsum(told) - 1
-    records = _known(records, known, place)
-    rows = np.flatnonzero(kept)[told]
-    cells = Cells(len(rows))
-    sflow_records.read(samples.octets, records, cells, READERS)
-    owner, source = counted.owner[rows], counted.source[rows]
+    samples, cells = counted.samples, Cells(int(kept.sum()))
+    sflow_records.read(samples.octets, _of(counted.records, kept), cells, READERS)
+    owner, source = counted.owner[kept], counted.source[kept]
     cells.put(_CLASS, 4, source >> 32, None)
     cells.put(_INDEX, 4, source & 0xFFFFFFFF, None)
     at, kind = samples.agent_at[owner], samples.agent_kind[owner]
     cells.put(AGENTS[0], 4, samples.octets.u32(at), foreign[owner] & (kind == 1))
     cells.put(AGENTS[1], 16, samples.octets.some(at, 16), foreign[owner] & (kind == 2))
     counts = np.bincount(owner, minlength=datagrams).astype(np.int64)
-    return SparseBatch(sflow.VERSION, cells, counts, log=LOG), int((~known).sum())
+    return SparseBatch(sflow.VERSION, cells, counts, log=LOG)
 
 
-def _known(records: Items, known: Mask, place: Places) -> Items:
-    records = records.only(known)
-    return records._replace(owner=place[records.owner])
+def _of(records: Items, some: Mask) -> Items:
+    """Return the records of some samples, with the place of each among these as its owner."""
+    place = np.where(some, np.cumsum(some) - 1, -1)
+    owner = place[records.owner]
+    return records._replace(owner=owner).only(owner >= 0)
 
 
 def rows(site: str, batch: Batch, spread: Spread) -> Rows:

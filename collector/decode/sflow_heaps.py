@@ -43,13 +43,11 @@ class SampleHeaps:
         counters.records += packets.rows + discards.rows
         counters.drop_samples += discards.rows
         kept = self.kept.take(places.names, places.agent, places.wire, found.counted)
-        counted, unknown = sflow_counters.read(
-            found.counted, kept, places.foreign, len(places.sizes)
-        )
+        counted = sflow_counters.read(found.counted, kept, places.foreign, len(places.sizes))
         counters.counter_samples += len(kept)
         counters.counter_rows += counted.rows
         counters.unknown_samples += found.unknown_samples
-        counters.unknown_records += found.unknown_records + unknown
+        counters.unknown_records += found.unknown_records + found.counted.unknown
         counters.broken_sets += int(found.broken.sum())
         for at in found.broken.nonzero()[0].tolist():
             note = "a sample of wrong length"

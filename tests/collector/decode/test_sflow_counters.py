@@ -150,6 +150,16 @@ def test_one_sample_of_each_source_is_kept_in_five_minutes() -> None:
     assert (decoder.counters.counter_samples, decoder.counters.counter_rows) == (63, 7)
 
 
+def test_a_source_that_tells_in_several_samples_has_each_kept() -> None:
+    begin, decoder = 1_800_000_000, FlowDecoder(wire.SITE)
+    ethernet, nothing = sample(OTHERS[0][0]), sample(sw.tagged(7, bytes(56)))
+    payload = sw.datagram(nothing, ethernet, sample(generic()))
+    frames = [wire.frame(payload, n, received_ns=(begin + 30 * n) * 10**9) for n in range(10)]
+    rows = told(decoder.decode(frames))
+    assert [row.get("interface") for row in rows] == [None, 3]
+    assert (decoder.counters.counter_rows, decoder.counters.unknown_records) == (2, 10)
+
+
 @given(
     st.lists(
         st.tuples(st.lists(st.integers(1, 4), max_size=4), st.integers(-400, 400)), max_size=24
