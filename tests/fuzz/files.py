@@ -7,7 +7,6 @@ import struct
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from uuid import UUID
@@ -222,7 +221,7 @@ def _damaged(content: bytearray, floor: int, part: Part) -> tuple[bytearray, int
 def spool_seeds() -> Iterator[bytes]:
     """Yield harmless, torn and bent files."""
     yield b""
-    good = _MARK + layout.encode(replace(_frame(1), number=6), 6, 6)
+    good = _MARK + layout.encode(_frame(1)._replace(number=6), 6, 6)
     sealed = good[layout.MARK_SIZE + 8 :]
     yield whole([Part(3, bytes(2) + sealed), Part(4, bytes((0, 7)))])
     for act in range(5):

@@ -83,8 +83,8 @@ def test_a_prefix_is_listed_and_is_no_address() -> None:
 def test_syslog_of_a_dhcp_server_tells_of_leases_and_other_syslog_of_nothing() -> None:
     said = b"<30>dnsmasq-dhcp[7]: DHCPACK(br0) 10.0.0.5 02:00:5e:00:53:01 somchai-phone"
     frames = [
-        replace(_frame(3, said), kind=FrameKind.SYSLOG, address="192.0.2.1"),
-        replace(_frame(4, b"<30>sshd: nothing of that"), kind=FrameKind.SYSLOG),
+        _frame(3, said)._replace(kind=FrameKind.SYSLOG, address="192.0.2.1"),
+        _frame(4, b"<30>sshd: nothing of that")._replace(kind=FrameKind.SYSLOG),
     ]
     found = own_events.read(frames)
     ((number, _, lease),) = found.leases
