@@ -48,6 +48,8 @@ class Site(Section):
         "fc00::/7",
     )
     """Inside addresses."""
+    shared: tuple[Network, ...] = ()
+    """Addresses of proxies and of computers that many use, a lab's: nobody is named there."""
 
 
 class Exporter(Section):
@@ -59,6 +61,8 @@ class Exporter(Section):
     """The site that what it sends belongs to."""
     port: int | None = Field(default=None, ge=1, le=65535)
     """A port of ours that is opened for this exporter, where two sites have the same address."""
+    sampling: int | None = Field(default=None, ge=1, le=0xFFFFFFFF)
+    """It counts one packet in so many, whatever it says itself; 1: every packet."""
 
 
 class BelievedSender(Section):

@@ -43,11 +43,9 @@ class SiteLine:
 
     def __init__(self, site: Site, logs: dict[str, OpenLog], settings: CollectorSettings) -> None:
         self.site = site.id
-        self.networks = Networks(site.networks)
+        self.networks = Networks(site.networks, site.shared)
         self.logs = logs
-        self.decoder = FlowDecoder(
-            site.id, Limits(counters_every_s=settings.sflow.counters_every_s)
-        )
+        self.decoder = FlowDecoder(site.id, _limits(site.id, settings))
         self.conntrack = ConntrackDecoder(site.id)
         self.sources = SourceBook(site.id)
         self.tally = Tally()
@@ -270,6 +268,16 @@ class SiteLine:
         if len(self.seen) > SEEN_EVENTS:
             self.seen.popitem(last=False)
         return True
+
+
+def _limits(site: str, settings: CollectorSettings) -> Limits:
+    """Return what of the settings the decoder of a site goes by."""
+    rates = (
+        (each.address, each.sampling)
+        for each in settings.exporters
+        if each.site == site and each.sampling is not None
+    )
+    return Limits(counters_every_s=settings.sflow.counters_every_s, sampling=tuple(rates))
 
 
 def told_at_rest(site: str, state: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:

@@ -205,6 +205,7 @@ class _Mapper:
         if self.plan.rate:
             values = {e: self.batch.uint(f)[0].astype(np.int64) for e, f in self.plan.rate}
             told, turned = sampling.swapped(sampling.intervals(values))
+            told = np.where(origin == sampling.ORIGINS.index("setting"), 0, told)
             rate = np.where(told > 0, told, rate)
             as_sent, guessed = map(sampling.ORIGINS.index, ("record", "record-swapped"))
             how = np.where(turned, np.int32(guessed), np.int32(as_sent))

@@ -33,6 +33,8 @@ class Limits:
     """Of all sFlow agents, whose sample numbers are remembered."""
     counters_every_s: int = 300
     """Of the counter samples of an sFlow data source one in so long is kept; 0: all."""
+    sampling: tuple[tuple[str, int], ...] = ()
+    """Networks of exporters, and the rate that the settings give these; the longest match wins."""
     skew_s: float = 30.0
     """A clock further off than this is corrected and flagged."""
     cells: int = 6 << 20

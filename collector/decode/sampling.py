@@ -6,7 +6,8 @@ one that told it: rows before keep "none".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +17,13 @@ Values = npt.NDArray[np.int64]
 MOST_RATE = 0xFFFFFFFF
 
 Rate = tuple[int, str]
-"""One in so many, and the origin: `header`, `record`, `options` or `none`."""
+"""One in so many, and the origin: `setting`, `header`, `record`, `options` or `none`."""
 
 UNKNOWN: Rate = (0, "none")
-ORIGINS = ("header", "record", "record-swapped", "options", "none", "packet", "discard")
+ORIGINS = (
+    *("setting", "header", "record", "record-swapped", "options", "none"),
+    *("packet", "discard"),
+)
 """`record-swapped` is a guess: the bytes of a record's rate in the other order. The last two are of
 sFlow: the row is one packet of so many, or one that was not forwarded."""
 _SWAPPED = 1 << 24
@@ -33,17 +37,21 @@ class Rates(NamedTuple):
     """The interval in a v5 header; 0 when not told."""
     samplers: tuple[tuple[int, int], ...] = ()
     """Sampler or selector id and rate, from options; id -1 where the options named none."""
+    fixed: int = 0
+    """By the settings, over all that the exporter says; 0 for none."""
 
     @property
     def known(self) -> bool:
         """Whether anything was told."""
-        return bool(self.header or self.samplers)
+        return bool(self.header or self.samplers or self.fixed)
 
     def of(self, sampler: int) -> Rate:
         """Return the rate for records of this sampler; -1 for records that name none.
 
         A sampler that was told without a number serves all records; another one than theirs none.
         """
+        if self.fixed:
+            return self.fixed, "setting"
         if self.header:
             return self.header, "header"
         rates = dict(self.samplers)
@@ -59,6 +67,20 @@ class Rates(NamedTuple):
             return self
         known[sampler] = rate
         return self._replace(samplers=tuple(known.items()))
+
+
+def fixed(rates: Iterable[tuple[str, int]], address: str) -> int:
+    """Return the rate of the smallest network that holds the address; 0 for none."""
+    try:
+        sender = ipaddress.ip_address(address)
+    except ValueError:
+        return 0
+    found = [
+        (network.prefixlen, rate)
+        for text, rate in rates
+        if sender in (network := ipaddress.ip_network(text, strict=False))
+    ]
+    return max(found)[1] if found else 0
 
 
 def intervals(values: Mapping[int, Values]) -> Values:

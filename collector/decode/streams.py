@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
+from collector.decode import sampling
 from collector.decode.layout import Field, Layout
 from collector.decode.limits import Limits
 from collector.decode.sampling import Rates
@@ -219,6 +220,7 @@ class Streams:
     def _add(self, key: StreamKey, number: int) -> Stream:
         exporter = self._exporters.setdefault(key.address, Exporter())
         stream = self._streams[key] = Stream(key, exporter, number)
+        self._fix_rate(stream)
         siblings = exporter.keys
         before = next((k for k in reversed(siblings) if _same_but_port(k, key)), None)
         if before is not None:
@@ -231,6 +233,12 @@ class Streams:
             if len(among) > most:
                 self._evict(among, key, most)
         return stream
+
+    def _fix_rate(self, stream: Stream) -> None:
+        """Take the rate of the settings; samples of sFlow have each its own."""
+        if self._limits.sampling and stream.key.version:
+            rate = sampling.fixed(self._limits.sampling, stream.key.address)
+            stream.rates = stream.rates._replace(fixed=rate)
 
     def _make_room(self, learning: Stream) -> None:
         """Forget templates until there is room again for those that come next.
@@ -340,6 +348,7 @@ class Streams:
         for record in state["streams"]:
             stream = _restored(record, layouts, streams._exporters)
             streams._streams[stream.key] = stream
+            streams._fix_rate(stream)
             streams._count(stream, sum(len(layout.fields) for layout in stream.templates.values()))
         for key in (StreamKey(*key) for key in state["last_port"]):
             streams._last_port[key.version, key.address, key.domain] = key

@@ -144,7 +144,7 @@ class WaitingSets:
         self._exporter_bytes.clear()
         self.bytes = 0
         for key, template, body, values in state:
-            *plain, (header, samplers) = values
-            rates = Rates(header, tuple((number, rate) for number, rate in samplers))
+            *plain, (header, samplers, fixed) = values
+            rates = Rates(header, tuple((number, rate) for number, rate in samplers), fixed)
             head = Head._make([*plain, rates])
             self.add(Waiting(StreamKey(*key), template, b64decode(body), head))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from collector.decode.decoder import FlowDecoder
+from collector.decode.limits import Limits
 from tests.collector.decode import rows, wire
 
 
@@ -383,3 +384,32 @@ def test_a_counter_beyond_the_column_is_kept_beside_rows_that_have_nothing_there
 def test_a_field_without_bytes_and_without_column_says_nothing() -> None:
     (row,) = ipfix_rows([(8, 4), (82, 0)], wire.ip4("10.0.0.1"))
     assert "extra" not in row
+
+
+def test_the_rate_of_the_settings_is_over_all_that_the_exporter_says() -> None:
+    limits = Limits(sampling=(("192.0.2.0/24", 1000), ("192.0.2.1", 500), ("2001:db8::/32", 7)))
+    template = wire.v9_template(256, [(1, 4), (34, 4)])
+    options = wire.v9_options(257, [(1, 4)], [(34, 4)])
+    told = wire.a_set(257, struct.pack(">II", 0, 64))
+    plain = wire.v9_template(258, [(1, 4)])
+    data = wire.a_set(256, struct.pack(">II", 10, 32)) + wire.a_set(258, struct.pack(">I", 10))
+    payload = wire.v9(options, told, template, plain, data)
+    v5 = wire.v5([wire.v5_record()], sampling=100)
+    decoder = FlowDecoder(wire.SITE, limits)
+    frames = [wire.frame(payload), wire.frame(v5, 1, address="192.0.2.9")]
+    found = rows.of(decoder.decode([*frames, wire.frame(v5, 2, address="198.51.100.1")]))
+    told_by = [(row["sampling_rate"], row["sampling_origin"]) for row in found]
+    assert told_by == [(500, "setting"), (500, "setting"), (1000, "setting"), (100, "header")]
+
+
+def test_a_rate_that_is_set_holds_for_what_was_known_before_and_for_what_waited() -> None:
+    before = FlowDecoder(wire.SITE)
+    data = wire.a_set(256, struct.pack(">I", 10))
+    before.decode([wire.frame(wire.v9(data)), wire.frame(wire.v5([wire.v5_record()]), 1)])
+    after = FlowDecoder(wire.SITE, Limits(sampling=(("192.0.2.1", 500),)))
+    after.restore(before.snapshot())
+    template = wire.v9_template(256, [(1, 4)])
+    v5 = wire.frame(wire.v5([wire.v5_record()], sequence=1), 2)
+    found = rows.of(after.decode([v5, wire.frame(wire.v9(template, data, sequence=1), 3)]))
+    origins = [row["sampling_origin"] for row in found]
+    assert origins == ["setting", "none", "setting"], "what waited came before the setting"
