@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 
 from collector.decode.leases import held
+from collector.decode.syslog.program import own_words
 from collector.records import Frame, NameEvent, microseconds
 
 LONGEST = 2048
@@ -20,11 +21,11 @@ _LONGEST_NAME = 253
 _IP = r"[0-9A-Fa-f.:]{2,45}"
 _NAME = r"(?P<name>[^\s/]{1,253})"
 _ANSWER = re.compile(
-    rf"dnsmasq(?:\[\d+\])?: (?P<query>\d{{1,12}} (?P<client>{_IP})/\d{{1,5}}) "
+    rf"(?P<query>\d{{1,12}} (?P<client>{_IP})/\d{{1,5}}) "
     rf"(?:reply|cached|cached-stale) {_NAME} is (?P<value>{_IP}|<CNAME>)(?:\s|$)"
 )
 _QUESTION = re.compile(
-    rf"dnsmasq(?:\[\d+\])?: query\[(?P<kind>[A-Za-z0-9]{{1,10}})\] {_NAME} "
+    rf"query\[(?P<kind>[A-Za-z0-9]{{1,10}})\] {_NAME} "
     rf"from (?P<client>{_IP})(?:\s|$)"
 )
 
@@ -57,7 +58,10 @@ def of_frame(frame: Frame) -> Named | None:
     if b"dnsmasq" not in frame.payload:
         return None
     line = frame.payload[:LONGEST].decode(errors="replace")
-    found = _ANSWER.search(line) or _QUESTION.search(line)
+    program, message = own_words(line)
+    if program.rpartition("/")[2] != "dnsmasq":
+        return None
+    found = _ANSWER.match(message) or _QUESTION.match(message)
     client = held.address(found["client"]) if found else None
     if found is None or client is None:
         return None

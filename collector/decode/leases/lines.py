@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from collector.decode.leases import held
-from collector.decode.syslog import reading, rfc3164, rfc5424
-from collector.decode.syslog.header import Header
+from collector.decode.syslog import reading
+from collector.decode.syslog.program import own_words
 from collector.records import Frame, LeaseEvent, moment
 
 _HEAD = 400
@@ -104,21 +104,10 @@ def _windows_like(payload: bytes) -> bool:
 
 def read(line: str) -> Told | None:
     """Return what a line says, None when it is not of a lease."""
-    header = _header(line[:LONGEST])
-    program = header.app_name or ""
-    if (program and not _SERVER.search(program)) or _HOTSPOT.search(header.message):
+    program, message = own_words(line[:LONGEST])
+    if (program and not _SERVER.search(program)) or _HOTSPOT.search(message):
         return None
-    return next(_readings(header.message), None)
-
-
-def _header(line: str) -> Header:
-    """Return a line taken apart; one without priority may have a program all the same."""
-    line = line.rstrip("\r\n\0")
-    header = rfc5424.parse(line) or rfc3164.parse(line, 0)
-    tag = _TAG.match(header.message) if header.app_name is None else None
-    if tag is None:
-        return header
-    return header._replace(app_name=tag[1], message=header.message[tag.end() :])
+    return next(_readings(message), None)
 
 
 def _readings(message: str) -> Iterator[Told]:
@@ -159,7 +148,6 @@ _SERVER = re.compile("dhcp|dnsmasq|kea", re.IGNORECASE)
 """In the name of a program that lends addresses."""
 _HOTSPOT = re.compile(r" \([\da-fA-F.:]{2,45}\): ")
 """In lines of MikroTik's hotspot, which may begin with what somebody typed as a name."""
-_TAG = re.compile(r"([^\s:\[\]{}=\"|,;]{1,64})(?:\[\d{1,10}\])?: ")
 _OWN = r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? )?(?:[A-Z]{4,5} +\[[^\]]{1,100}\] )?"
 """What Kea writes in front: the time, where its log goes to a file, level and logger."""
 _KEA = rf"\[hwtype=\d{{1,3}} {_MAC}\].{{0,600}}?"

@@ -52,6 +52,21 @@ def test_other_lines_tell_nothing_or_no_address(line: str) -> None:
     assert found is None or found.answer == ""
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sshd[9]: Invalid user dnsmasq[7]: {} from 10.0.0.9",
+        '<30>Nov 22 15:00:00 web nginx[9]: "GET /?dnsmasq[7]: {} HTTP/1.1" 404',
+        "dnsmasq-dhcp[7]: DHCPACK(br0) 10.0.0.9 02:00:5e:00:53:01 dnsmasq: {}",
+        "dnsmasq[7]: query[A] x.example from 10.0.0.9 dnsmasq[7]: {}",
+    ],
+)
+def test_what_a_stranger_typed_puts_no_name_to_another_device(line: str) -> None:
+    typed = "12 10.0.0.5/51234 reply www.example.org is 203.0.113.9"
+    found = names.of_frame(frame(line.format(typed).encode()))
+    assert found is None or found.client != "10.0.0.5"
+
+
 @given(st.binary(max_size=100), st.text(max_size=60))
 def test_any_line_is_a_name_or_nothing(raw: bytes, text: str) -> None:
     for payload in (
