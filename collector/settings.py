@@ -128,8 +128,9 @@ class SpoolSettings(Section):
 
     file_bytes: int = Field(default=64 << 20, ge=1 << 16)
     """A spool file is closed past this size."""
-    mark_bytes: int = Field(default=2 << 30, ge=1 << 20)
-    """When so much was taken out of it since the last seal, all segments are closed early."""
+    mark_bytes: int = Field(default=1 << 30, ge=1 << 20, le=3 << 29)
+    """When so much was taken out of it since the last seal, all segments are closed early: one
+    column of a segment holds less than 2 GiB."""
     least_free_bytes: int = Field(default=512 << 20, ge=0)
     """With less free disk than this, frames are refused aloud."""
     commit_ms: int = Field(default=200, ge=1, le=5000)

@@ -188,10 +188,15 @@ def _kept(
     ]
     return {
         "message_at": pa.array(at, pa.int64()),
-        "message": _texts([header.message if text is None else None for text, header in pairs]),
+        "message": _texts([_legible(header) if text is None else None for text, header in pairs]),
         "raw": pa.array(texts, pa.string()),
         "raw_bytes": pa.array(octets, pa.binary()),
     }
+
+
+def _legible(header: Header) -> str:
+    """Return a message with a question mark for what is not UTF-8: it grows no longer than that."""
+    return header.message.replace("\ufffd", "?")
 
 
 def _parsed(lines: Lines, typed: Typed) -> dict[str, pa.Array[Any]]:
