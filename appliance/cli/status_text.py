@@ -20,6 +20,8 @@ _STRANGERS = 5
 """Unknown senders shown to people."""
 _PATTERNS = 3
 """Patterns of unread lines shown to people."""
+_WAITING = 1000
+"""So many sign-in lines may wait for the portal: they come in bursts when a lesson begins."""
 _KINDS = {"shadow": "only heard of", "pupil": "pupils", "teacher": "teachers", "guest": "guests"}
 _LONG_DAYS = 3650
 _TROUBLE = ("unreadable_files", "missing_files")
@@ -33,6 +35,7 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
         yield from _trouble(name, status[name] or {})
     yield from _sources(status["receive"] or {})
     yield from _syslog((status["seal"] or {}).get("sites") or {})
+    yield from _sign_ins((status["seal"] or {}).get("sites") or {})
     yield from _people(status["portal"] or {})
     yield from _stored(status["stored"])
     yield "spool", _spool(status)
@@ -123,6 +126,20 @@ def _syslog(sites: Mapping[str, Record]) -> Iterator[tuple[str, str]]:
             yield "unread", f"{site}: {one['lines']:,} like: {printable(one['pattern'])}"
 
 
+def _sign_ins(sites: Mapping[str, Record]) -> Iterator[tuple[str, str]]:
+    """Say what became of sign-in lines of believed senders, where not all is as it should be."""
+    for site, status in sites.items():
+        told = status.get("sign_ins") or {}
+        if told.get("lost"):
+            why = "the portal did not fetch them: is it running?"
+            yield "sign-ins", f"{site}: {told['lost']:,} lines of believed senders are lost; {why}"
+        elif told.get("waiting", 0) > _WAITING:
+            yield "sign-ins", f"{site}: {told['waiting']:,} lines wait for the portal"
+        if told.get("nowhere"):
+            hint = "put it into the site's networks if it is inside"
+            yield "sign-ins", f"{site}: {told['nowhere']:,} lines name an address outside; {hint}"
+
+
 def _limited(told: Record) -> Iterator[tuple[str, str]]:
     """Say who sends more than one sender may, and when the disk cannot keep up."""
     spool = told.get("spool") or {}
@@ -156,6 +173,9 @@ def _people(told: Record) -> Iterator[tuple[str, str]]:
     if "sessions" in told:
         kinds = [f"{count:,} {_KINDS.get(kind, kind)}" for kind, count in told["accounts"].items()]
         yield "people", f"{told['sessions']:,} sessions; accounts: {', '.join(kinds) or 'none'}"
+    if lines := told.get("sign_in_lines"):
+        kept = f"{lines['kept']:,} lines of believed senders kept"
+        yield "sign-ins", f"{kept}, {lines['refused']:,} refused"
 
 
 def _spool(status: Record) -> str:

@@ -171,3 +171,19 @@ def test_lines_that_no_format_reads_are_shown_by_pattern() -> None:
     )
     assert "unread school-a: 5 like: link * up\\x1b" in said
     assert not any("school-b" in line for line in said)
+
+
+def test_sign_in_lines_that_reach_nobody_are_told() -> None:
+    sites = {
+        "school-a": {"sign_ins": {"waiting": 20_000, "lost": 1234, "nowhere": 5}},
+        "school-b": {"sign_ins": {"waiting": 1001, "lost": 0, "nowhere": 0}},
+        "school-c": {"sign_ins": {"waiting": 3, "lost": 0, "nowhere": 0}},
+    }
+    portal = {"sessions": 0, "accounts": {}, "sign_in_lines": {"kept": 4711, "refused": 2}}
+    said = [line for line in told(seal={"sites": sites}, portal=portal) if "sign-ins" in line]
+    assert [line.split("; ")[0] for line in said] == [
+        "sign-ins school-a: 1,234 lines of believed senders are lost",
+        "sign-ins school-a: 5 lines name an address outside",
+        "sign-ins school-b: 1,001 lines wait for the portal",
+        "sign-ins 4,711 lines of believed senders kept, 2 refused",
+    ]
