@@ -27,8 +27,7 @@ from typing_extensions import override
 
 from appliance import settings as box_settings
 from appliance.errors import BoxError
-from appliance.search.duck import Limits
-from appliance.search.engine_local import LocalEngine
+from appliance.search.engine_local import engine_of
 from appliance.settings import BoxSettings
 from appliance.web.app import create_app
 from appliance.web.asking_local import LocalAsking
@@ -162,19 +161,18 @@ def _app(home: Path, settings: BoxSettings, clock: Clock) -> Iterator[FastAPI]:
         request = {"do": "event", "kind": "audit", "event": json.loads(event.to_json())}
         ask("receive", request, timeout_s=10.0)
 
-    limits = Limits(seconds=settings.admin.query_seconds, memory_mb=settings.admin.query_memory_mb)
-    sites = {site.id: site.networks for site in settings.sites}
+    sites = [site.id for site in settings.sites]
     database, demo = open_database(home, settings.database), DemoSchool(home)
     token = _new_token(home)
     try:
-        with LocalEngine(home, limits, record, clock=clock, sites=sites) as engine:
+        with engine_of(home, settings, record, clock=clock) as engine:
             yield create_app(
                 Deps(
                     home=home,
                     settings=settings,
                     clock=clock,
-                    asking=LocalAsking(engine, sites=list(sites)),
-                    staff=PortalStaff(database, sites=list(sites), clock=clock),
+                    asking=LocalAsking(engine, sites=sites),
+                    staff=PortalStaff(database, sites=sites, clock=clock),
                     control=ask,
                     demo=demo,
                     api_token=token,

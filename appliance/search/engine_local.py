@@ -7,9 +7,9 @@ than it takes to fill the answer. The act of asking is on the disk before the an
 from __future__ import annotations
 
 import time as stopwatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from appliance.errors import BoxError, WrongUse
 from appliance.search import display, duck, times
-from appliance.search.addresses import Address
+from appliance.search.addresses import Address, Network
 from appliance.search.duck import Limits, Runner, Vanished
 from appliance.search.newest import newest
 from appliance.search.question import Asked, Question, parse
@@ -29,6 +29,8 @@ from collector.records import AuditEvent, Binding, Clock
 from collector.store.catalog import FILE as CATALOGUE
 from collector.store.catalog import Catalog, FileEntry, PersonName
 
+Networks = Mapping[str, tuple[Network, ...]]
+"""Networks of each site."""
 COVERAGE_ROWS = 200
 """So many gaps in the log are shown with an answer, the newest."""
 
@@ -75,6 +77,7 @@ class LocalEngine:
         *,
         clock: Clock,
         sites: Mapping[str, Sequence[str]],
+        shared: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Keep the parts.
 
@@ -85,16 +88,15 @@ class LocalEngine:
             clock: The time now.
             sites: Each site's inside networks; in the audit log of the first one stand the
                 questions about several sites.
+            shared: Each site's addresses at which nobody is named.
         """
         self._home = home.resolve()
         self._limits = limits
         self._record_audit = record_audit
         self._clock = clock
         self._site = next(iter(sites))
-        self._networks = {
-            site: tuple(ip_network(network) for network in networks)
-            for site, networks in sites.items()
-        }
+        self._networks = _parsed(sites)
+        self._shared = _parsed(shared or {})
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def __enter__(self) -> Self:
@@ -138,7 +140,7 @@ class LocalEngine:
             WrongQuestion: it cannot be read.
         """
         self.check_sites(asked.sites or ())
-        return parse(text, asked, Names(self.catalogue()), now_us=self.now_us)
+        return parse(text, asked, Names(self.catalogue(), self._shared), now_us=self.now_us)
 
     def check_sites(self, sites: Sequence[str]) -> None:
         """Refuse a site that the settings do not have.
@@ -211,9 +213,7 @@ class LocalEngine:
         if question.log != "flows":
             return table
         catalogue = self.catalogue()
-        late = catalogue.late_bindings(
-            sites=question.sites, start_us=question.start_us, end_us=question.end_us
-        )
+        late = self.late(question.sites, question.start_us, question.end_us)
         table = display.with_late(table, late)
         ids = display.person_ids(table)
         return display.with_names(table, catalogue.persons(person_ids=ids) if ids else [])
@@ -254,21 +254,48 @@ class LocalEngine:
             table, _, _ = self._newest(run, everything)
         return list(table.slice(0, COVERAGE_ROWS).to_pylist())
 
+    def late(
+        self, sites: Sequence[str] | None, start_us: int | None, end_us: int | None
+    ) -> list[Binding]:
+        """Return the sessions learnt after sealing that name somebody: not at shared addresses."""
+        return personal(
+            self.catalogue().late_bindings(sites=sites, start_us=start_us, end_us=end_us),
+            self._shared,
+        )
+
     def is_inside(self, address: Address, site: str | None) -> bool:
         """Return whether the settings call the address one of a site's (or of any site's) own."""
-        asked = self._networks if site is None else {site: self._networks.get(site, ())}
-        return any(
-            address.version == network.version and address in network
-            for networks in asked.values()
-            for network in networks
-        )
+        return _within(address, self._networks, site)
+
+    def is_shared(self, address: Address, site: str | None) -> bool:
+        """Return whether the settings say of a site (or of any) that many use the address."""
+        return _within(address, self._shared, site)
+
+
+def _parsed(sites: Mapping[str, Sequence[str]]) -> Networks:
+    return {site: tuple(map(ip_network, networks)) for site, networks in sites.items()}
+
+
+def _within(address: Address, networks: Networks, site: str | None) -> bool:
+    asked = networks.values() if site is None else [networks.get(site, ())]
+    return any(address in network for each in asked for network in each)
+
+
+def personal(bindings: Iterable[Binding], shared: Networks) -> list[Binding]:
+    """Return the bindings of addresses that nobody shares, and of prefixes around such."""
+    return [b for b in bindings if not _is_shared(b.address, shared.get(b.site, ()))]
+
+
+def _is_shared(held: str, shared: Sequence[Network]) -> bool:
+    return "/" not in held and any(ip_address(held) in network for network in shared)
 
 
 class Names:
     """The catalogue as the question language sees it."""
 
-    def __init__(self, catalogue: Catalog) -> None:
+    def __init__(self, catalogue: Catalog, shared: Networks) -> None:
         self._catalogue = catalogue
+        self._shared = shared
 
     def people(self, sites: Sequence[str] | None, text: str | None = None) -> list[PersonName]:
         """Return the persons of the sites whose name or account has `text` in it."""
@@ -291,6 +318,7 @@ class Names:
     ) -> Sequence[Binding]:
         """Return the late sessions of the persons, or of all."""
         found = self._catalogue.late_bindings(sites=sites, start_us=start_us, end_us=end_us)
+        found = personal(found, self._shared)
         return [b for b in found if persons is None or b.person in persons]
 
 
@@ -304,4 +332,5 @@ def engine_of(
     """Return an engine over a home, with the limits and sites of its settings."""
     limits = Limits(seconds=settings.admin.query_seconds, memory_mb=settings.admin.query_memory_mb)
     sites = {site.id: site.networks for site in settings.sites}
-    return LocalEngine(home, limits, record_audit, clock=clock, sites=sites)
+    shared = {site.id: site.shared for site in settings.sites}
+    return LocalEngine(home, limits, record_audit, clock=clock, sites=sites, shared=shared)

@@ -164,8 +164,7 @@ def _read(
 def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: int) -> Evidence:
     start, end = max(0, at_us - question.within_us), at_us + question.within_us + 1
     sites = [question.site] if question.site else None
-    late = engine.catalogue().late_bindings(sites=sites, start_us=start, end_us=end)
-    late = bindings.of_address(late, question.address)
+    late = bindings.of_address(engine.late(sites, start, end), question.address)
     files = engine.catalogue().files("flows", sites=sites, start_us=start, end_us=end)
     values = _values(question, at_us, start, end) | _learnt(late)
     inside = engine.is_inside(question.address, question.site)
@@ -185,6 +184,7 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
         within_us=question.within_us,
         site=question.site,
         inside=inside,
+        shared=engine.is_shared(question.address, question.site),
         upstream=upstream,
         by_other=by_other,
         groups=tuple(groups[:MAX_GROUPS]),

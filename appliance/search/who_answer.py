@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from appliance.search.addresses import Address
 from appliance.search.bindings import Held, Span
+from collector.attribute.attribute import SHARED
 from collector.records import moment
 
 PERSON, CANDIDATES, NOBODY, UNKNOWN = "person", "candidates", "nobody", "unknown address"
@@ -92,6 +93,8 @@ class Evidence:
     site: str | None
     inside: bool
     """Whether the settings call the address one of a site's own."""
+    shared: bool = False
+    """Whether they say that many use it."""
     groups: tuple[Group, ...] = ()
     rows: tuple[Mapping[str, Any], ...] = ()
     held: tuple[Held, ...] = ()
@@ -268,9 +271,15 @@ def _verdict(evidence: Evidence, chosen: tuple[Suspect, ...]) -> str:
         return CANDIDATES
     if len(chosen) == 1:
         alone = evidence.port is not None or "session" in chosen[0].because
+        alone = alone and not _is_shared(evidence)
         return PERSON if alone and not _many_sites(evidence) else CANDIDATES
     ours = any(g.translated or g.person or g.doubt for g in evidence.groups if not g.behind_peer)
     return NOBODY if ours or evidence.held or evidence.inside else UNKNOWN
+
+
+def _is_shared(evidence: Evidence) -> bool:
+    """Return whether others may have used the address, or the one behind the NAT, as well."""
+    return evidence.shared or any(group.method == SHARED for group in evidence.groups)
 
 
 def _many_sites(evidence: Evidence) -> bool:
@@ -304,6 +313,7 @@ def _notes(evidence: Evidence, verdict: str) -> tuple[str, ...]:
         "other-end": unnamed and any(g.behind_peer for g in evidence.groups),
         "double-nat": bool(evidence.upstream) and verdict != PERSON and not evidence.by_other,
         "by-destination": evidence.by_other,
+        "shared": _is_shared(evidence),
         "cut": evidence.cut,
     }
     return tuple(note for note, is_so in found.items() if is_so)

@@ -50,6 +50,10 @@ NOTES: dict[str, tuple[str, str]] = {
         "translated again upstream, so answered by destination and time only: these spoke with it"
         " then; bridge mode on the provider's modem would end it",
     ),
+    "shared": (
+        "ที่อยู่นี้ตั้งค่าไว้ว่ามีผู้ใช้ร่วมกันหลายคน จึงตอบได้เพียงรายชื่อผู้ที่เป็นไปได้",
+        "the settings say that many share the address: whoever is signed in is a candidate only",
+    ),
     "cut": (
         "มีหลักฐานมากกว่าที่แสดง",
         "there is more evidence than was read: ask for a shorter window",

@@ -3,10 +3,11 @@
 An end of a flow is its address, or, where that is outside, its address on the other side of the
 NAT: answers come to the address that the NAT lent. A session that held it when the flow began, with
 nobody else after it while the flow ran, is `sure`; one that came later, or more than one person, is
-`ambiguous`, and then nobody is named; an inside address that nobody held is `unknown`. There a
-`device` is told if a lease put the address at one, and the row is `ambiguous` if only flows told an
-account. The subject of a flow is its inside end, the initiator when both are inside; what is known
-of the other end goes into the `peer_` columns.
+`ambiguous`, and then nobody is named, nor where the settings say that many share the address; an
+inside address that nobody held is `unknown`. There a `device` is told if a lease put the address at
+one, and the row is `ambiguous` if only flows told an account. The subject of a flow is its inside
+end, the initiator when both are inside; what is known of the other end goes into the `peer_`
+columns.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from collector.attribute.timeline import Timeline
 
 FILLED = ("person", "session", "method", "via", "certainty", "device")
 """What is told of the subject, and with `peer_` in front of the other end."""
+SHARED = "shared"
+"""The method where the settings say that many use an address that somebody holds."""
 _CERTAINTY = ("sure", "ambiguous", "unknown")
 _SURE, _AMBIGUOUS, _UNKNOWN, _NONE = (np.int32(code) for code in (0, 1, 2, -1))
 _OF_HOLDER = np.array([_AMBIGUOUS, _AMBIGUOUS, _NONE, _UNKNOWN, _SURE, _SURE])
@@ -40,6 +43,7 @@ class _Side(NamedTuple):
     via: Codes
     """Place in VIA of the column that said so, if any did."""
     inside: Bools
+    shared: Bools | None
     hinted: Bools | None
     machine: Ints | None
 
@@ -81,13 +85,12 @@ def _sides(source: End, target: End) -> tuple[_Side, _Side]:
     insides = _masks(swap, source.inside, target.inside)
     second = np.left_shift(swap, 1, dtype=np.int32)
     vias = second | translated[0], (second ^ np.int32(2)) | translated[1]
-    hinted: tuple[Any, Any] = (None, None)
-    if source.hinted is not None or target.hinted is not None:
-        hinted = _masks(swap, _mask(source), _mask(target))
+    shared = _flags(swap, source.shared, target.shared)
+    hinted = _flags(swap, source.hinted, target.hinted)
     machines: tuple[Any, Any] = (None, None)
     if source.machine is not None or target.machine is not None:
         machines = _both(swap, _machine(source), _machine(target))
-    both = zip(holders, vias, insides, hinted, machines, strict=True)
+    both = zip(holders, vias, insides, shared, hinted, machines, strict=True)
     subject, peer = (_Side(*each) for each in both)
     return subject, peer
 
@@ -106,8 +109,16 @@ def _masks(swap: Bools, source: Bools, target: Bools) -> tuple[Bools, Bools]:
     return subject, subject ^ differing
 
 
-def _mask(end: End) -> Bools:
-    return np.zeros(len(end.holder), np.bool_) if end.hinted is None else end.hinted
+def _flags(
+    swap: Bools, source: Bools | None, target: Bools | None
+) -> tuple[Bools | None, Bools | None]:
+    """Return what holds of subjects and of peers; None where it holds of none."""
+    if source is None and target is None:
+        return None, None
+    nowhere = np.zeros(len(swap), np.bool_)
+    return _masks(
+        swap, nowhere if source is None else source, nowhere if target is None else target
+    )
 
 
 def _machine(end: End) -> Ints:
@@ -125,14 +136,19 @@ def _columns(side: _Side, ends: Ends) -> list[pa.Array[Any]]:
     if side.hinted is not None:
         nobody &= ~side.hinted
         certainty[side.hinted] = _AMBIGUOUS
-        codes = np.where(side.hinted, np.int32(0), _NONE)
-        method = _either(method, coded(codes, [HINTED]))
+        method = _either(method, _where(side.hinted, HINTED))
+    if side.shared is not None:
+        method = _either(method, _where(side.shared, SHARED))
     if side.machine is not None and ends.machines is not None:
         nobody &= side.machine == NOBODY
         device, _, lease = ends.machines.told(side.machine)
         method = _either(method, lease)
     via = coded(side.via | -nobody.astype(np.int32), VIA)
     return [person, session, method, via, coded(certainty, _CERTAINTY), device]
+
+
+def _where(there: Bools, word: str) -> pa.Array[Any]:
+    return coded(np.where(there, np.int32(0), _NONE), [word])
 
 
 def _either(one: Any, other: Any) -> pa.Array[Any]:  # noqa: ANN401  # DictionaryArrays

@@ -15,12 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from collector.attribute.holders import NEVER, NO_SLOT, Holders, Ints
-from collector.attribute.networks import Networks
+from collector.attribute.networks import INSIDE, SHARED, Networks
 from collector.attribute.pieces import NOBODY, SEVERAL
 from collector.attribute.timeline import Timeline
 
 VIA = ("src_ip", "nat_src_ip", "dst_ip", "nat_dst_ip")
 """The address columns of the source, then of the destination."""
+_FLAGS = (INSIDE | SHARED).bit_length()
 Bools = npt.NDArray[np.bool_]
 Times = tuple[Ints, Ints]
 """When flows began and ended, µs."""
@@ -46,6 +47,8 @@ class End:
     """Where it is the address after NAT that said so."""
     inside: Bools
     doubts: Sequence[Doubt]
+    shared: Bools | None = None
+    """Where many use the address, and somebody holds it; None: nowhere."""
     hinted: Bools | None = None
     """Where hints alone tell of an inside address; None: nowhere."""
     machine: Ints | None = None
@@ -75,7 +78,10 @@ class _Column(NamedTuple):
     codes: npt.NDArray[np.int32]
     """The place in `known`, -1 for null."""
     known: Ints
-    """Of each distinct address: its slot, doubled, and 1 if it is inside. The last is for null."""
+    """Of each distinct address: its slot, shifted by _FLAGS, and what Networks says of it.
+
+    The last is for null.
+    """
 
     def at(self, rows: Ints | None) -> Ints:
         """Return what is known of the addresses of some flows; None: of all."""
@@ -94,6 +100,8 @@ class _Found(NamedTuple):
     slot: Ints
     translated: Bools
     inside: Bools
+    shared: Ints
+    """Not 0 where many use the address by which it was looked up."""
 
 
 class _Search:
@@ -106,12 +114,12 @@ class _Search:
         interned.tidy()
         self._codes, self._texts = _addresses(table)
         self._numbers = interned.numbers(self._texts)
-        self._inside = networks.of_numbers(interned, self._numbers, self._texts)
+        self._of_networks = networks.of_numbers(interned, self._numbers, self._texts)
 
     def pairs(self, holders: Holders) -> tuple[_Pair, _Pair]:
         """Return the columns of both ends with what is known there."""
         slots = holders.slots(self._numbers, self._texts, self._since)
-        known = np.append(slots << 1 | self._inside, NO_SLOT)
+        known = np.append(slots << _FLAGS | self._of_networks, NO_SLOT)
         src, nat_src, dst, nat_dst = (_Column(codes, known) for codes in self._codes)
         return (src, _if_any(nat_src)), (dst, _if_any(nat_dst))
 
@@ -181,9 +189,13 @@ def _if_any(column: _Column) -> _Column | None:
 
 def _end(holders: Holders, pair: _Pair, times: Times) -> End:
     found = _find(holders, pair, times)
+    shared = None
+    if found.shared.any():
+        shared = (found.shared != 0) & (found.holder != NOBODY)
+        found.holder[shared] = SEVERAL
     rows = np.flatnonzero(found.holder == SEVERAL)
     doubts = [Doubt(holders, rows, found.slot[rows])] if len(rows) else []
-    return End(found.holder, found.translated, found.inside, doubts)
+    return End(found.holder, found.translated, found.inside, doubts, shared)
 
 
 def _find(holders: Holders, pair: _Pair, times: Times, rows: Ints | None = None) -> _Found:
@@ -194,22 +206,22 @@ def _find(holders: Holders, pair: _Pair, times: Times, rows: Ints | None = None)
     begin, end = times if rows is None else (times[0][rows], times[1][rows])
     before, after = pair
     known = before.at(rows)
-    slot, inside = known >> 1, (known & 1).astype(np.bool_)
+    slot, inside, shared = known >> _FLAGS, (known & INSIDE).astype(np.bool_), known & SHARED
     holder = holders.find(slot, begin, end)
     translated = np.zeros(len(holder), np.bool_)
     if after is None:
-        return _Found(holder, slot, translated, inside)
+        return _Found(holder, slot, translated, inside, shared)
     lent = after.codes if rows is None else after.codes[rows]
     again = np.flatnonzero((lent >= 0) & ~inside)
     known = after.known[lent[again]]
-    inside[again] = known & 1
-    there = (holder[again] == NOBODY) & (known >> 1 != NO_SLOT)
+    inside[again] = known & INSIDE
+    there = (holder[again] == NOBODY) & (known >> _FLAGS != NO_SLOT)
     again, known = again[there], known[there]
     if len(again):
-        slot[again] = known >> 1
+        slot[again], shared[again] = known >> _FLAGS, known & SHARED
         holder[again] = holders.find(slot[again], begin[again], end[again])
         translated[again] = True
-    return _Found(holder, slot, translated, inside)
+    return _Found(holder, slot, translated, inside, shared)
 
 
 def _with_hints(end: End, hints: Holders, pair: _Pair, times: Times) -> End:

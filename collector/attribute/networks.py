@@ -1,4 +1,4 @@
-"""Which addresses are inside a site."""
+"""Which addresses are inside a site, and which of them many people share."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ REMEMBERED = 1 << 17
 """So many IPv6 addresses are remembered as inside or outside; then it starts afresh."""
 _FOUR_DIGITS = 0x1000
 _NIBBLE, _OCTET, _GROUP = 4, 8, 16
-_UNSEEN, _INSIDE, _OUTSIDE = np.int8(0), np.int8(1), np.int8(2)
+INSIDE, SHARED = 1, 2
+_UNSEEN, _SEEN = np.int8(0), np.int8(4)
 
 
 class Networks:
     """The inside networks of one site."""
 
-    def __init__(self, networks: Iterable[str]) -> None:
+    def __init__(self, networks: Iterable[str], shared: Iterable[str] = ()) -> None:
+        shared = tuple(shared)
+        self._shared = Networks(shared) if shared else None
         parsed = [ipaddress.ip_network(network) for network in networks]
         self._v6 = [n for n in parsed if isinstance(n, ipaddress.IPv6Network)]
         v4 = [_v4_pattern(n) for n in parsed if isinstance(n, ipaddress.IPv4Network)]
@@ -59,8 +62,8 @@ class Networks:
 
     def of_numbers(
         self, interned: Interned, numbers: npt.NDArray[np.int32], texts: pa.Array[Any]
-    ) -> npt.NDArray[np.bool_]:
-        """Return for each of `texts`, which `interned` has numbered, whether it is inside."""
+    ) -> npt.NDArray[np.int8]:
+        """Return INSIDE and SHARED, added, of each of `texts`, which `interned` has numbered."""
         if self._interned is not interned or self._generation != interned.generation:
             self._interned, self._generation = interned, interned.generation
             self._of_number = np.zeros(0, np.int8)
@@ -68,10 +71,13 @@ class Networks:
         fresh = np.flatnonzero(self._of_number[numbers] == _UNSEEN)
         if len(fresh):
             places: Any = pa.array(fresh)
-            inside = self.inside(texts.take(places))
-            self._of_number[numbers[fresh]] = np.where(inside, _INSIDE, _OUTSIDE)
-        known: npt.NDArray[np.bool_] = self._of_number[numbers] == _INSIDE
-        return known
+            written = texts.take(places)
+            known = _SEEN + self.inside(written) * INSIDE
+            if self._shared is not None:
+                known += self._shared.inside(written) * SHARED
+            self._of_number[numbers[fresh]] = known
+        found: npt.NDArray[np.int8] = self._of_number[numbers] & np.int8(INSIDE | SHARED)
+        return found
 
     def _is_inside(self, text: str) -> bool:
         known = self._known.get(text)

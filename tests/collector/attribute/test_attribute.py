@@ -220,3 +220,22 @@ def check(result: pa.Table, told: oracle.Told, flows: list[dict[str, Any]]) -> N
         assert known(found) == subject
         assert known(found, "peer_") == peer
         assert oracle.candidates(found["candidates"]) == candidates
+
+
+def test_where_the_settings_say_that_many_share_an_address_nobody_is_named() -> None:
+    told = timeline(
+        event("start", 10, person=7, addresses=("10.0.0.1",)),
+        event("start", 10, session=2, person=8, addresses=("10.0.0.2",)),
+    )
+    networks = Networks(histories.NETWORKS, shared=("10.0.0.1", "198.51.100.0/24"))
+    both = {"src_ip": "10.0.0.2", "dst_ip": "10.0.0.1", "time": 20}
+    out = {"src_ip": "10.0.0.1", "dst_ip": "203.0.113.9", "time": 20}
+    early = {"src_ip": "10.0.0.1", "dst_ip": "203.0.113.9", "time": 5}
+    rows = attribute(table(both, out, early), told, networks).to_pylist()
+    assert known(rows[0]).person == uuid(8)
+    peer = Known(method="shared", via="dst_ip", certainty="ambiguous")
+    assert known(rows[0], "peer_") == peer
+    assert oracle.candidates(rows[0]["candidates"]) == {("dst", uuid(7), uuid(1), 10, None)}
+    assert known(rows[1]) == Known(method="shared", via="src_ip", certainty="ambiguous")
+    assert oracle.candidates(rows[1]["candidates"]) == {("src", uuid(7), uuid(1), 10, None)}
+    assert known(rows[2]) == Known(certainty="unknown")
