@@ -20,6 +20,8 @@ Ints = npt.NDArray[np.int64]
 
 _MOST_KEYS = 4096
 _FAR = 1 << 62
+_MOST_NOTE = 400
+"""No more is added to a note that is so long."""
 
 
 class Loss(NamedTuple):
@@ -32,6 +34,12 @@ class Loss(NamedTuple):
     from_us: int
     to_us: int
     note: str
+
+
+def _both(note: str, loss: Loss) -> str:
+    """Return the note of several losses: the first one's, of sets that of each template."""
+    more = loss.unit == "sets" and loss.note not in note and len(note) < _MOST_NOTE
+    return f"{note}; {loss.note}" if note and more else note or loss.note
 
 
 def unread(template: int, head: Head) -> Loss:
@@ -76,7 +84,7 @@ class Losses:
         pending.times += 1
         pending.from_us = min(pending.from_us, loss.from_us)
         pending.to_us = max(pending.to_us, loss.to_us)
-        pending.note = pending.note or loss.note
+        pending.note = _both(pending.note, loss)
         if loss.lost is not None:
             pending.lost = (pending.lost or 0) + loss.lost
 

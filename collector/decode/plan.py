@@ -82,6 +82,10 @@ ICMP: tuple[tuple[Element, Element | None], ...] = (
 )
 """Type << 8 | code in one element, or type and code apart."""
 
+_STATION: Mapping[str, Element] = {"src_ip": (0, 366), "src_mac": (0, 365)}
+"""Whose traffic a WLAN controller counts, where it tells no ends of it."""
+_ENDS = ((0, 8), (0, 12), (0, 27), (0, 28))
+
 _PARTNERS: Mapping[Element, Element] = {(0, 232): (0, 231), (0, 299): (0, 298)}
 """The responder's counters stand beside the initiator's: alone, the number is some vendor's own."""
 
@@ -142,6 +146,11 @@ def make(layout: Layout) -> Plan:
         found = ((column, first(each, sizes)) for column, each in candidates.items())
         return tuple((column, field) for column, field in found if field is not None)
 
+    station = {} if any(end in places for end in _ENDS) else _STATION
+
+    def ends(column: str, candidates: tuple[Element, ...]) -> tuple[Element, ...]:
+        return (*candidates, station[column]) if column in station else candidates
+
     numbers = tuple(
         Number(column, kind, field, _may_overflow(layout, field, kind))
         for column, (kind, candidates) in NUMBERS.items()
@@ -150,10 +159,11 @@ def make(layout: Layout) -> Plan:
     addresses = tuple(
         Address(column, v4, v6)
         for column, (fours, sixes) in ADDRESSES.items()
-        for v4, v6 in [(first(fours, (4,)), first(sixes, (16,)))]
+        for v4, v6 in [(first(ends(column, fours), (4,)), first(sixes, (16,)))]
         if v4 is not None or v6 is not None
     )
-    macs, texts = pick(MACS, (6,)), pick(TEXTS, ())
+    of_macs = {column: ends(column, candidates) for column, candidates in MACS.items()}
+    macs, texts = pick(of_macs, (6,)), pick(TEXTS, ())
     used.update(places[element] for element in _NOTHING_OF_ITS_OWN if element in places)
     icmp = next(
         (

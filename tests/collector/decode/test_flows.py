@@ -413,3 +413,28 @@ def test_a_rate_that_is_set_holds_for_what_was_known_before_and_for_what_waited(
     found = rows.of(after.decode([v5, wire.frame(wire.v9(template, data, sequence=1), 3)]))
     origins = [row["sampling_origin"] for row in found]
     assert origins == ["setting", "none", "setting"], "what waited came before the setting"
+
+
+def test_what_a_wlan_controller_counts_is_the_stations() -> None:
+    fields: list[wire.Spec] = [
+        *((95, 4), (61, 1), (1, 8), (2, 8), (147, 33), (365, 6), (366, 4), (367, 6)),
+    ]
+    station, point = bytes.fromhex("02000000000a"), bytes.fromhex("020000000a01")
+    body = b"\x0d\0\x01\xc5" + struct.pack(">BQQ", 0, 9000, 9) + b"school".ljust(33, b"\0")
+    template = wire.v9_template(256, fields)
+    data = wire.a_set(256, body + station + wire.ip4("10.0.0.5") + point)
+    (row,) = rows.decode(wire.v9(template, data))
+    assert (row["src_ip"], row["src_mac"]) == ("10.0.0.5", "02:00:00:00:00:0a")
+    assert json.loads(row["extra"]) == {"wlanSSID": "school", "wtpMacAddress": "02:00:00:00:0a:01"}
+
+
+def test_a_station_beside_both_ends_is_one_of_them_and_nobody_says_which() -> None:
+    fields: list[wire.Spec] = [(8, 4), (12, 4), (365, 6), (366, 4)]
+    ends_of = wire.ip4("203.0.113.9") + wire.ip4("10.0.0.5")
+    station = bytes.fromhex("02000000000a") + wire.ip4("10.0.0.5")
+    (row,) = ipfix_rows(fields, ends_of + station)
+    assert (row["src_ip"], row["dst_ip"], row.get("src_mac")) == ("203.0.113.9", "10.0.0.5", None)
+    assert json.loads(row["extra"]) == {
+        "staMacAddress": "02:00:00:00:00:0a",
+        "staIPv4Address": "10.0.0.5",
+    }

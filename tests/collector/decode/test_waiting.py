@@ -92,3 +92,13 @@ def test_they_are_given_up_when_they_are_too_old() -> None:
     decoded = decoder.decode([later])
     assert decoded.flows is None
     assert rows.kinds(decoded) == [("unknown-template", 1)]
+
+
+def test_each_template_that_never_came_is_named() -> None:
+    decoder = FlowDecoder(wire.SITE, Limits(waiting_s=60))
+    early = [wire.v9(wire.a_set(300 + n % 3, b"\0\1"), sequence=n) for n in range(9)]
+    decoder.decode([wire.frame(each, n % 9) for n, each in enumerate(early)])
+    events = [wire.frame(wire.v9(sequence=9 + n), at) for n, at in enumerate((90, 200))]
+    told = [event for _, event in decoder.decode(events).coverage]
+    assert [event.lost for event in told] == [1, 8]
+    assert all(f"template {number} " in told[1].note for number in (300, 301, 302))
