@@ -15,6 +15,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 
 from collector.errors import CollectorError, SpoolFull
 from collector.receive import sockets
@@ -209,20 +210,42 @@ class StreamServer:
             self._fail(gone, "too many handshakes at once")
 
     def _make_place(self, sender: Sender) -> bool:
-        """Whether one more may come; the longest idle one goes for it."""
+        """Whether one more may come; the longest idle one goes for it.
+
+        Where the places are all taken, who has far more of them than the newcomer gives one up,
+        idle or not: nobody shall keep others out by holding what it does not need.
+        """
         settled = [c for c in self._connections.values() if c not in self._handshakes]
         same = [c for c in settled if c.sender == sender]
-        crowd = same if len(same) >= MOST_EACH else settled
         if len(settled) < MOST and len(same) < MOST_EACH:
             return True
-        self.crowded_out += 1
-        what = f"{self._name}: {len(crowd)} connections at once"
-        self._parts.log.warn("crowd", f"{what}, too many for one more")
+        crowd, patience_s = settled, IDLE_S
+        if len(same) >= MOST_EACH:
+            crowd = same
+        else:
+            hog, count = Counter(c.sender for c in settled).most_common(1)[0]
+            if count > len(same) + 1:
+                crowd, patience_s = [c for c in settled if c.sender == hog], 0.0
         oldest = min(crowd, key=lambda c: c.heard)
-        if time.monotonic() - oldest.heard < IDLE_S or oldest.held:
-            return False
-        self._end(oldest)
-        return True
+        refused = oldest.held or time.monotonic() - oldest.heard < patience_s
+        self._count_crowded(sender if refused else oldest.sender, len(crowd))
+        if not refused:
+            self._end(oldest)
+        return not refused
+
+    def _count_crowded(self, sender: Sender, crowd: int) -> None:
+        """Count a connection that was not taken, or had to go."""
+        self.crowded_out += 1
+        what = What(
+            site=sender.site,
+            kind="exporter-limit",
+            source=sender.address,
+            unit="connections",
+            note=f"{self._name}: too many at once",
+        )
+        self._parts.losses.add(what, 1)
+        told = f"{self._name}: {crowd} connections at once, too many for one more"
+        self._parts.log.warn("crowd", told)
 
     def _read(self, connection: Connection) -> None:
         self.bytes += connection.read(self._buffer)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from collector.errors import SpoolFull
 from collector.receive import stream
 from collector.receive.accounts import Account, Accounts
 from collector.receive.framing import LONGEST
+from collector.receive.receiver import Receiver
 from collector.records import FrameKind
 from collector.settings import Exporter, Listen
 from collector.spool import SpoolWriter
@@ -172,6 +175,29 @@ def test_the_longest_idle_connection_gives_way(
             busy.sendall(b"<13>busy\n")
             third.sendall(b"<13>third\n")
             until(lambda: running.status()["tcp"]["messages"] == 2)
+
+
+def _came(running: Receiver, messages: int) -> bool:
+    return bool(running.status()["tcp"]["messages"] == messages)
+
+
+def test_who_holds_most_places_gives_one_up_though_it_goes_on_sending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "MOST", 6)
+    with receiver(tmp_path) as running, contextlib.ExitStack() as opened:
+        port = tcp_port(running)
+        held = [opened.enter_context(_connect(port, "127.0.0.66")) for _ in range(6)]
+        for each in held:
+            each.sendall(b"<13>hog\n")
+        until(lambda: running.status()["tcp"]["messages"] == 6)
+        for number in range(3):  # until each has no more than the others
+            other = opened.enter_context(_connect(port, f"127.0.0.{2 + number}"))
+            other.sendall(b"<13>other\n")
+            until(partial(_came, running, 7 + number))
+        assert running.status()["tcp"]["connections"] == 6
+    (row,) = coverage(tmp_path, "exporter-limit")
+    assert (row.source, row.lost, row.unit) == ("127.0.0.66", 3, "connections")
 
 
 def test_a_sender_that_drips_costs_others_nothing(tmp_path: Path) -> None:
