@@ -30,6 +30,8 @@ _SIZES = struct.Struct("<II")
 """Size of the rest, checksum of the rest (begun with the size)."""
 _FIXED = struct.Struct("<QQqqHHBBBBH")
 """Number, durable before, received, wire, port, local port, kind, transport, sizes of names."""
+_WHOLE = struct.Struct("<4sIIQQqqHHBBBBH")
+"""Mark, sizes and fixed fields together."""
 _NUMBER = struct.Struct("<Q")
 """What the fixed fields begin with."""
 _BOOT_MARKER = struct.Struct("<Q8s")
@@ -120,22 +122,21 @@ def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
     Raises:
         SpoolError: a whole frame that this version cannot have written.
     """
-    body = at + MARK_SIZE + _SIZES.size
-    if body + _FIXED.size > len(data) or data[at : at + MARK_SIZE] != mark:
+    names_at = at + _WHOLE.size
+    if names_at > len(data):
         return None
-    size, checksum = _SIZES.unpack_from(data, at + MARK_SIZE)
+    whole = _WHOLE.unpack_from(data, at)
+    found, size, checksum, number, before, received, wire, port, local_port, *rest = whole
+    kind, transport, a, b, c = rest
+    body = at + MARK_SIZE + _SIZES.size
     end = body + size
-    if not _FIXED.size <= size <= MAX_FRAME or end > len(data):
+    if found != mark or not _FIXED.size <= size <= MAX_FRAME or end > len(data):
         return None
     if crc32(memoryview(data)[body:end], size) != checksum:
         return None
-    (number, before, received, wire, port, local_port, kind, transport, *sizes) = (
-        _FIXED.unpack_from(data, body)
-    )
-    names_at = body + _FIXED.size
-    payload_at = names_at + sum(sizes)
+    payload_at = names_at + a + b + c
     try:
-        site, address, label, sender_name = _split(data[names_at:payload_at], *sizes)
+        site, address, label, sender_name = _split(data[names_at:payload_at], a, b, c)
         frame = Frame(
             _KINDS[kind],
             site,
