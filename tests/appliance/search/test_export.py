@@ -86,6 +86,23 @@ def test_a_duckdb_file_has_the_rows_the_question_and_views(answer: Answer, tmp_p
     assert told["truncated"] == "false"
 
 
+def test_packets_that_a_switch_sampled_are_added_to_no_flows(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    origins = [None, "none", "packet", "packet", "discard"]
+    home.segment(
+        [flow(NOW_US - MINUTE, "10.0.0.5", "203.0.113.9", sampling_origin=o) for o in origins]
+    )
+    with home.engine() as engine:
+        asked = Asked(start_us=NOW_US - 60 * MINUTE, end_us=NOW_US)
+        answer = engine.ask(engine.parse("*", asked), ASKER)
+    path = tmp_path / "answer.duckdb"
+    export.write_duckdb(answer, path)
+    with duckdb.connect(str(path), read_only=True) as opened:
+        for view in ("by_person", "by_destination", "by_hour"):
+            sql = f"SELECT packets_of_sflow, bytes FROM {view} ORDER BY ALL"
+            assert opened.execute(sql).fetchall() == [(False, 2000), (True, 3000)]
+
+
 def test_a_duckdb_file_is_of_the_oldest_storage_that_any_1_x_reads(
     answer: Answer, tmp_path: Path
 ) -> None:
