@@ -17,9 +17,11 @@ QUEUE = 32 << 10
 """Bytes that may wait at nfcapd's socket: it shall lose nothing, however slow."""
 
 
-def offer(port: int, rate: int, seconds: float, *, seed: int = 2027) -> dict[str, Any]:
+def offer(
+    port: int, rate: int, seconds: float, *, seed: int = 2027, ready_s: float = 1.0
+) -> dict[str, Any]:
     """Run the sender in its own process and return what it says."""
-    numbers = [str(n) for n in (port, rate, seconds, seed)]
+    numbers = [str(n) for n in (port, rate, seconds, seed, ready_s)]
     command = [sys.executable, "-m", "tests.bench.send", *numbers]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
