@@ -157,8 +157,11 @@ SINGLE = (
     ("conntrack", "messages_per_s", 1e6, "decode alone, conntrack", 0.5, "M messages/s", False),
     ("names", "packets_per_s", 1e3, "packets read for names", 10, "k packets/s", False),
     ("memory", "pss_peak_bytes", 1e6, "memory of all processes", 900, "MB PSS", True),
+    ("burst", "offered_per_s", 1e6, "burst, offered", 0.9, "M flows/s", False),
+    ("burst", "lost", 1, "burst, lost", 0, "flows", True),
+    ("burst", "sealed_after_s", 1, "burst, sealed after its end", 60, "s", True),
 )
-"""Pieces that are judged by one figure: its name, by what it is divided, what it is called, what is
+"""Pieces that are judged figure by figure: its name, by what it is divided, what it is called, what is
 wanted in which unit, and whether that is the most."""
 
 
@@ -179,10 +182,6 @@ def rows(figures: Figures) -> list[Told]:
             row(what, measured[figure] / by, wanted, most=most, unit=unit)
     for rate, figure in figures.get("attribution", {}).items():
         row(f"attribution at {rate}", figure, 0.3, most=True, unit="µs/flow")
-    if taken := figures.get("burst"):
-        offered = taken["offered_per_s"] / 1e6
-        row(f"burst of {offered:.2f} M flows/s, lost", taken["lost"], 0, most=True, unit="flows")
-        row("burst, sealed after its end", taken["sealed_after_s"], 60, most=True, unit="s")
     if asked := figures.get("questions"):
         for what in ("who", "one address inside", "one address outside"):
             row(f"{what}, middle", asked[what]["ms"], 150, most=True, unit="ms")
