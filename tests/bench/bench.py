@@ -161,8 +161,8 @@ SINGLE = (
     ("burst", "lost", 1, "burst, lost", 0, "flows", True),
     ("burst", "sealed_after_s", 1, "burst, sealed after its end", 60, "s", True),
 )
-"""Pieces that are judged figure by figure: its name, by what it is divided, what it is called, what is
-wanted in which unit, and whether that is the most."""
+"""Pieces that are judged figure by figure: its name, by what it is divided, what it is called, what
+is wanted in which unit, and whether that is the most."""
 
 
 Told = tuple[str, str, str, bool]
