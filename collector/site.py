@@ -6,7 +6,6 @@ import threading
 from bisect import bisect_right
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -82,7 +81,7 @@ class SiteLine:
         """Return what `prathu status` shows of it."""
         return {
             "log_vkey": self.log_vkey,
-            "flows": asdict(self.decoder.counters),
+            "flows": self.decoder.status(),
             "no_room": {
                 "leases": self.timeline.refused,
                 "accounts_in_flows": self.timeline.hints.refused,

@@ -8,6 +8,7 @@ all rows are put into the order in which their sets were released.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from collector.decode.waiting import WaitingSets
 from collector.records import CoverageEvent, Frame, Rows
 
 _FORMAT = "prathu-decoder/1"
+_MOST_UNKNOWN, _MOST_SHOWN = 1024, 50
+"""Fields without a name that are counted one by one, and those of them that are shown."""
 
 Heap = tuple[Batch, Spread]
 """The records of one layout, and their datagrams' headers."""
@@ -57,6 +60,7 @@ class FlowDecoder:
         self._intake = Intake(self.limits)
         self._losses = Losses(site, self.limits.event_window_s)
         self._samples = SampleHeaps(self.limits)
+        self._unknown: Counter[str] = Counter()
 
     @property
     def counters(self) -> Counters:
@@ -147,7 +151,22 @@ class FlowDecoder:
         """Return and forget what was told of losses, with the frame at which it was."""
         return self._losses.take()
 
+    def status(self) -> dict[str, Any]:
+        """Return the sums, what was guessed or forgotten, and how often which unknown field came.
+
+        The fields are counted since this process began.
+        """
+        return {
+            **asdict(self.counters),
+            "sets_by_templates_of_the_last_port": self.streams.fallbacks,
+            "templates_forgotten": self.streams.evicted,
+            "unknown_elements": dict(self._unknown.copy().most_common(_MOST_SHOWN)),
+        }
+
     def _count(self, batch: Batch) -> None:
+        for name in batch.layout.unknown:
+            kept = name in self._unknown or len(self._unknown) < _MOST_UNKNOWN
+            self._unknown[name if kept else "others"] += batch.rows
         if batch.layout.scopes:
             self.counters.option_records += batch.rows
         else:

@@ -86,6 +86,11 @@ class Layout:
         return tuple(names)
 
     @cached_property
+    def unknown(self) -> tuple[str, ...]:
+        """What fields that no table names are called."""
+        return tuple(element.name for element in self.elements if element.type == "unknown")
+
+    @cached_property
     def places(self) -> dict[tuple[int, int], int]:
         """(pen, id) of each field that is no scope field to its index; the first one counts."""
         found: dict[tuple[int, int], int] = {}

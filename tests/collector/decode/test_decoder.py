@@ -234,3 +234,25 @@ def test_a_million_forged_templates_stay_within_bounds() -> None:
     assert len(decoder.streams) <= decoder.limits.streams
     assert decoder.streams.fields <= decoder.limits.fields
     assert len(json.dumps(decoder.snapshot())) < 200_000_000
+
+
+def test_fields_that_no_table_names_are_kept_and_counted() -> None:
+    decoder = FlowDecoder(wire.SITE)
+    fields: list[wire.Spec] = [(9, 2, 4242), (7, 2), (20_000, 2)]
+    data = wire.a_set(300, struct.pack(">6H", 1, 80, 2, 3, 81, 4))
+    decoded = decoder.decode(wire.frames(wire.ipfix(wire.ipfix_template(300, fields), data)))
+    kept = [json.loads(row["extra"]) for row in rows.of(decoded)]
+    assert kept == [{"4242/9": 1, "20000": 2}, {"4242/9": 3, "20000": 4}]
+    assert decoder.status()["unknown_elements"] == {"4242/9": 2, "20000": 2}
+    assert decoder.status()["records"] == 2
+
+
+def test_made_up_fields_are_counted_within_bounds() -> None:
+    decoder = FlowDecoder(wire.SITE)
+    for start in range(0, 6000, 100):
+        fields = [(n, 1, 4242) for n in range(start, start + 100)]
+        payload = wire.ipfix(wire.ipfix_template(300, fields), wire.a_set(300, bytes(100)))
+        decoder.decode([wire.frame(payload, start)])
+    status = decoder.status()["unknown_elements"]
+    assert len(status) == 50
+    assert status["others"] == 6000 - 1024
