@@ -25,8 +25,9 @@ from collector.store.catalog import Catalog, FileEntry
 from collector.store.open_log import Closed, Piece
 
 _log = logging.getLogger(__name__)
-WAITING = 4
-"""So many batches may wait for the worker; then decoding waits, and the spool grows, visibly."""
+WAITING = 2
+"""So many batches may wait for the worker; then decoding waits, and the spool grows, visibly. The
+rows of each that came fast are in memory, 150 MB of a full segment."""
 
 Batch = tuple[Sequence[Closed], Mapping[str, int] | None]
 
