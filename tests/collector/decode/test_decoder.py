@@ -223,7 +223,7 @@ def test_templates_from_forged_exporters_stay_within_bounds() -> None:
     assert sizes[-1] < 5_000_000
     assert len(decoder.streams) <= 256
     assert decoder.streams.fields <= 1 << 12
-    assert len(decoder.waiting) == 500
+    assert 500 - 500 // 64 <= len(decoder.waiting) <= 500, "one in so many goes at once"
 
 
 @pytest.mark.soak
