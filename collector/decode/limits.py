@@ -29,6 +29,8 @@ class Limits:
     names_per_exporter: int = 16384
     """Application names learnt from options, per exporter."""
     samplers_per_stream: int = 128
+    options: int = 16384
+    """Options records that are remembered, to keep repeated ones once."""
     data_sources: int = 16384
     """Of all sFlow agents, whose sample numbers are remembered."""
     counters_every_s: int = 300

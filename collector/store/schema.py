@@ -294,7 +294,9 @@ COUNTERS = LogSchema(
 )
 """What a data source of an sFlow agent had counted at `time`: an interface (RFC 2863) in columns,
 what else it counts as JSON in `extra`. Numbers go on from when the device started, and some begin
-anew past 2^32: two rows tell what passed between them. `agent` is null where it is the sender."""
+anew past 2^32: two rows tell what passed between them. `agent` is null where it is the sender.
+Options records of NetFlow v9 and IPFIX stand here too, when they say something new: `sub_agent` is
+the observation domain then, scope and values are in `extra`."""
 
 LOGS: Mapping[str, LogSchema] = {
     schema.log: schema
