@@ -124,7 +124,7 @@ class _Event:
         try:
             record = json.loads(text)
             event = cls(**{name: _READ.get(name, _same)(value) for name, value in record.items()})
-        except (TypeError, AttributeError, RecursionError) as error:
+        except (TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a {cls.__name__}: {error}") from error
         for f in fields(event):  # type: ignore[arg-type]  # every subclass is a dataclass
             _check(f.name, str(f.type), getattr(event, f.name))

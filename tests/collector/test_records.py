@@ -38,6 +38,7 @@ def test_a_session_event_comes_back_as_it_went() -> None:
         b"null",
         b'{"time":"2026-11-22T00:00:00","site":"a","kind":"x"}',
         b'{"time":"2569-11-22T00:00:00Z","site":"a","kind":"x"}',
+        b'{"time":"0001-01-01T00:00:00+14:00","site":"a","kind":"x"}',
         b'{"time":"2026-11-22T00:00:00Z","site":"a","kind":5}',
         b'{"time":"2026-11-22T00:00:00Z","site":"a","kind":"x","lost":true}',
         b'{"time":"2026-11-22T00:00:00Z","site":"a","kind":"x","more":"y"}',

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.decode import names
-from collector.records import Frame, FrameKind
+from collector.records import Frame, FrameKind, NameEvent
 
 
 def frame(payload: bytes) -> Frame:
@@ -76,3 +80,35 @@ def test_any_line_is_a_name_or_nothing(raw: bytes, text: str) -> None:
     ):
         found = names.of_frame(frame(payload))
         assert found is None or 0 < len(found.name) <= 253
+
+
+EVENT = NameEvent(
+    time=datetime(2026, 11, 22, 8, tzinfo=UTC),
+    site="school-a",
+    origin="dns-capture",
+    client="10.0.0.5",
+    name="www.example.org",
+    kind="A",
+    answers=("203.0.113.9", "203.0.113.10"),
+    ttl=60,
+    source="sniff eth1",
+)
+
+
+def test_what_was_captured_is_an_entry_for_each_address() -> None:
+    one, other = names.captured(frame(EVENT.to_json()))
+    assert (one.answer, other.answer) == EVENT.answers
+    assert one._replace(answer="") == other._replace(answer="")
+    assert (one.time_us, one.ttl, one.origin) == (1_795_334_400_000_000, 60, "dns-capture")
+
+
+@given(
+    st.binary(max_size=60),
+    st.sampled_from(list(json.loads(EVENT.to_json()))),
+    st.none() | st.integers() | st.text(max_size=9) | st.lists(st.text(max_size=5), max_size=3),
+)
+def test_anything_else_is_refused(raw: bytes, member: str, value: object) -> None:
+    changed = json.dumps({**json.loads(EVENT.to_json()), member: value}).encode()
+    for payload in (raw, b"{" + raw + b"}", changed):
+        with contextlib.suppress(ValueError):
+            assert all(told.name for told in names.captured(frame(payload)) if member != "name")
