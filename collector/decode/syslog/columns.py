@@ -40,6 +40,8 @@ _DIGITS = 18
 _HMS = re.compile(r"(\d{1,6}):([0-5]?\d):([0-5]?\d)\Z", re.ASCII)
 _SECONDS = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?s?\Z", re.ASCII)
 _NO_HEX = re.compile(r"[:.-]")
+_LONGEST_MAC, _LONGEST_ADDRESS = 17, 80
+"""Characters, with brackets and zone; only texts so short are remembered."""
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -115,18 +117,26 @@ def milliseconds(text: str) -> int | None:
     return None
 
 
-@lru_cache(maxsize=1 << 16)
 def mac(text: str) -> str | None:
     """Return a MAC address in lower case with colons; group addresses of the wire are one too."""
+    return _mac(text) if len(text) <= _LONGEST_MAC else None
+
+
+@lru_cache(maxsize=1 << 16)
+def _mac(text: str) -> str | None:
     digits = _NO_HEX.sub("", text).lower()
-    if len(text) > 17 or len(digits) != 12 or digits.strip("0123456789abcdef"):
+    if len(digits) != 12 or digits.strip("0123456789abcdef"):
         return None
     return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
 
 
-@lru_cache(maxsize=1 << 16)
 def address(text: str) -> int | bytes | None:
     """Return an IPv4 address as a number, an IPv6 address as 16 bytes; zones are cut off."""
+    return _address(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=1 << 16)
+def _address(text: str) -> int | bytes | None:
     try:
         if ":" in text:
             return ipaddress.IPv6Address(text.partition("%")[0].strip("[]")).packed

@@ -40,6 +40,8 @@ _KINDS[_ASCII + 1 :] = _INSIDE
 _KEYS_OF_SHAPE = re.compile(rb'([\w.-]{1,64})="?', re.ASCII)
 _SHAPES = 4096
 """Shapes that are remembered."""
+_LONGEST_SHAPE = 4096
+"""Bytes of all keys; the longest that firewalls send have a third of it."""
 
 
 class Buffer(NamedTuple):
@@ -224,7 +226,8 @@ def _shaped(
     starts = pairs.equals + 1 + quoted
     keys = between(octets, pairs.starts, starts).take(pa.array(np.arange(0, 2 * len(starts), 2)))
     codes, distinct = arrow.encode(_joined(keys, pairs.first))
-    shapes = [_shape(head) for head in distinct.to_pylist()]
+    heads: list[bytes] = distinct.to_pylist()
+    shapes = [_shape(head) if len(head) <= _LONGEST_SHAPE else None for head in heads]
     shape = arrow.numpy(codes).astype(np.int64)
     fit = fit & np.array([shape is not None for shape in shapes], np.bool_)[shape]
     return Keyed(

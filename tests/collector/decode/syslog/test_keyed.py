@@ -61,3 +61,10 @@ def test_values_of_all_lines_stand_in_one_column() -> None:
 def test_no_lines_are_no_lines() -> None:
     assert len(_split([]).rows) == 0
     assert len(_split(["\n", '"']).rows) == 0
+
+
+def test_a_line_of_very_many_keys_is_left_and_its_keys_are_not_remembered() -> None:
+    before = keyed._shape.cache_info().misses
+    found = _split([" ".join(f"made-up-{number}=1" for number in range(500)), "a=1"])
+    assert found.rows.tolist() == [1]
+    assert keyed._shape.cache_info().misses <= before + 1
