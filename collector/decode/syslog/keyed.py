@@ -226,7 +226,7 @@ def _shaped(
     starts = pairs.equals + 1 + quoted
     keys = between(octets, pairs.starts, starts).take(pa.array(np.arange(0, 2 * len(starts), 2)))
     codes, distinct = arrow.encode(_joined(keys, pairs.first))
-    heads: list[bytes] = distinct.to_pylist()
+    heads = [head or b"" for head in distinct.to_pylist()]
     shapes = [_shape(head) if len(head) <= _LONGEST_SHAPE else None for head in heads]
     shape = arrow.numpy(codes).astype(np.int64)
     fit = fit & np.array([shape is not None for shape in shapes], np.bool_)[shape]
