@@ -74,11 +74,11 @@ def seal(
 
     from collector.pipeline import Pipeline
 
-    # An allocator that gives back to the system what a sealed segment no longer needs, a second
+    # An allocator that gives back to the system what a sealed segment no longer needs, some seconds
     # later: what is given back at once costs its page faults again.
     if "jemalloc" in pyarrow.supported_memory_backends():
         pyarrow.set_memory_pool(pyarrow.jemalloc_memory_pool())
-        pyarrow.jemalloc_set_decay_ms(1000)
+        pyarrow.jemalloc_set_decay_ms(4000)
     else:
         pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     _spare_the_collector()

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from collector.errors import StoreError
-from collector.store import stats
+from collector.store import parts, stats
 from collector.store.faults import cannot_read
 from collector.store.schema import LOGS, LogSchema
 from collector.store.stats import FileStats
@@ -77,6 +77,7 @@ def write(table: pa.Table, path: Path, schema: LogSchema) -> FileStats:
         compression_level={c: _LINES_LEVEL if c in lines else level for c in schema.columns},
         row_group_size=ROW_GROUP,
         max_rows_per_page=PAGE_ROWS,
+        write_batch_size=parts.BATCH_ROWS,
         data_page_size=PAGE_BYTES,
         dictionary_pagesize_limit=DICTIONARY_BYTES,
         use_dictionary=[c for c in schema.columns if c not in unlike],  # type: ignore[arg-type]  # the stubs know only bool
