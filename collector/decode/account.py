@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from collector.decode import sflow
 from collector.decode.journal import Counters, Entry, Numbered, Steady, Told
 from collector.decode.losses import Loss, Losses
 from collector.decode.sequence import Kind, Step
+from collector.decode.sflow import datagram as sflow
 
 _KINDS = {
     Kind.GAP: "sequence-gap",

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import account, arrow, blocks, flows, losses, sets, sflow, sflow_counters
+from collector.decode import account, arrow, blocks, flows, losses, sets
 from collector.decode.batch import Batch
 from collector.decode.head import Chunk, Spread
 from collector.decode.intake import Intake
@@ -25,7 +25,9 @@ from collector.decode.journal import Counters, Told
 from collector.decode.layout import Layout
 from collector.decode.limits import Limits
 from collector.decode.losses import Losses
-from collector.decode.sflow_heaps import SampleHeaps
+from collector.decode.sflow import counter_samples
+from collector.decode.sflow import datagram as sflow
+from collector.decode.sflow.heaps import SampleHeaps
 from collector.decode.streams import Streams
 from collector.decode.waiting import WaitingSets
 from collector.records import CoverageEvent, Frame, Rows
@@ -93,7 +95,7 @@ class FlowDecoder:
     def _decoded(self) -> Decoded:
         all_of_them = self._heaps()
         heaps = [h for h in all_of_them if h[0].log == "flows" and not h[0].layout.scopes]
-        counted = [sflow_counters.rows(self.site, *h) for h in all_of_them if h[0].log != "flows"]
+        counted = [counter_samples.rows(self.site, *h) for h in all_of_them if h[0].log != "flows"]
         rows, lent = None, []
         if heaps:
             tables = [flows.columns(*heap) for heap in heaps]

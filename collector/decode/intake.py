@@ -18,7 +18,6 @@ from collector.decode import (
     netflow9,
     options,
     sets,
-    sflow,
     steady,
     times,
 )
@@ -28,6 +27,7 @@ from collector.decode.layout import Layout, Template
 from collector.decode.limits import Limits
 from collector.decode.losses import Loss
 from collector.decode.message import Message
+from collector.decode.sflow import datagram as sflow
 from collector.decode.steady import Headers
 from collector.decode.streams import CONNECTED, Stream, StreamKey, Streams, session_of
 from collector.decode.waiting import Waiting, WaitingSets

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from collector.decode import ipfix, netflow5, netflow9, sflow, times
+from collector.decode import ipfix, netflow5, netflow9, times
 from collector.decode.head import Run
+from collector.decode.sflow import datagram as sflow
 from collector.decode.skew import Skew
 from collector.decode.streams import CONNECTED
 from collector.records import Frame

@@ -14,7 +14,7 @@ import struct
 from collector.decode.decoder import FlowDecoder
 from collector.records import Frame, FrameKind
 from tests.bench.bench_decode import SENT_S, measure
-from tests.collector.decode import sflow_wire as sw
+from tests.collector.decode.sflow import wire as sw
 
 PER_DATAGRAM, INTERFACES, AT_ONCE = 6, 24, 1000
 

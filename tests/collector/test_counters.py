@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from collector.records import Frame, FrameKind
-from tests.collector.decode import sflow_wire as sw
+from tests.collector.decode.sflow import wire as sw
 from tests.collector.homes import BEGIN, Home, flow_frame, ns
 
 PORTS = 8

@@ -23,8 +23,10 @@ from collector.receive.ipfix import Messages
 from collector.records import Frame, FrameKind
 from collector.store.schema import COUNTERS, EVENTS, FLOWS, LEASES
 from tests.captive_portal.radius import test_guard as packets
-from tests.collector.decode import rows, test_decoder, test_sflow_any, test_sflow_counters, wire
-from tests.collector.decode import sflow_wire as sflow
+from tests.collector.decode import rows, test_decoder, wire
+from tests.collector.decode.sflow import test_any as samples
+from tests.collector.decode.sflow import test_counter_samples as counter_samples
+from tests.collector.decode.sflow import wire as sflow
 from tests.collector.decode.syslog import golden
 from tests.fuzz.target import Part, Target, parts, whole
 
@@ -103,14 +105,14 @@ _PER_CONNECTION = (
 
 def sflow_seeds() -> Iterator[bytes]:
     """Yield datagrams of one record each, for `flows`, and some of many."""
-    for number, record in enumerate(test_sflow_any.RECORDS):
+    for number, record in enumerate(samples.RECORDS):
         made = (sflow.flow, sflow.flow_expanded, sflow.discard)[number % 3]
         pieces = [Part(0, sflow.datagram(made(record, sequence=n), sequence=n)) for n in (1, 5)]
         yield bytes([2 + number % 2]) + whole(pieces)
-    for number, record in enumerate(test_sflow_counters.RECORDS):
-        counted = (test_sflow_counters.sample, test_sflow_counters.expanded)[number % 2](record)
+    for number, record in enumerate(counter_samples.RECORDS):
+        counted = (counter_samples.sample, counter_samples.expanded)[number % 2](record)
         yield bytes([4]) + whole([Part(at, sflow.datagram(counted)) for at in (0, 4, 124)])
-    every = sflow.flow(*test_sflow_any.RECORDS)
+    every = sflow.flow(*samples.RECORDS)
     yield b"\2" + whole([Part(0, sflow.datagram(every, sflow.counters(), every))])
 
 

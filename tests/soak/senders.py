@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from tests.collector.decode import sflow_wire as sw
+from tests.collector.decode.sflow import wire as sw
 from tests.integration.load import Stream, accounting_request, exchange
 
 LAYOUT = np.dtype(

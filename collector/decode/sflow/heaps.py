@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from collector.decode import sflow, sflow_batch, sflow_counters
 from collector.decode.batch import Batch
 from collector.decode.head import Chunk, Ints, Spread
 from collector.decode.journal import Counters, Told
 from collector.decode.limits import Limits
 from collector.decode.losses import Loss
-from collector.decode.sflow_kept import Kept
-from collector.decode.sflow_numbers import Agent, Missing, SampleNumbers
+from collector.decode.sflow import counter_samples, samples
+from collector.decode.sflow.datagram import AGENT_ENDS
+from collector.decode.sflow.kept import Kept
+from collector.decode.sflow.numbers import Agent, Missing, SampleNumbers
 
 
 class SampleHeaps:
@@ -37,13 +38,13 @@ class SampleHeaps:
             told: Takes the number of rows of each chunk, and what is missing of it.
         """
         places = _Places(chunks)
-        found = sflow_batch.read(b"".join(c.body for c in chunks), places.sizes, places.foreign)
+        found = samples.read(b"".join(c.body for c in chunks), places.sizes, places.foreign)
         packets, discards = found.batches
         places.count(packets.counts + discards.counts, told)
         counters.records += packets.rows + discards.rows
         counters.drop_samples += discards.rows
         kept = self.kept.take(places.names, places.agent, places.wire, found.counted)
-        counted = sflow_counters.read(found.counted, kept, places.foreign, len(places.sizes))
+        counted = counter_samples.read(found.counted, kept, places.foreign, len(places.sizes))
         counters.counter_samples += len(kept)
         counters.counter_rows += counted.rows
         counters.unknown_samples += found.unknown_samples
@@ -135,7 +136,7 @@ def _agent(chunk: Chunk) -> Agent:
 
 
 def _agent_end(chunk: Chunk) -> int:
-    return sflow.AGENT_ENDS[chunk.body[7]]
+    return AGENT_ENDS[chunk.body[7]]
 
 
 @lru_cache(maxsize=4096)

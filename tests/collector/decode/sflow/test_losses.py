@@ -8,7 +8,7 @@ from collector.decode.decoder import Decoded, FlowDecoder
 from collector.decode.limits import Limits
 from collector.records import Frame
 from tests.collector.decode import rows, wire
-from tests.collector.decode import sflow_wire as sw
+from tests.collector.decode.sflow import wire as sw
 
 Told = list[tuple[str, int | None, str]]
 

@@ -16,8 +16,8 @@ from collector.decode.decoder import Decoded, FlowDecoder
 from collector.decode.limits import Limits
 from collector.records import Frame
 from collector.store.schema import COUNTERS
-from tests.collector.decode import sflow_wire as sw
 from tests.collector.decode import wire
+from tests.collector.decode.sflow import wire as sw
 
 GENERIC = (3, 6, 10**10, 1, 3, 2**40, 11, 12, 13, 14, 15, 16, 2**41, 21, 22, 23, 24, 25, 2)
 """As RFC 2863 orders them, with the speed and the octets in eight bytes."""

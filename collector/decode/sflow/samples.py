@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from collector.decode import sflow, sflow_counters, sflow_records, sflow_walk
 from collector.decode.octets import Mask, Octets, Places
-from collector.decode.sflow_counters import AGENTS, Counted
-from collector.decode.sflow_walk import Items, Samples
+from collector.decode.sflow import counter_samples, flow_records, walk
+from collector.decode.sflow.counter_samples import AGENTS, Counted
+from collector.decode.sflow.datagram import PEN, VERSION
+from collector.decode.sflow.walk import Items, Samples
 from collector.decode.sparse import Cells, SparseBatch
 
 PACKET, DISCARD = "packet", "discard"
@@ -23,8 +24,8 @@ _INDEX = 0x00FFFFFF
 _INTERFACE = 0x3FFFFFFF
 """What is left of an interface without its two bits of format; all ones for none."""
 _IS_INDEX, _IS_REASON, _IS_COUNT = 0, 1, 2
-_INTERFACES = (sflow.PEN, 33004)
-_SOURCE_CLASS, _SOURCE_INDEX = (sflow.PEN, 33005), (sflow.PEN, 33006)
+_INTERFACES = (PEN, 33004)
+_SOURCE_CLASS, _SOURCE_INDEX = (PEN, 33005), (PEN, 33006)
 
 
 class Numbered(NamedTuple):
@@ -77,10 +78,10 @@ def read(joined: bytes, sizes: Places, foreign: Mask) -> Found:
         sizes: Of each, in bytes.
         foreign: Which have an agent with another address than their sender's.
     """
-    samples = sflow_walk.read(joined, sizes)
+    samples = walk.read(joined, sizes)
     tag = samples.found.tag
-    counting = (tag == sflow_walk.COUNTERS) | (tag == sflow_walk.COUNTERS_EXPANDED)
-    discarded = tag == sflow_walk.DROP
+    counting = (tag == walk.COUNTERS) | (tag == walk.COUNTERS_EXPANDED)
+    discarded = tag == walk.DROP
     unknown = 0
     batches = []
     agents = _Agents(samples, foreign)
@@ -93,12 +94,12 @@ def read(joined: bytes, sizes: Places, foreign: Mask) -> Found:
         numbered.append(Numbered(found.owner, source, fixed.number, fixed.drops))
         cells = Cells(len(at))
         _put_fixed(fixed, cells)
-        unknown += sflow_records.read(samples.octets, _of_rows(samples.records, tag, at), cells)
+        unknown += flow_records.read(samples.octets, _of_rows(samples.records, tag, at), cells)
         agents.put(found.owner, cells)
         counts = np.bincount(found.owner, minlength=len(sizes)).astype(np.int64)
-        batches.append(SparseBatch(sflow.VERSION, cells, counts, origin=origin))
+        batches.append(SparseBatch(VERSION, cells, counts, origin=origin))
     both = Numbered(*(np.concatenate(columns) for columns in zip(*numbered, strict=True)))
-    counted = sflow_counters.find(samples, counting)
+    counted = counter_samples.find(samples, counting)
     return Found(batches, both, samples.broken, counted, samples.unknown, unknown)
 
 
@@ -113,7 +114,7 @@ def _of_rows(records: Items, tag: Places, at: Places) -> Items:
 def _fixed(octets: Octets, found: Items) -> _Fixed:
     """Read samples of the three forms: plain, expanded, discarded."""
     at, tag = found.start, found.tag
-    plain, discarded = tag == sflow_walk.FLOW, tag == sflow_walk.DROP
+    plain, discarded = tag == walk.FLOW, tag == walk.DROP
     words = [octets.u32(at + 4 * n) for n in range(10)]
     none = np.zeros(len(at), np.int64)
     # Plain: number, source, rate, pool, drops, in, out.
@@ -147,8 +148,8 @@ def _put_fixed(fixed: _Fixed, cells: Cells) -> None:
     cells.put((0, 10), 4, fixed.in_value, told_in)
     cells.put((0, 14), 4, fixed.out_value, told_out)
     dropped = fixed.out_format == _IS_REASON
-    cells.put(sflow_records.DISCARD_REASON, 4, fixed.reason, fixed.reason >= 0)
-    cells.put(sflow_records.DISCARD_REASON, 4, fixed.out_value, dropped)
+    cells.put(flow_records.DISCARD_REASON, 4, fixed.reason, fixed.reason >= 0)
+    cells.put(flow_records.DISCARD_REASON, 4, fixed.out_value, dropped)
     cells.put(_INTERFACES, 4, fixed.out_value, fixed.out_format == _IS_COUNT)
     _put_source(fixed, told_in, told_out, cells)
 

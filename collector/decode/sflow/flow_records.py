@@ -13,14 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import arrow, sflow, sflow_frame
+from collector.decode import arrow
 from collector.decode.octets import Mask, Octets, Places
-from collector.decode.sflow_walk import Items
+from collector.decode.sflow import frame
+from collector.decode.sflow.datagram import PEN
+from collector.decode.sflow.walk import Items
 from collector.decode.sparse import Cells
 
 USER = (0, 371)
 BYTES_OF_FRAME, BYTES_OF_PACKET = (0, 352), (0, 1)
-DISCARD_REASON = (sflow.PEN, 33003)
+DISCARD_REASON = (PEN, 33003)
 _UNKNOWN = 0xFFFFFFFF
 _MOST_SEGMENTS = 32
 _MOST_TEXT = 256
@@ -74,10 +76,10 @@ def _header(found: Records, cells: Cells) -> None:
     protocol, size = octets.u32(at), octets.u32(at + 12)
     cells.put(BYTES_OF_FRAME, 4, octets.u32(at + 4), here)
     end = np.minimum(at + 16 + size, found.end)
-    sflow_frame.read(octets, np.where(here, at + 16, -1), end, protocol, cells)
-    read_at_all = (sflow_frame.ETHERNET, sflow_frame.IPV4, sflow_frame.IPV6, sflow_frame.MPLS)
+    frame.read(octets, np.where(here, at + 16, -1), end, protocol, cells)
+    read_at_all = (frame.ETHERNET, frame.IPV4, frame.IPV6, frame.MPLS)
     other = here & ~np.isin(protocol, read_at_all)
-    cells.put((sflow.PEN, 33007), 4, protocol, other)
+    cells.put((PEN, 33007), 4, protocol, other)
 
 
 def _ethernet(found: Records, cells: Cells) -> None:
@@ -145,10 +147,10 @@ def _gateway(found: Records, cells: Cells) -> None:
     octets, after = found.octets, _address(found, found.at, cells, (0, 15), (0, 62))
     here = (after > 0) & (after + 16 <= found.end)
     own = octets.u32(after)
-    cells.put((sflow.PEN, 33013), 4, own, here & (own > 0))
+    cells.put((PEN, 33013), 4, own, here & (own > 0))
     cells.put((0, 16), 4, octets.u32(after + 4), here)
     peer = octets.u32(after + 8)
-    cells.put((sflow.PEN, 33012), 4, peer, here & (peer > 0))
+    cells.put((PEN, 33012), 4, peer, here & (peer > 0))
     left = np.where(here, octets.u32(after + 12), 0)
     at = np.where(here, after + 16, 0)
     last = np.zeros(len(at), np.int64)
@@ -164,7 +166,7 @@ def _gateway(found: Records, cells: Cells) -> None:
     cells.put((0, 17), 4, octets.u32(last), last > 0)
     start = np.where(last > 0, after + 16, 0)
     path = slices(octets, start, np.where(last > 0, last + 4 - start, 0))
-    cells.put_texts((sflow.PEN, 33009), _formatted(path, _path), last > 0)
+    cells.put_texts((PEN, 33009), _formatted(path, _path), last > 0)
 
 
 def _path(octets: bytes) -> bytes:
@@ -183,7 +185,7 @@ def _path(octets: bytes) -> bytes:
 def _user(found: Records, cells: Cells) -> None:
     """extended_user: the names of whoever sends and of whoever is sent to."""
     here, at = found.room(8), found.at + 4
-    for element in (USER, (sflow.PEN, 33008)):
+    for element in (USER, (PEN, 33008)):
         start, size, after = string(found, at, here)
         cells.put_texts(element, slices(found.octets, start, size), size > 0)
         here, at = (after > 0) & (after + 8 <= found.end), after + 4
@@ -211,23 +213,23 @@ def _radio(found: Records, cells: Cells) -> None:
 
 
 def _queue(found: Records, cells: Cells) -> None:
-    cells.put((sflow.PEN, 33014), 4, found.octets.u32(found.at), found.room(4))
+    cells.put((PEN, 33014), 4, found.octets.u32(found.at), found.room(4))
 
 
 def _acl(found: Records, cells: Cells) -> None:
     """extended_acl: number, name and direction of the rule."""
     octets, here = found.octets, found.room(8)
-    cells.put((sflow.PEN, 33015), 4, octets.u32(found.at), here)
+    cells.put((PEN, 33015), 4, octets.u32(found.at), here)
     start, size, after = string(found, found.at + 4, here)
-    cells.put_texts((sflow.PEN, 33016), slices(octets, start, size), size > 0)
+    cells.put_texts((PEN, 33016), slices(octets, start, size), size > 0)
     here = (after > 0) & (after + 4 <= found.end)
-    cells.put((sflow.PEN, 33017), 4, octets.u32(after), here)
+    cells.put((PEN, 33017), 4, octets.u32(after), here)
 
 
 def _function(found: Records, cells: Cells) -> None:
     """extended_function: where in the kernel the packet was dropped."""
     start, size, _ = string(found, found.at, found.room(4))
-    cells.put_texts((sflow.PEN, 33018), slices(found.octets, start, size), size > 0)
+    cells.put_texts((PEN, 33018), slices(found.octets, start, size), size > 0)
 
 
 def _address(

@@ -15,23 +15,25 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import arrow, extra, sflow, sflow_records, words
+from collector.decode import arrow, extra, words
 from collector.decode.addresses import Ends
 from collector.decode.batch import Batch, Mask
 from collector.decode.head import Spread
 from collector.decode.octets import Places
-from collector.decode.sflow_records import Reader, Records
-from collector.decode.sflow_walk import COUNTERS_EXPANDED, Items, Samples
+from collector.decode.sflow import flow_records
+from collector.decode.sflow.datagram import PEN, VERSION
+from collector.decode.sflow.flow_records import Reader, Records
+from collector.decode.sflow.walk import COUNTERS_EXPANDED, Items, Samples
 from collector.decode.sparse import Cells, SparseBatch
 from collector.records import Rows
 
 LOG = "counters"
-AGENTS = (sflow.PEN, 33001), (sflow.PEN, 33002)
-_CLASS, _INDEX = (sflow.PEN, 33005), (sflow.PEN, 33006)
+AGENTS = (PEN, 33001), (PEN, 33002)
+_CLASS, _INDEX = (PEN, 33005), (PEN, 33006)
 _WORD = 4
 _UP = ((1, "admin_up"), (2, "oper_up"))
-_IF_STATUS = (sflow.PEN, 33105)
-_PORT_NAME = (sflow.PEN, 33201)
+_IF_STATUS = (PEN, 33105)
+_PORT_NAME = (PEN, 33201)
 _MOST_I64 = 1 << 63
 _MOST_U8 = 0xFF
 
@@ -82,7 +84,7 @@ def read(counted: Counted, kept: Mask, foreign: Mask, datagrams: int) -> SparseB
         datagrams: How many there are.
     """
     samples, cells = counted.samples, Cells(int(kept.sum()))
-    sflow_records.read(samples.octets, _of(counted.records, kept), cells, READERS)
+    flow_records.read(samples.octets, _of(counted.records, kept), cells, READERS)
     owner, source = counted.owner[kept], counted.source[kept]
     cells.put(_CLASS, 4, source >> 32, None)
     cells.put(_INDEX, 4, source & 0xFFFFFFFF, None)
@@ -90,7 +92,7 @@ def read(counted: Counted, kept: Mask, foreign: Mask, datagrams: int) -> SparseB
     cells.put(AGENTS[0], 4, samples.octets.u32(at), foreign[owner] & (kind == 1))
     cells.put(AGENTS[1], 16, samples.octets.some(at, 16), foreign[owner] & (kind == 2))
     counts = np.bincount(owner, minlength=datagrams).astype(np.int64)
-    return SparseBatch(sflow.VERSION, cells, counts, log=LOG)
+    return SparseBatch(VERSION, cells, counts, log=LOG)
 
 
 def _of(records: Items, some: Mask) -> Items:
@@ -170,26 +172,26 @@ def _words(first: int, sizes: tuple[int, ...], found: Records, cells: Cells) -> 
     for number, size in enumerate(sizes, first):
         octets = found.octets
         values: npt.NDArray[Any] = octets.u32(at) if size == _WORD else octets.u64(at)
-        cells.put((sflow.PEN, number), size, values, here & (values != (1 << 8 * size) - 1))
+        cells.put((PEN, number), size, values, here & (values != (1 << 8 * size) - 1))
         at = at + size
 
 
 def _port_name(found: Records, cells: Cells) -> None:
-    start, size, _ = sflow_records.string(found, found.at, found.room(4))
-    cells.put_texts(_PORT_NAME, sflow_records.slices(found.octets, start, size), size > 0)
+    start, size, _ = flow_records.string(found, found.at, found.room(4))
+    cells.put_texts(_PORT_NAME, flow_records.slices(found.octets, start, size), size > 0)
 
 
 def _host(found: Records, cells: Cells) -> None:
     """host_descr: its name, its UUID, the kinds of its machine and its system, and the release."""
     octets = found.octets
-    start, size, after = sflow_records.string(found, found.at, found.room(4))
-    cells.put_texts((sflow.PEN, 33211), sflow_records.slices(octets, start, size), size > 0)
+    start, size, after = flow_records.string(found, found.at, found.room(4))
+    cells.put_texts((PEN, 33211), flow_records.slices(octets, start, size), size > 0)
     here = (after > 0) & (after + 24 <= found.end)
-    cells.put((sflow.PEN, 33212), 16, octets.some(after, 16), here)
+    cells.put((PEN, 33212), 16, octets.some(after, 16), here)
     for number, place in ((33213, after + 16), (33214, after + 20)):
-        cells.put((sflow.PEN, number), 4, octets.u32(place), here)
-    start, size, _ = sflow_records.string(found, after + 24, here)
-    cells.put_texts((sflow.PEN, 33215), sflow_records.slices(octets, start, size), size > 0)
+        cells.put((PEN, number), 4, octets.u32(place), here)
+    start, size, _ = flow_records.string(found, after + 24, here)
+    cells.put_texts((PEN, 33215), flow_records.slices(octets, start, size), size > 0)
 
 
 _4 = (4,)
@@ -222,7 +224,7 @@ _NAMES = (
     " errors_out promiscuous"
 )
 _COLUMNS: Mapping[tuple[int, int], tuple[str, int]] = {
-    (sflow.PEN, 33101 + place): (
+    (PEN, 33101 + place): (
         name,
         _MOST_U8 if name in ("duplex", "promiscuous") else _MOST_I64 - 1,
     )

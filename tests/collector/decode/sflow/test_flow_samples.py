@@ -12,7 +12,7 @@ import pytest
 
 from collector.decode.decoder import FlowDecoder
 from tests.collector.decode import rows, wire
-from tests.collector.decode import sflow_wire as sw
+from tests.collector.decode.sflow import wire as sw
 
 scapy: Any = import_module("scapy.all")
 SRC, DST = "00:00:5e:00:53:01", "00:00:5e:00:53:02"

@@ -12,7 +12,7 @@ from collector.decode import listing
 from collector.decode.decoder import Decoded, FlowDecoder
 from collector.records import Frame
 from tests.collector.decode import rows, wire
-from tests.collector.decode import sflow_wire as sw
+from tests.collector.decode.sflow import wire as sw
 
 FRAME = bytes.fromhex(
     "00005e0053020000 5e00530188a80014 8100001e86dd6000 00000030003f2001 0db8000000000000"

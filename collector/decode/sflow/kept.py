@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from collector.decode.octets import Mask, Places
-from collector.decode.sflow_counters import Counted
-from collector.decode.sflow_numbers import Agent
+from collector.decode.sflow.counter_samples import Counted
+from collector.decode.sflow.numbers import Agent
 
 
 class Kept:

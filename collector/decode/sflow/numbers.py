@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from collector.decode.octets import Mask, Places
-from collector.decode.sflow_batch import Numbered
+from collector.decode.sflow.samples import Numbered
 
 _ROUND = 1 << 32
 _MOST_LOST = 10_000_000
