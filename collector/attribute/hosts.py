@@ -26,6 +26,8 @@ LATE_US = 5_000_000
 EARLY_US = 2_000_000
 """A flow may seem to begin so long before the answer that led to it: clocks differ."""
 MOST_PAIRS = 100_000
+MOST_OF_ONE = 6_000
+"""Pairs of one device: whoever asks for very many names must not make others lose theirs."""
 MOST_QUESTIONS = 4096
 EACH = 4
 """So many names of one pair are remembered: flows come later than they began."""
@@ -45,6 +47,8 @@ class Hosts:
         self.malformed = 0
         """Records of names that could not be read, for whoever reads them to count."""
         self._pairs: OrderedDict[Pair, list[Answer]] = OrderedDict()
+        self._of: dict[str, OrderedDict[Pair, None]] = {}
+        """The same pairs by device."""
         self._asked: OrderedDict[str, str] = OrderedDict()
         """By question, the name whose aliases its answer tells of."""
 
@@ -82,9 +86,25 @@ class Hosts:
             known.append((time_us, until_us, name, frame))
             known.sort()
             del known[:-EACH]
-        self._pairs.move_to_end((client, answer))
+        self._newest((client, answer))
+
+    def _newest(self, pair: Pair) -> None:
+        """Note that a pair was heard of, and forget others where there are too many."""
+        self._pairs.move_to_end(pair)
+        own = self._of.setdefault(pair[0], OrderedDict())
+        own[pair] = None
+        own.move_to_end(pair)
+        if len(own) > MOST_OF_ONE:
+            self._forget(next(iter(own)))
         if len(self._pairs) > MOST_PAIRS:
-            self._pairs.popitem(last=False)
+            self._forget(next(iter(self._pairs)))
+
+    def _forget(self, pair: Pair) -> None:
+        del self._pairs[pair]
+        own = self._of[pair[0]]
+        del own[pair]
+        if not own:
+            del self._of[pair[0]]
 
     def named(self, rows: Rows) -> Rows:
         """Return flows with the name of the far end where it is known, and none was told before."""
@@ -141,5 +161,6 @@ class Hosts:
                 (int(begun), int(until), str(name), int(frame))
                 for begun, until, name, frame in known
             ]
+            hosts._newest((str(client), str(answer)))
         hosts.calls = Calls.from_plain(state.get("calls", ()))
         return hosts

@@ -123,6 +123,23 @@ def test_only_so_many_pairs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> N
     assert Hosts.from_plain(json.loads(json.dumps(plain))).plain() == plain
 
 
+def test_a_device_that_asks_for_very_many_names_makes_those_of_no_other_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosting, "MOST_PAIRS", 100)
+    monkeypatch.setattr(hosting, "MOST_OF_ONE", 10)
+    hosts = Hosts()
+    hosts.learn((T, "10.0.0.5", "www.example.org", WEB), 0)
+    for i in range(1000):
+        hosts.learn((T, "10.0.0.66", "x.example.org", f"198.51.{i >> 8}.{i & 255}"), 1 + i)
+    assert hosts.named(flows(("10.0.0.5", WEB, T))).columns["host"].to_pylist() == [
+        "www.example.org"
+    ]
+    plain = hosts.plain()
+    assert len(plain["pairs"]) == 11
+    assert Hosts.from_plain(json.loads(json.dumps(plain))).plain() == plain
+
+
 def test_an_answer_behind_aliases_is_of_the_name_that_was_asked_for() -> None:
     hosts = Hosts()
     assert hosts.asked("1 10.0.0.5/7", "www.example.org", alias=True) == "www.example.org"
