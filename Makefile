@@ -40,7 +40,7 @@ test: lint ## everything that this machine can prove
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" tests
 
 .PHONY: soak
-soak: ## what is too long for `make test`; figures in build/soak.json
+soak: ## what is too long for `make test`: kills, and two hours of a day; figures in build/soak*.json
 	@packaging/setup/setup test
 	$(PYTEST) -s -m soak tests
 
