@@ -25,6 +25,7 @@ from collector.decode.journal import Counters, Told
 from collector.decode.layout import Layout
 from collector.decode.limits import Limits
 from collector.decode.losses import Losses
+from collector.decode.option_rows import OptionRows
 from collector.decode.sflow import counter_samples
 from collector.decode.sflow import datagram as sflow
 from collector.decode.sflow.heaps import SampleHeaps
@@ -50,7 +51,7 @@ class Decoded:
     leases: tuple[Rows, ...] = ()
     """Blocks of ports that a NAT lent, of the log `leases`."""
     counters: tuple[Rows, ...] = ()
-    """What interfaces and hosts counted, of the log `counters`."""
+    """What interfaces and hosts counted, and options of exporters, of the log `counters`."""
 
 
 class FlowDecoder:
@@ -62,6 +63,7 @@ class FlowDecoder:
         self._intake = Intake(self.limits)
         self._losses = Losses(site, self.limits.event_window_s)
         self._samples = SampleHeaps(self.limits)
+        self._options = OptionRows(site, self.limits.options)
         self._unknown: Counter[str] = Counter()
 
     @property
@@ -96,6 +98,7 @@ class FlowDecoder:
         all_of_them = self._heaps()
         heaps = [h for h in all_of_them if h[0].log == "flows" and not h[0].layout.scopes]
         counted = [counter_samples.rows(self.site, *h) for h in all_of_them if h[0].log != "flows"]
+        counted += self._option_rows([h for h in all_of_them if h[0].layout.scopes])
         rows, lent = None, []
         if heaps:
             tables = [flows.columns(*heap) for heap in heaps]
@@ -108,6 +111,14 @@ class FlowDecoder:
             rows = Rows(log="flows", site=self.site, columns=columns, frame=frame)
         told = self.coverage()
         return Decoded(flows=rows, coverage=told, leases=tuple(lent), counters=tuple(counted))
+
+    def _option_rows(self, heaps: list[Heap]) -> list[Rows]:
+        """Return options that are new, of no more than a bounded number of records."""
+        found, room = [], self.limits.options
+        for heap in heaps:
+            found.append(self._options.rows(*heap, room))
+            room -= heap[0].rows
+        return [rows for rows in found if rows is not None]
 
     def heaps(self, frames: Sequence[Frame]) -> list[Heap]:
         """Return all data and options records of these frames that can be decoded, by layout.
@@ -162,6 +173,7 @@ class FlowDecoder:
             **asdict(self.counters),
             "sets_by_templates_of_the_last_port": self.streams.fallbacks,
             "templates_forgotten": self.streams.evicted,
+            "options_left_out": self._options.left_out,
             "unknown_elements": dict(self._unknown.copy().most_common(_MOST_SHOWN)),
         }
 
@@ -183,6 +195,7 @@ class FlowDecoder:
             "losses": self._losses.snapshot(),
             "samples": self._samples.numbers.snapshot(),
             "counted": self._samples.kept.snapshot(),
+            "options": self._options.snapshot(),
             "counters": asdict(self.counters),
         }
 
@@ -199,6 +212,7 @@ class FlowDecoder:
         self._losses.restore(state["losses"])
         self._samples.numbers.restore(state.get("samples", []))
         self._samples.kept.restore(state.get("counted", []))
+        self._options.restore(state.get("options", []))
         self._intake.counters = Counters(**state["counters"])
 
 
