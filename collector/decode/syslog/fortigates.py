@@ -186,9 +186,10 @@ def _times(lines: Keyed) -> tuple[Mask, Ints, Mask]:
         known.append(words)
     distinct, at = np.unique(codes, return_inverse=True)
     places = np.unravel_index(distinct, [len(words) for words in known])
-    found = [
-        _time(*(words[i] for words, i in zip(known, place, strict=True)))
-        for place in zip(*places, strict=True)
+    days, clocks, zones = known
+    found = [  # nothing behind these many characters matters, nor is it remembered
+        _time(days[day][:11], clocks[clock][:8], (zones[zone] or "")[:5])
+        for day, clock, zone in zip(*places, strict=True)
     ]
     told = np.array([time is not None for time, _ in found], np.bool_)
     time_us = np.array([time or 0 for time, _ in found], np.int64)
@@ -197,8 +198,8 @@ def _times(lines: Keyed) -> tuple[Mask, Ints, Mask]:
 
 
 @lru_cache(maxsize=4096)
-def _time(day: str, clock: str, zone: str | None) -> tuple[int | None, bool]:
-    date, hour, east = _DATE.match(day), _CLOCK.match(clock), _ZONE.match(zone or "")
+def _time(day: str, clock: str, zone: str) -> tuple[int | None, bool]:
+    date, hour, east = _DATE.match(day), _CLOCK.match(clock), _ZONE.match(zone)
     if date is None or hour is None:
         return None, False
     year, month, day_of_month = map(int, date.groups())
