@@ -21,6 +21,11 @@ Element = tuple[int, int]
 
 _NTOP = 35632
 
+_STATION_MAC, _STATION_IP = (0, 365), (0, 366)
+"""Whose traffic a WLAN controller counts: the source, where a record tells no ends. The MAC stands
+in `extra` as well: there `attribute/hints.py` finds that a controller said it."""
+_ENDS = ((0, 8), (0, 12), (0, 27), (0, 28))
+
 MOST: Mapping[str, int] = {"u8": 0xFF, "u16": 0xFFFF, "u32": 0xFFFFFFFF, "u64": (1 << 63) - 1}
 _BYTES: Mapping[str, int] = {"u8": 1, "u16": 2, "u32": 4, "u64": 7}
 ARROW: Mapping[str, pa.DataType] = {
@@ -55,17 +60,16 @@ NUMBERS: Mapping[str, tuple[str, tuple[Element, ...]]] = {
 """Column to its type and the elements it is taken from, best first."""
 
 ADDRESSES: Mapping[str, tuple[tuple[Element, ...], tuple[Element, ...]]] = {
-    "src_ip": (((0, 8), (0, 366)), ((0, 27),)),
+    "src_ip": (((0, 8), _STATION_IP), ((0, 27),)),
     "dst_ip": (((0, 12),), ((0, 28),)),
     "next_hop": (((0, 15), (0, 18)), ((0, 62), (0, 63))),
     "nat_src_ip": (((0, 225), (0, 40001)), ((0, 281),)),
     "nat_dst_ip": (((0, 226), (0, 40002)), ((0, 282),)),
 }
-"""Column to its IPv4 and its IPv6 elements. Controllers of wireless networks name the station alone
-(366): how much it sent or received by an application."""
+"""Column to its IPv4 and its IPv6 elements."""
 
 MACS: Mapping[str, tuple[Element, ...]] = {
-    "src_mac": ((0, 56), (0, 81)),
+    "src_mac": ((0, 56), (0, 81), _STATION_MAC),
     "dst_mac": ((0, 80), (0, 57)),
 }
 
@@ -81,10 +85,6 @@ ICMP: tuple[tuple[Element, Element | None], ...] = (
     ((0, 178), (0, 179)),
 )
 """Type << 8 | code in one element, or type and code apart."""
-
-_STATION: Mapping[str, Element] = {"src_ip": (0, 366), "src_mac": (0, 365)}
-"""Whose traffic a WLAN controller counts, where it tells no ends of it."""
-_ENDS = ((0, 8), (0, 12), (0, 27), (0, 28))
 
 _PARTNERS: Mapping[Element, Element] = {(0, 232): (0, 231), (0, 299): (0, 298)}
 """The responder's counters stand beside the initiator's: alone, the number is some vendor's own."""
@@ -132,70 +132,99 @@ class Plan(NamedTuple):
 
 def make(layout: Layout) -> Plan:
     """Return the plan for a layout's records."""
-    places, used = layout.places, times.used(layout)
+    fields = _Fields(layout)
+    numbers = _numbers(fields)
+    texts = fields.columns(TEXTS, ())
+    named = any(column == "app" for column, _ in texts)
+    return Plan(
+        numbers=numbers,
+        addresses=_addresses(fields),
+        macs=fields.columns(MACS, (6,)),
+        texts=texts,
+        icmp=_icmp(fields),
+        application=None if named else fields.first(((0, 95),)),
+        ip_version=fields.places.get((0, 60)),
+        sampler=next(
+            (fields.places[0, e] for e in SAMPLER_ELEMENTS if (0, e) in fields.places), None
+        ),
+        rate=_rate(fields),
+        counters=_counts_packets(layout, numbers),
+        extra=fields.left(),
+    )
 
-    def first(candidates: tuple[Element, ...], sizes: tuple[int, ...] = ()) -> int | None:
+
+class _Fields:
+    """The fields of a layout, and which of them have been given a place."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.places = layout.places
+        self._used = times.used(layout)
+        self._used.update(self.places[e] for e in _NOTHING_OF_ITS_OWN if e in self.places)
+        self._ends = any(end in self.places for end in _ENDS)
+
+    def first(self, candidates: tuple[Element, ...], sizes: tuple[int, ...] = ()) -> int | None:
+        """Give a place to the first candidate that is there in one of the sizes, and return it."""
         for element in candidates:
-            field = places.get(element) if _PARTNERS.get(element, element) in places else None
-            if field is not None and _fits(layout, field, sizes):
-                used.add(field)
+            field = self._at(element)
+            if field is not None and _fits(self.layout, field, sizes):
+                self._used.add(field)
                 return field
         return None
 
-    def pick(candidates: Mapping[str, tuple[Element, ...]], sizes: tuple[int, ...]) -> _Places:
-        found = ((column, first(each, sizes)) for column, each in candidates.items())
+    def columns(
+        self, candidates: Mapping[str, tuple[Element, ...]], sizes: tuple[int, ...]
+    ) -> tuple[tuple[str, int], ...]:
+        """Return the columns of which a candidate is there, and its field."""
+        found = ((column, self.first(each, sizes)) for column, each in candidates.items())
         return tuple((column, field) for column, field in found if field is not None)
 
-    station = {} if any(end in places for end in _ENDS) else _STATION
-
-    def ends(column: str, candidates: tuple[Element, ...]) -> tuple[Element, ...]:
-        return (*candidates, station[column]) if column in station else candidates
-
-    numbers = tuple(
-        Number(column, kind, field, _may_overflow(layout, field, kind))
-        for column, (kind, candidates) in NUMBERS.items()
-        if (field := first(candidates, _INTEGERS)) is not None
-    )
-    addresses = tuple(
-        Address(column, v4, v6)
-        for column, (fours, sixes) in ADDRESSES.items()
-        for v4, v6 in [(first(ends(column, fours), (4,)), first(sixes, (16,)))]
-        if v4 is not None or v6 is not None
-    )
-    of_macs = {column: ends(column, candidates) for column, candidates in MACS.items()}
-    macs, texts = pick(of_macs, (6,)), pick(TEXTS, ())
-    used.update(places[element] for element in _NOTHING_OF_ITS_OWN if element in places)
-    icmp = next(
-        (
-            (kind, None if code is None else first((code,), (1,)))
-            for both, code in ICMP
-            if (kind := first((both,), _INTEGERS)) is not None
-        ),
-        None,
-    )
-    application = None if any(column == "app" for column, _ in texts) else first(((0, 95),))
-    rate = tuple(
-        (element, field)
-        for element in RATE_ELEMENTS
-        if (field := first(((0, element),), _INTEGERS)) is not None
-    )
-    return Plan(
-        numbers=numbers,
-        addresses=addresses,
-        macs=macs,
-        texts=texts,
-        icmp=icmp,
-        application=application,
-        ip_version=places.get((0, 60)),
-        sampler=next((places[0, e] for e in SAMPLER_ELEMENTS if (0, e) in places), None),
-        rate=rate,
-        extra=tuple(
+    def left(self) -> tuple[int, ...]:
+        """Return the fields for `extra`. Call it last."""
+        used = self._used - {self.places.get(_STATION_MAC)}
+        return tuple(
             i
-            for i, (field, element) in enumerate(zip(layout.fields, layout.elements, strict=True))
+            for i, (field, element) in enumerate(
+                zip(self.layout.fields, self.layout.elements, strict=True)
+            )
             if i not in used and field.size and element.name != "paddingOctets"
-        ),
-        counters=_counts_packets(layout, numbers),
+        )
+
+    def _at(self, element: Element) -> int | None:
+        """Return where an element is, unless it means something else in this company."""
+        alone = _PARTNERS.get(element, element) not in self.places
+        if alone or (self._ends and element in (_STATION_MAC, _STATION_IP)):
+            return None
+        return self.places.get(element)
+
+
+def _numbers(fields: _Fields) -> tuple[Number, ...]:
+    return tuple(
+        Number(column, kind, field, _may_overflow(fields.layout, field, kind))
+        for column, (kind, candidates) in NUMBERS.items()
+        if (field := fields.first(candidates, _INTEGERS)) is not None
     )
+
+
+def _addresses(fields: _Fields) -> tuple[Address, ...]:
+    found = (
+        Address(column, fields.first(fours, (4,)), fields.first(sixes, (16,)))
+        for column, (fours, sixes) in ADDRESSES.items()
+    )
+    return tuple(each for each in found if each.v4 is not None or each.v6 is not None)
+
+
+def _icmp(fields: _Fields) -> tuple[int, int | None] | None:
+    for both, code in ICMP:
+        kind = fields.first((both,), _INTEGERS)
+        if kind is not None:
+            return kind, None if code is None else fields.first((code,), (1,))
+    return None
+
+
+def _rate(fields: _Fields) -> tuple[tuple[int, int], ...]:
+    found = ((element, fields.first(((0, element),), _INTEGERS)) for element in RATE_ELEMENTS)
+    return tuple((element, field) for element, field in found if field is not None)
 
 
 def _counts_packets(layout: Layout, numbers: tuple[Number, ...]) -> bool:
@@ -204,7 +233,6 @@ def _counts_packets(layout: Layout, numbers: tuple[Number, ...]) -> bool:
 
 
 _PACKETS, _BYTES_OF_PACKETS = (2, 86), (1, 85)
-_Places = tuple[tuple[str, int], ...]
 _INTEGERS = (1, 2, 3, 4, 5, 6, 7, 8)
 
 

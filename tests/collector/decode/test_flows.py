@@ -425,7 +425,11 @@ def test_what_a_wlan_controller_counts_is_the_stations() -> None:
     data = wire.a_set(256, body + station + wire.ip4("10.0.0.5") + point)
     (row,) = rows.decode(wire.v9(template, data))
     assert (row["src_ip"], row["src_mac"]) == ("10.0.0.5", "02:00:00:00:00:0a")
-    assert json.loads(row["extra"]) == {"wlanSSID": "school", "wtpMacAddress": "02:00:00:00:0a:01"}
+    assert json.loads(row["extra"]) == {
+        "staMacAddress": "02:00:00:00:00:0a",
+        "wlanSSID": "school",
+        "wtpMacAddress": "02:00:00:00:0a:01",
+    }
 
 
 def test_a_station_beside_both_ends_is_one_of_them_and_nobody_says_which() -> None:
