@@ -202,9 +202,9 @@ def _borne(
     by_direction: bool = False,
 ) -> Iterator[Claim]:
     """Give the values that a pattern finds in `extra`, and whose they are."""
-    extra: Any = one_dictionary(table["extra"]).combine_chunks()
-    if extra.null_count == len(extra):
+    if table["extra"].null_count == len(table):
         return
+    extra: Any = one_dictionary(table["extra"]).combine_chunks()
     bearing = [pc.match_substring(extra.dictionary, member) for member in members]
     if not any(pc.any(each).as_py() for each in bearing):
         return
