@@ -27,7 +27,7 @@ def _host_port(value: str) -> str:
     host, _, port = value.rpartition(":")
     ipaddress.ip_address(host.strip("[]"))
     if not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise ValueError(f"wanted ADDRESS:PORT, for instance 0.0.0.0:2055, not {value}")
+        raise ValueError("wanted ADDRESS:PORT, for instance 0.0.0.0:2055")
     return value
 
 
@@ -42,13 +42,13 @@ def _router(value: str) -> str:
 
 def _interface(value: str) -> str:
     if not re.fullmatch(r"[^\s/]{1,15}", value) or value in (".", ".."):
-        raise ValueError(f"an interface is a name such as eth0, not {value!r}")
+        raise ValueError("an interface is a name such as eth0")
     return value
 
 
 def _url(value: str) -> str:
     if value and not re.fullmatch(r"https?://[^\s]+", value):
-        raise ValueError(f"wanted http://… or https://…, not {value!r}")
+        raise ValueError("wanted http://… or https://…")
     return value
 
 

@@ -6,14 +6,14 @@ nearest right one. Secrets are paths to files.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from collector.errors import SettingsError
-from collector.setting_files import read
+from collector.setting_faults import first_fault, nearest
+from collector.setting_files import DROP_INS, SETTINGS_FILE, read
 from collector.setting_kinds import (
     Address,
     HostPort,
@@ -273,7 +273,8 @@ def parse(document: dict[str, Any], model: type[_Model], *, only_known: bool = F
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise SettingsError(_first_fault(error, model), hint="prathu check tries again") from error
+        hint = f"mend it in {SETTINGS_FILE} or {DROP_INS}, then: prathu check"
+        raise SettingsError(first_fault(error, model), hint=hint) from error
 
 
 def load(home: Path) -> CollectorSettings:
@@ -284,7 +285,7 @@ def load(home: Path) -> CollectorSettings:
 
 
 def check_sites(settings: CollectorSettings) -> None:
-    """Refuse site ids that are double, and exporters of a site that is not there.
+    """Refuse site ids and ports that are double, and exporters of a site that is not there.
 
     Raises:
         SettingsError: naming the id and the nearest right one.
@@ -294,13 +295,14 @@ def check_sites(settings: CollectorSettings) -> None:
         raise SettingsError("two sites have the same id", hint="ids are for ever: give one another")
     for exporter in settings.exporters:
         if exporter.site not in known:
-            near = _nearest(exporter.site, known)
+            near = nearest(exporter.site, known)
             raise SettingsError(f"exporters: {exporter.address} is of site {exporter.site!r}{near}")
     for name in ("lease_files", "neighbours", "uplinks", "sniff"):
         for each in getattr(settings, name):
             if each.site not in known:
-                near = _nearest(each.site, known)
+                near = nearest(each.site, known)
                 raise SettingsError(f"{name}: one is of site {each.site!r}{near}")
+    _check_listen(settings.listen)
     _check_names(settings.names, known)
     _check_conntrack(settings.conntrack, known)
     for sender in settings.believed_senders:
@@ -312,7 +314,7 @@ def _check_believed(sender: BelievedSender, known: set[str], *, asked: bool) -> 
     name = sender.address or sender.certificate or "one"
     fault = hint = ""
     if sender.site not in known:
-        fault = f"is of site {sender.site!r}{_nearest(sender.site, known)}"
+        fault = f"is of site {sender.site!r}{nearest(sender.site, known)}"
     elif name == "one":
         fault, hint = "names nobody", "set address or certificate"
     elif sender.address and sender.certificate:
@@ -325,10 +327,22 @@ def _check_believed(sender: BelievedSender, known: set[str], *, asked: bool) -> 
         raise SettingsError(f"believed_senders: {name} {fault}", hint=hint)
 
 
+def _check_listen(listen: Listen) -> None:
+    """Refuse one port for two kinds of data: who sends would be heard by either, or by nobody."""
+    for names in (("flows", "syslog_udp"), ("syslog_tcp", "syslog_tls", "ipfix_tcp", "ipfix_tls")):
+        taken: dict[str, str] = {}
+        for name in names:
+            for at in getattr(listen, name):
+                first = taken.setdefault(at, name)
+                if not at.endswith(":0") and first != name:
+                    message = f"listen: {at} stands under {first} and under {name}"
+                    raise SettingsError(message, hint="give each a port of its own")
+
+
 def _check_names(names: Names, known: set[str]) -> None:
     for each in names.capture:
         if each.site not in known:
-            near = _nearest(each.site, known)
+            near = nearest(each.site, known)
             raise SettingsError(f"names.capture: one is of site {each.site!r}{near}")
     if names.capture and not names.reason:
         hint = "write down why names of hosts are kept, as the record of processing has it"
@@ -339,34 +353,5 @@ def _check_conntrack(conntrack: Conntrack, known: set[str]) -> None:
     if conntrack.enabled and conntrack.site is None and len(known) > 1:
         raise SettingsError("conntrack: site is not set", hint=f"one of {', '.join(sorted(known))}")
     if conntrack.site is not None and conntrack.site not in known:
-        near = _nearest(conntrack.site, known)
+        near = nearest(conntrack.site, known)
         raise SettingsError(f"conntrack: there is no site {conntrack.site!r}{near}")
-
-
-def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:
-    fault = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        names = _names_beside(model, fault["loc"])
-        return f"settings: {place} is unknown{_nearest(str(fault['loc'][-1]), names)}"
-    return f"settings: {place}: {fault['msg']}, got {fault.get('input')!r}"
-
-
-def _names_beside(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[str]:
-    """Return the field names of the table that `loc` ends in."""
-    for part in loc[:-1]:
-        if isinstance(part, str) and part in model.model_fields:
-            annotation = model.model_fields[part].annotation
-            inner = [a for a in (annotation, *getattr(annotation, "__args__", ())) if _is_model(a)]
-            if inner:
-                model = inner[0]
-    return set(model.model_fields)
-
-
-def _is_model(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _nearest(name: str, names: set[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(names))}"
