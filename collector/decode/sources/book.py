@@ -47,6 +47,8 @@ _COUNT_OF = {
 _TOLD_TWICE = ("sequence-gap", "datagrams")
 """Of sFlow, whose samples in those datagrams are told as records."""
 _SENDERS = ("flows", "conntrack", "syslog", "radius", "leases")
+_DECODED = ("flows", "conntrack")
+"""Whose bytes may be unreadable: every line of syslog is kept as it came."""
 _COUNTED = ("events", "flows", "leases", "sessions")
 _TOLD_BY_ROWS = {"sessions": "radius", "leases": "leases"}
 _MESSAGES = "messages"
@@ -321,7 +323,8 @@ class SourceBook:
         if not event.source or event.kind in _REFUSALS:
             return None
         first = "syslog" if event.unit == _MESSAGES else "flows"
-        keys = [Key(kind, event.source) for kind in (first, *_SENDERS)]
+        senders = _DECODED if _COUNT_OF.get(event.kind) == _UNREAD else (first, *_SENDERS)
+        keys = [Key(kind, event.source) for kind in senders]
         return next((found for key in keys if (found := self._find(key))), None)
 
     def _drop(self, event: CoverageEvent, now_us: int) -> None:

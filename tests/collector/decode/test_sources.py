@@ -218,6 +218,24 @@ def test_three_ways_of_losing_are_told_apart() -> None:
     assert (kernel["socket"], kernel["day"]) == ("udp 0.0.0.0:2055", 55)
 
 
+def test_who_sends_syslog_is_not_blamed_for_a_connection_that_was_no_ipfix() -> None:
+    book = SourceBook("school-a")
+    line = b"<13>Nov 22 10:00:00 sw1 sshd: x"
+    book.see([frame(BEGIN, kind=FrameKind.SYSLOG, payload=line)], [])
+    event = CoverageEvent(
+        time=BEGIN,
+        site="school-a",
+        kind="malformed",
+        source="192.0.2.1",
+        lost=1,
+        unit="connections",
+        note="it sends text",
+    )
+    book.settle([(1, BEGIN_US, event)])
+    one = shown(book, BEGIN + timedelta(minutes=1))
+    assert (one["kind"], one["problems"]) == ("syslog", [])
+
+
 def test_what_waits_for_a_template_is_told_with_its_template() -> None:
     decoder, book = FlowDecoder("school-a"), SourceBook("school-a")
     seconds = int(BEGIN.timestamp())
