@@ -350,6 +350,8 @@ class Intake:
 
     def _rest(self, head: Head, layout: Layout, template: int, body: bytes) -> None:
         """Tell of a set that does not end with a whole record and padding."""
+        if not template:
+            return  # of protocols without templates: their readers tell
         rest, least = len(body), layout.least_bytes
         if rest >= least:
             rest = 0 if layout.variable else rest % least  # else decoding tells

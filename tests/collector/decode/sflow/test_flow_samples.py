@@ -287,6 +287,11 @@ def test_an_agent_behind_another_address_is_named(agent: str) -> None:
     assert "extra" not in found
 
 
+def test_a_datagram_without_samples_is_no_fault() -> None:
+    decoded = FlowDecoder(wire.SITE).decode([wire.frame(sw.datagram())])
+    assert (decoded.flows, decoded.coverage) == (None, [])
+
+
 def test_unknown_samples_and_records_are_passed_over_and_counted() -> None:
     record = sw.frame(bytes(ETHER / V4 / TCP))
     decoder = FlowDecoder(wire.SITE)
