@@ -26,7 +26,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from typing_extensions import override
 
 from captive_portal.database import FILE, open_database
-from captive_portal.errors import PortalError
+from captive_portal.errors import PortalError, cannot_listen
 from captive_portal.people.accounts import Account, People
 from captive_portal.radius import clients
 from captive_portal.radius.server import AccountingServer
@@ -388,9 +388,6 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(256)
     except OSError as error:
         listener.close()
-        raise PortalError(
-            f"cannot listen for sign-ins on {host}:{port}: {error.strerror}",
-            hint="another program has the port, or set sign_in.port",
-        ) from error
+        raise cannot_listen("sign-ins", host, port, "[sign_in]", error) from error
     listener.setblocking(False)
     return listener

@@ -1,5 +1,7 @@
 """The portal's errors: one family, each with what to do next."""
 
+import errno
+
 from typing_extensions import override
 
 
@@ -27,3 +29,24 @@ class ReportError(PortalError):
 
 class ReportRefused(ReportError):
     """The collector was told and took nothing: an event, or the disk, is at fault."""
+
+
+def cannot_listen(what: str, host: str, port: int, section: str, error: OSError) -> PortalError:
+    """Return what to say of a port that cannot be opened.
+
+    Args:
+        what: What would have come there.
+        host: The address asked for.
+        port: The port asked for.
+        section: The table of the settings that they stand under.
+        error: Why not.
+    """
+    hints: dict[int | None, str] = {
+        errno.EADDRINUSE: f"another program has the port (ss -lntup): stop it, or change {section}",
+        errno.EADDRNOTAVAIL: f"this machine has no such address (ip address): change {section}",
+        errno.EACCES: f"ports below 1024 need CAP_NET_BIND_SERVICE: change {section}",
+    }
+    return PortalError(
+        f"cannot listen for {what} on {host}:{port}: {error.strerror}",
+        hint=hints.get(error.errno, f"change {section} in prathu.toml"),
+    )

@@ -18,7 +18,7 @@ from typing import Any, Self, cast
 from pyrad import packet
 from typing_extensions import override
 
-from captive_portal.errors import PortalError, ReportRefused
+from captive_portal.errors import PortalError, ReportRefused, cannot_listen
 from captive_portal.radius import guard, request
 from captive_portal.radius.clients import Client, Clients, parse_address
 from captive_portal.radius.counters import Counters
@@ -109,10 +109,7 @@ class AccountingServer(asyncio.DatagramProtocol):
         try:
             await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
         except OSError as error:
-            raise PortalError(
-                f"cannot listen for RADIUS accounting on {host}:{port}: {error.strerror}",
-                hint="another program has the port, or set radius.accounting_port",
-            ) from error
+            raise cannot_listen("RADIUS accounting", host, port, "[radius]", error) from error
         return self
 
     @property

@@ -213,7 +213,7 @@ def test_a_busy_port_is_one_line_that_names_it(tmp_path: Path) -> None:
         with pytest.raises(PortalError) as error:
             run(tmp_path, wanted, [], threading.Event(), clock=time.time_ns)
     assert f"127.0.0.1:{port}" in str(error.value)
-    assert "sign_in.port" in str(error.value)
+    assert "[sign_in]" in str(error.value)
     assert "\n" not in str(error.value)
 
 
