@@ -20,57 +20,14 @@ except ImportError:
     sys.exit("sniff: scapy is not installed; install it with: pip install scapy")
 
 from collector.sniff.door import Door
+from collector.sniff.follow import Pace, follow
 from collector.sniff.judge import Judge
 from collector.sniff.listen import Wire, program
-from collector.sniff.pace import Bucket, Stop
-from collector.sniff.packets import Unreadable, read
+from collector.sniff.pace import Stop
 
-FLUSH_NS = 10**9
-COMPLAIN_NS = 60 * 10**9
-PACKETS_PER_S, PACKETS_AT_ONCE = 1000, 5000
-"""A flood may take a sixth of a CPU; what is more the kernel drops, and counts."""
-REST_S = 0.05
+PACE = Pace(per_s=1000, at_once=5000, flush_ns=10**9)
+"""A flood may take a sixth of a CPU."""
 _log = logging.getLogger("sniff")
-
-
-def watch(wire: Wire, judge: Judge, door: Door, stop: Stop) -> None:
-    """Take packets, hand over what they are worth, until stopped."""
-    flushed = complained = 0
-    pace = Bucket(PACKETS_PER_S, PACKETS_AT_ONCE)
-    while not stop.asked:
-        heard = wire.next()
-        now = time.time_ns()
-        if heard is not None:
-            _take(heard.packet, judge, door, now)
-            if not pace.take(now):
-                time.sleep(REST_S)
-        if abs(now - flushed) < FLUSH_NS:
-            continue
-        flushed = now
-        complaint = _hand_over(wire, judge, door, now)
-        if complaint and abs(now - complained) >= COMPLAIN_NS:
-            complained = now
-            _log.warning("%s", complaint)
-    _hand_over(wire, judge, door, time.time_ns(), last=True)
-
-
-def _take(packet: bytes, judge: Judge, door: Door, now_ns: int) -> None:
-    try:
-        sightings = read(packet)
-    except Unreadable:
-        judge.unreadable += 1
-        return
-    for sighting in sightings:
-        for kind, event in judge.take(sighting, now_ns):
-            door.put(kind, event)
-
-
-def _hand_over(wire: Wire, judge: Judge, door: Door, now_ns: int, *, last: bool = False) -> str:
-    judge.dropped += wire.dropped(last=last)
-    judge.left_out, door.lost = judge.left_out + door.lost, 0
-    for kind, event in judge.tally(now_ns, last=last):
-        door.put(kind, event)
-    return door.flush()
 
 
 def _arguments() -> argparse.Namespace:
@@ -108,7 +65,7 @@ def main() -> None:
             _log.info("watching %s", arguments.interface)
             door = Door(arguments.socket, arguments.site)
             door.put(*judge.started(time.time_ns()))
-            watch(wire, judge, door, stop)
+            follow(wire, judge, door=door, stop=stop, pace=PACE, clock=time.time_ns)
     except PermissionError:
         sys.exit("sniff: no right to listen; it needs CAP_NET_RAW")
     except OSError as error:

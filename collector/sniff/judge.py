@@ -8,16 +8,13 @@ goes past a bound is counted and told as a row of its own.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from collector.sniff.pace import Bucket
-from collector.sniff.packets import Advert, Claim, Lent, Sighting
-
-Record = tuple[str, Mapping[str, Any]]
-"""`lease` or `coverage`, and the members of the event."""
+from collector.sniff.packets import Advert, Claim, Lent, Sighting, Unreadable, read
+from collector.sniff.records import Record, coverage, text
 
 MOST_ADDRESSES = 65_536
 MOST_ALARMS = 1024
@@ -81,6 +78,20 @@ class Judge:
         self.unreadable = 0
         self.dropped = 0
         self._tallied_ns = 0
+
+    def hear(self, packet: bytes, time_ns: int) -> list[Record]:
+        """Return what a packet is worth telling; one that cannot be read is counted.
+
+        Args:
+            packet: From its link header on.
+            time_ns: When it was on the wire.
+        """
+        try:
+            sightings = read(packet)
+        except Unreadable:
+            self.unreadable += 1
+            return []
+        return [record for each in sightings for record in self.take(each, time_ns)]
 
     def take(self, sighting: Sighting, now_ns: int) -> list[Record]:
         """Return what a sighting is worth telling."""
@@ -192,7 +203,7 @@ class Judge:
 
     def _lease(self, now_ns: int, kind: str, event: str, **members: object) -> Record:
         told: dict[str, Any] = {
-            "time": _text(now_ns),
+            "time": text(now_ns),
             "site": self._site,
             "kind": kind,
             "event": event,
@@ -203,26 +214,12 @@ class Judge:
         return "lease", told
 
     def _coverage(
-        self, kind: str, now_ns: int, *, since_ns: int | None = None, **members: object
+        self, kind: str, now_ns: int, since_ns: int | None = None, **members: object
     ) -> Record:
-        told: dict[str, Any] = {
-            "time": _text(now_ns if since_ns is None else since_ns),
-            "end": _text(now_ns),
-            "site": self._site,
-            "kind": kind,
-        }
-        told |= members
-        told.setdefault("source", f"sniff {self._interface}")
-        return "coverage", told
+        return coverage(self._site, self._interface, kind, now_ns, since_ns, **members)
 
 
 def _term(lent: Lent, now_ns: int) -> dict[str, str]:
     if lent.word != "ack" or lent.lease_s is None:
         return {}
-    return {"start": _text(now_ns), "expires": _text(now_ns + lent.lease_s * 10**9)}
-
-
-def _text(time_ns: int) -> str:
-    """Return a time in RFC 3339; what lies past year 2399 is as good as for ever."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_ns // 1000)
-    return min(moment, datetime(2399, 12, 31, tzinfo=UTC)).isoformat()
+    return {"start": text(now_ns), "expires": text(now_ns + lent.lease_s * 10**9)}

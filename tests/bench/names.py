@@ -67,7 +67,7 @@ def _heard(packets: list[bytes]) -> tuple[list[Frame], float]:
     ear, told = Ear(SITE, "eth1"), []
     began = time.process_time()
     for number, packet in enumerate(packets):
-        told += ear.take(packet, BEGIN_NS + number * 10**6)
+        told += ear.hear(packet, BEGIN_NS + number * 10**6)
     texts = [json.dumps(members).encode() for _, members in told]
     spent = time.process_time() - began
     events = [NameEvent.from_json(text) for text in texts]

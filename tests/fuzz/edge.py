@@ -95,7 +95,7 @@ def names(data: bytes) -> None:
             made = wire.initial(packet[:1200], version=version, number=number, size=20)
             packet = _udp(made, port=part.mode >> 2)
         now_ns = NOW_NS + number * 10**9
-        for kind, record in (*ear.take(packet, now_ns), *ear.tally(now_ns)):
+        for kind, record in (*ear.hear(packet, now_ns), *ear.tally(now_ns)):
             local._read_event(FrameKind[kind.upper()], json.dumps(record))
     assert set(ear.unread) <= UNREAD.keys()
 

@@ -14,48 +14,15 @@ import time
 from pathlib import Path
 
 from collector.sniff.door import Door
+from collector.sniff.follow import Pace, follow
 from collector.sniff.listen import Wire
 from collector.sniff.names.ear import Ear
 from collector.sniff.names.filter import LONGEST, program
-from collector.sniff.pace import Bucket, Stop
+from collector.sniff.pace import Stop
 
-FLUSH_NS = 2 * 10**8
-"""Names go ahead of the flows that they belong to, where they can."""
-COMPLAIN_NS = 60 * 10**9
-PACKETS_PER_S, PACKETS_AT_ONCE = 5000, 20_000
-"""A flood may take a quarter of a CPU; what is more the kernel drops, and counts."""
-REST_S = 0.05
+PACE = Pace(per_s=5000, at_once=20_000, flush_ns=2 * 10**8)
+"""A flood may take a quarter of a CPU; names go ahead of their flows, where they can."""
 _log = logging.getLogger("names")
-
-
-def listen(wire: Wire, ear: Ear, door: Door, stop: Stop) -> None:
-    """Take packets, hand over the names in them, until stopped."""
-    flushed = complained = 0
-    pace = Bucket(PACKETS_PER_S, PACKETS_AT_ONCE)
-    while not stop.asked:
-        heard = wire.next()
-        now = time.time_ns()
-        if heard is not None:
-            for kind, event in ear.take(heard.packet, heard.time_ns):
-                door.put(kind, event)
-            if not pace.take(now):
-                time.sleep(REST_S)
-        if abs(now - flushed) < FLUSH_NS:
-            continue
-        flushed = now
-        complaint = _hand_over(wire, ear, door, now)
-        if complaint and abs(now - complained) >= COMPLAIN_NS:
-            complained = now
-            _log.warning("%s", complaint)
-    _hand_over(wire, ear, door, time.time_ns(), last=True)
-
-
-def _hand_over(wire: Wire, ear: Ear, door: Door, now_ns: int, *, last: bool = False) -> str:
-    ear.dropped += wire.dropped(last=last)
-    ear.left_out, door.lost = ear.left_out + door.lost, 0
-    for kind, event in ear.tally(now_ns, last=last):
-        door.put(kind, event)
-    return door.flush()
 
 
 def main() -> None:
@@ -73,7 +40,7 @@ def main() -> None:
             _log.info("reading names on %s", arguments.interface)
             door = Door(arguments.socket, arguments.site)
             door.put(*ear.started(time.time_ns()))
-            listen(wire, ear, door, stop)
+            follow(wire, ear, door=door, stop=stop, pace=PACE, clock=time.time_ns)
     except PermissionError:
         sys.exit("names: no right to listen; it needs CAP_NET_RAW")
     except OSError as error:

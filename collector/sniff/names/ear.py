@@ -8,10 +8,8 @@ could not be read is counted by reason and told as rows of `coverage`.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from collector.sniff.names import dns, hello, quic, segment
 from collector.sniff.names.errors import Unreadable
@@ -19,9 +17,7 @@ from collector.sniff.names.filter import DNS
 from collector.sniff.names.pieces import MOST_OCTETS, Pieces
 from collector.sniff.names.segment import TCP, Ends, Segment
 from collector.sniff.pace import Bucket
-
-Record = tuple[str, Mapping[str, Any]]
-"""`name` or `coverage`, and the members of the event."""
+from collector.sniff.records import Record, coverage, text
 
 MOST_CALLS = 4096
 MOST_UNFINISHED_NS = 10 * 10**9
@@ -77,7 +73,7 @@ class Ear:
         self._room = Bucket(NAMES_PER_S, NAMES_AT_ONCE)
         self._tallied_ns = 0
 
-    def take(self, packet: bytes, time_ns: int) -> list[Record]:
+    def hear(self, packet: bytes, time_ns: int) -> list[Record]:
         """Return the names that a packet tells.
 
         Args:
@@ -246,20 +242,13 @@ class Ear:
 
     def _name(self, time_ns: int, **members: object) -> Record:
         source = f"sniff {self._interface}"
-        told = {"time": _text(time_ns), "site": self._site, "source": source, **members}
+        told = {"time": text(time_ns), "site": self._site, "source": source, **members}
         return "name", told
 
     def _coverage(
         self, kind: str, now_ns: int, since_ns: int | None = None, **members: object
     ) -> Record:
-        return "coverage", {
-            "time": _text(now_ns if since_ns is None else since_ns),
-            "end": _text(now_ns),
-            "site": self._site,
-            "kind": kind,
-            "source": f"sniff {self._interface}",
-            **members,
-        }
+        return coverage(self._site, self._interface, kind, now_ns, since_ns, **members)
 
 
 def _messages(heard: Segment) -> Iterator[bytes]:
@@ -278,8 +267,3 @@ def _messages(heard: Segment) -> Iterator[bytes]:
         if at == len(heard.payload):
             return
     raise Unreadable("dns-pieces")
-
-
-def _text(time_ns: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_ns // 1000)
-    return moment.isoformat()

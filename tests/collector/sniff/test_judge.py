@@ -32,8 +32,9 @@ from scapy.layers.l2 import ARP, Ether
 
 from collector.records import CoverageEvent, LeaseEvent
 from collector.sniff import judge as judging
-from collector.sniff.judge import Judge, Record
+from collector.sniff.judge import Judge
 from collector.sniff.packets import Unreadable, read
+from collector.sniff.records import Record
 
 T = 1_795_338_000 * 10**9
 S = 10**9

@@ -14,7 +14,8 @@ from scapy.packet import Raw
 from collector.receive.local import _read_event
 from collector.records import CoverageEvent, FrameKind, NameEvent
 from collector.sniff.names import ear as hearing
-from collector.sniff.names.ear import UNREAD, Ear, Record
+from collector.sniff.names.ear import UNREAD, Ear
+from collector.sniff.records import Record
 from tests.collector.sniff.names import wire
 
 T = 1_795_338_000 * 10**9
@@ -37,12 +38,12 @@ def names(records: list[Record]) -> list[NameEvent]:
 
 
 def told(by: Ear, *packets: bytes, at: int = T) -> list[str]:
-    return [event.name for packet in packets for event in names(by.take(packet, at))]
+    return [event.name for packet in packets for event in names(by.hear(packet, at))]
 
 
 def test_a_dns_answer_is_told_with_its_device_its_addresses_and_its_ttl() -> None:
     packet = wire.answer((WWW, "A", "203.0.113.9", 60), (WWW, "A", "203.0.113.10", 30))
-    (event,) = names(ear().take(packet, T))
+    (event,) = names(ear().hear(packet, T))
     assert (event.origin, event.client, event.name) == (
         "dns-capture",
         wire.CLIENT,
@@ -62,7 +63,7 @@ def test_an_answer_to_a_group_or_with_no_host_in_it_tells_nothing() -> None:
 @pytest.mark.parametrize("version", [wire.V1, wire.V2])
 def test_a_quic_hello_is_told_with_its_connection(*, version: int, six: bool) -> None:
     packet = wire.udp(wire.initial(wire.crypto(wire.hello(ech=True)), version=version), six=six)
-    (event,) = names(ear().take(packet, T))
+    (event,) = names(ear().hear(packet, T))
     assert (event.origin, event.kind, event.client_port, event.port) == (
         "quic-sni",
         "sni-ech",
@@ -137,7 +138,7 @@ def test_what_could_not_be_read_is_counted_by_its_reason() -> None:
         wire.udp(wire.initial(b"\1", keys_of=b"x")),
     ]
     for packet in bad:
-        assert by.take(packet, T) == []
+        assert by.hear(packet, T) == []
     by.dropped = 5
     events = [CoverageEvent.from_json(json.dumps(m)) for _, m in by.tally(T + 20 * S)]
     found = {event.note: event.lost for event in events if event.kind == "names-unread"}
@@ -152,9 +153,9 @@ def test_what_could_not_be_read_is_counted_by_its_reason() -> None:
 
 def test_a_hello_whose_middle_never_came_is_a_part_however_much_follows() -> None:
     by, said = ear(), wire.record(wire.hello(pad=4000))
-    by.take(wire.tls(said[:1400]), T)
+    by.hear(wire.tls(said[:1400]), T)
     for at in range(2800, 40_000, 1400):
-        assert by.take(wire.tls(said[at : at + 1400] or bytes(1400), 1000 + at), T) == []
+        assert by.hear(wire.tls(said[at : at + 1400] or bytes(1400), 1000 + at), T) == []
     by.tally(T)
     assert not by.unread
     ((_, lost),) = by.tally(T + 20 * S)
@@ -183,7 +184,7 @@ def test_connections_that_never_finish_are_bounded_and_counted(
     monkeypatch.setattr(hearing, "MOST_CALLS", 50)
     by, said = ear(), wire.record(wire.hello())[:60]
     for port in range(1000, 1120):
-        by.take(wire.tls(said, port=port), T)
+        by.hear(wire.tls(said, port=port), T)
     assert len(by._calls) == 50
     assert by.unread == {"hello-part": 70}
     by.tally(T + 11 * S)
@@ -209,7 +210,7 @@ def test_damaged_packets_end_in_records_that_are_taken(
         damaged[at % len(damaged)] = octet
     by = ear()
     for data in (bytes(damaged[:size]), bytes(damaged), packet):
-        for kind, members in (*by.take(data, T), *by.tally(T, last=True)):
+        for kind, members in (*by.hear(data, T), *by.tally(T, last=True)):
             _read_event(FrameKind[kind.upper()], json.dumps(members))
     assert set(by.unread) <= UNREAD.keys()
 
