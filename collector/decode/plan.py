@@ -92,6 +92,10 @@ _PARTNERS: Mapping[Element, Element] = {(0, 232): (0, 231), (0, 299): (0, 298)}
 _NOTHING_OF_ITS_OWN = ((0, 60), (0, 210))
 """IP version, which the addresses show, and padding."""
 
+_PACKETS, _BYTES_OF_PACKETS = (2, 86), (1, 85)
+_INTEGERS = (1, 2, 3, 4, 5, 6, 7, 8)
+"""Sizes, in bytes."""
+
 
 class Number(NamedTuple):
     """A column of integers."""
@@ -230,10 +234,6 @@ def _rate(fields: _Fields) -> tuple[tuple[int, int], ...]:
 def _counts_packets(layout: Layout, numbers: tuple[Number, ...]) -> bool:
     taken = {number.column: layout.fields[number.field].id for number in numbers}
     return taken.get("packets") in _PACKETS and taken.get("bytes") in _BYTES_OF_PACKETS
-
-
-_PACKETS, _BYTES_OF_PACKETS = (2, 86), (1, 85)
-_INTEGERS = (1, 2, 3, 4, 5, 6, 7, 8)
 
 
 def _fits(layout: Layout, field: int, sizes: tuple[int, ...]) -> bool:

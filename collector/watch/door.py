@@ -19,24 +19,6 @@ AT_ONCE = 1000
 TRIES = 3
 
 
-class Bucket:
-    """So many a second, and so many at once after a quiet time."""
-
-    def __init__(self, per_s: float, at_once: int) -> None:
-        self._per_s, self._at_once, self._room = per_s, at_once, float(at_once)
-        self._filled_ns = 0
-
-    def take(self, now_ns: int) -> bool:
-        """Return whether there is room for one more."""
-        passed_s = max(0, now_ns - self._filled_ns) / 1e9
-        self._filled_ns = now_ns
-        self._room = min(self._at_once, self._room + passed_s * self._per_s)
-        if self._room < 1:
-            return False
-        self._room -= 1
-        return True
-
-
 class Door:
     """Events on their way to `run/receive.sock`."""
 

@@ -11,7 +11,6 @@ from collector.errors import Malformed
 from collector.records import CoverageEvent, LeaseEvent, moment
 from collector.settings import Neighbours
 from collector.watch import kernel
-from collector.watch.door import Bucket
 
 MOST_ADDRESSES = 65_536
 AGAIN_NS = 3600 * 10**9
@@ -31,7 +30,7 @@ class NeighbourWatch:
         self._sites = {each.interface: each.site for each in settings}
         self._known: OrderedDict[tuple[str, str], tuple[str, int]] = OrderedDict()
         """By interface and address: the machine, and when it was last told."""
-        self._room = {new: Bucket(ROWS_PER_S, ROWS_AT_ONCE) for new in (True, False)}
+        self._room = {new: _Bucket(ROWS_PER_S, ROWS_AT_ONCE) for new in (True, False)}
         self._told_of: Counter[str] = Counter()
         """Rows of each machine since the last tally."""
         self._listener: kernel.Listener | None = None
@@ -107,6 +106,24 @@ class NeighbourWatch:
             for site, count in self._left_out.items():
                 yield _coverage(site, now_ns, count, "neighbours changed too often to tell each")
             self._left_out.clear()
+
+
+class _Bucket:
+    """So many a second, and so many at once after a quiet time."""
+
+    def __init__(self, per_s: float, at_once: int) -> None:
+        self._per_s, self._at_once, self._room = per_s, at_once, float(at_once)
+        self._filled_ns = 0
+
+    def take(self, now_ns: int) -> bool:
+        """Return whether there is room for one more."""
+        passed_s = max(0, now_ns - self._filled_ns) / 1e9
+        self._filled_ns = now_ns
+        self._room = min(self._at_once, self._room + passed_s * self._per_s)
+        if self._room < 1:
+            return False
+        self._room -= 1
+        return True
 
 
 def _names(sites: Iterable[str]) -> dict[int, str]:
