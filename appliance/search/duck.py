@@ -151,13 +151,6 @@ def _spare_the_search_for_pandas() -> None:
         modules["pandas"] = None
 
 
-MADE = {
-    "message": "coalesce(message, rtrim(substring(raw, message_at::BIGINT + 1), "
-    "chr(13) || chr(10) || chr(0))) AS message"
-}
-"""Columns that are kept only where another one does not say the same already."""
-
-
 def _first_line(error: duckdb.Error) -> str:
     """Return what is wrong without the statement, which DuckDB shows below it."""
     return str(error).partition("\n")[0].strip()

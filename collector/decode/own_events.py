@@ -1,4 +1,4 @@
-"""Events of the box itself (sessions, audit, coverage, leases) from frames to columns.
+"""Events of the box itself (sessions, audit, coverage, leases, names) from frames to columns.
 
 They come from the portal, the pages and the stages as JSON records, some a second, so building
 columns from lists is cheap enough here.
@@ -30,6 +30,34 @@ from collector.records import (
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
+_LEASE_TEXTS = (
+    "kind",
+    "event",
+    "ip",
+    "mac",
+    "server",
+    "interface",
+    "nat_ip",
+    "note",
+    "hostname",
+    "client_id",
+)
+_SESSION_TEXTS = (
+    "event",
+    "method",
+    "mac",
+    "nas",
+    "nas_port",
+    "ssid",
+    "called_station",
+    "calling_station",
+    "acct_session_id",
+    "cause",
+    "account",
+    "full_name",
+    "proofing",
+)
+
 Learnt = tuple[int, int, SessionEvent | LeaseEvent]
 """Position of a frame, its receipt in µs, and what it tells of who has an address."""
 Released = tuple[int, int, CoverageEvent]
@@ -141,35 +169,6 @@ def name_rows(site: str, told: Sequence[tuple[int, int, Named]]) -> Rows:
     for name in ("client_port", "port"):
         columns[name] = pa.array([_port(getattr(n, name)) for n in found], pa.int32())
     return _rows("names", site, told, columns)
-
-
-_LEASE_TEXTS = (
-    "kind",
-    "event",
-    "ip",
-    "mac",
-    "server",
-    "interface",
-    "nat_ip",
-    "note",
-    "hostname",
-    "client_id",
-)
-_SESSION_TEXTS = (
-    "event",
-    "method",
-    "mac",
-    "nas",
-    "nas_port",
-    "ssid",
-    "called_station",
-    "calling_station",
-    "acct_session_id",
-    "cause",
-    "account",
-    "full_name",
-    "proofing",
-)
 
 
 def _rows(

@@ -15,6 +15,10 @@ import numpy.typing as npt
 
 Values = npt.NDArray[np.int64]
 MOST_RATE = 0xFFFFFFFF
+RATE_ELEMENTS = (34, 50, 305, 306, 309, 310, 396, 397)
+"""Those of a record that tell a rate: see `intervals`."""
+SAMPLER_ELEMENTS = (302, 48)
+"""Those that say by which sampler it was taken: selectorId, else flowSamplerId."""
 
 Rate = tuple[int, str]
 """One in so many, and the origin: `setting`, `header`, `record`, `options` or `none`."""
@@ -112,7 +116,3 @@ def swapped(rates: Values) -> tuple[Values, npt.NDArray[np.bool_]]:
         return rates, wrong
     turned = rates.astype(np.uint32).byteswap().astype(np.int64)
     return np.where(wrong, turned, rates), wrong
-
-
-RATE_ELEMENTS = (34, 50, 305, 306, 309, 310, 396, 397)
-SAMPLER_ELEMENTS = (302, 48)

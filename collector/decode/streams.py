@@ -34,6 +34,8 @@ _LARGE = 16
 OPTIONS = 3
 ALL_OF = (2, OPTIONS)
 """Ids in the place of a template's that mean all templates, or all options templates."""
+CONNECTED = ("tcp", "tls")
+"""Transports over which templates hold for a connection."""
 
 
 class StreamKey(NamedTuple):
@@ -50,9 +52,6 @@ class StreamKey(NamedTuple):
 def session_of(frame: Frame) -> str:
     """Return the last part of the key for what came in a frame."""
     return f"{frame.transport}:{frame.local_port}" if frame.transport in CONNECTED else ""
-
-
-CONNECTED = ("tcp", "tls")
 
 
 class Exporter:

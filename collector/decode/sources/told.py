@@ -39,6 +39,8 @@ PROBLEMS = (
 """From the worst; `frozen` and `restarted` alone are no bad state."""
 STATES = ("silent", "losing", "unknown-templates", "skewed", "unread", "fine")
 _STATE_OF = {"not-kept": "losing"}
+_PROTOCOLS = {0: "sFlow v5", 10: "IPFIX"}
+"""By the version of a stream; all others are of NetFlow."""
 
 
 def sources(
@@ -197,11 +199,8 @@ def _of_records(source: Source) -> set[tuple[int, str]]:
 
 def _protocol(key: StreamKey) -> str:
     transport = key.session.partition(":")[0]
-    name = _OTHERS.get(key.version, f"NetFlow v{key.version}")
+    name = _PROTOCOLS.get(key.version, f"NetFlow v{key.version}")
     return f"{name} over {transport.upper()}" if transport else name
-
-
-_OTHERS = {0: "sFlow v5", 10: "IPFIX"}
 
 
 def _mean(history: History) -> float | None:
