@@ -242,6 +242,11 @@ def disable(
     """Close an account; what it did stays under its name."""
     with _desk(ctx) as desk:
         found = _known(desk, account, site)
+        if _last_admin(desk, found):
+            raise WrongUse(
+                f"{found.account} is the only admin, and nobody could use the admin pages",
+                hint="make another first: prathu people add NAME --kind staff --role admin",
+            )
         desk.wrote("disable", f"{found.site}/{found.account}")
         desk.people.disable(found.id, now=report.now())
         desk.context.say(f"{found.account} is disabled")
@@ -268,6 +273,8 @@ def passwd(
             desk.context.show({"account": found.account, "one_time_password": password})
         else:
             desk.context.say(f"{found.account} has a new password")
+        if found.disabled_at:
+            desk.context.say(f"{found.account} is disabled all the same, and cannot sign in")
 
 
 def _known(desk: _Desk, account: str, site: str) -> Account:
@@ -276,6 +283,11 @@ def _known(desk: _Desk, account: str, site: str) -> Account:
     if found is None:
         raise NotFound(f"no account {account} at {wanted}", hint="prathu people list")
     return found
+
+
+def _last_admin(desk: _Desk, found: Account) -> bool:
+    admins = [a.id for a in desk.people.list() if a.role is Role.ADMIN and not a.disabled_at]
+    return admins == [found.id]
 
 
 def _line(account: Account) -> dict[str, Any]:

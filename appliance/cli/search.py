@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from appliance.cli.context import Context, unix_actor, wall_clock
 from appliance.errors import BoxError, NotFound, WrongUse
 from appliance.search import export, scaled, times
 from appliance.search.engine_local import Answer, Asker, LocalEngine, engine_of
+from appliance.search.fields import FIELDS
 from appliance.search.printable import printable, printable_lines
 from appliance.search.question import COLUMNS, Asked
 from collector.records import AuditEvent
@@ -36,10 +38,10 @@ def register(app: typer.Typer) -> None:
 def search(  # noqa: PLR0913  # the options of interfaces
     ctx: typer.Context,
     question: Annotated[list[str], typer.Argument(help="What to look for; * is everything.")],
-    log: Annotated[str, typer.Option(help="flows, sessions, events, coverage or audit.")] = "flows",
+    log: Annotated[str, typer.Option(help=", ".join(FIELDS))] = "flows",
     since: Annotated[str, typer.Option("--from", help="Begin: 2569-11-22T08:00, -2h …")] = "-24h",
     until: Annotated[str, typer.Option("--to", help="End, not included.")] = "now",
-    limit: Annotated[int, typer.Option(help="Most rows; 100 on the screen.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Most rows; 0: 100 on the screen.")] = 0,
     form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "",
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
     site: Annotated[list[str] | None, typer.Option(help="Only this site; may be repeated.")] = None,
@@ -52,6 +54,7 @@ def search(  # noqa: PLR0913  # the options of interfaces
     context: Context = ctx.obj
     form = form or ("json" if context.as_json else "table")
     _check(form, out)
+    _check_quotes(question)
     with open_engine(context) as engine:
         asked = Asked(
             log=log,
@@ -75,6 +78,15 @@ def _shown(log: str, scale: bool) -> tuple[str, ...] | None:
     """Return the columns of a table; with scaled counters, the rate beside them."""
     columns = COLUMNS.get(log)
     return (*columns, scaled.RATE) if columns and scale and log == "flows" else columns
+
+
+def _check_quotes(question: Sequence[str]) -> None:
+    """Refuse what a shell makes of `*` without quotes: the names of the files here."""
+    with suppress(OSError):
+        here = {one.name for one in Path().iterdir() if not one.name.startswith(".")}
+        if len(question) > 1 and here == set(question):
+            message = "the question is the name of every file here: the shell wrote them for the *"
+            raise WrongUse(message, hint="put it in quotes: prathu search '*'")
 
 
 def open_engine(context: Context) -> LocalEngine:
@@ -109,9 +121,8 @@ def _tell(context: Context, answer: Answer) -> None:
         context.say(f"there are more than {answer.question.limit} rows: these are the newest")
     if answer.coverage:
         count = len(answer.coverage)
-        context.say(
-            f"the log has {count} gaps in this period, see: prathu search '*' --log coverage"
-        )
+        gaps = "1 gap" if count == 1 else f"{count} gaps"
+        context.say(f"the log has {gaps} in this period, see: prathu search '*' --log coverage")
 
 
 def _write(context: Context, answer: Answer, form: str, out: Path | None) -> None:

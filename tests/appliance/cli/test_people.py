@@ -72,6 +72,16 @@ def test_a_disabled_account_and_a_new_password(box: Box) -> None:
     assert box.prathu("people", "disable", "somchai", *A).status == 0
     assert not opens(box, "somchai", "another horse")
     assert "disabled" in box.prathu("people", "list").out
+    said = box.prathu("people", "passwd", "somchai", *A)
+    assert "somchai is disabled all the same, and cannot sign in" in said.err
+
+
+def test_the_only_admin_is_not_disabled(box: Box) -> None:
+    admin = ("--kind", "staff", "--role", "admin")
+    assert box.prathu("people", "add", "suda", *admin, *A).status == 0
+    said = box.prathu("people", "disable", "suda", *A)
+    assert (said.status, said.err.count("\n")) == (2, 1)
+    assert "suda is the only admin" in said.err
 
 
 ROLL = "ชื่อผู้ใช้,ชื่อ-สกุล,ประเภท,ศาสนา\nmalee,มาลี ดี,นักเรียน,x\n,ไม่มี,นักเรียน,x\nkrit,กฤษ,ครู,x\n"

@@ -123,6 +123,20 @@ def test_wrong_use_is_one_clear_line(prathu: Prathu, arguments: list[str], said:
     assert len(told.err.strip().splitlines()) == 1
 
 
+def test_names_that_a_shell_wrote_for_the_star_are_no_question(
+    prathu: Prathu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    for name in ("roll.csv", "letter.pdf", ".hidden"):
+        (desk / name).touch()
+    monkeypatch.chdir(desk)
+    told = prathu("search", "letter.pdf", "roll.csv")
+    assert (told.status, told.out, told.err.count("\n")) == (2, "", 1)
+    assert "put it in quotes: prathu search '*'" in told.err
+    assert prathu("search", "roll.csv").status == 0
+
+
 def test_a_home_that_never_ran_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
