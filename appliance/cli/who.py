@@ -12,7 +12,7 @@ from appliance.cli.search import open_engine
 from appliance.search import export, times, who, who_text
 from appliance.search.engine_local import Asker
 from appliance.search.printable import json_line, printable
-from appliance.search.who_answer import Reading, WhoAnswer
+from appliance.search.who_answer import Block, Reading, WhoAnswer
 
 FLOW = [
     *("time", "time_end", "source", "protocol", "src_ip", "src_port", "dst_ip", "dst_port"),
@@ -84,10 +84,17 @@ def _reading(reading: Reading) -> dict[str, Any]:
         "persons": [asdict(suspect) for suspect in reading.persons],
         "others": [asdict(suspect) for suspect in reading.others],
         "sessions": [_plain_times(asdict(held)) for held in reading.sessions],
+        "port_blocks": [_lent(block) for block in reading.blocks],
         "flows": [_plain(row) for row in reading.flows],
         "coverage": [_plain(row) for row in reading.coverage],
         "notes": [{"word": note, "text": who_text.NOTES[note]} for note in reading.notes],
     }
+
+
+def _lent(block: Block) -> dict[str, Any]:
+    told = asdict(block)
+    since = times.rfc3339(told.pop("since_us"))
+    return {**told, "since": since}
 
 
 def _plain(row: Any) -> dict[str, Any]:  # noqa: ANN401  # a row of any log
@@ -110,6 +117,9 @@ def lines(reading: Reading) -> list[str]:
     if reading.sessions:
         told.append("เซสชัน / sessions:")
         told += [f"  {_session(_plain_times(asdict(held)))}" for held in reading.sessions]
+    if reading.blocks:
+        told.append("ช่วงพอร์ตที่ให้ยืม / port blocks:")
+        told += [f"  {_block(block)}" for block in reading.blocks]
     if reading.flows:
         told.append("โฟลว์ / flows:")
         told += [f"  {_some(_plain(row), FLOW)}" for row in reading.flows]
@@ -124,6 +134,11 @@ def _person(suspect: Any) -> str:  # noqa: ANN401  # a Suspect
     why = ", ".join(suspect.because)
     late = ", learnt after sealing" if suspect.late else ""
     return f"{who_text.called(suspect)} @{suspect.site}: {why}, {suspect.flows} flows{late}"
+
+
+def _block(block: Block) -> str:
+    ports = f"{block.port_first}-{block.port_last}"
+    return f"{times.rfc3339(block.since_us)} … {block.ip} @{block.site} {ports}"
 
 
 def _session(held: dict[str, Any]) -> str:

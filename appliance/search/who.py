@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
 
-import pyarrow as pa
-
 from appliance.errors import WrongUse
-from appliance.search import addresses, bindings, times, who_text
+from appliance.search import addresses, bindings, times, who_flows, who_text
 from appliance.search.bindings import Held, Span
 from appliance.search.duck import Runner, Vanished
 from appliance.search.engine_local import Asker, LocalEngine
-from appliance.search.newest import rows_at
 from appliance.search.question import Asked
 from appliance.search.who_answer import (
     CANDIDATES,
     NOBODY,
     PERSON,
     UNKNOWN,
+    Block,
     Evidence,
     Group,
     Reading,
@@ -39,7 +37,6 @@ from collector.decode.protocols import NUMBERS
 from collector.decode.uplinks import translated_again
 from collector.records import Binding
 from collector.store import named_sql
-from collector.store.catalog import FileEntry
 
 __all__ = ["CANDIDATES", "NOBODY", "PERSON", "UNKNOWN", "WhoAnswer", "WhoQuestion", "parse", "who"]
 
@@ -51,25 +48,8 @@ UPLINK_HOURS = 2
 """The box tells of its uplink every hour."""
 MAX_SESSIONS = 200
 MAX_GROUPS = 1000
-MAX_HITS = 2000
-"""Up to so many flows are taken into memory."""
-MAX_ROWS = 20
-"""So many flows are shown."""
 
 _SQL = named_sql.load("appliance.search", "who.sql")
-_COLUMNS = (
-    "filename", "file_row_number", "time", "time_end", "site", "source", "clock", "src_ip",
-    "src_port", "dst_ip", "dst_port", "protocol", "packets", "bytes", "src_mac", "dst_mac",
-    "nat_src_ip", "nat_src_port", "nat_dst_ip", "nat_dst_port", "app", "host", "person", "session",
-    "method", "via", "certainty", "peer_person", "peer_session", "peer_method", "peer_via",
-    "candidates",
-)  # fmt: skip
-"""What is read of a flow."""
-_OF_THE_END = (
-    "side", "plain_ip", "nat_ip", "translated", "running", "behind_peer", "doubt", "who",
-    "their_session", "how", "late",
-)  # fmt: skip
-"""What a flow shown has beside the columns of its row: how it was read from the asked end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,15 +145,22 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
     start, end = max(0, at_us - question.within_us), at_us + question.within_us + 1
     sites = [question.site] if question.site else None
     late = bindings.of_address(engine.late(sites, start, end), question.address)
-    files = engine.catalogue().files("flows", sites=sites, start_us=start, end_us=end)
-    values = _values(question, at_us, start, end) | _learnt(late)
+    listed = engine.catalogue().files("flows", sites=sites, start_us=start, end_us=end)
+    files = engine.paths(listed)
+    values = _values(question, at_us, start, end) | who_flows.learnt(late)
     inside = engine.is_inside(question.address, question.site)
     upstream = () if inside else _upstream(engine, run, question, (at_us, end))
-    groups, rows = _flows(engine, run, files, values, at_us)
+    groups, rows = who_flows.counted(run, files, values, at_us)
     by_other = not groups and bool(upstream) and question.other is not None
     if by_other:
-        groups, rows = _flows(engine, run, files, values | {"by_other": True}, at_us)
+        groups, rows = who_flows.counted(run, files, values | {"by_other": True}, at_us)
     held, spans = _sessions(engine, run, question, (start, end), groups, late)
+    blocks = () if groups or inside else _blocks(engine, run, question, at_us)
+    for ip in dict.fromkeys(block.ip for block in blocks):
+        lent = replace(question, address=ipaddress.ip_address(ip))
+        late = bindings.of_address(engine.late(sites, start, end), lent.address)
+        of_it, _ = _sessions(engine, run, lent, (start, end), (), late)
+        held += [h for h in of_it if any(b.site == h.site and b.ip == ip for b in blocks)]
     ids = {g.person for g in groups} | {h.person for h in held}
     ids |= {person for group in groups for person in group.doubt}
     names = engine.catalogue().persons(person_ids=[person for person in ids if person])
@@ -187,6 +174,7 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
         shared=engine.is_shared(question.address, question.site),
         upstream=upstream,
         by_other=by_other,
+        blocks=blocks,
         groups=tuple(groups[:MAX_GROUPS]),
         rows=tuple(rows),
         held=tuple(h for h in held if h.start_us < end and (h.end_us is None or h.end_us > start)),
@@ -195,21 +183,6 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
         coverage=tuple(engine.coverage(run, _asked(sites, start, end))),
         cut=len(groups) > MAX_GROUPS or len(held) > MAX_SESSIONS,
     )
-
-
-def _learnt(late: Sequence[Binding]) -> dict[str, object]:
-    """Return sessions learnt after sealing as values of a statement, none where there are none."""
-    if not late:
-        return {}
-    return {
-        "late_sites": [b.site for b in late],
-        "late_addresses": [b.address for b in late],
-        "late_starts": [b.start_us for b in late],
-        "late_ends": [b.end_us for b in late],
-        "late_persons": [b.person for b in late],
-        "late_sessions": [b.session for b in late],
-        "late_methods": [b.method for b in late],
-    }
 
 
 def _values(question: WhoQuestion, at_us: int, start: int, end: int) -> dict[str, object]:
@@ -224,59 +197,6 @@ def _values(question: WhoQuestion, at_us: int, start: int, end: int) -> dict[str
         "from": times.aware(start),
         "until": times.aware(end),
     }
-
-
-def _flows(
-    engine: LocalEngine,
-    run: Runner,
-    files: Sequence[FileEntry],
-    values: Mapping[str, object],
-    at_us: int,
-) -> tuple[list[Group], list[dict[str, Any]]]:
-    """Return the flows counted by person, and a few of them.
-
-    The few that a port has are found by few columns and then read by where they lie; a whole school
-    behind one address is counted where it lies.
-    """
-    if not files:
-        return [], []
-    values = {**values, "files": engine.paths(files)}
-    ends = {"address": values["other"], "port": values["other_port"]} if values["by_other"] else {}
-    near = run.table(f"{_SQL['near']} LIMIT {MAX_HITS + 1}", {**values, **ends})
-    if not near.num_rows:
-        return [], []
-    rows = rows_at(run, near, _COLUMNS) if near.num_rows <= MAX_HITS else None
-    if rows is not None:
-        run.show("near", rows)
-    log = "read_parquet($files)" if rows is None else "near"
-    flows = _SQL["flows"].replace("{log}", log)
-    if "late_sites" in values:
-        flows = _SQL["learnt"].replace("{flows}", flows)
-    groups = run.table(_SQL["groups"].replace("{flows}", flows), values).to_pylist()
-    if not groups:
-        return [], []
-    nearest = _nearest(groups, at_us)
-    if rows is None:
-        rows = rows_at(run, pa.Table.from_pylist(nearest), _COLUMNS)
-    return [Group.of(group) for group in groups], _told(nearest, rows)
-
-
-def _nearest(groups: Sequence[Mapping[str, Any]], at_us: int) -> list[dict[str, Any]]:
-    """Return where the flows nearest to an instant lie, each with what its group has in common."""
-    at = times.aware(at_us)
-    flows = [{**group, **flow} for group in groups for flow in group["nearest"]]
-    flows.sort(key=lambda f: (not f["running"], abs(f["time"] - at), f["time"]))
-    return flows[:MAX_ROWS]
-
-
-def _told(nearest: Sequence[Mapping[str, Any]], rows: pa.Table) -> list[dict[str, Any]]:
-    """Return the flows that lie at some places, each without what is not known of it."""
-    at_place = {(r.pop("filename"), r.pop("file_row_number")): r for r in rows.to_pylist()}
-    flows = [
-        at_place[flow["filename"], flow["file_row_number"]] | {n: flow[n] for n in _OF_THE_END}
-        for flow in nearest
-    ]
-    return [{k: v for k, v in flow.items() if v is not None} for flow in flows]
 
 
 def _sessions(
@@ -320,6 +240,22 @@ def _leases(
     values: dict[str, object] = {"files": engine.paths(found), "address": address}
     values["kinds"] = list(KINDS)
     return run.table(_SQL["leases"], values | {"until": times.aware(window[1])}).to_pylist()
+
+
+def _blocks(
+    engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: int
+) -> tuple[Block, ...]:
+    """Return the blocks of ports with the asked one that a NAT had lent at an instant."""
+    if question.port is None:
+        return ()
+    sites = [question.site] if question.site else None
+    since = max(0, at_us - LEASE_DAYS * times.DAY)
+    found = engine.catalogue().files("leases", sites=sites, start_us=since, end_us=at_us + 1)
+    if not found:
+        return ()
+    values: dict[str, object] = {"files": engine.paths(found), "at": times.aware(at_us)}
+    values |= {"address": addresses.text(question.address), "port": question.port}
+    return tuple(Block(**row) for row in run.table(_SQL["blocks"], values).to_pylist())
 
 
 def _upstream(

@@ -152,6 +152,19 @@ WHERE ip = $address AND mac IS NOT NULL AND time < $until
 ORDER BY time DESC
 LIMIT 20000;
 
+-- blocks --
+-- To whom a NAT had lent the asked port at the instant: of each block what was told last.
+SELECT
+    site, ip, port_first, port_last,
+    epoch_us(max(time)) AS since_us
+FROM read_parquet($files)
+WHERE kind = 'block' AND nat_ip = $address AND ip IS NOT NULL AND time <= $at
+    AND port_first <= CAST($port AS INTEGER) AND port_last >= CAST($port AS INTEGER)
+GROUP BY site, ip, port_first, port_last
+HAVING max_by(event, time) = 'add'
+ORDER BY since_us DESC
+LIMIT 10;
+
 -- sessions --
 -- Everything that was told, in order, of the sessions that flows name and of the newest that ever held
 -- the address, a prefix around it, or a machine that had it, and began before the end of the window.

@@ -83,6 +83,17 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Ports of the asked address that a NAT had lent to an inside one (RFC 7422)."""
+
+    site: str
+    ip: str
+    port_first: int
+    port_last: int
+    since_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """All that the logs say about an address around an instant."""
 
@@ -105,6 +116,8 @@ class Evidence:
     coverage: tuple[Mapping[str, Any], ...] = ()
     upstream: tuple[str, ...] = ()
     """Why somebody further out translates our addresses again; empty: nobody is known to."""
+    blocks: tuple[Block, ...] = ()
+    """Where no flow was found: who had the port; sessions of these addresses are in `held`."""
     by_other: bool = False
     """The flows are all those with the other end: of the asked address there are none, since a NAT
     further out put it there."""
@@ -125,6 +138,7 @@ class Reading:
     others: tuple[Suspect, ...]
     """Persons of the window who are not the answer: what a wrong clock would have named."""
     sessions: tuple[Held, ...]
+    blocks: tuple[Block, ...]
     flows: tuple[Mapping[str, Any], ...]
     coverage: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
@@ -166,6 +180,7 @@ def judge(evidence: Evidence) -> Reading:
         persons=chosen,
         others=others,
         sessions=evidence.held,
+        blocks=evidence.blocks,
         flows=evidence.rows,
         coverage=evidence.coverage,
         notes=_notes(evidence, verdict),
@@ -274,6 +289,7 @@ def _verdict(evidence: Evidence, chosen: tuple[Suspect, ...]) -> str:
         alone = alone and not _is_shared(evidence)
         return PERSON if alone and not _many_sites(evidence) else CANDIDATES
     ours = any(g.translated or g.person or g.doubt for g in evidence.groups if not g.behind_peer)
+    ours = ours or bool(evidence.blocks)
     return NOBODY if ours or evidence.held or evidence.inside else UNKNOWN
 
 
@@ -313,6 +329,7 @@ def _notes(evidence: Evidence, verdict: str) -> tuple[str, ...]:
         "other-end": unnamed and any(g.behind_peer for g in evidence.groups),
         "double-nat": bool(evidence.upstream) and verdict != PERSON and not evidence.by_other,
         "by-destination": evidence.by_other,
+        "port-block": bool(evidence.blocks),
         "shared": _is_shared(evidence),
         "cut": evidence.cut,
     }

@@ -44,6 +44,11 @@ NOTES: dict[str, tuple[str, str]] = {
         "translated again upstream: answer by destination and time only, with --dst, or:"
         " prathu search 'dst:… port:…'; bridge mode on the provider's modem would end it",
     ),
+    "port-block": (
+        "ไม่พบโฟลว์ แต่ NAT ให้ยืมช่วงพอร์ตนี้แก่ที่อยู่ภายในที่แสดง จึงตอบตามเซสชันของที่อยู่นั้น",
+        "no flow was found; a NAT had lent the port to the inside address shown, and the answer is"
+        " whose session that was",
+    ),
     "by-destination": (
         "มี NAT อีกชั้นที่ผู้ให้บริการ จึงตอบตามปลายทางและเวลาเท่านั้น: คือผู้ที่ติดต่อปลายทางนี้ในช่วงเวลานั้น"
         " ควรขอให้ผู้ให้บริการตั้งโมเด็มเป็น bridge mode",

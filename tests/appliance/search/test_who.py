@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import WrongUse
-from appliance.search import times, who
+from appliance.search import times, who, who_flows
 from appliance.search.engine_local import LocalEngine
 from appliance.search.who_answer import LIKELY, SURE
 from collector.records import Binding
@@ -292,7 +292,7 @@ def test_ipv6_with_a_port_is_read_and_written() -> None:
 def test_a_whole_school_behind_one_address_is_counted_where_it_lies(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(who, "MAX_HITS", 1)
+    monkeypatch.setattr(who_flows, "MAX_HITS", 1)
     answer = asked(engine, PUBLIC, T + 6 * MINUTE, within="10m")
     assert (answer.verdict, names(answer)) == (who.CANDIDATES, {"somchai", "suda"})
     assert len(answer.readings[0].flows) == 2
@@ -359,6 +359,41 @@ def test_behind_a_nat_further_out_the_destination_leads_to_candidates(
     assert (answer.verdict, names(answer)) == (verdict, people)
     assert "by-destination" in answer.readings[0].notes
     assert answer.readings[0].certainty == "none"
+
+
+def block(at: int, ip: str, first: int, last: int, event: str = "add") -> dict[str, Any]:
+    told = {"kind": "block", "event": event, "nat_ip": PUBLIC}
+    return {"time": at, "ip": ip, "port_first": first, "port_last": last, **told}
+
+
+@pytest.mark.parametrize(
+    ("port", "minutes", "verdict", "people", "lent"),
+    [
+        (5000, 2, who.PERSON, {"somchai"}, {"10.0.0.5"}),
+        (5000, 12, who.PERSON, {"suda"}, {"10.0.0.6"}),  # lent on
+        (5999, 12, who.PERSON, {"suda"}, {"10.0.0.6"}),
+        (5000, -2, who.NOBODY, set(), {"10.0.0.5"}),  # nobody was signed in yet
+        (5000, 8, who.UNKNOWN, set(), set()),  # given back
+        (6000, 2, who.UNKNOWN, set(), set()),
+        (40211, 1, who.PERSON, {"somchai"}, set()),  # the flow itself says more
+    ],
+)
+def test_a_lent_block_of_ports_leads_to_whose_session_the_address_was(
+    school: Home, port: int, minutes: int, verdict: str, people: set[str], lent: set[str]
+) -> None:
+    told = [
+        block(T - 5 * MINUTE, "10.0.0.5", 5000, 5999),
+        block(T + 5 * MINUTE, "10.0.0.5", 5000, 5999, "release"),
+        block(T + 9 * MINUTE, "10.0.0.6", 5000, 5999),
+    ]
+    school.segment(told, log="leases")
+    with school.engine() as engine:
+        answer = asked(engine, f"{PUBLIC}:{port}", T + minutes * MINUTE, within="1s")
+    reading = answer.readings[0]
+    assert (answer.verdict, names(answer)) == (verdict, people)
+    assert {one.ip for one in reading.blocks} == lent
+    assert ("port-block" in reading.notes) is bool(lent)
+    assert reading.certainty == {(): "none"}.get(tuple(people), LIKELY if lent else SURE)
 
 
 def test_without_a_nat_further_out_the_destination_leads_to_nobody(engine: LocalEngine) -> None:

@@ -1,0 +1,102 @@
+"""The flows that were of an address: counted by person, and the few nearest to an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from appliance.search import times
+from appliance.search.duck import Runner
+from appliance.search.newest import rows_at
+from appliance.search.who_answer import Group
+from collector.records import Binding
+from collector.store import named_sql
+
+MAX_HITS = 2000
+"""Up to so many flows are taken into memory."""
+MAX_ROWS = 20
+"""So many flows are shown."""
+
+_SQL = named_sql.load("appliance.search", "who.sql")
+_COLUMNS = (
+    "filename", "file_row_number", "time", "time_end", "site", "source", "clock", "src_ip",
+    "src_port", "dst_ip", "dst_port", "protocol", "packets", "bytes", "src_mac", "dst_mac",
+    "nat_src_ip", "nat_src_port", "nat_dst_ip", "nat_dst_port", "app", "host", "person", "session",
+    "method", "via", "certainty", "peer_person", "peer_session", "peer_method", "peer_via",
+    "candidates",
+)  # fmt: skip
+"""What is read of a flow."""
+_OF_THE_END = (
+    "side", "plain_ip", "nat_ip", "translated", "running", "behind_peer", "doubt", "who",
+    "their_session", "how", "late",
+)  # fmt: skip
+"""What a flow shown has beside the columns of its row: how it was read from the asked end."""
+
+
+def counted(
+    run: Runner,
+    files: Sequence[str],
+    values: Mapping[str, object],
+    at_us: int,
+) -> tuple[list[Group], list[dict[str, Any]]]:
+    """Return the flows counted by person, and a few of them.
+
+    The few that a port has are found by few columns and then read by where they lie; a whole school
+    behind one address is counted where it lies.
+    """
+    if not files:
+        return [], []
+    values = {**values, "files": list(files)}
+    ends = {"address": values["other"], "port": values["other_port"]} if values["by_other"] else {}
+    near = run.table(f"{_SQL['near']} LIMIT {MAX_HITS + 1}", {**values, **ends})
+    if not near.num_rows:
+        return [], []
+    rows = rows_at(run, near, _COLUMNS) if near.num_rows <= MAX_HITS else None
+    if rows is not None:
+        run.show("near", rows)
+    log = "read_parquet($files)" if rows is None else "near"
+    flows = _SQL["flows"].replace("{log}", log)
+    if "late_sites" in values:
+        flows = _SQL["learnt"].replace("{flows}", flows)
+    groups = run.table(_SQL["groups"].replace("{flows}", flows), values).to_pylist()
+    if not groups:
+        return [], []
+    nearest = _nearest(groups, at_us)
+    if rows is None:
+        rows = rows_at(run, pa.Table.from_pylist(nearest), _COLUMNS)
+    return [Group.of(group) for group in groups], _told(nearest, rows)
+
+
+def _nearest(groups: Sequence[Mapping[str, Any]], at_us: int) -> list[dict[str, Any]]:
+    """Return where the flows nearest to an instant lie, each with what its group has in common."""
+    at = times.aware(at_us)
+    flows = [{**group, **flow} for group in groups for flow in group["nearest"]]
+    flows.sort(key=lambda f: (not f["running"], abs(f["time"] - at), f["time"]))
+    return flows[:MAX_ROWS]
+
+
+def _told(nearest: Sequence[Mapping[str, Any]], rows: pa.Table) -> list[dict[str, Any]]:
+    """Return the flows that lie at some places, each without what is not known of it."""
+    at_place = {(r.pop("filename"), r.pop("file_row_number")): r for r in rows.to_pylist()}
+    flows = [
+        at_place[flow["filename"], flow["file_row_number"]] | {n: flow[n] for n in _OF_THE_END}
+        for flow in nearest
+    ]
+    return [{k: v for k, v in flow.items() if v is not None} for flow in flows]
+
+
+def learnt(late: Sequence[Binding]) -> dict[str, object]:
+    """Return sessions learnt after sealing as values of a statement, none where there are none."""
+    if not late:
+        return {}
+    return {
+        "late_sites": [b.site for b in late],
+        "late_addresses": [b.address for b in late],
+        "late_starts": [b.start_us for b in late],
+        "late_ends": [b.end_us for b in late],
+        "late_persons": [b.person for b in late],
+        "late_sessions": [b.session for b in late],
+        "late_methods": [b.method for b in late],
+    }
