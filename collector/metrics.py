@@ -6,6 +6,8 @@ import logging
 import threading
 import time
 
+PERIOD_S = 60.0
+
 
 class SampledLog:
     """Logs the first message of a topic, then at most one per period, with the count between.
@@ -13,9 +15,8 @@ class SampledLog:
     Topics are few and the program's own words, never what strangers send.
     """
 
-    def __init__(self, logger: logging.Logger, *, period_s: float = 60.0) -> None:
+    def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._period_s = period_s
         self._lock = threading.Lock()
         self._topics: dict[str, tuple[float, int]] = {}
 
@@ -23,8 +24,8 @@ class SampledLog:
         """Log `message`, or count it."""
         now = time.monotonic()
         with self._lock:
-            since, held = self._topics.get(topic, (-self._period_s, 0))
-            if now - since < self._period_s:
+            since, held = self._topics.get(topic, (-PERIOD_S, 0))
+            if now - since < PERIOD_S:
                 self._topics[topic] = (since, held + 1)
                 return
             self._topics[topic] = (now, 0)

@@ -78,14 +78,8 @@ class Hints:
         elif len(self._addresses.get((site, name), ())):
             self._touch(site, name)
 
-    def add(self, site: str, claim: Claim, *, over: bool = False) -> int | None:
-        """Take in a hint; return the first time of which it changes anything, None without.
-
-        Args:
-            site: Where.
-            claim: Who is on which address since when.
-            over: The account has left it.
-        """
+    def add(self, site: str, claim: Claim) -> int | None:
+        """Take in a hint; return the first time of which it changes anything, None without."""
         name = folded(claim.account)
         if name in _NO_ACCOUNTS or not claim.address:
             return None
@@ -94,10 +88,9 @@ class Hints:
             self.refused += 1
             return None
         told = of_site.setdefault(claim.address, Lease())
-        until = claim.time_us if over else claim.time_us + HINT_US
-        if not over and told.at(claim.time_us) == told.at(claim.time_us + _FRESH_US) == name:
+        if told.at(claim.time_us) == told.at(claim.time_us + _FRESH_US) == name:
             return None
-        from_us = told.put([Word(claim.time_us, not over, name, until)])
+        from_us = told.put([Word(claim.time_us, True, name, claim.time_us + HINT_US)])
         if from_us is not None:
             self._addresses.setdefault((site, name), set()).add(claim.address)
             if site in self._holders:

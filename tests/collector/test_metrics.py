@@ -15,7 +15,7 @@ def test_a_topic_is_logged_once_per_period_with_the_count_between(
 ) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    log = SampledLog(logging.getLogger("test"), period_s=60)
+    log = SampledLog(logging.getLogger("test"))
     for _ in range(3):
         log.warn("disk", "no\nroom")
     log.warn("crowd", "too many")
