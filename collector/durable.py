@@ -225,6 +225,10 @@ def _write(path: Path, data: bytes, flags: int, mode: int) -> None:
     os.close(descriptor)  # network file systems tell of a full disk only here
 
 
+_DISK = "see the disk (df, dmesg); nothing is lost that was confirmed"
+_RIGHTS = "run it as the user of the box, or with sudo"
+
+
 @contextmanager
 def _telling(verb: str, path: Path) -> Iterator[None]:
     try:
@@ -232,5 +236,5 @@ def _telling(verb: str, path: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(
             f"could not {verb} {path}: {error.strerror or error}",
-            hint="see the disk (df, dmesg); nothing is lost that was confirmed",
+            hint=_RIGHTS if isinstance(error, PermissionError) else _DISK,
         ) from error

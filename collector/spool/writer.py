@@ -207,7 +207,7 @@ class SpoolWriter:
             raise SpoolError("the spool is not open")
         raise SpoolFull(
             f"less than {self._settings.least_free_bytes >> 20} MiB free in {self._folder}",
-            hint="frames are refused and counted until there is more",
+            hint="make room (df): until then frames are refused and counted",
         )
 
     def _run(self) -> None:

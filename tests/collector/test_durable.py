@@ -50,6 +50,22 @@ def test_a_new_file_is_synced_before_its_folder(tmp_path: Path, steps: Steps) ->
     assert steps.taken[-1] == f"fsync {tmp_path}"
 
 
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.EACCES, "Permission denied; run it as the user of the box, or with sudo"),
+        (errno.ENOSPC, "No space left on device; see the disk (df, dmesg)"),
+    ],
+)
+def test_missing_rights_are_no_fault_of_the_disk(
+    tmp_path: Path, steps: Steps, number: int, hint: str
+) -> None:
+    steps.fail_at, steps.error = 0, OSError(number, os.strerror(number))
+    with pytest.raises(StoreError) as found:
+        durable.write_new(tmp_path / "leaf", b"abc")
+    assert hint in str(found.value)
+
+
 def test_a_new_file_never_replaces_one(tmp_path: Path) -> None:
     path = tmp_path / "leaf"
     path.write_bytes(b"old")
