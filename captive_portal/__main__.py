@@ -331,7 +331,7 @@ class _Process:
             told = self._lines and group.create_task(self._lines.follow(self._troubles))
             pages = group.create_task(server.serve(sockets=[listener]))
             # `stop` is a thread's event, so it is looked at now and then.
-            while not stop.is_set() and not pages.done():  # noqa: ASYNC110
+            while not stop.is_set() and not pages.done():  # noqa: ASYNC110  # as above
                 await asyncio.sleep(0.1)
             timing.cancel()
             if told:

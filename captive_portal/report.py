@@ -114,7 +114,7 @@ class Reporter:
         reply, _, self._left = self._left.partition(b"\n")
         record = json.loads(reply)
         if not isinstance(record, dict):
-            raise ValueError("the collector's answer is not an object")  # noqa: TRY004
+            raise ValueError("the collector's answer is not an object")  # noqa: TRY004  # one kind
         return record
 
     def _connected(self) -> socket.socket:

@@ -149,7 +149,7 @@ def _check(name: str, annotation: str, value: object) -> None:
         raise ValueError(f"{name} is not a {kind}")  # noqa: TRY004  # one error for all faults
     for text in value if isinstance(value, tuple) else (value,):
         if isinstance(value, tuple) and not isinstance(text, str):
-            raise ValueError(f"{name} holds other things than texts")  # noqa: TRY004
+            raise ValueError(f"{name} holds other things than texts")  # noqa: TRY004  # as above
         if isinstance(text, str):
             text.encode()  # a lone surrogate cannot be stored
     if isinstance(value, datetime) and not 1900 <= value.year < 2400:

@@ -244,7 +244,7 @@ _SHARED_LINKS = (15, 19)
 # No provider delegates more than this to one user: a wider one is a mistake.
 _WIDEST = 32
 # RFC 2865 5.8: "the user chooses" and "the NAS chooses" are no addresses.
-_NO_ADDRESS = {"255.255.255.255", "255.255.255.254", "0.0.0.0", "::"}  # noqa: S104
+_NO_ADDRESS = {"255.255.255.255", "255.255.255.254", "0.0.0.0", "::"}  # noqa: S104  # as above
 
 
 def _address(values: _Values, name: str, told: str) -> str | None:

@@ -37,23 +37,23 @@ class Book(Protocol):
 class Empty:
     """A book with nothing in it."""
 
-    def get(self, session: UUID) -> Session | None:  # noqa: ARG002
+    def get(self, session: UUID) -> Session | None:  # noqa: ARG002  # as `Book`
         """Return nothing."""
         return None
 
-    def of_key(self, key: str) -> Sequence[Session]:  # noqa: ARG002
+    def of_key(self, key: str) -> Sequence[Session]:  # noqa: ARG002  # as `Book`
         """Return nothing."""
         return ()
 
-    def open_at(self, site: str, address: str) -> Sequence[Session]:  # noqa: ARG002
+    def open_at(self, site: str, address: str) -> Sequence[Session]:  # noqa: ARG002  # as `Book`
         """Return nothing."""
         return ()
 
-    def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:  # noqa: ARG002
+    def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:  # noqa: ARG002  # as `Book`
         """Return nothing."""
         return ()
 
-    def open_of(self, site: str, method: str) -> Sequence[Session]:  # noqa: ARG002
+    def open_of(self, site: str, method: str) -> Sequence[Session]:  # noqa: ARG002  # as `Book`
         """Return nothing."""
         return ()
 

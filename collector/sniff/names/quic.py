@@ -81,7 +81,7 @@ class Keys:
         self._iv = _expand(client, prefix + b"iv", 12)
         key = _expand(client, prefix + b"hp", 16)
         # One block at a time is what header protection is (RFC 9001 section 5.4.3).
-        self._mask = Cipher(AES(key), ECB()).encryptor()  # noqa: S305
+        self._mask = Cipher(AES(key), ECB()).encryptor()  # noqa: S305  # as above
 
     def open(self, initial: Initial) -> bytes | None:
         """Return the frames in a packet, None if it was closed with other keys."""
