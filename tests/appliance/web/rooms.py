@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from appliance.errors import WrongQuestion
 from appliance.search.engine_local import Asker
-from appliance.search.who_answer import Reading, Suspect, WhoAnswer
+from appliance.search.who_answer import Block, Reading, Suspect, WhoAnswer
 from appliance.settings import BoxSettings
 from appliance.web.app import create_app
 from appliance.web.asking import Bucket, Gap, Shown, WhoWish, Wish
@@ -192,6 +192,7 @@ class FakeAsking:
             certainty="sure",
             persons=(replace(person, because=("flow", "session")),),
             others=(),
+            blocks=(Block(site=NASTY, ip=NASTY, port_first=5000, port_last=5999, since_us=NOW_US),),
             sessions=(),
             flows=(ROW,),
             coverage=(),
