@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -18,28 +17,11 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Ether
 
 from collector.sniff.listen import program
-from tests.conftest import REPO
-from tests.integration.machine import Machine, require, wait_for
+from tests.collector.sniff.wires import heard
 
-HEAR = """
-import json, sys
+OPENING = """
 from collector.sniff.listen import Wire, program
-with Wire("eth0", program()) as wire:
-    print("ready", flush=True)
-    heard = []
-    while not heard or heard[-1] != sys.argv[1]:
-        told = wire.next()
-        if told is not None:
-            heard.append(told.packet.hex())
-print(json.dumps(heard))
-"""
-SEND = """
-import socket, sys
-with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
-    out.bind(("eth0", 0))
-    for packet in sys.argv[1:]:
-        out.send(bytes.fromhex(packet))
-"""
+with Wire("eth0", program())"""
 MAC = Ether(src="02:00:5e:00:53:01", dst="ff:ff:ff:ff:ff:ff")
 UNSEEN: list[Any] = [
     MAC / IP(dst="10.0.0.9") / ICMP(),
@@ -60,22 +42,9 @@ SEEN: list[Any] = [
 
 
 def test_only_what_is_watched_comes_through(tmp_path: Path) -> None:
-    require("ip")
-    python = str(REPO / ".venv/bin/python")
-    packets = [bytes(packet).hex() for packet in (*UNSEEN, *SEEN)]
-    with Machine(tmp_path) as machine:
-        one, other = machine.namespace("one"), machine.namespace("other")
-        machine.run(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"], within=one)
-        machine.run(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"], within=other)
-        machine.link((one, "eth0"), (other, "eth0"))
-        command = [python, "-c", HEAR, packets[-1]]
-        env = {"PYTHONPATH": str(REPO)}
-        hearing = machine.start(command, within=one, name="hear", env=env)
-        wait_for("the socket", lambda: "ready" in machine.log("hear").read_text())
-        machine.run([python, "-c", SEND, *packets], within=other)
-        assert hearing.wait(20) == 0, machine.log("hear").read_text()
-        heard = json.loads(machine.log("hear").read_text().splitlines()[-1])
-    assert heard == [bytes(packet).hex() for packet in SEEN]
+    sent = [bytes(packet) for packet in (*UNSEEN, *SEEN)]
+    found = heard(tmp_path, OPENING, sent, sent[-1])
+    assert found == [bytes(packet) for packet in SEEN]
 
 
 def test_the_filter_never_jumps_out_of_itself() -> None:

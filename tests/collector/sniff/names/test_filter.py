@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -16,29 +15,12 @@ from scapy.packet import Raw
 from collector.sniff.names import segment
 from collector.sniff.names.filter import program
 from tests.collector.sniff.names import wire
-from tests.conftest import REPO
-from tests.integration.machine import Machine, require, wait_for
+from tests.collector.sniff.wires import heard
 
-HEAR = """
-import json, sys
+OPENING = """
 from collector.sniff.listen import Wire
 from collector.sniff.names.filter import LONGEST, program
-with Wire("eth0", program(), cooked=True, longest=LONGEST) as wire:
-    print("ready", flush=True)
-    heard = []
-    while not heard or heard[-1] != sys.argv[1]:
-        told = wire.next()
-        if told is not None:
-            heard.append(told.packet.hex())
-print(json.dumps(heard))
-"""
-SEND = """
-import socket, sys
-with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
-    out.bind(("eth0", 0))
-    for packet in sys.argv[1:]:
-        out.send(bytes.fromhex(packet))
-"""
+with Wire("eth0", program(), cooked=True, longest=LONGEST)"""
 ETHER = Ether(src="02:00:5e:00:53:01", dst="02:00:5e:00:53:02")
 V4, V6 = IP(src=wire.CLIENT, dst=wire.SERVER), IPv6(src="2001:db8::5", dst="2001:db8:1::9")
 ANSWER = b"\0\7\x81\x80" + bytes(8)
@@ -94,25 +76,13 @@ SEEN: dict[str, Any] = {
 
 
 def test_only_what_may_tell_a_name_comes_through(tmp_path: Path) -> None:
-    require("ip")
-    python = str(REPO / ".venv/bin/python")
     # VLAN tags are the kernel's to take off, and packets begin at the IP header.
-    bare = [bytes(each.payload if Dot1Q in each else each).hex() for each in SEEN.values()]
-    packets = [bytes(ETHER / each).hex() for each in (*UNSEEN.values(), *SEEN.values())]
-    with Machine(tmp_path) as machine:
-        one, other = machine.namespace("one"), machine.namespace("other")
-        for space in (one, other):
-            machine.run(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"], within=space)
-        machine.link((one, "eth0"), (other, "eth0"))
-        command = [python, "-c", HEAR, bare[-1]]
-        hearing = machine.start(command, within=one, name="hear", env={"PYTHONPATH": str(REPO)})
-        wait_for("the socket", lambda: "ready" in machine.log("hear").read_text())
-        machine.run([python, "-c", SEND, *packets], within=other)
-        assert hearing.wait(20) == 0, machine.log("hear").read_text()
-        heard = json.loads(machine.log("hear").read_text().splitlines()[-1])
-    hidden = [bytes(each).hex() for each in UNSEEN.values()]
+    bare = [bytes(each.payload if Dot1Q in each else each) for each in SEEN.values()]
+    sent = [bytes(ETHER / each) for each in (*UNSEEN.values(), *SEEN.values())]
+    found = heard(tmp_path, OPENING, sent, bare[-1])
+    hidden = [bytes(each) for each in UNSEEN.values()]
     words = dict(zip([*bare, *hidden], [*SEEN, *UNSEEN], strict=True))
-    assert [words.get(packet, packet) for packet in heard] == list(SEEN)
+    assert [words.get(packet, packet.hex()) for packet in found] == list(SEEN)
 
 
 def test_the_filter_never_jumps_out_of_itself() -> None:
