@@ -30,7 +30,10 @@ app = typer.Typer(
 def options(
     ctx: typer.Context,
     home: Annotated[
-        Path, typer.Option(envvar="PRATHU_HOME", help="The folder with settings, logs and ledger.")
+        Path,
+        typer.Option(
+            envvar="PRATHU_HOME", help="The folder with settings, logs and ledger.", readable=False
+        ),
     ] = context.DEFAULT_HOME,
     as_json: Annotated[
         bool, typer.Option("--json", help="Answer with JSON where the answer is data.")
@@ -39,6 +42,8 @@ def options(
     debug: Annotated[bool, typer.Option(help="Show where in the code an error arose.")] = False,
 ) -> None:
     """Keep what was said before the verb."""
+    if home.is_dir() and not os.access(home, os.R_OK | os.X_OK):
+        raise BoxError(f"{home}: Permission denied", hint=_RIGHTS)
     ctx.obj = context.Context(home=home, as_json=as_json, quiet=quiet, debug=debug)
 
 
@@ -61,6 +66,7 @@ VERBS: Mapping[str, str] = {
 """Verb to its module in this folder, in the order of `prathu --help`."""
 BEFORE_THE_VERB = ("--home", "--json", "--quiet", "-q", "--debug")
 """Options of every verb, which one looks for after it."""
+_RIGHTS = "run it as the user of the box, or with sudo"
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -115,6 +121,8 @@ def _one_line(error: Exception) -> str:
     """Return an error as one line; one of the system, as the file and what is wrong with it."""
     if isinstance(error, OSError) and error.strerror:
         file = error.filename2 or error.filename
+        if isinstance(error, PermissionError) and file:
+            return f"{file}: {error.strerror}; {_RIGHTS}"
         return f"{file}: {error.strerror}" if file else f"{error.strerror}; see the disk (df)"
     return " ".join(str(error).split())
 

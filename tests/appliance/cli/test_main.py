@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,10 @@ def test_a_folder_of_verbs_alone_shows_its_help(box: Box) -> None:
     [
         (IsADirectoryError(21, "Is a directory", "var/a.toml"), "var/a.toml: Is a directory"),
         (OSError(28, "No space left on device"), "No space left on device; see the disk (df)"),
+        (
+            PermissionError(13, "Permission denied", "var/keys"),
+            "var/keys: Permission denied; run it as the user of the box, or with sudo",
+        ),
     ],
 )
 def test_an_error_of_the_system_says_which_file(
@@ -62,6 +67,15 @@ def test_an_error_of_the_system_says_which_file(
     monkeypatch.setattr(main, "register", lambda _: None)
     said = box.prathu("check")
     assert (said.status, said.err) == (3, f"prathu: {line}\n")
+
+
+def test_a_home_of_somebody_else_says_whose_command_it_is(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    said = box.prathu("check")
+    line = f"prathu: {box.home}: Permission denied; run it as the user of the box, or with sudo\n"
+    assert (said.status, said.err) == (3, line)
 
 
 def test_the_status_of_a_verb_is_the_status_of_the_command(box: Box) -> None:
