@@ -10,6 +10,7 @@ import contextlib
 import gc
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -70,17 +71,16 @@ def seal(
     home: Path, settings: CollectorSettings, stop: threading.Event, *, clock: Clock, ready: Ready
 ) -> None:
     """Turn the spool into sealed segments until `stop` is set; then seal what is left."""
+    # An allocator that gives back to the system what a sealed segment no longer needs, some seconds
+    # later: what is given back at once costs its page faults again. Arrow reads the variable when
+    # it is loaded; what it takes for itself does not ask the pool that is set afterwards.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     import pyarrow
 
     from collector.pipeline import Pipeline
 
-    # An allocator that gives back to the system what a sealed segment no longer needs, some seconds
-    # later: what is given back at once costs its page faults again.
-    if "jemalloc" in pyarrow.supported_memory_backends():
-        pyarrow.set_memory_pool(pyarrow.jemalloc_memory_pool())
+    if pyarrow.default_memory_pool().backend_name == "jemalloc":
         pyarrow.jemalloc_set_decay_ms(4000)
-    else:
-        pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     _spare_the_collector()
     pipeline = Pipeline(home, settings, clock=clock, boot_id=boot_id())
     pipeline.start(first_position(home / "spool"))
