@@ -393,7 +393,7 @@ def test_a_lent_block_of_ports_leads_to_whose_session_the_address_was(
     assert (answer.verdict, names(answer)) == (verdict, people)
     assert {one.ip for one in reading.blocks} == lent
     assert ("port-block" in reading.notes) is bool(lent)
-    assert reading.certainty == {(): "none"}.get(tuple(people), LIKELY if lent else SURE)
+    assert reading.certainty == ("none" if not people else LIKELY if lent else SURE)
 
 
 def test_without_a_nat_further_out_the_destination_leads_to_nobody(engine: LocalEngine) -> None:
