@@ -40,7 +40,7 @@ def test_a_library_that_turns_or_changes_hashes_is_found_out(
 ) -> None:
     hashed = hashing._hashed
 
-    def wrong(batch: pa.RecordBatch) -> Any:  # noqa: ANN401  # a table
+    def wrong(batch: pa.RecordBatch) -> Any:
         found: Any = hashed(batch)
         if how == "other":
             return found.set_column(1, "hash", pa.array([bytes(32)] * len(found)))
