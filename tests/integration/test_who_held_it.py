@@ -172,7 +172,7 @@ def test_a_stop_of_another_client_ends_nothing(lab: Lab) -> None:
     held = lab.now()
     lab.flow(address, WEB, held, held)
     assert lab.accounts(address, 1) == [("anan", "sure")]
-    assert "not-its-session" in json.dumps(lab.box.rows("status"))
+    wait_for("its count", lambda: "not-its-session" in json.dumps(lab.box.rows("status")))
 
 
 def test_who_roams_between_two_nases_is_known_all_the_time(lab: Lab) -> None:
