@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import Field
 
 from captive_portal.settings import PortalSettings, Radius, SignIn
-from collector import setting_files
 from collector import settings as collector_settings
 from collector.errors import SettingsError
 from collector.settings import CollectorSettings, Section
@@ -59,7 +58,7 @@ def load(home: Path) -> BoxSettings:
     Raises:
         SettingsError: naming the first wrong setting and the nearest right name.
     """
-    settings = collector_settings.parse(setting_files.read(home), BoxSettings)
+    settings = collector_settings.parse(collector_settings.read(home), BoxSettings)
     collector_settings.check_sites(settings)
     known = {site.id for site in settings.sites}
     for client in settings.radius.clients:

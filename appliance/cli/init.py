@@ -16,7 +16,7 @@ from appliance.cli.context import Context
 from appliance.errors import WrongUse
 from captive_portal.people import first_admin
 from collector import durable
-from collector.setting_files import SETTINGS_FILE
+from collector.settings import SETTINGS_FILE
 
 FOLDERS = ("run", "spool", "open", "logs", "ledger", "keys", "state", "rollup", "database")
 PRIVATE_FOLDERS = ("secrets", "nas")

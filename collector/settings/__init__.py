@@ -1,0 +1,55 @@
+"""The collector's settings, a sentence each.
+
+They are sections of the one `prathu.toml` in the home. Unknown keys are errors that name the
+nearest right one. Secrets are paths to files.
+"""
+
+from collector.settings.checks import check_sites
+from collector.settings.files import SETTINGS_FILE, read
+from collector.settings.models import (
+    BelievedSender,
+    CollectorSettings,
+    Conntrack,
+    Exporter,
+    LeaseFile,
+    Limits,
+    Listen,
+    Names,
+    NamesCapture,
+    Neighbours,
+    SealSettings,
+    Section,
+    Sflow,
+    Site,
+    Sniff,
+    SpoolSettings,
+    SyslogTls,
+    Uplink,
+)
+from collector.settings.reading import load, parse
+
+__all__ = [
+    "SETTINGS_FILE",
+    "BelievedSender",
+    "CollectorSettings",
+    "Conntrack",
+    "Exporter",
+    "LeaseFile",
+    "Limits",
+    "Listen",
+    "Names",
+    "NamesCapture",
+    "Neighbours",
+    "SealSettings",
+    "Section",
+    "Sflow",
+    "Site",
+    "Sniff",
+    "SpoolSettings",
+    "SyslogTls",
+    "Uplink",
+    "check_sites",
+    "load",
+    "parse",
+    "read",
+]

@@ -1,0 +1,80 @@
+"""What one section cannot know of another: sites that are not there, ports that are double."""
+
+from __future__ import annotations
+
+from collector.errors import SettingsError
+from collector.settings.faults import nearest
+from collector.settings.models import BelievedSender, CollectorSettings, Conntrack, Listen, Names
+
+
+def check_sites(settings: CollectorSettings) -> None:
+    """Refuse site ids and ports that are double, and exporters of a site that is not there.
+
+    Raises:
+        SettingsError: naming the id and the nearest right one.
+    """
+    known = {site.id for site in settings.sites}
+    if len(known) != len(settings.sites):
+        raise SettingsError("two sites have the same id", hint="ids are for ever: give one another")
+    for exporter in settings.exporters:
+        if exporter.site not in known:
+            near = nearest(exporter.site, known)
+            raise SettingsError(f"exporters: {exporter.address} is of site {exporter.site!r}{near}")
+    for name in ("lease_files", "neighbours", "uplinks", "sniff"):
+        for each in getattr(settings, name):
+            if each.site not in known:
+                near = nearest(each.site, known)
+                raise SettingsError(f"{name}: one is of site {each.site!r}{near}")
+    _check_listen(settings.listen)
+    _check_names(settings.names, known)
+    _check_conntrack(settings.conntrack, known)
+    for sender in settings.believed_senders:
+        _check_believed(sender, known, asked=bool(settings.syslog_tls.client_ca))
+
+
+def _check_believed(sender: BelievedSender, known: set[str], *, asked: bool) -> None:
+    """Refuse an entry that names nobody, or somebody who could not be told from others."""
+    name = sender.address or sender.certificate or "one"
+    fault = hint = ""
+    if sender.site not in known:
+        fault = f"is of site {sender.site!r}{nearest(sender.site, known)}"
+    elif name == "one":
+        fault, hint = "names nobody", "set address or certificate"
+    elif sender.address and sender.certificate:
+        fault, hint = "has a certificate too", "make two entries: each believes one of the two"
+    elif sender.certificate and not asked:
+        fault, hint = "shows no certificate", "set client_ca in [syslog_tls]: nobody is asked yet"
+    elif sender.certificate and sender.udp:
+        fault, hint = "cannot show a certificate over UDP", "leave out udp, or set address"
+    if fault:
+        raise SettingsError(f"believed_senders: {name} {fault}", hint=hint)
+
+
+def _check_listen(listen: Listen) -> None:
+    """Refuse one port for two kinds of data: who sends would be heard by either, or by nobody."""
+    for names in (("flows", "syslog_udp"), ("syslog_tcp", "syslog_tls", "ipfix_tcp", "ipfix_tls")):
+        taken: dict[str, str] = {}
+        for name in names:
+            for at in getattr(listen, name):
+                first = taken.setdefault(at, name)
+                if not at.endswith(":0") and first != name:
+                    message = f"listen: {at} stands under {first} and under {name}"
+                    raise SettingsError(message, hint="give each a port of its own")
+
+
+def _check_names(names: Names, known: set[str]) -> None:
+    for each in names.capture:
+        if each.site not in known:
+            near = nearest(each.site, known)
+            raise SettingsError(f"names.capture: one is of site {each.site!r}{near}")
+    if names.capture and not names.reason:
+        hint = "write down why names of hosts are kept, as the record of processing has it"
+        raise SettingsError("names.capture: names.reason is empty", hint=hint)
+
+
+def _check_conntrack(conntrack: Conntrack, known: set[str]) -> None:
+    if conntrack.enabled and conntrack.site is None and len(known) > 1:
+        raise SettingsError("conntrack: site is not set", hint=f"one of {', '.join(sorted(known))}")
+    if conntrack.site is not None and conntrack.site not in known:
+        near = nearest(conntrack.site, known)
+        raise SettingsError(f"conntrack: there is no site {conntrack.site!r}{near}")
