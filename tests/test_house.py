@@ -144,6 +144,7 @@ def test_the_shipped_settings_are_right_when_uncommented() -> None:
     given |= {"secret_file = ...": 'secret_file = "nas/default"'}
     given |= {"format = ...": 'format = "kea"', "path = ...": 'path = "leases"'}
     given |= {"interface = ...": 'interface = "eth0"'}
+    given |= {"log = ...": 'log = "flows"', "days = ...": "days = 365"}
     lines = [
         given.get(line[2:], line[2:])
         for line in defaults.document().splitlines()
@@ -158,6 +159,8 @@ def test_the_shipped_settings_are_right_when_uncommented() -> None:
     assert read.names.capture
     none: dict[str, object] = dict.fromkeys(lists, ())
     none["names"] = read.names.model_copy(update={"capture": ()})
+    assert read.retention.logs
+    none["retention"] = read.retention.model_copy(update={"logs": ()})
     read = read.model_copy(update={"radius": radius, "sites": plain.sites, **none})
     assert read == plain
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collector.errors import SettingsError
 from collector.settings.faults import nearest
-from collector.settings.models import BelievedSender, CollectorSettings, Conntrack, Listen, Names
+from collector.settings.models import (
+    BelievedSender,
+    CollectorSettings,
+    Conntrack,
+    Listen,
+    Names,
+    Retention,
+)
 
 
 def check_sites(settings: CollectorSettings) -> None:
@@ -28,8 +35,15 @@ def check_sites(settings: CollectorSettings) -> None:
     _check_listen(settings.listen)
     _check_names(settings.names, known)
     _check_conntrack(settings.conntrack, known)
+    _check_retention(settings.retention)
     for sender in settings.believed_senders:
         _check_believed(sender, known, asked=bool(settings.syslog_tls.client_ca))
+
+
+def _check_retention(retention: Retention) -> None:
+    logs = [one.log for one in retention.logs]
+    if len(set(logs)) != len(logs):
+        raise SettingsError("retention.logs: a log stands there twice", hint="leave one of the two")
 
 
 def _check_believed(sender: BelievedSender, known: set[str], *, asked: bool) -> None:

@@ -6,7 +6,10 @@ import ipaddress
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
+
+LEAST_DAYS = 90
+"""So long traffic data must be kept from its receipt (Computer Crime Act, section 26)."""
 
 
 def _site_id(value: str) -> str:
@@ -52,6 +55,12 @@ def _url(value: str) -> str:
     return value
 
 
+def _kept_days(value: int) -> int:
+    if value < LEAST_DAYS:
+        raise ValueError(f"the Computer Crime Act, section 26, asks for {LEAST_DAYS} days at least")
+    return value
+
+
 SiteId = Annotated[str, AfterValidator(_site_id)]
 Network = Annotated[str, AfterValidator(_network)]
 MaybeNetwork = Annotated[str, AfterValidator(_maybe_network)]
@@ -61,3 +70,4 @@ Router = Annotated[str, AfterValidator(_router)]
 Interface = Annotated[str, AfterValidator(_interface)]
 Url = Annotated[str, AfterValidator(_url)]
 Reason = Annotated[str, AfterValidator(str.strip)]
+KeptDays = Annotated[int, Field(le=36_500), AfterValidator(_kept_days)]

@@ -10,6 +10,7 @@ from collector.settings.kinds import (
     Address,
     HostPort,
     Interface,
+    KeptDays,
     MaybeNetwork,
     Network,
     Reason,
@@ -17,6 +18,9 @@ from collector.settings.kinds import (
     SiteId,
     Url,
 )
+
+LogName = Literal["audit", "counters", "coverage", "events", "flows", "leases", "names", "sessions"]
+"""A log of the box; a test keeps these equal to the logs of the store."""
 
 
 class Section(BaseModel):
@@ -151,6 +155,23 @@ class SealSettings(Section):
     """Files of parts stay so long after their segment is published, for running questions."""
 
 
+class LogRetention(Section):
+    """A log that is kept for another time than the others."""
+
+    log: LogName
+    """Its name."""
+    days: KeptDays
+    """Days, at least 90."""
+
+
+class Retention(Section):
+    """How long sealed rows are kept, counted from their receipt. Legal holds keep them longer."""
+
+    days: KeptDays = 180
+    """Days, at least 90 (Computer Crime Act, section 26); then whole segments are destroyed."""
+    logs: tuple[LogRetention, ...] = ()
+
+
 class LeaseFile(Section):
     """A file in which a DHCP server on this machine keeps its leases."""
 
@@ -244,3 +265,4 @@ class CollectorSettings(Section):
     sflow: Sflow = Sflow()
     spool: SpoolSettings = SpoolSettings()
     seal: SealSettings = SealSettings()
+    retention: Retention = Retention()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from collector import settings
 from collector.errors import SettingsError
+from collector.settings.models import LogName
+from collector.store.schema import LOGS
 
 SITE = '[[sites]]\nid = "school-a"\n'
 EXPORTER = '[[exporters]]\naddress = "192.0.2.1"\nsite = "school-a"\n'
@@ -35,6 +38,10 @@ EXPORTER = '[[exporters]]\naddress = "192.0.2.1"\nsite = "school-a"\n'
             "uplinks number 1, ask: wanted http://… or https://…, got 'gopher://x'",
         ),
         ("sflow = 300\n", "sflow: wanted a table, got 300"),
+        (
+            "[retention]\ndays = 89\n",
+            "retention.days: the Computer Crime Act, section 26, asks for 90 days at least, got 89",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_place(tmp_path: Path, wrong: str, told: str) -> None:
@@ -71,3 +78,14 @@ def test_any_free_port_may_be_asked_for_often(tmp_path: Path) -> None:
     listen = f"[listen]\nflows = {free}\nsyslog_udp = {free}\nsyslog_tcp = {free}\n"
     (tmp_path / "prathu.toml").write_text(SITE + listen)
     assert settings.load(tmp_path).listen.flows == ("127.0.0.1:0",)
+
+
+def test_retention_can_be_set_for_each_log_there_is() -> None:
+    assert set(get_args(LogName)) == set(LOGS)
+
+
+def test_a_log_has_one_retention(tmp_path: Path) -> None:
+    twice = '[[retention.logs]]\nlog = "flows"\ndays = 365\n' * 2
+    (tmp_path / "prathu.toml").write_text(SITE + twice)
+    with pytest.raises(SettingsError, match=r"retention\.logs: a log stands there twice"):
+        settings.load(tmp_path)
