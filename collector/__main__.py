@@ -144,7 +144,7 @@ class _Pulse:
         step_us = self._steps.look()
         if not step_us:
             return
-        pipeline.stepped(step_us)
+        pipeline.worker.tell_step(step_us)
         now, note = moment(self._clock() // 1000), f"{step_us / 1e6:+.3f} s"
         for line in pipeline.lines():
             self._send(CoverageEvent(time=now, site=line.site, kind=CLOCK_STEP, note=note))

@@ -94,7 +94,7 @@ class Pipeline:
         sealers = {site.id: self._open_site(site, start) for site in self._settings.sites}
         history.told()
         self._mend_catalog()
-        self._worker = SealWorker(
+        self.worker = SealWorker(
             self._home,
             sealers,
             catalog=self._catalog,
@@ -103,7 +103,7 @@ class Pipeline:
         )
         self._restore(head)
         self._end_us = self._next_end(self._now_us())
-        self._worker.start()
+        self.worker.start()
 
     def stop(self) -> None:
         """Seal everything fed so far, say that the stop was meant, and let go of the home."""
@@ -113,13 +113,13 @@ class Pipeline:
 
     def close(self) -> None:
         """Let go of the home and leave what is not sealed in the spool, for the next start."""
-        self._worker.stop()
+        self.worker.stop()
         self._catalog.close()
         self._lock.release()
 
     def feed(self, frames: Sequence[Frame]) -> None:
         """Process frames in the order of the spool, ending intervals where their time is up."""
-        self._worker.check()
+        self.worker.check()
         while frames:
             count = self._before_end(frames)
             if count:
@@ -134,7 +134,7 @@ class Pipeline:
 
     def tick(self, *, idle: bool) -> None:
         """Do what is due by time: parts, the end of an interval, files past their grace."""
-        self._worker.check()
+        self.worker.check()
         due = time.monotonic()
         if idle and (self._now_us() >= self._end_us + LATE_CUT_US or self._overdue(due)):
             self._cut_now()
@@ -156,18 +156,14 @@ class Pipeline:
     def seal_now(self) -> None:
         """Close all intervals and wait until they are sealed."""
         self._cut_now()
-        self._worker.drain()
-
-    def stepped(self, step_us: int) -> None:
-        """Have every ledger say that the clock was set."""
-        self._worker.tell_step(step_us)
+        self.worker.drain()
 
     def status(self) -> dict[str, Any]:
         """Return what `prathu status` shows of this process."""
         return {
             "position": self.position,
             "sealed_position": min(self._sealed.values()),
-            "waiting_batches": self._worker.waiting(),
+            "waiting_batches": self.worker.waiting(),
             "open_rows": sum(log.rows for x in self._lines.values() for log in x.logs.values()),
             "interval_end_us": self._end_us,
             "unreadable_files": list(self._mended.unreadable),
@@ -332,7 +328,7 @@ class Pipeline:
             table, frames = table.slice(fit), frames[fit:]
             if len(frames):
                 end_us = min(table["received"][0].value, self._end_us)
-                self._worker.put([log.cut(end_us, int(frames[0]))])
+                self.worker.put([log.cut(end_us, int(frames[0]))])
 
     # Ends of intervals
 
@@ -367,7 +363,7 @@ class Pipeline:
         )
         for line in self._lines.values():
             closed = [log.cut(end_us, self.position) for log in line.logs.values()]
-            self._worker.put(closed, line.access)
+            self.worker.put(closed, line.access)
             line.access = Counter()
         self._end_us = self._next_end(then_us)
         self._cut_at = self._flushed = time.monotonic()

@@ -12,9 +12,10 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -30,6 +31,14 @@ WAITING = 2
 rows of each that came fast are in memory, 150 MB of a full segment."""
 
 Batch = tuple[Sequence[Closed], Mapping[str, int] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An entry of another kind for a site's ledger: its type and own members."""
+
+    site: str
+    entry: Mapping[str, Any]
 
 
 class Finisher(Protocol):
@@ -59,8 +68,8 @@ class SealWorker:
         self._sealed = sealed
         self._counts: dict[str, pa.Table] = {}
         """By log, the counts of the rows that are being sealed."""
-        self._queue: queue.Queue[Batch | int | None] = queue.Queue(WAITING)
-        """Batches, steps of the clock in µs, and None for the end."""
+        self._queue: queue.Queue[Batch | _Told | int | None] = queue.Queue(WAITING)
+        """Batches, entries, steps of the clock in µs, and None for the end."""
         self._thread = threading.Thread(target=self._run, name="seal", daemon=True)
         self._failure: BaseException | None = None
 
@@ -89,6 +98,10 @@ class SealWorker:
         """Write into each ledger that the clock was set, behind what was put before."""
         self._put(step_us)
 
+    def tell(self, site: str, entry: Mapping[str, Any]) -> None:
+        """Write an entry into a site's ledger, behind what was put before."""
+        self._put(_Told(site, entry))
+
     def drain(self) -> None:
         """Wait until everything put so far is sealed."""
         while self._queue.unfinished_tasks and self._failure is None:
@@ -104,7 +117,7 @@ class SealWorker:
         """Return how many batches wait."""
         return self._queue.unfinished_tasks
 
-    def _put(self, batch: Batch | int | None) -> None:
+    def _put(self, batch: Batch | _Told | int | None) -> None:
         while True:
             self.check()
             try:
@@ -118,6 +131,8 @@ class SealWorker:
                 if isinstance(batch, int):
                     for sealer in self._sealers.values():
                         sealer.tell_clock(sealer.clock_state, step_us=batch)
+                elif isinstance(batch, _Told):
+                    self._sealers[batch.site].record(batch.entry)
                 else:
                     self._seal(*batch)
                 self._queue.task_done()
