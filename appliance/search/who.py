@@ -33,6 +33,7 @@ from appliance.search.who_answer import (
     judge,
 )
 from collector.attribute.lease import KINDS
+from collector.decode.addresses import key_of_source
 from collector.decode.protocols import NUMBERS
 from collector.decode.uplinks import translated_again
 from collector.records import Binding
@@ -189,6 +190,7 @@ def _values(question: WhoQuestion, at_us: int, start: int, end: int) -> dict[str
     return {
         "address": addresses.text(question.address),
         "port": question.port,
+        "key": _key(question),
         "other": addresses.text(question.other) if question.other is not None else None,
         "other_port": question.other_port,
         "proto": question.proto,
@@ -197,6 +199,12 @@ def _values(question: WhoQuestion, at_us: int, start: int, end: int) -> dict[str
         "from": times.aware(start),
         "until": times.aware(end),
     }
+
+
+def _key(question: WhoQuestion) -> int | None:
+    if question.port is None or question.address.version == 6:
+        return None
+    return key_of_source(int(question.address), question.port)
 
 
 def _sessions(

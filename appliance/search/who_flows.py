@@ -49,7 +49,8 @@ def counted(
     if not files:
         return [], []
     values = {**values, "files": list(files)}
-    ends = {"address": values["other"], "port": values["other_port"]} if values["by_other"] else {}
+    other = {"address": values["other"], "port": values["other_port"], "key": None}
+    ends = other if values["by_other"] else {}
     near = run.table(f"{_SQL['near']} LIMIT {MAX_HITS + 1}", {**values, **ends})
     if not near.num_rows:
         return [], []

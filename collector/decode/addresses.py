@@ -114,6 +114,14 @@ def nat_key(
     return key, has
 
 
+def key_of_source(address: int, port: int) -> int | None:
+    """Return the `nat_key` that every flow has whose source became this IPv4 address and port.
+
+    None where the address is private: such a flow may have the key of its other side.
+    """
+    return None if _private(np.array([address]))[0] else address << 16 | port
+
+
 def _four(ends: Ends | None, rows: int) -> tuple[Numbers, Mask]:
     """Return IPv4 addresses and where they are told."""
     if ends is None or ends.v4 is None:

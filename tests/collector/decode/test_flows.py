@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import struct
+from ipaddress import IPv4Address
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from collector.decode.addresses import key_of_source
 from collector.decode.decoder import FlowDecoder
 from collector.decode.limits import Limits
 from tests.collector.decode import rows, wire
@@ -47,6 +51,28 @@ def test_a_translated_destination_gives_the_key_when_the_source_is_as_it_was() -
     (row,) = ipfix_rows(NAT, body)
     assert row["nat_key"] == PUBLIC << 16 | 40211, "the public side of the inside end"
     assert (row["nat_dst_ip"], row["nat_dst_port"]) == ("10.0.0.5", 50000)
+
+
+_ENDS = st.tuples(
+    st.sampled_from(("10.0.0.5", "100.64.0.9", "198.51.100.7", "203.0.113.9", "0.0.0.0")),
+    st.sampled_from((0, 443, 40211)),
+)
+
+
+@given(src=_ENDS, dst=_ENDS, nat_src=_ENDS, nat_dst=_ENDS)
+def test_whoever_became_a_public_end_has_its_key(
+    src: tuple[str, int], dst: tuple[str, int], nat_src: tuple[str, int], nat_dst: tuple[str, int]
+) -> None:
+    (row,) = ipfix_rows(NAT, ends(*src, *dst) + ends(*nat_src, *nat_dst))
+    if "nat_src_ip" in row:
+        address = int(IPv4Address(row["nat_src_ip"]))
+        key = key_of_source(address, row.get("nat_src_port", 0))
+        assert key is None or row["nat_key"] == key
+
+
+def test_a_private_end_has_no_key_of_its_own() -> None:
+    assert key_of_source(int(IPv4Address("10.0.0.5")), 443) is None
+    assert key_of_source(PUBLIC, 443) == PUBLIC << 16 | 443
 
 
 def test_nothing_translated_gives_no_key() -> None:
