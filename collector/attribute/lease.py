@@ -49,6 +49,8 @@ class Lease:
     """By time, each once."""
     spans: list[Span] = field(default_factory=list)
     """As of the last change, by time."""
+    _last: Span | None = field(default=None, compare=False, repr=False)
+    """The last span, also where it is empty, if it is what all the words come to."""
 
     def take(self, event: LeaseEvent) -> int | None:
         """Take in an event; return the first time of which it changes anything, None without."""
@@ -56,16 +58,26 @@ class Lease:
 
     def put(self, words: Iterable[Word]) -> int | None:
         """Take in words; return the first time of which they change anything, None without."""
-        for word in words:
+        fresh = sorted(set(words))
+        if self._last is not None and fresh and self.words[-1] < fresh[0]:
+            return self._go_on(self._last, fresh)
+        for word in fresh:
             at = bisect_left(self.words, word)
             if self.words[at : at + 1] != [word]:
                 insort(self.words, word)
-        old, self.spans = self.spans, _spans(self.words)
-        before, after = ({(s.start, s.mac): s.end for s in spans} for spans in (old, self.spans))
-        differing = {key for key in before | after if before.get(key) != after.get(key)}
-        return min(
-            (_from(key[0], before.get(key), after.get(key)) for key in differing), default=None
-        )
+        folded = _fold([], self.words)
+        self._last = folded[-1] if folded else None
+        old, self.spans = self.spans, _real(folded)
+        return _differ(old, self.spans)
+
+    def _go_on(self, last: Span, fresh: list[Word]) -> int | None:
+        """Take in words behind all others: of what these came to, only the end can change."""
+        self.words += fresh
+        folded = _fold([last], fresh)
+        self._last = folded[-1]
+        before, after = _real([last]), _real(folded)
+        self.spans[len(self.spans) - len(before) :] = after
+        return _differ(before, after)
 
     def at(self, time_us: int) -> str:
         """Return who had the address at a time, empty for nobody known."""
@@ -80,7 +92,7 @@ class Lease:
         run = [word for word in run if word.mac == known[0].mac]
         if len(run) > 1:
             run = [run[0]._replace(until=run[-1].time), run[-1]]
-        self.words, self.spans = run + later, known
+        self.words, self.spans, self._last = run + later, known, None
 
     def plain(self) -> list[list[Any]]:
         """Return everything as JSON values."""
@@ -90,7 +102,7 @@ class Lease:
     def from_plain(cls, words: list[list[Any]]) -> Lease:
         """Return the lease that `plain` described."""
         read = [Word(*word) for word in words]
-        return cls(read, _spans(read))
+        return cls(read, _real(_fold([], read)))
 
 
 def tells(event: LeaseEvent) -> bool:
@@ -117,8 +129,8 @@ def _words(event: LeaseEvent) -> list[Word]:
     return [Word(at, True, event.mac, until) for at in sorted({start, time})]
 
 
-def _spans(words: list[Word]) -> list[Span]:
-    spans: list[Span] = []
+def _fold(spans: list[Span], words: Iterable[Word]) -> list[Span]:
+    """Return what earlier words came to, with what these make of it; some spans may be empty."""
     for word in words:
         last = spans[-1] if spans else None
         running = last is not None and word.time <= last.end
@@ -131,4 +143,15 @@ def _spans(words: list[Word]) -> list[Span]:
             if last is not None and running:
                 spans[-1] = last._replace(end=word.time)
             spans.append(Span(word.time, word.until, word.mac))
+    return spans
+
+
+def _real(spans: list[Span]) -> list[Span]:
     return [span for span in spans if span.start < span.end]
+
+
+def _differ(old: list[Span], new: list[Span]) -> int | None:
+    """Return the first time of which spans tell otherwise than others, None without."""
+    before, after = ({(s.start, s.mac): s.end for s in spans} for spans in (old, new))
+    differing = {key for key in before | after if before.get(key) != after.get(key)}
+    return min((_from(key[0], before.get(key), after.get(key)) for key in differing), default=None)
