@@ -31,7 +31,7 @@ from collector.sealing import SealWorker
 from collector.settings import CollectorSettings, Site
 from collector.site import SiteLine
 from collector.spool import release
-from collector.store import names, rebuild, segments, snapshots
+from collector.store import rebuild, segments, sessions_told, snapshots
 from collector.store.open_log import OpenLog, Piece, room
 from collector.store.schema import LOGS
 from collector.store.settings_history import SettingsHistory
@@ -312,7 +312,7 @@ class Pipeline:
         log, frames = line.logs[rows.log], rows.frame
         table = LOGS[rows.log].table(rows)
         if rows.log == "sessions":
-            self._catalog.add_persons(names.told(table))
+            sessions_told.take_in(self._catalog, table)
         first = int(np.searchsorted(frames, log.spool_from))
         self.counts["rows"] += len(frames) - first
         self.counts["skipped"] += first

@@ -8,10 +8,10 @@ of candidates with its size, "nobody", or "unknown address".
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
+from functools import partial
 from typing import Any
 
 from appliance.errors import WrongUse
@@ -38,6 +38,7 @@ from collector.decode.protocols import NUMBERS
 from collector.decode.uplinks import translated_again
 from collector.records import Binding
 from collector.store import named_sql
+from collector.store.catalog import FileEntry, Mention
 
 __all__ = ["CANDIDATES", "NOBODY", "PERSON", "UNKNOWN", "WhoAnswer", "WhoQuestion", "parse", "who"]
 
@@ -215,22 +216,44 @@ def _sessions(
     groups: Sequence[Group],
     late: Sequence[Binding],
 ) -> tuple[list[Held], dict[str, Span]]:
-    """Return the sessions that held the address, and how long those named by flows lasted."""
+    """Return the sessions that held the address, and how long those named by flows lasted.
+
+    The catalogue knows in which files their rows are: those of a month are hundreds.
+    """
     sites = [question.site] if question.site else None
-    since = max(0, window[0] - SESSION_DAYS * times.DAY)
-    files = engine.paths(engine.catalogue().files("sessions", sites=sites, start_us=since))
-    if not files:
-        return [], {}
     address = addresses.text(question.address)
     leases = _leases(engine, run, sites, address, window)
-    values: dict[str, object] = {"files": files, "address": address, "quoted": f'"{address}"'}
-    around = [re.escape(f'"{prefix}"') for prefix in bindings.prefixes_around(question.address)]
-    values |= {"around": "|".join(around), "macs": list({row["mac"] for row in leases})}
-    values |= {"until": times.aware(window[1]), "named": [g.session for g in groups if g.session]}
+    told_with = {address, *bindings.prefixes_around(question.address)}
+    told_with |= {row["mac"] for row in leases}
+    mentions = partial(
+        engine.catalogue().mentions,
+        sites=sites,
+        start_us=max(0, window[0] - SESSION_DAYS * times.DAY),
+        end_us=window[1],
+    )
+    ids = {mention.session for mention in mentions(told_with, most=MAX_SESSIONS + 1)}
+    whole = mentions(ids | {group.session for group in groups if group.session})
+    if not whole:
+        return [], {}
+    values: dict[str, object] = {"sessions": [mention.session for mention in whole]}
+    values["files"] = engine.paths(_files_of(engine, whole, sites))
     rows = run.table(_SQL["sessions"], values).to_pylist()
     learnt_late = frozenset(b.session for b in late if b.address == address)
     timeline = bindings.timeline_of(rows, leases)
     return bindings.held(rows, timeline, address, learnt_late), bindings.spans(rows, timeline)
+
+
+def _files_of(
+    engine: LocalEngine, sessions: Sequence[Mention], sites: Sequence[str] | None
+) -> list[FileEntry]:
+    """Return the files in which rows of sessions may be."""
+    first, last = min(s.first_us for s in sessions), max(s.last_us for s in sessions)
+    files = engine.catalogue().files("sessions", sites=sites, start_us=first, end_us=last + 1)
+    return [
+        file
+        for file in files
+        if any(s.first_us <= file.event_max and file.event_min <= s.last_us for s in sessions)
+    ]
 
 
 def _leases(

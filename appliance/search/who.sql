@@ -170,23 +170,7 @@ ORDER BY since_us DESC
 LIMIT 10;
 
 -- sessions --
--- Everything that was told, in order, of the sessions that flows name and of the newest that ever held
--- the address, a prefix around it, or a machine that had it, and began before the end of the window.
-WITH held AS (
-    SELECT session, min(coalesce(start, time)) AS began
-    FROM read_parquet($files)
-    WHERE event <> 'reject'
-        AND (
-            ip = $address
-            OR contains(addresses, $quoted)
-            OR ($around <> '' AND regexp_matches(addresses, $around))
-            OR mac IN (SELECT unnest(CAST($macs AS VARCHAR[])))
-        )
-        AND coalesce(start, time) < $until
-    GROUP BY session
-    ORDER BY began DESC
-    LIMIT 201
-)
+-- Everything that was told, in order, of some sessions.
 SELECT
     site, session, event, method, person, account, full_name, proofing, ip, addresses, mac, nas,
     nas_port, ssid, cause,
@@ -195,5 +179,5 @@ SELECT
     epoch_us(expires) AS expires_us,
     epoch_us(received) AS received_us
 FROM read_parquet($files)
-WHERE session IN (SELECT session FROM held UNION SELECT unnest(CAST($named AS VARCHAR[])))
+WHERE session IN (SELECT unnest(CAST($sessions AS VARCHAR[])))
 ORDER BY time, received;

@@ -24,7 +24,7 @@ from collector.store import named_sql
 
 FILE = "catalog.sqlite"
 """Its name in a home."""
-VERSION = 1
+VERSION = 2
 """Of its tables, in `PRAGMA user_version`. Another version is made anew from the disk."""
 BUSY_S = 10.0
 """How long to wait for one who writes."""
@@ -67,6 +67,20 @@ class PersonName:
     proofing: str
     first_us: int
     last_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """A session, and what it was told with: where to look for its rows. Times are µs UTC."""
+
+    name: str
+    """An address, a prefix or a MAC in canonical text, or the session's own id."""
+    site: str
+    session: str
+    first_us: int
+    """The earliest `start`, or `time` where none was told."""
+    last_us: int
+    """The latest `time`."""
 
 
 class Catalog:
@@ -171,6 +185,23 @@ class Catalog:
         values = {"site": site, "ids": _listed(person_ids), "folded": folded}
         return [PersonName(**row) for row in self._read("persons", values)]
 
+    def mentions(
+        self,
+        names: Iterable[str],
+        *,
+        sites: Iterable[str] | None = None,
+        start_us: int | None = None,
+        end_us: int | None = None,
+        most: int = -1,
+    ) -> list[Mention]:
+        """Return the sessions told with any of `names` that meet [start_us, end_us).
+
+        The latest to begin come first; `most` of them, or all.
+        """
+        values = {"names": _listed(names), "sites": _listed(sites), "most": most}
+        rows = self._read("mentions", {**values, **_period(start_us, end_us)})
+        return [Mention(**row) for row in rows]
+
     def add_part(self, *parts: FileEntry) -> None:
         """Let search see `parts`."""
         with self._transaction() as tables:
@@ -212,6 +243,11 @@ class Catalog:
         rows = [{**asdict(n), "folded": fold(f"{n.account}\n{n.full_name}")} for n in names]
         with self._transaction() as tables:
             tables.executemany(_SQL["add_person"], rows)
+
+    def add_mentions(self, mentions: Iterable[Mention]) -> None:
+        """Take in what sessions were told with; those known grow in time."""
+        with self._transaction() as tables:
+            tables.executemany(_SQL["add_mention"], [asdict(mention) for mention in mentions])
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -43,6 +43,14 @@ CREATE TABLE IF NOT EXISTS persons (
     PRIMARY KEY (site, person, account, full_name, proofing)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS persons_by_id ON persons (person);
+CREATE TABLE IF NOT EXISTS mentions (
+    name TEXT NOT NULL,
+    site TEXT NOT NULL,
+    session TEXT NOT NULL,
+    first_us INTEGER NOT NULL,
+    last_us INTEGER NOT NULL,
+    PRIMARY KEY (name, site, session)
+) STRICT, WITHOUT ROWID;
 
 -- add_file --
 -- Takes a file in, or what is new about one that is there.
@@ -127,6 +135,26 @@ WHERE (:site IS NULL OR site = :site)
     AND (:ids IS NULL OR person IN (SELECT value FROM json_each(:ids)))
     AND (:folded IS NULL OR instr(folded, :folded) > 0)
 ORDER BY last_us DESC, site, person, account, full_name, proofing;
+
+-- add_mention --
+-- A session and what it was told with; told again, its time grows.
+INSERT INTO mentions (name, site, session, first_us, last_us)
+VALUES (:name, :site, :session, :first_us, :last_us)
+ON CONFLICT (name, site, session) DO UPDATE SET
+    first_us = min(first_us, excluded.first_us),
+    last_us = max(last_us, excluded.last_us)
+WHERE excluded.first_us < first_us OR excluded.last_us > last_us;
+
+-- mentions --
+-- Sessions told with any of some names (a JSON list), which meet [start_us, end_us): those that
+-- began last.
+SELECT name, site, session, first_us, last_us
+FROM mentions
+WHERE name IN (SELECT value FROM json_each(:names))
+    AND (:sites IS NULL OR site IN (SELECT value FROM json_each(:sites)))
+    AND last_us >= :start_us AND first_us < :end_us
+ORDER BY first_us DESC, session, name
+LIMIT :most;
 
 -- paths --
 -- Every file that is known, whether questions still go to it or not.

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from collector.errors import StoreError
 from collector.records import Clock
-from collector.store import names
+from collector.store import sessions_told
 from collector.store.catalog import FILE, Catalog, FileEntry
 from collector.store.faults import cannot_read
 from collector.store.schema import LOGS, LogSchema
@@ -87,11 +87,9 @@ def reconcile(
 
 def _take_in(catalog: Catalog, home: Path, path: str, spool: tuple[int, int]) -> FileEntry:
     entry = entry_of(home, path, spool)
-    told = []
     if entry.log == "sessions":
-        told = names.told(_read(home / path, list(names.COLUMNS)))
+        sessions_told.take_in(catalog, _read(home / path, list(sessions_told.COLUMNS)))
     catalog.publish(entry)
-    catalog.add_persons(told)
     return entry
 
 

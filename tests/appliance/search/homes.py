@@ -12,7 +12,7 @@ import pyarrow as pa
 from appliance.search.duck import Limits
 from appliance.search.engine_local import Asker, LocalEngine
 from collector.records import AuditEvent, Binding
-from collector.store import parts, segments
+from collector.store import parts, segments, sessions_told
 from collector.store.catalog import FILE, Catalog, FileEntry, PersonName
 from collector.store.schema import LOGS
 
@@ -91,6 +91,8 @@ class Home:
             **asdict(stats),
         )
         self._catalog.add_part(entry)
+        if log == "sessions":
+            sessions_told.take_in(self._catalog, written)
         return entry
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import pyarrow as pa
 import pytest
 
 from appliance.errors import WrongUse
 from appliance.search import times, who, who_flows
+from appliance.search.duck import Runner
 from appliance.search.engine_local import LocalEngine
 from appliance.search.who_answer import LIKELY, SURE
 from collector.records import Binding
@@ -158,6 +161,30 @@ def test_after_the_stop_it_was_nobody_again(home: Home) -> None:
     with home.engine() as engine:
         assert asked(engine, "10.0.0.5", T + 9 * MINUTE).verdict == who.PERSON
         assert asked(engine, "10.0.0.5", T + 10 * MINUTE).verdict == who.NOBODY
+
+
+def test_of_a_months_sessions_only_the_files_that_tell_of_it_are_read(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(1, 30):
+        earlier = session(
+            "start", T - day * 1440 * MINUTE, SUDA, "10.0.0.6", session=str(UUID(int=day))
+        )
+        home.segment([earlier], log="sessions")
+    home.segment([session("start", T, SOMCHAI, "10.0.0.5")], log="sessions")
+    home.segment([session("stop", T + 9 * MINUTE, SOMCHAI, "10.0.0.5")], log="sessions")
+    given: list[object] = []
+    real = Runner.table
+
+    def table(run: Runner, sql: str, values: Mapping[str, object]) -> pa.Table:
+        given.append(values.get("sessions") and values["files"])
+        return real(run, sql, values)
+
+    monkeypatch.setattr(Runner, "table", table)
+    with home.engine() as engine:
+        answer = asked(engine, "10.0.0.5", T + 5 * MINUTE)
+    assert names(answer) == {"somchai"}
+    assert [len(files) for files in given if isinstance(files, list)] == [2]
 
 
 def test_a_session_ends_at_its_expiry_where_no_stop_came(home: Home) -> None:

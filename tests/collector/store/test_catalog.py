@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from collector.errors import StoreError
 from collector.records import Binding
-from collector.store.catalog import Catalog, FileEntry, PersonName, fold
+from collector.store.catalog import Catalog, FileEntry, Mention, PersonName, fold
 
 NOW_US = 1_800_000_000_000_000
 
@@ -70,6 +70,11 @@ def person(**more: object) -> PersonName:
         first_us=100,
         last_us=200,
     )
+    return replace(fixed, **more)  # type: ignore[arg-type]  # fields by name
+
+
+def mention(**more: object) -> Mention:
+    fixed = Mention(name="10.0.0.1", site="a", session="s1", first_us=100, last_us=200)
     return replace(fixed, **more)  # type: ignore[arg-type]  # fields by name
 
 
@@ -221,6 +226,19 @@ def test_names_grow_in_time_and_changed_names_stand_beside(path: Path) -> None:
             person(first_us=50, last_us=900),
             person(full_name="สมชาย มีสุข", first_us=1, last_us=2),
         ]
+
+
+def test_mentions_grow_in_time_and_are_found_by_name_site_and_time(path: Path) -> None:
+    with Catalog.open(path, write=True, clock=clock) as catalog:
+        catalog.add_mentions([mention(), mention(session="s2", first_us=500, last_us=600)])
+        catalog.add_mentions([mention(first_us=150, last_us=300), mention(site="b")])
+        first, second = mention(last_us=300), mention(session="s2", first_us=500, last_us=600)
+        assert catalog.mentions(["10.0.0.1"], sites=["a"]) == [second, first], "the latest first"
+        assert catalog.mentions(["10.0.0.1"], sites=["a"], most=1) == [second]
+        assert catalog.mentions(["10.0.0.1"], sites=["a"], start_us=301) == [second]
+        assert catalog.mentions(["10.0.0.1"], sites=["a"], end_us=500) == [first]
+        assert catalog.mentions(["10.0.0.1"], sites=["b"]) == [mention(site="b")]
+        assert catalog.mentions(["10.0.0.2"]) == []
 
 
 def test_names_are_found_by_a_piece_in_any_case(path: Path) -> None:

@@ -23,7 +23,8 @@ PEOPLE = "logs/school-a/sessions/2027/01/15/4.parquet"
 def home(tmp_path: Path) -> Path:
     segments.write(by_person(flows(200_000)), tmp_path / FIRST, FLOWS)
     segments.write(by_person(flows(500, seed=2)), tmp_path / SECOND, FLOWS)
-    told = sessions({"person": "p1", "account": "somchai", "time": START_US})
+    row = {"person": "p1", "account": "somchai", "time": START_US, "event": "start"}
+    told = sessions({**row, "session": "s1", "ip": "10.0.0.5"})
     segments.write(told, tmp_path / PEOPLE, SESSIONS)
     return tmp_path
 
@@ -35,6 +36,7 @@ def test_an_empty_catalogue_is_filled_from_footers(home: Path) -> None:
         assert found.keys() == {FIRST, SECOND}
         assert {e.path for e in mended.added} == {FIRST, SECOND, PEOPLE}
         assert [n.account for n in catalog.persons()] == ["somchai"]
+        assert [m.session for m in catalog.mentions(["s1", "10.0.0.5"])] == ["s1", "s1"]
     first = found[FIRST]
     stats = segments.write(by_person(flows(200_000)), home / "x.parquet", FLOWS)
     assert (first.rows, first.event_min, first.event_max) == (
