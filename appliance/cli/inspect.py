@@ -19,7 +19,7 @@ from collector.decode import capture, listing
 from collector.decode.decoder import FlowDecoder, Heap
 from collector.decode.limits import Limits
 from collector.decode.listing import Record
-from collector.decode.streams import StreamKey
+from collector.decode.stream import StreamKey
 from collector.errors import Malformed
 from collector.records import CoverageEvent, Frame, FrameKind
 

@@ -64,9 +64,9 @@ def join(parts: list[pa.Array[Any]], separator: str, *, skip: bool = False) -> p
     if skip:
         fill: Any = pc.if_else
         told = np.logical_or.reduce([numpy(part.is_valid()) for part in parts])
-        parts = [fill(pa.array(told), parts[0], pa.scalar("")), *parts[1:]]
+        parts = [fill(pa.array(told), parts[0], word("")), *parts[1:]]
     joined: pa.Array[Any] = function(
-        *parts, separator, null_handling="skip" if skip else "emit_null"
+        *parts, word(separator), null_handling="skip" if skip else "emit_null"
     )
     return joined
 
@@ -74,8 +74,17 @@ def join(parts: list[pa.Array[Any]], separator: str, *, skip: bool = False) -> p
 def around(before: str, values: pa.Array[Any], after: str) -> pa.Array[Any]:
     """Return each string with something before and after it."""
     function: Any = pc.binary_join_element_wise
-    joined: pa.Array[Any] = function(pa.scalar(before), values, pa.scalar(after), "")
+    joined: pa.Array[Any] = function(word(before), values, word(after), word(""))
     return joined
+
+
+def word(text: str) -> Any:  # noqa: ANN401  # a scalar, which the stubs do not take for an operand
+    """Return one string as an operand.
+
+    Its type is told: pyarrow would look for a library that is not there each time it has to guess,
+    which takes ten times as long as joining.
+    """
+    return pa.scalar(text, pa.string())
 
 
 def fixed(octets: npt.NDArray[np.uint8]) -> pa.Array[Any]:

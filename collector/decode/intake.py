@@ -29,7 +29,8 @@ from collector.decode.losses import Loss
 from collector.decode.message import Message
 from collector.decode.sflow import datagram as sflow
 from collector.decode.steady import Headers
-from collector.decode.streams import CONNECTED, Stream, StreamKey, Streams, session_of
+from collector.decode.stream import CONNECTED, Stream, StreamKey, session_of
+from collector.decode.streams import Streams
 from collector.decode.waiting import Waiting, WaitingSets
 from collector.errors import Malformed
 from collector.records import Frame
@@ -289,6 +290,9 @@ class Intake:
             return 0
         else:
             layout = self.streams.find(stream, set_id, len(body))
+        if layout is None and set_id in stream.refused:
+            self._gave_up(Waiting(stream.key, set_id, body, head), "was one too many")
+            return -1
         if layout is None:
             self.counters.waited_sets += 1
             self.waiting.add(Waiting(stream.key, set_id, body, head))
@@ -329,7 +333,11 @@ class Intake:
         if not layout.least_bytes:
             raise Malformed(f"template {template.id} has records of no length")
         self.counters.templates += 1
-        self.streams.learn(stream, template.id, layout)
+        now_us = self._entry.now_us
+        if not self.streams.affords(stream, template.id, layout, now_us):
+            self._refuse(stream, template.id)
+            return
+        self.streams.learn(stream, template.id, layout, now_us)
         for waiting in self.waiting.take(stream.key, template.id):
             if self.cells >= self.limits.cells:
                 self.waiting.add(waiting)  # too much for one bite: the template will be repeated
@@ -338,6 +346,18 @@ class Intake:
             self._rest(waiting.head, layout, template.id, waiting.body)
             if len(waiting.body) >= layout.least_bytes:
                 self._data(stream, waiting.head, layout, template.id, waiting.body)
+
+    def _refuse(self, stream: Stream, template_id: int) -> None:
+        """Leave a template out until it is repeated; what it was before holds no more."""
+        self.counters.refused_templates += 1
+        self.streams.refuse(stream, template_id)
+        for waiting in self.waiting.take(stream.key, template_id):
+            self._gave_up(waiting, "was one too many")
+        note = "more new templates in a minute than are learnt: their records are not read"
+        at = self._entry.now_us
+        self._entry.losses.append(
+            Loss("template-limit", stream.key.address, "templates", 1, at, at, note)
+        )
 
     def _data(self, stream: Stream, head: Head, layout: Layout, template: int, body: bytes) -> None:
         stream.proven = True
@@ -364,11 +384,11 @@ class Intake:
         loss = Loss(kind, source_of(frame), unit, lost, wire_us, wire_us, note)
         self._entry.losses.append(loss)
 
-    def _gave_up(self, waiting: Waiting) -> None:
-        """A waiting set is lost: its template did not come in time or within the bounds."""
+    def _gave_up(self, waiting: Waiting, why: str = "never came") -> None:
+        """A set is lost: its template did not come in time or within the bounds."""
         self.counters.lost_sets += 1
         key, at = waiting.key, waiting.head.wire_us
-        note = f"template {waiting.template} of domain {key.domain}, port {key.port} never came"
+        note = f"template {waiting.template} of domain {key.domain}, port {key.port} {why}"
         loss = Loss("unknown-template", waiting.head.source, "sets", 1, at, at, note)
         self._entry.losses.append(loss)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from collector.decode.head import Ints, Run
 from collector.decode.losses import Loss
-from collector.decode.streams import Stream
+from collector.decode.stream import Stream
 
 
 @dataclass(slots=True)
@@ -31,6 +31,8 @@ class Counters:
     """Of these, given up."""
     broken_sets: int = 0
     broken_templates: int = 0
+    refused_templates: int = 0
+    """Too many new ones in a minute."""
     reserved_sets: int = 0
     lost_records: int = 0
     """By sequence numbers; estimated where datagrams are counted."""

@@ -19,7 +19,12 @@ class Limits:
     """Streams are pairs of UDP source port and observation domain."""
     streams: int = 4096
     fields: int = 1 << 18
-    """Template fields kept in all."""
+    """Template fields kept in all; a template takes 32 more."""
+    learnt_per_exporter: int = 1 << 15
+    """Fields of new templates that one exporter may bring in a minute, 32 more for each: five
+    hundred templates of thirty; 2 s of CPU at worst."""
+    learnt: int = 1 << 17
+    """The same of all exporters together."""
     waiting_sets_per_exporter: int = 8192
     waiting_bytes_per_exporter: int = 8 << 20
     waiting_sets: int = 32768

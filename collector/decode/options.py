@@ -12,7 +12,7 @@ from collector.decode.layout import Layout
 from collector.decode.limits import Limits
 from collector.decode.losses import Loss
 from collector.decode.sampling import RATE_ELEMENTS, SAMPLER_ELEMENTS, intervals
-from collector.decode.streams import Stream
+from collector.decode.stream import Stream
 
 _BOOT = 160
 _APPLICATION, _NAME = 95, 96

@@ -17,7 +17,7 @@ from collector.decode import ipfix, netflow5, netflow9, times
 from collector.decode.head import Run
 from collector.decode.sflow import datagram as sflow
 from collector.decode.skew import Skew
-from collector.decode.streams import CONNECTED
+from collector.decode.stream import CONNECTED
 from collector.records import Frame
 
 LEAST = 4

@@ -9,24 +9,17 @@ they hold for the connection they came over, and go with it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from collector.decode import sampling
 from collector.decode.layout import Field, Layout
 from collector.decode.limits import Limits
-from collector.decode.sampling import Rates
-from collector.decode.sequence import Sequence
 from collector.decode.skew import Skew
-from collector.decode.totals import Totals
-from collector.records import Frame
+from collector.decode.stream import Age, Exporter, Learnt, Stream, StreamKey
 
-_BY_DATAGRAMS = (0, 9)
-"""sFlow and NetFlow v9."""
 _MOST_PADDING = 3
-_KNOWN = 16
-"""Datagrams after which a stream is no passer-by."""
 _FEW = 16
 """One in so many streams goes at once where there are too many: to look for them takes long."""
 _LARGE = 16
@@ -34,84 +27,8 @@ _LARGE = 16
 OPTIONS = 3
 ALL_OF = (2, OPTIONS)
 """Ids in the place of a template's that mean all templates, or all options templates."""
-CONNECTED = ("tcp", "tls")
-"""Transports over which templates hold for a connection."""
-
-
-class StreamKey(NamedTuple):
-    """Whose templates."""
-
-    version: int
-    address: str
-    port: int
-    domain: int
-    session: str = ""
-    """Over TCP and TLS what tells connections from the same port apart: transport and our port."""
-
-
-def session_of(frame: Frame) -> str:
-    """Return the last part of the key for what came in a frame."""
-    return f"{frame.transport}:{frame.local_port}" if frame.transport in CONNECTED else ""
-
-
-class Exporter:
-    """What is known of one address."""
-
-    __slots__ = ("fields", "keys", "names", "skew")
-
-    def __init__(self) -> None:
-        self.fields = 0
-        """Of the templates of its streams."""
-        self.keys: OrderedDict[StreamKey, None] = OrderedDict()
-        """Its streams, least recently used first."""
-        self.skew = Skew()
-        self.names: Mapping[bytes, str] = {}
-        """Application names by id, as told by options; replaced when a name is added."""
-
-
-class Stream:
-    """What is known of one stream."""
-
-    __slots__ = (
-        "boot_us",
-        "exporter",
-        "heard",
-        "key",
-        "last",
-        "last_us",
-        "proven",
-        "rates",
-        "sequence",
-        "since",
-        "templates",
-        "totals",
-        "uptime_ms",
-    )
-
-    def __init__(self, key: StreamKey, exporter: Exporter, since: int) -> None:
-        self.key = key
-        self.exporter = exporter
-        self.since = since
-        """Number of its first datagram, among all of the site."""
-        self.heard = 0
-        """Datagrams of it."""
-        self.last = since
-        """Number of its last datagram."""
-        self.last_us = 0
-        """When that was on the wire."""
-        self.uptime_ms = -1
-        self.proven = False
-        """Whether records of it were decoded: such streams are kept longest."""
-        self.boot_us = -1
-        self.rates = Rates()
-        self.sequence = Sequence(key.version in _BY_DATAGRAMS, doubted=key.version != 0)
-        self.templates: dict[int, Layout] = {}
-        self.totals = Totals()
-
-    @property
-    def standing(self) -> int:
-        """How much would be lost with it: what never gave a record is 0, a passer-by 1."""
-        return self.proven + (self.proven and self.heard >= _KNOWN)
+TEMPLATE = 32
+"""What a template takes besides its fields, in fields: of time to decode it, above all."""
 
 
 class Streams:
@@ -125,6 +42,7 @@ class Streams:
         self._last_port: dict[tuple[int, str, int], StreamKey] = {}
         """The stream before the newest one of an exporter and domain."""
         self._fields = 0
+        self._learnt = Learnt()
         self.evicted = 0
         """Streams and templates forgotten because there were too many."""
         self.fallbacks = 0
@@ -138,7 +56,7 @@ class Streams:
 
     @property
     def fields(self) -> int:
-        """Template fields kept in all."""
+        """What all templates take, in fields."""
         return self._fields
 
     def known(self, key: StreamKey) -> Stream | None:
@@ -163,22 +81,51 @@ class Streams:
         stream.heard += count
         return stream
 
-    def learn(self, stream: Stream, template_id: int, layout: Layout) -> bool:
+    def affords(self, stream: Stream, template_id: int, layout: Layout, now_us: int) -> bool:
+        """Tell whether a template may be learnt; one that is new or changed takes of a budget.
+
+        Each layout costs time of its own however few records it has, so that templates without end
+        would hold up everybody.
+        """
+        if stream.templates.get(template_id) is layout:
+            return True
+        budgets = (
+            (stream.exporter.learnt, self._limits.learnt_per_exporter),
+            (self._learnt, self._limits.learnt),
+        )
+        price = _price(layout)
+        if any(learnt.room(now_us, most) < price for learnt, most in budgets):
+            return False
+        for learnt, _ in budgets:
+            learnt.price += price
+        return True
+
+    def learn(self, stream: Stream, template_id: int, layout: Layout, now_us: int) -> bool:
         """Keep a template; return whether it is new or other than before."""
         known = stream.templates.get(template_id)
         if known is layout:
             # Those repeated last are kept longest.
             stream.templates[template_id] = stream.templates.pop(template_id)
+            first_us = min(stream.ages[template_id].first_us, now_us)
+            stream.ages[template_id] = Age(first_us, now_us)
             return False
         if known is None and len(stream.templates) >= self._limits.templates_per_stream:
             self._forget(stream, next(iter(stream.templates)))
         elif known is not None:
-            self._count(stream, -len(known.fields))
+            self._count(stream, -_price(known))
         stream.templates[template_id] = layout
-        self._count(stream, len(layout.fields))
+        stream.ages[template_id] = Age(now_us, now_us)
+        stream.refused.discard(template_id)
+        self._count(stream, _price(layout))
         if self._fields > self._limits.fields:
             self._make_room(stream)
         return True
+
+    def refuse(self, stream: Stream, template_id: int) -> None:
+        """Forget what a template was, and that records of it came: they are not to be guessed."""
+        self.withdraw(stream, template_id)
+        if len(stream.refused) < self._limits.templates_per_stream:
+            stream.refused.add(template_id)
 
     def withdraw(self, stream: Stream, template_id: int) -> None:
         """Forget a template, or all of a kind (RFC 7011 section 8.1)."""
@@ -187,7 +134,7 @@ class Streams:
             options = template_id == OPTIONS
             gone = [n for n, layout in stream.templates.items() if bool(layout.scopes) == options]
         for number in gone:
-            self._count(stream, -len(stream.templates.pop(number).fields))
+            self._drop(stream, number)
 
     def end(self, address: str, port: int, session: str) -> None:
         """Forget the streams of a connection."""
@@ -275,7 +222,7 @@ class Streams:
 
     def _remove(self, key: StreamKey) -> None:
         stream = self._streams.pop(key)
-        self._count(stream, -sum(len(layout.fields) for layout in stream.templates.values()))
+        self._count(stream, -sum(map(_price, stream.templates.values())))
         del stream.exporter.keys[key]
         if not stream.exporter.keys:
             del self._exporters[key.address]
@@ -284,8 +231,12 @@ class Streams:
             del self._last_port[group]
 
     def _forget(self, stream: Stream, template_id: int) -> None:
-        self._count(stream, -len(stream.templates.pop(template_id).fields))
+        self._drop(stream, template_id)
         self.evicted += 1
+
+    def _drop(self, stream: Stream, template_id: int) -> None:
+        self._count(stream, -_price(stream.templates.pop(template_id)))
+        del stream.ages[template_id]
 
     def _count(self, stream: Stream, fields: int) -> None:
         self._fields += fields
@@ -294,26 +245,7 @@ class Streams:
     def snapshot(self) -> dict[str, Any]:
         """Return everything as JSON values; layouts are written once."""
         layouts: dict[Layout, int] = {}
-        streams = [
-            {
-                "key": list(stream.key),
-                "since": stream.since,
-                "heard": stream.heard,
-                "last": stream.last,
-                "last_us": stream.last_us,
-                "uptime": stream.uptime_ms,
-                "proven": stream.proven,
-                "boot": stream.boot_us,
-                "rates": [stream.rates.header, [list(s) for s in stream.rates.samplers]],
-                "sequence": stream.sequence.snapshot(),
-                "totals": stream.totals.snapshot(),
-                "templates": [
-                    [number, layouts.setdefault(layout, len(layouts))]
-                    for number, layout in stream.templates.items()
-                ],
-            }
-            for stream in self._streams.values()
-        ]
+        streams = [stream.snapshot(layouts) for stream in self._streams.values()]
         return {
             "streams": streams,
             "layouts": [[x.version, x.scopes, [list(f) for f in x.fields]] for x in layouts],
@@ -323,10 +255,12 @@ class Streams:
                     [list(key) for key in exporter.keys],
                     exporter.skew.snapshot(),
                     [[number.hex(), name] for number, name in exporter.names.items()],
+                    [exporter.learnt.minute, exporter.learnt.price],
                 ]
                 for address, exporter in self._exporters.items()
             ],
             "last_port": [list(key) for key in self._last_port.values()],
+            "learnt": [self._learnt.minute, self._learnt.price],
             "evicted": self.evicted,
             "fallbacks": self.fallbacks,
         }
@@ -339,20 +273,26 @@ class Streams:
             Layout.of(version, scopes, tuple(Field(*field) for field in fields))
             for version, scopes, fields in state["layouts"]
         ]
-        for address, keys, differences, names in state["exporters"]:
+        for address, keys, differences, names, *learnt in state["exporters"]:
             exporter = streams._exporters[address] = Exporter()
             exporter.keys = OrderedDict((StreamKey(*key), None) for key in keys)
             exporter.skew = Skew(differences)
             exporter.names = {bytes.fromhex(number): name for number, name in names}
+            exporter.learnt = Learnt(*(learnt[0] if learnt else ()))
         for record in state["streams"]:
-            stream = _restored(record, layouts, streams._exporters)
+            stream = Stream.restore(record, layouts, streams._exporters)
             streams._streams[stream.key] = stream
             streams._fix_rate(stream)
-            streams._count(stream, sum(len(layout.fields) for layout in stream.templates.values()))
+            streams._count(stream, sum(map(_price, stream.templates.values())))
         for key in (StreamKey(*key) for key in state["last_port"]):
             streams._last_port[key.version, key.address, key.domain] = key
+        streams._learnt = Learnt(*state.get("learnt", ()))
         streams.evicted, streams.fallbacks = state["evicted"], state["fallbacks"]
         return streams
+
+
+def _price(layout: Layout) -> int:
+    return TEMPLATE + len(layout.fields)
 
 
 def _fits(layout: Layout, size: int) -> bool:
@@ -365,20 +305,3 @@ def _same_but_port(one: StreamKey, other: StreamKey) -> bool:
     if one.session or other.session:
         return False
     return one.version == other.version and one.domain == other.domain and one.port != other.port
-
-
-def _restored(
-    record: dict[str, Any], layouts: list[Layout], exporters: Mapping[str, Exporter]
-) -> Stream:
-    key = StreamKey(*record["key"])
-    stream = Stream(key, exporters[key.address], record["since"])
-    stream.last, stream.last_us = record["last"], record["last_us"]
-    stream.heard = record["heard"]
-    stream.uptime_ms = record["uptime"]
-    stream.proven, stream.boot_us = record["proven"], record["boot"]
-    header, samplers = record["rates"]
-    stream.rates = Rates(header, tuple((number, rate) for number, rate in samplers))
-    stream.sequence = Sequence.restore(record["sequence"])
-    stream.totals = Totals(record.get("totals"))
-    stream.templates = {number: layouts[at] for number, at in record["templates"]}
-    return stream

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from collector.decode.head import Head
 from collector.decode.limits import Limits
 from collector.decode.sampling import Rates
-from collector.decode.streams import StreamKey
+from collector.decode.stream import StreamKey
 
 _LARGE = 16
 """Who holds more than one in so many of all sets, or of their bytes, is the first to lose some."""

@@ -18,7 +18,7 @@ from collector.decode.sources import clocks, columns
 from collector.decode.sources.history import COUNTS, History
 from collector.decode.sources.rhythm import MINUTE_US, NEVER, SET_BACK_US
 from collector.decode.sources.source import Key, Source
-from collector.decode.streams import CONNECTED
+from collector.decode.stream import CONNECTED
 from collector.records import PULSE, CoverageEvent, Frame, FrameKind, Rows, microseconds, moment
 
 _FORMAT = "prathu-sources/1"
@@ -40,6 +40,7 @@ _COUNT_OF = {
     "conntrack-overflow": _EXPORTER,
     "exporter-drop": _EXPORTER,
     "unknown-template": _UNREAD,
+    "template-limit": _UNREAD,
     "malformed": _UNREAD,
     "unsupported-version": _UNREAD,
 }

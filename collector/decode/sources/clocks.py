@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from collector.decode.streams import CONNECTED
+from collector.decode.stream import CONNECTED
 from collector.records import Frame
 
 SAMPLE_US = 10_000_000

@@ -17,7 +17,8 @@ from collector.decode.sources.book import SourceBook
 from collector.decode.sources.history import COUNTS, TOLD_S, History, Rate
 from collector.decode.sources.rhythm import NEVER
 from collector.decode.sources.source import Source
-from collector.decode.streams import Stream, StreamKey, Streams
+from collector.decode.stream import Stream, StreamKey
+from collector.decode.streams import Streams
 from collector.decode.waiting import Waiting
 
 _HOUR_S, _DAY_S = 3600, 86_400

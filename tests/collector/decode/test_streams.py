@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.decode.decoder import FlowDecoder
 from collector.decode.limits import Limits
+from collector.decode.streams import TEMPLATE
 from collector.records import Frame
 from tests.collector.decode import rows, wire
 
@@ -73,7 +76,7 @@ def test_a_port_that_still_speaks_is_another_process() -> None:
 def test_a_repeated_template_is_no_new_one() -> None:
     decoder = FlowDecoder(wire.SITE)
     decoder.decode(wire.frames(*(wire.v9(FORWARD, sequence=n) for n in range(50))))
-    assert decoder.streams.fields == 2
+    assert decoder.streams.fields == TEMPLATE + 2
 
 
 def bomb(ports: range, fields: int = 50) -> list[Frame]:
@@ -135,7 +138,7 @@ def test_many_templates_of_one_stream_are_bounded() -> None:
     decoder = FlowDecoder(wire.SITE, Limits(templates_per_stream=16))
     for number in range(256, 2000):
         decoder.decode([wire.frame(wire.v9(wire.v9_template(number, [(7, 2)])), number)])
-    assert decoder.streams.fields == 16
+    assert decoder.streams.fields == 16 * (TEMPLATE + 1)
 
 
 def test_a_template_that_is_repeated_outlives_those_that_are_not() -> None:
@@ -145,6 +148,60 @@ def test_a_template_that_is_repeated_outlives_those_that_are_not() -> None:
         decoder.decode([wire.frame(wire.v9(FORWARD, other, sequence=n), n)])
     (stream,) = decoder.streams
     assert list(stream.templates) == [357, 358, 256, 359]
+
+
+def churn(count: int, first: int = 0) -> list[Frame]:
+    """Return datagrams that each bring another template of 20 fields, and one record of it."""
+    found = []
+    for number in range(first, first + count):
+        fields = [(500 + (number * 20 + n) % 32_000, 2) for n in range(20)]
+        told = wire.v9(wire.v9_template(256, fields), wire.a_set(256, bytes(40)), sequence=number)
+        found.append(wire.frame(told, number))
+    return found
+
+
+def test_templates_without_end_are_refused_aloud_and_go_on_in_the_next_minute() -> None:
+    most = 10 * (TEMPLATE + 20)
+    decoder = FlowDecoder(wire.SITE, Limits(learnt_per_exporter=most))
+    decoded = decoder.decode(churn(25))
+    assert len(rows.of(decoded)) == 10
+    assert decoder.counters.refused_templates == 15
+    assert ("template-limit", 1) in rows.kinds(decoded), "the others follow within the minute"
+    assert ("unknown-template", 1) in rows.kinds(decoded)
+    assert len(decoder.waiting) == 0, "no later template may make other records of these"
+
+    later = [
+        wire.frame(each.payload, 100 + n, received_ns=each.received_ns + 61 * 10**9)
+        for n, each in enumerate(churn(3, first=30))
+    ]
+    after = decoder.decode(later)
+    assert {("template-limit", 14), ("unknown-template", 14)} <= set(rows.kinds(after))
+    assert len(rows.of(after)) == 3
+
+
+def test_the_budget_for_templates_is_of_each_exporter_and_survives_a_restart() -> None:
+    limits = Limits(learnt_per_exporter=10 * (TEMPLATE + 20))
+    decoder = FlowDecoder(wire.SITE, limits)
+    decoder.decode(churn(25))
+    again = FlowDecoder(wire.SITE, limits)
+    again.restore(json.loads(json.dumps(decoder.snapshot())))
+    again.decode(churn(1, first=26))
+    assert again.counters.refused_templates == 16
+    router = wire.frame(wire.v9(FORWARD, DATA), 50, address="198.51.100.1")
+    assert ports(rows.of(again.decode([router]))) == [(1, 2)]
+
+
+def test_a_template_is_marked_as_restored_until_its_exporter_repeats_it() -> None:
+    decoder, other = FlowDecoder(wire.SITE), wire.v9_template(257, [(7, 2)])
+    decoder.decode([wire.frame(wire.v9(FORWARD, other, DATA), 0)])
+    again = FlowDecoder(wire.SITE)
+    again.restore(json.loads(json.dumps(decoder.snapshot())))
+    (stream,) = again.streams
+    assert [age.restored for age in stream.ages.values()] == [True, True]
+    assert [age.first_us for age in stream.ages.values()] == [wire.SENT_S * 1_000_000] * 2
+
+    again.decode([wire.frame(wire.v9(FORWARD, sequence=1), 1)])
+    assert {number: age.restored for number, age in stream.ages.items()} == {257: True, 256: False}
 
 
 def test_a_template_of_too_many_fields_is_refused() -> None:
@@ -163,7 +220,9 @@ def test_the_count_of_fields_is_what_is_kept(steps: list[tuple[int, int, int]]) 
     for number, (port, template, fields) in enumerate(steps):
         payload = wire.v9(wire.v9_template(template, [(n + 1, 2) for n in range(fields)]))
         decoder.decode([wire.frame(payload, number, port=port)])
-    kept = sum(len(x.fields) for s in decoder.streams for x in s.templates.values())
+    layouts = [x for s in decoder.streams for x in s.templates.values()]
+    kept = sum(TEMPLATE + len(layout.fields) for layout in layouts)
+    assert all(stream.ages.keys() == stream.templates.keys() for stream in decoder.streams)
     assert decoder.streams.fields == kept <= 150
     by_exporter = {id(s.exporter): s.exporter.fields for s in decoder.streams}
     assert sum(by_exporter.values()) == kept
