@@ -23,7 +23,9 @@ from collector.seal.keys import Random, SiteKeys
 from collector.seal.ledger import Ledger, Put
 from collector.seal.note import SigningKey
 
-BROKEN_HINT = "two people must approve going on; until then frames wait in the spool"
+BROKEN_HINT = (
+    "two people must approve going on (prathu keys replace); until then frames wait in the spool"
+)
 Entry = Mapping[str, Any]
 
 
@@ -47,6 +49,8 @@ class Box:
     random: Random = os.urandom
     wrap: bytes | None = None
     """The credential that secrets are wrapped under; None keeps them plain."""
+    recovery: str = ""
+    """The public half of the key on paper that the ring key is sealed to; empty for none."""
     clock_state: ClockState = ClockState()
 
 
@@ -71,14 +75,22 @@ class Chain:
         self.segments: dict[tuple[str, int], str] = {}
         """Paths of the segments of the open ledger that were not destroyed."""
 
-    def open(self) -> bool:
-        """Read the newest ledger; False when the site has none yet."""
+    def open(self, approvals: Sequence[str] = ()) -> bool:
+        """Read the newest ledger; False when the site has none yet.
+
+        Args:
+            approvals: Two people let go what was committed and can never be signed.
+        """
         known = ledger.folders(self._home, self._site)
         # A newest one without state was only being made: it is made again from the one before.
         begun = [path for path in known[-1:] if _begun(path)] or [p for p in known[-2:-1]]
         if not begun or not _begun(begun[0]):
             return False
         self._load(f"{self._site}/ledger/{begun[0].name}")
+        if len(set(approvals)) == 2 and self._stuck():
+            with self.locked():
+                self._ledger.rewind()
+            return self.open(approvals)
         return True
 
     def first(self, positions: Mapping[str, Position], begin_us: int) -> None:
@@ -92,10 +104,10 @@ class Chain:
         Raises:
             SealError: a key is lost, and no two people approve going on without it.
         """
-        published = self._ledger.published()
-        if published is None or published.size < self.size:
+        if self._ledger.behind():
             with self.locked():
-                self._ledger.publish(self._signers(self.course, self._last))
+                if not self._ledger.publish_kept():
+                    self._ledger.publish(self._signers(self.course, self._last))
         if self.course.closed is not None:
             self._next_year()
         elif self._keys.log(str(self._genesis["log_vkey"])) is None:
@@ -196,6 +208,16 @@ class Chain:
         with flock(folder):
             yield
 
+    def _stuck(self) -> bool:
+        """Say whether the newest entries were committed, not signed, and their key is lost."""
+        if not self._ledger.behind() or self._ledger.kept() is not None:
+            return False
+        try:
+            self._signers(self.course, self._last)
+        except SealError:
+            return True
+        return False
+
     def _load(self, origin: str) -> None:
         """Read a ledger from its first entry on."""
         self._ledger = Ledger(self._home, origin, put=self._put)
@@ -289,9 +311,7 @@ class Chain:
         for find, vkey in wanted:
             key = find(vkey)
             if key is None:
-                raise SealError(
-                    f"a key that must sign {after.origin} is lost", hint="restore secrets/"
-                )
+                raise SealError(f"a key that must sign {after.origin} is lost", hint=BROKEN_HINT)
             keys.append(key)
         return keys
 

@@ -1,8 +1,7 @@
 """The keys of a home: what signs, and what wraps the key of every segment.
 
-Secrets are files of mode 0600 in `secrets/`; installed, they are wrapped once more under a key that
-the service manager hands in. Segment keys lie in `keys/<site>/<day>.ring`, wrapped under the ring
-key, and go when the segments go.
+How secrets lie on the disk is `vault.py`. Segment keys lie in `keys/<site>/<day>.ring`, wrapped
+under the ring key, and go when the segments go.
 """
 
 from __future__ import annotations
@@ -22,59 +21,22 @@ from collector.errors import SealError
 from collector.seal import entries
 from collector.seal.fault import Refused
 from collector.seal.note import SigningKey, b64
+from collector.seal.vault import (
+    KEK,
+    KEY_BYTES,
+    NONCE_BYTES,
+    PRIVATE,
+    SECRETS,
+    TAG_BYTES,
+    DoesNotOpen,
+    Random,
+    Secrets,
+)
 
-SECRETS = "secrets"
+__all__ = ["KEK", "SECRETS", "Random", "Rings", "Secrets", "SiteKeys", "read_ring", "ring_key"]
+
 RINGS = "keys"
-KEK = "prathu.kek"
-KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
-PRIVATE = 0o600
-Random = Callable[[int], bytes]
-
-
-class Secrets:
-    """The files in `secrets/`; `wrap` is the credential they are wrapped under, or None."""
-
-    def __init__(self, home: Path, *, random: Random, wrap: bytes | None = None) -> None:
-        self._folder = home / SECRETS
-        self._random = random
-        self._wrap = AESGCM(wrap) if wrap is not None else None
-
-    def read(self, name: str) -> bytes | None:
-        """Return a secret, None when there is no such file.
-
-        Raises:
-            SealError: the file is not what was wrapped under this credential.
-        """
-        try:
-            data = (self._folder / name).read_bytes()
-        except FileNotFoundError:
-            return None
-        if self._wrap is None:
-            return data
-        try:
-            return self._wrap.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], name.encode())
-        except InvalidTag as error:
-            raise SealError(
-                f"{self._folder / name} does not open", hint="see that prathu.wrap is this box's"
-            ) from error
-
-    def write(self, name: str, data: bytes) -> None:
-        """Put a secret on the disk, whole or not at all."""
-        if self._wrap is not None:
-            nonce = self._random(NONCE_BYTES)
-            data = nonce + self._wrap.encrypt(nonce, data, name.encode())
-        durable.make_dir(self._folder)
-        durable.replace(self._folder / name, data, mode=PRIVATE)
-
-    def erase(self, name: str) -> None:
-        """Overwrite a secret and take it away."""
-        if (self._folder / name).exists():
-            durable.overwrite_and_unlink(self._folder / name)
-
-    def promote(self, name: str, target: str) -> None:
-        """Let one secret take the place of another, whose bytes are overwritten first."""
-        self.erase(target)
-        durable.rename(self._folder / name, self._folder / target)
+LOST_RING_KEY = "prathu keys restore brings it back from the paper; else: prathu keys replace"
 
 
 class SiteKeys:
@@ -128,30 +90,36 @@ class SiteKeys:
         return key
 
     def _read(self, file: str) -> SigningKey | None:
-        text = self._secrets.read(file)
-        if text is None:
-            return None
-        with suppress(Refused, UnicodeDecodeError):
-            return SigningKey.parse(text.decode("ascii"))
-        return None  # a damaged key is a lost key
+        # A damaged key is a lost key; that the credential is right, the ring key has shown.
+        with suppress(Refused, UnicodeDecodeError, DoesNotOpen):
+            text = self._secrets.read(file)
+            return None if text is None else SigningKey.parse(text.decode("ascii"))
+        return None
 
     def _with(self, file: str, vkey: str) -> SigningKey | None:
         key = self._read(file)
         return key if key is not None and key.vkey.text == vkey else None
 
 
-def ring_key(secrets: Secrets, *, random: Random) -> bytes:
+def ring_key(secrets: Secrets, *, random: Random, used: bool = False) -> bytes:
     """Return the key that wraps segment keys, made when the home is new.
 
+    Args:
+        secrets: Of the home.
+        random: Makes a new one.
+        used: Rings lie there already: without their key no row can be proven again.
+
     Raises:
-        SealError: it is not 32 bytes.
+        SealError: it is not 32 bytes, or it is gone and was used.
     """
     key = secrets.read(KEK)
     if key is None:
-        key = random(32)
+        if used:
+            raise SealError(f"{SECRETS}/{KEK} is lost", hint=LOST_RING_KEY)
+        key = random(KEY_BYTES)
         secrets.write(KEK, key)
-    if len(key) != 32:
-        raise SealError(f"{SECRETS}/{KEK} has {len(key)} bytes, not 32", hint="restore the secrets")
+    if len(key) != KEY_BYTES:
+        raise SealError(f"{SECRETS}/{KEK} has {len(key)} bytes, not 32", hint=LOST_RING_KEY)
     return key
 
 

@@ -181,6 +181,48 @@ class Ledger:
         self._put(self.folder / "checkpoint", signed)
         self._tidy()
 
+    def behind(self) -> bool:
+        """Say whether entries were committed that the world cannot see yet."""
+        known = self.published()
+        return known is None or known.size < self.state.size
+
+    def kept(self) -> bytes | None:
+        """Return the kept checkpoint of this state, None when it was not signed yet."""
+        path = self.folder / "checkpoints" / str(self.state.size)
+        if not path.exists():
+            return None
+        data = path.read_bytes()
+        told = note.parse_checkpoint(note.parse(data).text)
+        wanted = Checkpoint(self.origin, self.state.size, self.state.root)
+        return data if told == wanted else None
+
+    def publish_kept(self) -> bool:
+        """Show the checkpoint that a crash left signed; False when it was not signed yet."""
+        signed = self.kept()
+        if signed is None:
+            return False
+        self._put(self.folder / "checkpoint", signed)
+        self._tidy()
+        return True
+
+    def rewind(self) -> None:
+        """Go back to what was published: the entries since were never signed, and nobody saw them.
+
+        Their rows are still in the spool; tiles beyond are written over.
+        """
+        known = self.published()
+        if known is None:
+            durable.remove(self.folder / "state")
+            return
+        reader = tiles.Tiles(self.folder, known.size)
+        told = (
+            json.loads(data)
+            for number in range(-(-known.size // tiles.WIDTH))
+            for data in reader.entries(number)
+        )
+        epoch = max((entry["epoch"] for entry in told if entry["type"] == "epoch"), default=0)
+        self._put(self.folder / "state", State(size=known.size, root=known.root, epoch=epoch).text)
+
     def _consistent(self, before: State, size: int) -> bytes:
         """Return the root of `size`, recomputed from disk, if it goes on from `before`."""
         reader = tiles.Tiles(self.folder, size)

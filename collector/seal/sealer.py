@@ -16,13 +16,13 @@ from typing import Any, Self
 
 from collector import durable
 from collector.errors import SealError
-from collector.seal import course, entries, files, ledger
+from collector.seal import course, entries, files, ledger, recovery
 from collector.seal.batch import Entry, Interval, Sealed, Start, access_entry, numbers, sealed
 from collector.seal.canonical import parse_schema, read_schema
 from collector.seal.chain import Box, Chain, ClockState
 from collector.seal.course import Position
 from collector.seal.fault import Refused
-from collector.seal.keys import Rings, Secrets, SiteKeys, ring_key
+from collector.seal.keys import RINGS, Rings, Secrets, SiteKeys, ring_key
 from collector.seal.staging import Damaged, Parquet, Segments, Stage
 
 __all__ = ["Interval", "Sealed", "Sealer", "Start"]
@@ -170,14 +170,18 @@ class Sealer:
     def _open(self, told: Start) -> None:
         random = self._box.random
         secrets = Secrets(self._home, random=random, wrap=self._box.wrap)
+        secrets.mend()
+        used = len(told.approvals) != 2 and any((self._home / RINGS).rglob("*.ring"))
+        kek = ring_key(secrets, random=random, used=used)
+        recovery.keep(self._home, kek, self._box.recovery)
         put = self._stage.put
-        self._rings = Rings(self._home, ring_key(secrets, random=random), random=random, put=put)
+        self._rings = Rings(self._home, kek, random=random, put=put)
         self._segments = Segments(
             self._home, stage=self._stage, rings=self._rings, parquet=self._parquet, random=random
         )
         keys = SiteKeys(secrets, self._site, random=random)
         self._chain = Chain(self._home, self._site, keys=keys, box=self._box, put=put)
-        if not self._chain.open():
+        if not self._chain.open(told.approvals):
             self._begin(told)
         self._chain.recover(told.approvals)
         self._recover()

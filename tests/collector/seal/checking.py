@@ -14,6 +14,7 @@ __all__ = ["read", "verify"]
 
 def verify(home: Path, *, deep: bool = True, **asked: Any) -> Report:
     """Return the report on a home, every row of it by default."""
-    kek = (home / "secrets" / "prathu.kek").read_bytes()
-    question = Question(deep=deep, **{"kek": kek, **asked})
+    if "kek" not in asked:
+        asked["kek"] = (home / "secrets" / "prathu.kek").read_bytes()
+    question = Question(deep=deep, **asked)
     return seal_verify.verify(home, question, read=read)

@@ -108,8 +108,11 @@ class School:
         logs: Sequence[tuple[str, int]] = LOGS,
         begin_us: int = BEGIN,
         seed: int = 1,
+        wrap: bytes | None = None,
+        recovery: str = "",
     ) -> None:
         self.home = home
+        self.wrap, self.recovery = wrap, recovery
         self.now_us = begin_us
         self.noise = Noise(seed)
         self.logs = logs
@@ -122,6 +125,8 @@ class School:
             boot_id=BOOT,
             software="prathu/test",
             random=self.noise,
+            wrap=self.wrap,
+            recovery=self.recovery,
             clock_state=state or ClockState(),
         )
         parquet = Parquet(write=write, read=read)
