@@ -2,7 +2,8 @@
 
 No sender may hold more of the queue than twice what is left of it for the others, nor more of the
 spool's disk than is left there, and none may send faster than the settings say. A school that works
-never meets these bounds. What is refused is counted here and written down as coverage.
+never meets these bounds. What is refused is counted here and written down as coverage; so is how
+long a sender over TCP or TLS, of whom nothing is refused, was held back.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from collector.receive.losses import Losses, What
+from collector.receive.pace import Pace
 from collector.settings import Limits
 
 BURST_S = 4
@@ -23,6 +25,8 @@ FRAME_BYTES = 96
 IDLE_NS = 600 * 1_000_000_000
 """Silent for longer, an account gives way to a new sender's."""
 LOOK_NS = 5 * 1_000_000_000
+HELD = "held-back"
+"""The kind of coverage that lasts as long as a sender was held back, and tells of no loss."""
 _OF_THE_REST = 2
 """Times what is left of the queue that one sender may hold: alone, two thirds of it."""
 
@@ -74,6 +78,8 @@ class Account:
     """Bytes of this sender's in the queue."""
     stored: int = 0
     """Bytes of this sender's in the spool, about."""
+    pace: Pace | None = None
+    """Of its connections, where it has any."""
     told: tuple[int, ...] = (0, 0, 0, 0)
     """Refusals that are written down already."""
 
@@ -134,6 +140,12 @@ class Accounts:
         account.queued += size
         account.stored += size
 
+    def pace(self, account: Account) -> Pace:
+        """Return how fast messages may be taken off a sender's connections."""
+        if account.pace is None:
+            account.pace = Pace(self._limits.stream_per_second, time.monotonic())
+        return account.pace
+
     def room(self, account: Account, size: int) -> bool:
         """Tell whether queue and disk have room for so much more of this sender's."""
         queue = self._queue
@@ -163,6 +175,7 @@ class Accounts:
     def write_down(self, losses: Losses, since_ns: int) -> None:
         """Turn what was refused since the last time into coverage."""
         for account in self.listed():
+            self._tell_held_back(account, losses)
             now = account.refusals
             new = [count - told for count, told in zip(now, account.told, strict=True)]
             account.told = now
@@ -176,6 +189,16 @@ class Accounts:
                         note=why,
                     )
                     losses.add(what, count, since_ns=since_ns)
+
+    def _tell_held_back(self, account: Account, losses: Losses) -> None:
+        """Write down for how long a sender's connections were not read."""
+        held_s = account.pace.untold_s(time.monotonic()) if account.pace else 0.0
+        if held_s > 0:
+            bound = f"limits.stream_per_second = {self._limits.stream_per_second}"
+            note = f"faster than {bound}: it was not read for so long, and nothing of it is lost"
+            losses.tell(
+                What(site=account.site, kind=HELD, source=account.name, unit="", note=note), held_s
+            )
 
     def listed(self) -> list[Account]:
         """Return all accounts."""

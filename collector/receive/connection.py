@@ -91,6 +91,12 @@ class Connection:
         return self.sender.address
 
     @property
+    def held_back(self) -> bool:
+        """Whether it is not read because its sender is too fast."""
+        pace = self.sender.account.pace
+        return bool(self.held and pace and pace.holds)
+
+    @property
     def peer(self) -> str:
         """The name in the sender's certificate, if it showed one."""
         return self.session.peer if self.session else ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collector.errors import SpoolFull
 from collector.records import Clock, CoverageEvent, Frame, FrameKind, moment
@@ -39,6 +40,7 @@ class Losses:
         self._clock = clock
         self._lock = threading.Lock()
         self._sums: dict[What, _Sum] = {}
+        self._told: deque[CoverageEvent] = deque(maxlen=_SOURCES)
 
     def add(self, what: What, lost: int, *, since_ns: int | None = None) -> None:
         """Count `lost` more, as of now, or of the time since `since_ns`."""
@@ -52,12 +54,24 @@ class Losses:
             known.last_ns = now
             known.lost += lost
 
+    def tell(self, what: What, lasted_s: float) -> None:
+        """Have something written that lasted so long until now, and lost nothing."""
+        now_us = self._clock() // 1000
+        total = _Sum(1000 * (now_us - round(lasted_s * 1e6)), 1000 * now_us, 0)
+        self._told.append(replace(_event(what, total), lost=None))
+
     def flush(self) -> None:
         """Write what was counted; what the spool does not take now waits for the next time.
 
         Raises:
             SpoolError: the spool has failed.
         """
+        while self._told:
+            try:
+                self._append(coverage(self._told[0], received_ns=self._clock()))
+            except SpoolFull:
+                break
+            self._told.popleft()
         for what, total in self._taken():
             try:
                 self._append(coverage(_event(what, total), received_ns=self._clock()))

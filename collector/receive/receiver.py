@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
@@ -380,4 +381,6 @@ def _shown(account: Account) -> dict[str, object]:
     """Return what the status tells of a sender."""
     names = ("name", "site", "datagrams", "bytes", "heard_ns")
     refused = ("fast", "crowded", "hoarded", "dammed")
-    return {name: getattr(account, name) for name in (*names, *refused)}
+    held_s = account.pace.held_s(time.monotonic()) if account.pace else 0.0
+    told = {name: getattr(account, name) for name in (*names, *refused)}
+    return {**told, "held_s": round(held_s, 3)}

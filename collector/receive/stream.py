@@ -1,8 +1,9 @@
 """Syslog and IPFIX over TCP or TLS: one thread for all connections of a kind.
 
 While the spool has no room nothing is read: the senders hold back their messages then, and none
-is lost. A connection holds at most one bounded message in memory. An idle one stays, for a sender
-whose connection is closed loses what it writes next; it goes when its place is needed.
+is lost. Who sends faster than the settings say is not read for a while either. A connection holds
+at most one bounded message in memory. An idle one stays, for a sender whose connection is closed
+loses what it writes next; it goes when its place is needed.
 
 Connections that are through with their handshake go first in every turn; those under way share a
 few steps each turn, so that a flood of them costs the others milliseconds.
@@ -24,6 +25,7 @@ from collector.receive.admission import Sender
 from collector.receive.connection import Connection, Speech
 from collector.receive.handshakes import Handshakes
 from collector.receive.losses import What
+from collector.receive.pace import PAUSE_S
 from collector.receive.tls import Session
 from collector.receive.udp import Parts
 from collector.records import FrameKind
@@ -106,6 +108,7 @@ class StreamServer:
             "sockets": [f"{self._kind} {sockets.shown(s.getsockname())}" for s in self._listeners],
             "connections": len(self._connections),
             "waiting": sum(bool(c.held) for c in list(self._connections.values())),
+            "held_back": sum(c.held_back for c in list(self._connections.values())),
             "messages": self.messages,
             "bytes": self.bytes,
             "refused": self.refused,
@@ -138,6 +141,8 @@ class StreamServer:
         for connection in [c for c in self._connections.values() if c.held]:
             if self._store(connection):
                 self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+            else:
+                wait_s = min(wait_s, PAUSE_S)
         ready = self._selector.select(wait_s)
         steps = []
         for key, _ in ready:
@@ -292,6 +297,7 @@ class StreamServer:
             while held := self._portion(account, connection.held[taken:], last=last):
                 count = self._parts.append_all(draft, held)
                 accounts.take(account, sum(map(len, held[:count])), count)
+                accounts.pace(account).took(count)
                 taken += count
         except SpoolFull as error:
             self._parts.log.warn("disk full", f"{self._name} waits: {error}")
@@ -302,7 +308,15 @@ class StreamServer:
         return not connection.held
 
     def _portion(self, account: Account, held: list[bytes], *, last: bool) -> list[bytes]:
-        """Return what there is room for; none when others need it more: this sender waits."""
+        """Return what there is room for; none when others need it more: this sender waits.
+
+        So it does when it is too fast, but for what comes last before the box stops.
+        """
+        pace, now = self._parts.accounts.pace(account), time.monotonic()
+        if last or self._stopping.is_set():
+            pace.release(now)
+        elif held:
+            held = held[: pace.allowed(len(held), now)]
         while held and not (last or self._parts.accounts.room(account, sum(map(len, held)))):
             held = held[: len(held) // 2]
         return held

@@ -18,6 +18,7 @@ from collector.settings.models import (
     Names,
     NamesCapture,
     Neighbours,
+    Outside,
     Retention,
     SealSettings,
     Section,
@@ -26,7 +27,9 @@ from collector.settings.models import (
     Sniff,
     SpoolSettings,
     SyslogTls,
+    TimestampAuthority,
     Uplink,
+    Witness,
 )
 from collector.settings.reading import load, parse
 
@@ -43,6 +46,7 @@ __all__ = [
     "Names",
     "NamesCapture",
     "Neighbours",
+    "Outside",
     "Retention",
     "SealSettings",
     "Section",
@@ -51,7 +55,9 @@ __all__ = [
     "Sniff",
     "SpoolSettings",
     "SyslogTls",
+    "TimestampAuthority",
     "Uplink",
+    "Witness",
     "check_sites",
     "load",
     "parse",

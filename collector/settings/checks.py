@@ -36,8 +36,22 @@ def check_sites(settings: CollectorSettings) -> None:
     _check_names(settings.names, known)
     _check_conntrack(settings.conntrack, known)
     _check_retention(settings.retention)
+    _check_outside(settings, known)
     for sender in settings.believed_senders:
         _check_believed(sender, known, asked=bool(settings.syslog_tls.client_ca))
+
+
+def _check_outside(settings: CollectorSettings, known: set[str]) -> None:
+    """Refuse one name for two authorities, one key for two witnesses, and sites not there."""
+    names = [authority.name for authority in settings.timestamp_authorities]
+    keys = [witness.key for witness in settings.witnesses]
+    for what, told in (("timestamp_authorities", names), ("witnesses", keys)):
+        if twice := next((one for one in told if told.count(one) > 1), ""):
+            raise SettingsError(f"{what}: {twice} stands there twice", hint="leave one out")
+    for witness in settings.witnesses:
+        for site in witness.sites:
+            if site not in known:
+                raise SettingsError(f"witnesses: one is of site {site!r}{nearest(site, known)}")
 
 
 def _check_retention(retention: Retention) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import ipaddress
 import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+_COSIGNATURE = 0x04
 LEAST_DAYS = 90
 """So long traffic data must be kept from its receipt (Computer Crime Act, section 26)."""
 
@@ -55,6 +58,26 @@ def _url(value: str) -> str:
     return value
 
 
+def _authority_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{1,40}", value):
+        raise ValueError("a name of small letters, digits and hyphens: it is part of file names")
+    return value
+
+
+def _witness_key(value: str) -> str:
+    """Let through the verifier key of a witness (C2SP tlog-cosignature, Ed25519)."""
+    name, key_id, encoded = (*value.split("+", 2), "", "")[:3]
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 33 or key[0] != _COSIGNATURE:
+        raise ValueError("wanted NAME+ID+KEY of a witness, as prathu hub key shows it")
+    if hashlib.sha256(f"{name}\n".encode() + key).hexdigest()[:8] != key_id:
+        raise ValueError("a character of the key is wrong: its id does not fit")
+    return value
+
+
 def _kept_days(value: int) -> int:
     if value < LEAST_DAYS:
         raise ValueError(f"the Computer Crime Act, section 26, asks for {LEAST_DAYS} days at least")
@@ -69,5 +92,8 @@ Address = Annotated[str, AfterValidator(_address)]
 Router = Annotated[str, AfterValidator(_router)]
 Interface = Annotated[str, AfterValidator(_interface)]
 Url = Annotated[str, AfterValidator(_url)]
+SomeUrl = Annotated[str, Field(min_length=1), AfterValidator(_url)]
+AuthorityName = Annotated[str, AfterValidator(_authority_name)]
+WitnessKey = Annotated[str, AfterValidator(_witness_key)]
 Reason = Annotated[str, AfterValidator(str.strip)]
 KeptDays = Annotated[int, Field(le=36_500), AfterValidator(_kept_days)]

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from collector.settings.kinds import (
     Address,
+    AuthorityName,
     HostPort,
     Interface,
     KeptDays,
@@ -16,7 +17,9 @@ from collector.settings.kinds import (
     Reason,
     Router,
     SiteId,
+    SomeUrl,
     Url,
+    WitnessKey,
 )
 
 LogName = Literal["audit", "counters", "coverage", "events", "flows", "leases", "names", "sessions"]
@@ -102,6 +105,9 @@ class Limits(Section):
 
     per_second: int = Field(default=50_000, ge=10)
     """Datagrams that one sender may send a second, on average over a few seconds."""
+    stream_per_second: int = Field(default=100_000, ge=10)
+    """Messages that are taken off the connections of one sender a second, on average over a few
+    seconds; the rest waits at the sender, and none is lost."""
     senders: int = Field(default=4096, ge=16, le=1 << 16)
     """Senders that are counted one by one; what more there are share the bounds of one sender."""
 
@@ -247,6 +253,39 @@ class Sniff(Section):
     """Addresses or MACs of those who may advertise themselves as IPv6 routers."""
 
 
+class TimestampAuthority(Section):
+    """An authority that stamps the newest checkpoint of every ledger, once a day (RFC 3161)."""
+
+    name: AuthorityName
+    """What its files are called: small letters, digits and hyphens."""
+    url: SomeUrl
+    """Where it is asked, http://… or https://…"""
+    roots: str
+    """A PEM file under the home: the root to believe, and the issuers between if it needs them."""
+
+
+class Witness(Section):
+    """Somebody who remembers the ledgers' checkpoints and signs them, such as another box's hub."""
+
+    key: WitnessKey
+    """Its verifier key, as `prathu hub key` shows it there."""
+    url: SomeUrl
+    """Where it is asked, the part before /add-checkpoint."""
+    sites: tuple[SiteId, ...] = ()
+    """The sites whose ledgers it is shown; empty: all of them."""
+
+
+class Outside(Section):
+    """How the proofs that lie outside the box are kept fresh."""
+
+    every_hours: float = Field(default=24, gt=0, le=24)
+    """Each authority stamps a checkpoint so often, at least once a day."""
+    alarm_hours: float = Field(default=48, gt=0)
+    """When the newest checkpoint known outside is older than this, pages and status warn."""
+    timeout_s: float = Field(default=20, gt=0, le=120)
+    """An authority or witness has so long to answer."""
+
+
 class CollectorSettings(Section):
     """The sections that are the collector's."""
 
@@ -266,3 +305,6 @@ class CollectorSettings(Section):
     spool: SpoolSettings = SpoolSettings()
     seal: SealSettings = SealSettings()
     retention: Retention = Retention()
+    timestamp_authorities: tuple[TimestampAuthority, ...] = ()
+    witnesses: tuple[Witness, ...] = ()
+    outside: Outside = Outside()

@@ -16,7 +16,7 @@ from collector.receive.accounts import Account, Accounts
 from collector.receive.framing import LONGEST
 from collector.receive.receiver import Receiver
 from collector.records import FrameKind
-from collector.settings import Exporter, Listen
+from collector.settings import Exporter, Limits, Listen
 from collector.spool import SpoolWriter
 from tests.collector.receive.home import (
     SITE,
@@ -95,6 +95,46 @@ def test_a_message_too_long_is_cut_and_written_down(tmp_path: Path) -> None:
     assert [len(payload) for payload in payloads(tmp_path, FrameKind.SYSLOG)] == [LONGEST, 8]
     (event,) = coverage(tmp_path, "message-cut")
     assert (event.lost, event.unit, event.source) == (1, "messages", "127.0.0.4")
+
+
+def test_a_sender_that_is_too_fast_waits_and_the_others_do_not(tmp_path: Path) -> None:
+    sent = [b"<13>%06d" % n for n in range(14_000)]
+    limits = Limits(stream_per_second=2000)
+    with receiver(tmp_path, limits=limits) as running:
+        port = tcp_port(running)
+        with _connect(port, "127.0.0.6") as fast, _connect(port, "127.0.0.7") as slow:
+            fast.sendall(b"\n".join(sent) + b"\n")
+            until(lambda: running.status()["tcp"]["held_back"] == 1)
+            slow.sendall(b"<13>in time\n")
+            until(lambda: _senders(running)["127.0.0.7"]["datagrams"] == 1)
+            assert running.status()["tcp"]["held_back"] == 1
+        until(lambda: running.status()["tcp"]["messages"] == 14_001)
+        assert running.status()["tcp"]["held_back"] == 0
+        senders = _senders(running)
+        assert senders["127.0.0.6"]["held_s"] > 2
+        assert senders["127.0.0.7"]["held_s"] == 0
+    found = frames(tmp_path, FrameKind.SYSLOG)
+    assert [f.payload for f in found if f.address == "127.0.0.6"] == sent
+    (row,) = coverage(tmp_path, "held-back")
+    assert (row.source, row.lost) == ("127.0.0.6", None)
+    assert row.end is not None
+    assert (row.end - row.time).total_seconds() > 2
+    assert "limits.stream_per_second = 2000" in row.note
+
+
+def test_what_waits_for_its_time_is_kept_when_the_box_stops(tmp_path: Path) -> None:
+    sent = [b"<13>%06d" % n for n in range(5000)]
+    running = receiver(tmp_path, limits=Limits(stream_per_second=10))
+    running.start()
+    with _connect(tcp_port(running)) as sender:
+        sender.sendall(b"\n".join(sent) + b"\n")
+        until(lambda: running.status()["tcp"]["held_back"] == 1)
+        running.stop()
+    assert payloads(tmp_path, FrameKind.SYSLOG) == sent
+
+
+def _senders(running: Receiver) -> dict[str, Any]:
+    return {each["name"]: each for each in running.status()["senders"]}
 
 
 def test_a_full_disk_holds_senders_back_and_loses_nothing(
