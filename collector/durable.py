@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -93,6 +93,36 @@ def remove(path: Path) -> None:
         fault(f"unlink {path}")
         path.unlink(missing_ok=True)
     sync_dir(path.parent)
+
+
+def remove_all(paths: Iterable[Path]) -> None:
+    """Take files away in this order, then put their folders on the disk once each.
+
+    A crash leaves some of them.
+
+    Raises:
+        StoreError: some are still there, or may come back after a crash.
+    """
+    folders: dict[Path, None] = {}
+    for path in paths:
+        with _telling("remove", path):
+            fault(f"unlink {path}")
+            path.unlink(missing_ok=True)
+        folders[path.parent] = None
+    for folder in folders:
+        sync_dir(folder)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name.
+
+    Raises:
+        StoreError: it could not be.
+    """
+    with _telling("link to", target):
+        fault(f"link {target}")
+        target.hardlink_to(source)
+    sync_dir(target.parent)
 
 
 def overwrite_and_unlink(path: Path) -> None:

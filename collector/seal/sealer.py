@@ -167,6 +167,22 @@ class Sealer:
         with self._chain.locked():
             self._chain.commit([entry])
 
+    def destroy(self, entry: Mapping[str, Any]) -> None:
+        """Write a `destroyed` entry, and make it true.
+
+        Raises:
+            Refused: the entry does not follow the format.
+            StoreError: something may still be there; end the process, and start goes on.
+        """
+        with self._chain.locked():
+            self._chain.commit([entry])
+            self._fulfil()
+
+    def _fulfil(self) -> None:
+        """Destroy what the ledger says is destroyed, as far as it is still there."""
+        gone = holds.newly_destroyed(self._home, self._site)
+        destroy.fulfil(self._home, self._site, gone, stage=self._stage)
+
     def _open(self, told: Start) -> None:
         random = self._box.random
         secrets = Secrets(self._home, random=random, wrap=self._box.wrap)
@@ -184,6 +200,8 @@ class Sealer:
         if not self._chain.open(told.approvals):
             self._begin(told)
         self._chain.recover(told.approvals)
+        with self._chain.locked():
+            self._fulfil()
         self._recover()
         self._check_files()
         self._catch_up(told)

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from collector.seal import files, keys, ledger, note
 from collector.seal.canonical import Schema, parse_schema
 from collector.seal.chain import flock
@@ -22,12 +20,28 @@ from collector.seal.fault import Refused
 from collector.seal.files import Finding
 from collector.seal.note import VKey
 from collector.seal.verify_ledger import LedgerResult, Snapshot, snapshot, verify_ledger
+from collector.seal.verify_segments import (
+    Destroyed,
+    Each,
+    Progress,
+    Task,
+    check,
+    destroyed,
+    judge,
+    meanwhile,
+    no_key,
+    presence,
+    ring_keys,
+    to_come,
+)
 
-MOST_FINDINGS = 100
-"""Of one kind of place; what is wholly broken is not listed to the end."""
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being checked, bytes done and bytes in all."""
+def _unknown(_: Mapping[str, Any]) -> bool:
+    return False
+
+
+def _forget(_: Mapping[str, Any]) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +56,12 @@ class Question:
     """Log keys from outside; without any, those of `genesis` are believed."""
     kek: bytes | None = None
     """The ring key, needed to check rows."""
+    each: Each = map
+    """Opens segments one after the other, or several at a time."""
+    known: Callable[[Mapping[str, Any]], bool] = _unknown
+    """Says of a segment that it was opened before and need not be again."""
+    opened: Callable[[Mapping[str, Any]], None] = _forget
+    """Told of each segment that was found whole."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +81,10 @@ class Report:
     """Segments whose every byte and row was checked."""
     rows: int = 0
     """In the opened segments."""
+    known: int = 0
+    """Segments that were opened in an earlier run, as the question says."""
+    destroyed: list[Destroyed] = field(default_factory=list)
+    """What the ledgers say was destroyed; lawfully, where no finding speaks against it."""
 
     @property
     def whole(self) -> bool:
@@ -121,10 +145,18 @@ class _Verifier:
         for odd in sorted(set((self._home / ledger.FOLDER / site).iterdir()) - set(folders)):
             self._find("E-25", str(odd.relative_to(self._home)), "an unknown file")
         results = self._ledgers(site, snapshots)
-        segments = [entry for result in results for entry in result.segments]
-        self._presence(segments, listed)
+        found, before = self._report.findings, len(self._report.findings)
+        account = judge(site, results, found)
+        told = [entry for result in results for entry in result.segments]
+        segments = [entry for entry in told if (entry["log"], entry["seq"]) in account.kept]
+        gone = [entry for entry in told if (entry["log"], entry["seq"]) in account.gone]
+        self._report.destroyed += destroyed(site, results)
+        self._report.segments += len(segments)
+        found += presence(self._home, segments, gone, listed, self._schemas)
         if self._question.deep:
             self._deep(site, segments, rings, results)
+        if found[before:]:
+            found[before:] = meanwhile(self._home, site, account, segments, found[before:])
 
     def _ledgers(self, site: str, snapshots: Sequence[Snapshot]) -> list[LedgerResult]:
         results: list[LedgerResult] = []
@@ -213,18 +245,6 @@ class _Verifier:
 
     # Files.
 
-    def _presence(self, segments: Sequence[Mapping[str, Any]], listed: Sequence[str]) -> None:
-        known = {place for entry in segments for place in files.paths(entry)}
-        for odd in [name for name in listed if name not in known][:MOST_FINDINGS]:
-            self._find("E-02", odd, "a file without entry in the ledger")
-        self._report.segments += len(segments)
-        for entry in segments:
-            self._report.findings += files.check_sizes(self._home, entry)
-            if entry["schema"] not in self._schemas:
-                place = f"{ledger.FOLDER}/{ledger.SCHEMAS}/{entry['schema']}.json"
-                if not (self._home / place).exists():
-                    self._find("E-12", place, f"the schema of {files.segment_id(entry)} is missing")
-
     def _read_schemas(self) -> None:
         folder = self._home / ledger.FOLDER / ledger.SCHEMAS
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -250,73 +270,61 @@ class _Verifier:
         rings: Sequence[str],
         results: Sequence[LedgerResult],
     ) -> None:
-        if self._question.kek is None:
+        kek = self._question.kek
+        if kek is None:
             place = f"{keys.SECRETS}/{keys.KEK}"
             self._find("E-24", place, "without the ring key no row can be checked")
             return
+        held = ring_keys(
+            self._home,
+            rings,
+            segments,
+            to_come=lambda name: to_come(name, site, results),
+            kek=kek,
+            found=self._report.findings,
+        )
         asked = [entry for entry in segments if self._asked(entry)]
-        held = self._rings(site, segments, rings, results)
         total = sum(entry["file"]["size"] for entry in asked)
         done = 0
-        for entry in asked:
-            self._progress(files.segment_id(entry), done, total)
-            self._open(entry, held)
+        ready = [entry for entry in asked if self._openable(entry, held)]
+        tasks = (self._task(entry, held) for entry in ready)
+        for entry, wrong in zip(ready, self._question.each(check, tasks), strict=True):
+            self._report.findings += wrong
+            self._report.opened += 1
+            self._report.rows += entry["rows"]
             done += entry["file"]["size"]
+            self._progress(files.segment_id(entry), done, total)
+            if not wrong:
+                self._question.opened(entry)
         self._progress(site, total, total)
 
     def _asked(self, entry: Mapping[str, Any]) -> bool:
         low, high = self._question.from_us, self._question.to_us
-        return (low is None or entry["end"] >= low) and (high is None or entry["start"] < high)
+        meets = (low is None or entry["end"] >= low) and (high is None or entry["start"] < high)
+        if meets and self._question.known(entry):
+            self._report.known += 1
+            return False
+        return meets
 
-    def _open(self, entry: Mapping[str, Any], held: Mapping[str, bytes]) -> None:
-        name = files.segment_id(entry)
-        schema = self._schemas.get(entry["schema"])
-        if schema is None or any(not (self._home / p).is_file() for p in files.paths(entry)):
-            return  # told already
-        if name not in held:
-            place = keys.ring_path(entry["site"], entry["start"])
-            self._find("E-24", place, f"no key of {name}")
-            return
-        found = list(files.check_rows(self._home, entry, schema, held[name], read=self._read))
-        self._report.findings += found
-        self._report.opened += 1
-        self._report.rows += entry["rows"]
+    def _openable(self, entry: Mapping[str, Any], held: Mapping[str, bytes]) -> bool:
+        """Say whether a segment can be opened; why not is told."""
+        if entry["schema"] not in self._schemas:
+            return False  # told already, as is what follows
+        if any(not (self._home / p).is_file() for p in files.paths(entry)):
+            return False
+        if files.segment_id(entry) not in held:
+            self._report.findings.append(no_key(entry))
+            return False
+        return True
 
-    def _rings(
-        self,
-        site: str,
-        segments: Sequence[Mapping[str, Any]],
-        rings: Sequence[str],
-        results: Sequence[LedgerResult],
-    ) -> dict[str, bytes]:
-        """Return all segment keys of a site; every line of every ring must open."""
-        wanted = {files.segment_id(e): keys.ring_path(site, e["start"]) for e in segments}
-        positions = results[-1].course.positions if results and results[-1].course else {}
-        held: dict[str, bytes] = {}
-        cipher = AESGCM(self._question.kek or b"")
-        for place in rings:
-            try:
-                found = keys.read_ring((self._home / place).read_bytes(), cipher)
-            except Refused as refused:
-                self._find(refused.number, place, str(refused))
-                continue
-            for name, key in found.items():
-                if wanted.get(name) == place:
-                    held[name] = key
-                elif not _to_come(name, site, positions):
-                    self._find("E-24", place, f"a key of {name}, which is no segment of that day")
-        for odd in sorted(set(rings) - set(wanted.values())):
-            if not re.fullmatch(r".*/[0-9]{4}-[0-9]{2}-[0-9]{2}\.ring", odd):
-                self._find("E-25", odd, "an unknown file")
-        return held
-
-
-def _to_come(name: str, site: str, positions: Mapping[str, Any]) -> bool:
-    """Say whether a segment is one that a running sealer may just be making."""
-    place, _, seq = name.rpartition("/")
-    owner, _, log = place.partition("/")
-    known = positions.get(log)
-    return owner == site and seq.isdecimal() and known is not None and int(seq) >= known.seq
+    def _task(self, entry: Mapping[str, Any], held: Mapping[str, bytes]) -> Task:
+        return Task(
+            home=self._home,
+            entry=entry,
+            schema=self._schemas[entry["schema"]],
+            key=held[files.segment_id(entry)],
+            read=self._read,
+        )
 
 
 def _place(origin: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from collector.seal import entries, note, tiles, tree
+from collector.seal import entries, holds, note, tiles, tree
 from collector.seal.course import Course, Epoch, Position
 from collector.seal.fault import Refused
 from collector.seal.files import Finding
@@ -64,6 +64,8 @@ class LedgerResult:
     size: int = 0
     findings: list[Finding] = field(default_factory=list)
     segments: list[Mapping[str, Any]] = field(default_factory=list)
+    account: list[Mapping[str, Any]] = field(default_factory=list)
+    """What tells of segments, holds and destruction, in order."""
     genesis: Mapping[str, Any] | None = None
     course: Course | None = None
     checkpoint: bytes = b""
@@ -256,12 +258,12 @@ class _Check:
         self._end(course, going=going)
 
     def _learn(self, entry: Mapping[str, Any]) -> None:
+        if entry["type"] in holds.TYPES:
+            self.result.account.append(entry)
         if entry["type"] == "segment":
             self.result.segments.append(entry)
         elif entry["type"] == "genesis":
             self._genesis(entry)
-        elif entry["type"] == "destroyed":
-            raise Refused("E-02", "destruction cannot be checked by this version")
 
     def _genesis(self, entry: Mapping[str, Any]) -> None:
         self.result.genesis = entry
