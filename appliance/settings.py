@@ -10,6 +10,7 @@ from captive_portal.settings import PortalSettings, Radius, SignIn
 from collector import settings as collector_settings
 from collector.errors import SettingsError
 from collector.settings import CollectorSettings, Section
+from collector.settings.kinds import HostPort
 
 
 class Admin(Section):
@@ -25,6 +26,18 @@ class Admin(Section):
     """Memory that one question may use."""
 
 
+class Hub(Section):
+    """The witness that this machine is for other boxes: `prathu hub witness`."""
+
+    name: str = Field(default="", pattern=r"^([^\s+/][^\s+]{0,199})?$")
+    """Its name, for ever: an address without https://, such as hub.example.go.th/witness."""
+    listen: HostPort = "127.0.0.1:8470"
+    """Where it listens; a web server in front of it speaks TLS."""
+    logs: str = "hub/logs"
+    """A file under the home with the ledgers that it serves, a line `log KEY` each; it is read
+    again when it changes."""
+
+
 class BoxSettings(CollectorSettings):
     """Everything that `prathu.toml` may say."""
 
@@ -33,6 +46,7 @@ class BoxSettings(CollectorSettings):
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     admin: Admin = Admin()
+    hub: Hub = Hub()
 
     @property
     def optional_processes(self) -> tuple[str, ...]:

@@ -134,6 +134,9 @@ def test_a_new_folder_must_be_declared_in_the_import_contracts() -> None:
     assert set(contracts["importlinter"]["root_packages"].split()) == set(PACKAGES)
 
 
+WITNESS = "hub.example.go.th/witness+afc83758+BDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
+
+
 def test_the_shipped_settings_are_those_of_the_models() -> None:
     assert defaults.SHIPPED.read_text(encoding="utf-8") == defaults.document(), "run: make config"
 
@@ -144,6 +147,8 @@ def test_the_shipped_settings_are_right_when_uncommented() -> None:
     given |= {"secret_file = ...": 'secret_file = "nas/default"'}
     given |= {"format = ...": 'format = "kea"', "path = ...": 'path = "leases"'}
     given |= {"interface = ...": 'interface = "eth0"'}
+    given |= {"name = ...": 'name = "one"', "url = ...": 'url = "https://time.example/"'}
+    given |= {"roots = ...": 'roots = "tsa/one.pem"', "key = ...": f'key = "{WITNESS}"'}
     given |= {"log = ...": 'log = "flows"', "days = ...": "days = 365"}
     lines = [
         given.get(line[2:], line[2:])
@@ -155,6 +160,7 @@ def test_the_shipped_settings_are_right_when_uncommented() -> None:
     assert read.radius.clients
     radius = read.radius.model_copy(update={"clients": ()})
     lists = ("exporters", "believed_senders", "lease_files", "neighbours", "uplinks", "sniff")
+    lists = (*lists, "timestamp_authorities", "witnesses")
     assert all(getattr(read, name) for name in lists)
     assert read.names.capture
     none: dict[str, object] = dict.fromkeys(lists, ())
