@@ -214,11 +214,14 @@ def check(note: Note, keys: Sequence[VKey]) -> list[VKey | None]:
     A line is known only when name and id both are those of a key.
 
     Raises:
-        Refused: E-05, a bad signature by a known key.
+        Refused: E-05, a bad signature by a known key; E-07, a key or signature in an encoding that
+            others may read otherwise.
     """
     known = {(key.name, key.key_id): key for key in keys}
     found = [known.get((line.name, line.key_id)) for line in note.lines]
     for line, key in zip(note.lines, found, strict=True):
+        if key is not None and key.kind == ED25519 and not narrow(key.public, line.signature):
+            raise Refused("E-07", f"the signature of {key.name} or its key is not canonical")
         if key is not None and not _signed(key, line.signature, note.text):
             raise Refused("E-05", f"the signature of {key.name} is not of this text")
     return found
@@ -234,19 +237,24 @@ def verify_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
     S below the order, A and R in their one encoding, A not of small order, the equation without
     cofactor and R compared as bytes (which is what OpenSSL does).
     """
-    if len(public) != 32 or len(signature) != 64:
-        return False
-    if int.from_bytes(signature[32:], "little") >= _ORDER:
-        return False
-    if not _canonical(public) or not _canonical(signature[:32]):
-        return False
-    if _y(public) in _SMALL_ORDER:
+    if not narrow(public, signature):
         return False
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def narrow(public: bytes, signature: bytes) -> bool:
+    """Say whether key and signature are encoded as E-07 asks, before any arithmetic."""
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    if int.from_bytes(signature[32:], "little") >= _ORDER:
+        return False
+    if not _canonical(public) or not _canonical(signature[:32]):
+        return False
+    return _y(public) not in _SMALL_ORDER
 
 
 def _y(point: bytes) -> int:
