@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from collector.errors import CollectorError, SpoolFull
-from collector.receive import sockets
+from collector.receive import drops, sockets
 from collector.receive.losses import What, coverage
 from collector.receive.udp import Parts
 from collector.records import CoverageEvent, Frame, FrameKind, moment
@@ -90,7 +90,7 @@ class ConntrackSocket:
         self._thread = threading.Thread(target=self._run, name="conntrack", daemon=True)
         self._stopping = False
         self._roomy = sockets.buffer_got(self._events) >= ROOMY_BYTES
-        self._drops = sockets.kernel_drops(self._events) or 0
+        self._drops = drops.at_socket(self._events) or 0
         """As the kernel's counter stood when it was last read."""
         self._whole_ns = parts.clock()
         """Up to here nothing is missing."""
@@ -208,11 +208,11 @@ class ConntrackSocket:
         a while after the error.
         """
         since, self._whole_ns = self._whole_ns, self._parts.clock()
-        drops = sockets.kernel_drops(self._events)
-        if drops is None:
+        counted = drops.at_socket(self._events)
+        if counted is None:
             return
-        lost = (drops - self._drops) & 0xFFFFFFFF  # it wraps
-        self._drops = drops
+        lost = (counted - self._drops) & 0xFFFFFFFF  # it wraps
+        self._drops = counted
         if not lost:
             return
         self.lost += lost

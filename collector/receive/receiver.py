@@ -24,6 +24,7 @@ from collector.receive.admission import Admission
 from collector.receive.connection import Speech, either, ipfix, syslog
 from collector.receive.conntrack import ConntrackSocket, listen_to_kernel
 from collector.receive.dam import Dam
+from collector.receive.drops import HostDrops
 from collector.receive.local import LocalDoor
 from collector.receive.losses import Losses, coverage
 from collector.receive.stream import StreamServer
@@ -78,6 +79,7 @@ class Receiver:
             self._run_folder / "receive.sock",
             {**self._door.handlers(), "status": lambda _: self.status()},
         )
+        self._host = HostDrops()
         self._udp: list[UdpPort] = []
         self._streams: dict[str, StreamServer] = {}
         """By the name that the status has for each."""
@@ -148,6 +150,7 @@ class Receiver:
                 for stranger in self._parts.admission.strangers.listed()[:_SHOWN]
             ],
             "held_back": self._dam.status(),
+            "host_drops": self._host.status(),
             "senders": [_shown(account) for account in self._busiest()],
         }
 
@@ -359,6 +362,7 @@ class Receiver:
     def _write_down(self) -> None:
         """Turn all that was refused or lost since the last time into coverage."""
         since, self._told_ns = self._told_ns, self._clock()
+        self._host.tell(self._losses, [site.id for site in self._settings.sites])
         self._accounts.write_down(self._losses, since)
         self._parts.admission.strangers.write_down(self._losses, self._settings.sites)
         self._losses.flush()

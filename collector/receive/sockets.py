@@ -6,7 +6,6 @@ import contextlib
 import errno
 import logging
 import socket
-import struct
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
@@ -17,8 +16,6 @@ from collector.receive import bpf
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
 SO_RXQ_OVFL = 40
-SO_MEMINFO = 55
-_MEMINFO = struct.Struct("@9I")
 _MOST_BUFFER = (1 << 30) - 1
 """The kernel doubles what is asked for, in 31 bits."""
 
@@ -116,18 +113,6 @@ def open_tcp(at: Endpoint, *, beside: Iterable[Endpoint]) -> socket.socket:
 def buffer_got(opened: socket.socket) -> int:
     """Return the receive buffer in bytes, as it was asked for: the kernel doubles it for itself."""
     return opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-
-
-def kernel_drops(opened: socket.socket) -> int | None:
-    """Return the kernel's 32-bit count of datagrams it dropped at this socket, if it tells."""
-    try:
-        memory = opened.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size)
-    except OSError:
-        return None
-    if len(memory) < _MEMINFO.size:
-        return None
-    drops: int = _MEMINFO.unpack(memory)[8]
-    return drops
 
 
 @contextlib.contextmanager

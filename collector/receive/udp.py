@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from collector.errors import CollectorError, SpoolFull
 from collector.metrics import SampledLog
-from collector.receive import sockets
+from collector.receive import drops, sockets
 from collector.receive.accounts import Accounts
 from collector.receive.admission import Admission, Sender
 from collector.receive.losses import Losses, What
@@ -158,8 +158,8 @@ class UdpPort:
     def new_drops(self) -> int:
         """Return what the kernel dropped since the last time.
 
-        Called by one thread at a time; the counter in memory serves where the kernel tells only
-        with a datagram.
+        Called by one thread at a time. What came with the newest datagram serves where the kernel
+        tells nothing else.
         """
         return sum(_dropped(each) for each in self._sockets)
 
@@ -271,7 +271,7 @@ class UdpPort:
 
 def _dropped(each: _Socket) -> int:
     """Return what the kernel dropped at a socket since the last time."""
-    told = sockets.kernel_drops(each.opened)
+    told = drops.at_socket(each.opened)
     now = each.seen if told is None else told
     lost = (now - each.told) & 0xFFFFFFFF  # it wraps
     if lost >= 1 << 31:  # the two ways of reading may be a step apart

@@ -111,7 +111,7 @@ def coverage(box: Box) -> list[dict[str, Any]]:
     return [
         {name: row.get(name) for name in ("kind", "lost", "unit", "note")}
         for row in box.rows(*question)
-        if row.get("lost")
+        if row.get("lost") or row.get("kind") == "held-back"
     ]
 
 

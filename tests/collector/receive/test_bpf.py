@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.receive import bpf, sockets
+from collector.receive import bpf, drops, sockets
 from collector.receive.bpf import Rule
 
 
@@ -71,14 +71,14 @@ def test_a_second_program_cannot_listen_beside_us() -> None:
 def test_a_part_of_a_flood_is_let_through_and_all_of_the_others() -> None:
     (opened,), port = _open("127.0.0.1", 1)
     bpf.thin([opened], [Rule(ip_network("127.0.0.66"), 0.25)])
-    drops = sockets.kernel_drops(opened)
+    dropped = drops.at_socket(opened)
     _send("127.0.0.1", port, "127.0.0.66", 4000)
     _send("127.0.0.1", port, "127.0.0.1", 500)
     count = _taken(opened)
     assert count["127.0.0.1"] == 500
     assert 800 < count["127.0.0.66"] < 1200
-    assert drops == 0
-    assert sockets.kernel_drops(opened) == 4000 - count["127.0.0.66"]
+    assert dropped == 0
+    assert drops.at_socket(opened) == 4000 - count["127.0.0.66"]
     bpf.thin([opened], [])
     _send("127.0.0.1", port, "127.0.0.66", 100)
     assert _taken(opened) == {"127.0.0.66": 100}

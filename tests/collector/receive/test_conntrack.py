@@ -19,7 +19,7 @@ import pytest
 
 from collector.errors import CollectorError, SpoolFull
 from collector.metrics import SampledLog
-from collector.receive import conntrack, sockets
+from collector.receive import conntrack, drops
 from collector.receive.conntrack import ConntrackSocket
 from collector.receive.losses import Losses
 from collector.records import CoverageEvent, Frame, FrameKind
@@ -60,7 +60,7 @@ class Kernel:
         return next_one, (0, 1)
 
     def getsockopt(self, level: int, option: int, size: int = 0) -> Any:
-        if option == sockets.SO_MEMINFO:
+        if option == drops.SO_MEMINFO:
             return struct.pack("@9I", *[0] * 8, self.drops & 0xFFFFFFFF)
         return 2 * conntrack.ROOMY_BYTES
 

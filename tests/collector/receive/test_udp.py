@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from collector.errors import SpoolFull
+from collector.receive import drops, sockets, udp
 from collector.receive import receiver as receiving
-from collector.receive import sockets, udp
 from collector.records import Clock, FrameKind
 from collector.settings import Exporter, Listen, Site
 from collector.spool import SpoolWriter
@@ -211,7 +211,7 @@ def test_the_kernels_counter_may_wrap(
     opened = sockets.open_udp(("127.0.0.1", 0), count=1, buffer_bytes=65536, beside=[])
     each = udp.UdpPort(opened, FrameKind.FLOW, [SITE], parts)
     each._sockets[0].told = before
-    monkeypatch.setattr(sockets, "kernel_drops", lambda _: now)
+    monkeypatch.setattr(drops, "at_socket", lambda _: now)
     each.tell_drops(each.new_drops())
     each.tell_drops(each.new_drops())
     opened[0].close()
