@@ -33,6 +33,10 @@ rows of each that came fast are in memory, 150 MB of a full segment."""
 Batch = tuple[Sequence[Closed], Mapping[str, int] | None]
 
 
+Act = Callable[[Mapping[str, Sealer], Catalog], None]
+"""Something that needs the sealers, by site, and the catalogue, while nothing is sealed."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Told:
     """An entry of another kind for a site's ledger: its type and own members."""
@@ -68,8 +72,8 @@ class SealWorker:
         self._sealed = sealed
         self._counts: dict[str, pa.Table] = {}
         """By log, the counts of the rows that are being sealed."""
-        self._queue: queue.Queue[Batch | _Told | int | None] = queue.Queue(WAITING)
-        """Batches, entries, steps of the clock in µs, and None for the end."""
+        self._queue: queue.Queue[Batch | _Told | Act | int | None] = queue.Queue(WAITING)
+        """Batches, entries, acts, steps of the clock in µs, and None for the end."""
         self._thread = threading.Thread(target=self._run, name="seal", daemon=True)
         self._failure: BaseException | None = None
 
@@ -102,6 +106,10 @@ class SealWorker:
         """Write an entry into a site's ledger, behind what was put before."""
         self._put(_Told(site, entry))
 
+    def aside(self, act: Act) -> None:
+        """Have something done behind what was put before; what it raises ends the worker."""
+        self._put(act)
+
     def drain(self) -> None:
         """Wait until everything put so far is sealed."""
         while self._queue.unfinished_tasks and self._failure is None:
@@ -117,7 +125,7 @@ class SealWorker:
         """Return how many batches wait."""
         return self._queue.unfinished_tasks
 
-    def _put(self, batch: Batch | _Told | int | None) -> None:
+    def _put(self, batch: Batch | _Told | Act | int | None) -> None:
         while True:
             self.check()
             try:
@@ -133,6 +141,8 @@ class SealWorker:
                         sealer.tell_clock(sealer.clock_state, step_us=batch)
                 elif isinstance(batch, _Told):
                     self._sealers[batch.site].record(batch.entry)
+                elif callable(batch):
+                    batch(self._sealers, self._catalog)
                 else:
                     self._seal(*batch)
                 self._queue.task_done()

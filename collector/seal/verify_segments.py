@@ -60,7 +60,11 @@ Each = Callable[[Callable[[Task], list[Finding]], Iterable[Task]], Iterable[list
 def check(task: Task) -> list[Finding]:
     """Return what is wrong with the bytes and rows of one segment."""
     found = files.check_rows(task.home, task.entry, task.schema, task.key, read=task.read)
-    return list(found)
+    try:
+        return list(found)
+    except FileNotFoundError:
+        text = "the file went while it was read"
+        return [Finding(number="E-02", place=files.paths(task.entry)[0], text=text)]
 
 
 def judge(site: str, results: Sequence[LedgerResult], found: list[Finding]) -> Account:

@@ -249,6 +249,12 @@ class Catalog:
         with self._transaction() as tables:
             tables.executemany(_SQL["add_mention"], [asdict(mention) for mention in mentions])
 
+    def forget(self, names: Iterable[PersonName], bindings: Iterable[Binding]) -> None:
+        """Drop names and late bindings; what they said is overwritten in the file."""
+        with self._transaction() as tables:
+            tables.executemany(_SQL["drop_person"], [asdict(name) for name in names])
+            tables.executemany(_SQL["drop_late"], [_binding_key(old) for old in bindings])
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """All that is written in the block appears at its end, or, if it fails, nothing."""
@@ -306,6 +312,7 @@ def _prepare(writer: sqlite3.Connection, path: Path) -> None:
     """Make the tables of a new file; check an old one."""
     writer.execute("PRAGMA journal_mode = DELETE")
     writer.execute("PRAGMA synchronous = FULL")
+    writer.execute("PRAGMA secure_delete = ON")
     new = writer.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if not new:
         _check_version(writer, path)

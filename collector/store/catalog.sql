@@ -127,6 +127,12 @@ ON CONFLICT (site, person, account, full_name, proofing) DO UPDATE SET
     first_us = min(first_us, excluded.first_us),
     last_us = max(last_us, excluded.last_us);
 
+-- drop_person --
+-- Forgets a name that no row needs any more.
+DELETE FROM persons
+WHERE site = :site AND person = :person AND account = :account AND full_name = :full_name
+    AND proofing = :proofing;
+
 -- persons --
 -- Names by site, by ids (a JSON list) or by a piece of account or name, newest first.
 SELECT site, person, account, full_name, proofing, first_us, last_us
