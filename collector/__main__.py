@@ -31,6 +31,7 @@ from collector.spool import SpoolReader, durable_number, first_position
 
 if TYPE_CHECKING:
     from collector.pipeline import Pipeline
+    from collector.timekeeping import Timekeeper
 
 READ_BYTES = 8 << 20
 SIGN_INS = 100
@@ -78,15 +79,37 @@ def seal(
     import pyarrow
 
     from collector.pipeline import Pipeline
+    from collector.sealing import AtStart
+    from collector.timekeeping import Timekeeper
 
     if pyarrow.default_memory_pool().backend_name == "jemalloc":
         pyarrow.jemalloc_set_decay_ms(4000)
     _spare_the_collector()
     pipeline = Pipeline(home, settings, clock=clock, boot_id=boot_id())
-    pipeline.start(first_position(home / "spool"))
+    keeper = Timekeeper()
+    pipeline.start(first_position(home / "spool"), AtStart(clock_state=keeper.state))
+    try:
+        with keeper:
+            _run(home, pipeline, keeper, stop, clock=clock, ready=ready)
+        pipeline.stop()
+    except (CollectorError, OSError) as error:
+        pipeline.failed(error)
+        raise
+
+
+def _run(
+    home: Path,
+    pipeline: Pipeline,
+    keeper: Timekeeper,
+    stop: threading.Event,
+    *,
+    clock: Clock,
+    ready: Ready,
+) -> None:
+    """Feed the pipeline until `stop` is set, then with what is left in the spool."""
     reader = SpoolReader(home / "spool", pipeline.position)
     requests = _Requests(home / "spool")
-    pulse = _Pulse(home / "run" / "receive.sock", clock)
+    pulse = _Pulse(home / "run" / "receive.sock", clock, keeper)
     with ControlServer(home / "run" / "seal.sock", requests.handlers(pipeline, clock)):
         ready()
         while not stop.is_set():
@@ -101,7 +124,6 @@ def seal(
                 stop.wait(GATHER_S)
         while frames := reader.read(READ_BYTES):
             pipeline.feed(frames)
-    pipeline.stop()
 
 
 def _spare_the_collector() -> None:
@@ -122,9 +144,10 @@ class _Pulse:
     silent there are none. Then the box asks its own receiver for one.
     """
 
-    def __init__(self, door: Path, clock: Clock) -> None:
+    def __init__(self, door: Path, clock: Clock, keeper: Timekeeper) -> None:
         self._door = door
         self._clock = clock
+        self._keeper, self._held = keeper, keeper.state
         self._steps = _Steps(clock)
         self._beaten = -PULSE_S
 
@@ -140,7 +163,10 @@ class _Pulse:
                 self._send(CoverageEvent(time=moment(now_us), site=line.site, kind=PULSE))
 
     def watch(self, pipeline: Pipeline) -> None:
-        """Have it written down at each site when somebody set the clock."""
+        """Have it written down when the clock was set, or is kept by something else."""
+        if self._keeper.state is not self._held:
+            self._held = self._keeper.state
+            pipeline.worker.tell_clock(self._held)
         step_us = self._steps.look()
         if not step_us:
             return

@@ -20,24 +20,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from collector import VERSION, durable, relearn
+from collector import durable, relearn, sealing
 from collector.decode import own_events
+from collector.last_end import LastEnd
 from collector.records import Clock, Frame, FrameKind, Rows
 from collector.seal import entries
 from collector.seal.chain import Box
 from collector.seal.sealer import Sealer, Start
-from collector.seal.staging import Parquet
-from collector.sealing import SealWorker
+from collector.sealing import NOTHING_TOLD, AtStart
 from collector.settings import CollectorSettings, Site
 from collector.site import SiteLine
 from collector.spool import release
-from collector.store import rebuild, segments, sessions_told, snapshots
+from collector.store import rebuild, sessions_told, snapshots
 from collector.store.open_log import OpenLog, Piece, room
 from collector.store.schema import LOGS
 from collector.store.settings_history import SettingsHistory
 
 _log = logging.getLogger(__name__)
-SOFTWARE = f"prathu/{VERSION}"
 _FLOWS = (FrameKind.FLOW, FrameKind.CONNTRACK)
 _OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE, FrameKind.LEASE)
 _TELLING = (*_OWN, FrameKind.SYSLOG)
@@ -66,6 +65,7 @@ class Pipeline:
         self._settings = settings
         self._clock = clock
         self._boot_id = boot_id
+        self._last_end = LastEnd(home, boot_id)
         self._lines: dict[str, SiteLine] = {}
         self._sealed: dict[tuple[str, str], int] = {}
         self._flushed = self._cut_at = time.monotonic()
@@ -76,11 +76,12 @@ class Pipeline:
         """The next frame wanted."""
         self.counts = {"frames": 0, "rows": 0, "skipped": 0, "malformed": 0, "repeated": 0}
 
-    def start(self, head: int) -> None:
+    def start(self, head: int, told: AtStart = NOTHING_TOLD) -> None:
         """Take the lock, recover the ledgers, and stand where the spool must be read from.
 
         Args:
             head: First position that the spool can still give, for a home without snapshots.
+            told: What is known of the clock, and who approved going on without a key.
         """
         self._lock.take()
         self._catalog = rebuild.reopen(self._home, clock=self._clock)
@@ -90,11 +91,13 @@ class Pipeline:
         # A new site begins where the others stand: they must not go back for it and forget.
         stand = snapshots.stands(self._home / "state", sys.maxsize)
         begin = head if stand is None else stand
-        start = Start(cause=self._gap_cause(), spool=begin, settings=changed)
-        sealers = {site.id: self._open_site(site, start) for site in self._settings.sites}
+        cause = self._last_end.cause()
+        start = Start(cause=cause, spool=begin, settings=changed, approvals=told.approvals)
+        box = sealing.box(self._settings, told, clock=self._clock, boot_id=self._boot_id)
+        sealers = {site.id: self._open_site(site, box, start) for site in self._settings.sites}
         history.told()
         self._mend_catalog()
-        self.worker = SealWorker(
+        self.worker = sealing.SealWorker(
             self._home,
             sealers,
             catalog=self._catalog,
@@ -108,8 +111,12 @@ class Pipeline:
     def stop(self) -> None:
         """Seal everything fed so far, say that the stop was meant, and let go of the home."""
         self.seal_now()
-        durable.replace(self._home / "state" / "stopped", self._boot_id.encode())
+        self._last_end.stopped()
         self.close()
+
+    def failed(self, error: BaseException) -> None:
+        """Keep why the process ends, for the ledger."""
+        self._last_end.failed(error)
 
     def close(self) -> None:
         """Let go of the home and leave what is not sealed in the spool, for the next start."""
@@ -163,7 +170,7 @@ class Pipeline:
         return {
             "position": self.position,
             "sealed_position": min(self._sealed.values()),
-            "waiting_batches": self.worker.waiting(),
+            **self.worker.status(),
             "open_rows": sum(log.rows for x in self._lines.values() for log in x.logs.values()),
             "interval_end_us": self._end_us,
             "unreadable_files": list(self._mended.unreadable),
@@ -178,18 +185,9 @@ class Pipeline:
 
     # Start
 
-    def _open_site(self, site: Site, start: Start) -> Sealer:
-        sealer = Sealer(
-            self._home,
-            site.id,
-            logs=[(name, self._settings.seal.interval_s) for name in sorted(LOGS)],
-            box=Box(clock=self._clock, boot_id=self._boot_id, software=SOFTWARE),
-            parquet=Parquet(write=segments.write_any, read=segments.pieces),
-        )
+    def _open_site(self, site: Site, box: Box, start: Start) -> Sealer:
+        sealer = sealing.sealer(self._home, site.id, self._settings, box)
         sealer.start(start)
-        for alarm in sealer.alarms:
-            _log.error("%s: %s", site.id, alarm)
-        sealer.alarms.clear()
         logs = {}
         for name, schema in LOGS.items():
             place = sealer.position(name)
@@ -216,12 +214,9 @@ class Pipeline:
             sealed = self._catalog.files("flows", sites=[site])
             line.sealed_until_us = max((file.event_max for file in sealed), default=0)
 
-    def _gap_cause(self) -> str:
-        return "stopped" if (self._home / "state" / "stopped").exists() else "unknown"
-
     def _restore(self, head: int) -> None:
         """Stand at the newest snapshot that no unsealed row lies below."""
-        (self._home / "state" / "stopped").unlink(missing_ok=True)
+        self._last_end.begin()
         found = snapshots.newest(self._home / "state", min(self._sealed.values()))
         if found is None:
             self.position = head

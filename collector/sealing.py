@@ -9,32 +9,83 @@ process; the next start seals the same rows from the spool.
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from collector import columns
+from collector import VERSION, columns, timekeeping
+from collector.records import Clock
+from collector.seal.chain import Box, ClockState
 from collector.seal.sealer import Interval, Sealed, Sealer
-from collector.store import rollup
+from collector.seal.staging import Parquet
+from collector.seal.vault import credential, wrapped
+from collector.settings import CollectorSettings
+from collector.store import rollup, segments
 from collector.store.catalog import Catalog, FileEntry
 from collector.store.open_log import Closed, Piece
+from collector.store.schema import LOGS
 
 _log = logging.getLogger(__name__)
 WAITING = 2
 """So many batches may wait for the worker; then decoding waits, and the spool grows, visibly. The
 rows of each that came fast are in memory, 150 MB of a full segment."""
 
+ALARMS = 20
+"""The newest of them are shown; the log of the process has all."""
+SOFTWARE = f"prathu/{VERSION}"
+
 Batch = tuple[Sequence[Closed], Mapping[str, int] | None]
 
 
 Act = Callable[[Mapping[str, Sealer], Catalog], None]
 """Something that needs the sealers, by site, and the catalogue, while nothing is sealed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtStart:
+    """What the sealers of a home are told besides its settings."""
+
+    clock_state: ClockState | None = None
+    approvals: tuple[str, ...] = ()
+    """Two ids of people, to go on where a key is lost."""
+
+
+NOTHING_TOLD = AtStart()
+
+
+def box(settings: CollectorSettings, told: AtStart, *, clock: Clock, boot_id: str) -> Box:
+    """Return what every sealer of a home is told of the box.
+
+    Raises:
+        SealError: the credential that the service manager hands in is none.
+    """
+    return Box(
+        clock=clock,
+        boot_id=boot_id,
+        software=SOFTWARE,
+        wrap=credential(os.environ),
+        recovery=settings.keys.recovery,
+        clock_state=told.clock_state or ClockState(),
+    )
+
+
+def sealer(home: Path, site: str, settings: CollectorSettings, of: Box) -> Sealer:
+    """Return the sealer of a site, not started."""
+    return Sealer(
+        home,
+        site,
+        logs=[(name, settings.seal.interval_s) for name in sorted(LOGS)],
+        box=of,
+        parquet=Parquet(write=segments.write_any, read=segments.pieces),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +127,9 @@ class SealWorker:
         """Batches, entries, acts, steps of the clock in µs, and None for the end."""
         self._thread = threading.Thread(target=self._run, name="seal", daemon=True)
         self._failure: BaseException | None = None
+        self._alarms: deque[str] = deque(maxlen=ALARMS)
+        for site, one in sealers.items():
+            self._alarm(site, one)
 
     def start(self) -> None:
         """Begin to seal."""
@@ -102,6 +156,15 @@ class SealWorker:
         """Write into each ledger that the clock was set, behind what was put before."""
         self._put(step_us)
 
+    def tell_clock(self, state: ClockState) -> None:
+        """Tell each ledger what keeps the clock right, where that is something else now."""
+
+        def told(sealers: Mapping[str, Sealer], _: Catalog) -> None:
+            for sealer in sealers.values():
+                sealer.tell_clock(state)
+
+        self.aside(told)
+
     def tell(self, site: str, entry: Mapping[str, Any]) -> None:
         """Write an entry into a site's ledger, behind what was put before."""
         self._put(_Told(site, entry))
@@ -121,9 +184,15 @@ class SealWorker:
         if self._failure is not None:
             raise self._failure
 
-    def waiting(self) -> int:
-        """Return how many batches wait."""
-        return self._queue.unfinished_tasks
+    def status(self) -> dict[str, Any]:
+        """Return what `prathu status` shows of sealing."""
+        states = [one.clock_state for one in self._sealers.values()]
+        return {
+            "waiting_batches": self._queue.unfinished_tasks,
+            "alarms": list(self._alarms),
+            "keys_wrapped": wrapped(self._home),
+            "time": asdict(states[0]) | {"alarm": timekeeping.alarm(states[0])} if states else None,
+        }
 
     def _put(self, batch: Batch | _Told | Act | int | None) -> None:
         while True:
@@ -154,11 +223,17 @@ class SealWorker:
         site = batch[0].site
         sealer = self._sealers[site]
         sealed = sealer.seal([self._interval(closed) for closed in batch], access=access)
-        while sealer.alarms:
-            _log.error("%s: %s", site, sealer.alarms.pop(0))
+        self._alarm(site, sealer)
         for closed, result in zip(batch, sealed, strict=True):
             self._publish(closed, result)
         self._sealed(site, {closed.schema.log: closed.spool_to for closed in batch})
+
+    def _alarm(self, site: str, sealer: Sealer) -> None:
+        """Write down, and keep to be shown, what the operator must see."""
+        while sealer.alarms:
+            text = f"{site}: {sealer.alarms.pop(0)}"
+            _log.error("%s", text)
+            self._alarms.append(text)
 
     def _interval(self, closed: Closed) -> Interval:
         return Interval(

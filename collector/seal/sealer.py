@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from collector import durable
 from collector.errors import SealError
-from collector.seal import course, entries, files, ledger, recovery
+from collector.seal import course, destroy, entries, files, holds, ledger, recovery
 from collector.seal.batch import Entry, Interval, Sealed, Start, access_entry, numbers, sealed
 from collector.seal.canonical import parse_schema, read_schema
 from collector.seal.chain import Box, Chain, ClockState
@@ -154,9 +154,10 @@ class Sealer:
         return [sealed(interval, committed) for interval in batch]
 
     def tell_clock(self, state: ClockState, *, step_us: int = 0) -> None:
-        """Write that the clock's source changed or that it was stepped."""
-        self._chain.clock_state = state
-        self.record(self._chain.clock_entry(step_us))
+        """Take what keeps the clock right; another source or stratum, or a step, is an entry."""
+        known, self._chain.clock_state = self.clock_state, state
+        if step_us or (state.source, state.stratum) != (known.source, known.stratum):
+            self.record(self._chain.clock_entry(step_us))
 
     def record(self, entry: Mapping[str, Any]) -> None:
         """Write any other entry: its type and own members.

@@ -84,6 +84,12 @@ def _kept_days(value: int) -> int:
     return value
 
 
+def _recovery_key(value: str) -> str:
+    if value and not re.fullmatch(r"age1[02-9ac-hj-np-z]{58}", value):
+        raise ValueError("a recovery key is what prathu keys recovery prints: age1…")
+    return value
+
+
 SiteId = Annotated[str, AfterValidator(_site_id)]
 Network = Annotated[str, AfterValidator(_network)]
 MaybeNetwork = Annotated[str, AfterValidator(_maybe_network)]
@@ -95,5 +101,6 @@ Url = Annotated[str, AfterValidator(_url)]
 SomeUrl = Annotated[str, Field(min_length=1), AfterValidator(_url)]
 AuthorityName = Annotated[str, AfterValidator(_authority_name)]
 WitnessKey = Annotated[str, AfterValidator(_witness_key)]
+RecoveryKey = Annotated[str, AfterValidator(_recovery_key)]
 Reason = Annotated[str, AfterValidator(str.strip)]
 KeptDays = Annotated[int, Field(le=36_500), AfterValidator(_kept_days)]

@@ -15,6 +15,7 @@ from collector.settings.kinds import (
     MaybeNetwork,
     Network,
     Reason,
+    RecoveryKey,
     Router,
     SiteId,
     SomeUrl,
@@ -286,6 +287,13 @@ class Outside(Section):
     """An authority or witness has so long to answer."""
 
 
+class Keys(Section):
+    """Keys that lie outside the box."""
+
+    recovery: RecoveryKey = ""
+    """Public half of the key on paper that the ring key is sealed to: `prathu keys recovery`."""
+
+
 class CollectorSettings(Section):
     """The sections that are the collector's."""
 
@@ -304,6 +312,7 @@ class CollectorSettings(Section):
     sflow: Sflow = Sflow()
     spool: SpoolSettings = SpoolSettings()
     seal: SealSettings = SealSettings()
+    keys: Keys = Keys()
     retention: Retention = Retention()
     timestamp_authorities: tuple[TimestampAuthority, ...] = ()
     witnesses: tuple[Witness, ...] = ()
