@@ -74,6 +74,8 @@ class Chain:
         self.clock_state = box.clock_state
         self.segments: dict[tuple[str, int], str] = {}
         """Paths of the segments of the open ledger that were not destroyed."""
+        self.alarms: list[str] = []
+        """What the operator must see."""
 
     def open(self, approvals: Sequence[str] = ()) -> bool:
         """Read the newest ledger; False when the site has none yet.
@@ -115,6 +117,7 @@ class Chain:
         self._keys.hand_over(self.course.epochs[-1].vkey)
         if self._keys.epoch(self.course.epochs[-1].vkey) is None:
             two(approvals, f"the epoch key of {self.course.origin} is lost")
+            self.alarms.append(f"the epoch key of {self.course.origin} was lost and is replaced")
             self._new_epoch(broken=True, approvals=approvals)
 
     @property
@@ -245,6 +248,7 @@ class Chain:
     def _replace_lost(self, approvals: Sequence[str]) -> None:
         """Go on in a second ledger of the year, because the log key is lost."""
         two(approvals, f"the log key of {self.course.origin} is lost")
+        self.alarms.append(f"the log key of {self.course.origin} was lost: another ledger begins")
         name, _, year = self.course.origin.rpartition("/")
         year, _, number = year.partition("-")
         self._make(

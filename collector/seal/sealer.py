@@ -7,16 +7,14 @@ same functions on what a crash left. A write or fsync that fails is raised and m
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from collector import durable
 from collector.errors import SealError
-from collector.seal import course, destroy, entries, files, holds, ledger, recovery
+from collector.seal import catching_up, destroy, entries, files, holds, ledger, recovery
 from collector.seal.batch import Entry, Interval, Sealed, Start, access_entry, numbers, sealed
 from collector.seal.canonical import parse_schema, read_schema
 from collector.seal.chain import Box, Chain, ClockState
@@ -198,6 +196,7 @@ class Sealer:
         )
         keys = SiteKeys(secrets, self._site, random=random)
         self._chain = Chain(self._home, self._site, keys=keys, box=self._box, put=put)
+        self._chain.alarms = self.alarms
         if not self._chain.open(told.approvals):
             self._begin(told)
         self._chain.recover(told.approvals)
@@ -280,39 +279,14 @@ class Sealer:
     def _catch_up(self, told: Start) -> None:
         """Write what a start has to say: the clock, the gaps since, other logs."""
         now = self._chain.now_us()
-        listed = [self._chain.clock_entry(0), *self._gaps(told.cause, now)]
-        if (config := self._config(told, now)) is not None:
-            listed.append(config)
+        positions, random = self._chain.course.positions, self._box.random
+        listed = [
+            self._chain.clock_entry(0),
+            *catching_up.gaps(positions, told.cause, now),
+            *catching_up.config(told, positions, self._logs, now_us=now, random=random),
+        ]
         with self._chain.locked():
             self._chain.commit(listed)
-
-    def _gaps(self, cause: str, now: int) -> Iterator[Entry]:
-        ends: dict[int, list[str]] = {}
-        for log, position in sorted(self._chain.course.positions.items()):
-            if position.start_us < now:
-                ends.setdefault(position.start_us, []).append(log)
-        for end, logs in sorted(ends.items()):
-            yield {"type": "gap", "start": end, "end": now, "logs": logs, "cause": cause}
-
-    def _config(self, told: Start, now: int) -> Entry | None:
-        """Return the entry for other settings, or logs that are new, have ended or changed."""
-        logs = self._changed_logs(told, now)
-        if logs is None and told.settings is None:
-            return None
-        unsaid = [hashlib.sha256(self._box.random(16)).hexdigest() for _ in range(2)]
-        before, after = told.settings or unsaid
-        return {"type": "config", "before": before, "after": after, "actor": "box", "logs": logs}
-
-    def _changed_logs(self, told: Start, now: int) -> list[list[Any]] | None:
-        known = self._chain.course.positions
-        if {log: p.interval_s for log, p in known.items()} == self._logs:
-            return None
-        after = {}
-        for log, interval_s in self._logs.items():
-            begun = known.get(log, Position(interval_s=0, seq=0, start_us=now, spool=told.spool))
-            start = max(begun.start_us, now)
-            after[log] = replace(begun, interval_s=interval_s, start_us=start)
-        return course.rows(after)
 
     # A batch.
 
