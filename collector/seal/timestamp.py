@@ -101,6 +101,11 @@ def roots_of(certificates: Iterable[Certificate]) -> tuple[Certificate, ...]:
     return tuple(c for c in certificates if c.issuer == c.subject)
 
 
+def end_us(chain: Sequence[Certificate]) -> int:
+    """Return when the first certificate of a chain ends, in µs."""
+    return min(int(c.not_valid_after_utc.timestamp()) for c in chain) * 1_000_000
+
+
 def time_of(response: bytes) -> int:
     """Return the time in a token in µs; nothing else is checked.
 
@@ -301,12 +306,11 @@ def _check_use(signer: Certificate) -> None:
 def _stamp(answer: TimeStampResponse, chain: Sequence[Certificate]) -> Stamp:
     told: Accuracy | None = answer.tst_info.accuracy
     parts = () if told is None else ((told.seconds, 10**6), (told.millis, 10**3), (told.micros, 1))
-    ends = [certificate.not_valid_after_utc.timestamp() for certificate in chain]
     return Stamp(
         time_us=_microseconds(answer),
         accuracy_us=sum((count or 0) * unit for count, unit in parts),
         signer=chain[0].subject.rfc4514_string(),
-        chain_end_us=int(min(ends)) * 1_000_000,
+        chain_end_us=end_us(chain),
     )
 
 
