@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from collector import durable, relearn, sealing
-from collector.decode import own_events
+from collector.decode import blocks, own_events
 from collector.last_end import LastEnd
 from collector.records import Clock, Frame, FrameKind, Rows
 from collector.seal import entries
@@ -297,6 +297,8 @@ class Pipeline:
         told: list[own_events.Released] = []
         for decoded in line.flows(frames, said):
             told += [(number, received[number], event) for number, event in decoded.coverage]
+            if decoded.leases:
+                self._learn(line, list(blocks.learnt(decoded.leases)))
             if decoded.flows is not None:
                 self._add(line, line.hosts.named(decoded.flows))
         return told

@@ -20,7 +20,8 @@ from typing import Any
 import pyarrow as pa
 
 from collector.attribute import rows
-from collector.attribute.timeline import Change, Timeline
+from collector.attribute.change import Change
+from collector.attribute.timeline import Timeline
 from collector.errors import StoreError
 from collector.store import rebuild, rollup, segments
 from collector.store.catalog import Catalog, FileEntry
@@ -78,8 +79,10 @@ def late_bindings(home: Path, catalog: Catalog, site: str) -> None:
 
 def _tell(timeline: Timeline, row: Mapping[str, Any]) -> list[Change]:
     if "session" in row:
-        return timeline.add(rows.session_event(row), -1)
-    return timeline.add_lease(rows.lease_event(row), -1)[0]
+        changes = timeline.add(rows.session_event(row), -1)
+    else:
+        changes, _ = timeline.add_lease(rows.lease_event(row), -1)
+    return timeline.take_unlisted() + changes
 
 
 def _list_late(catalog: Catalog, changes: list[Change], sealed_until_us: int) -> None:

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from collector.attribute.attribute import attribute
 from collector.attribute.calls import TCP, UDP, Call
+from collector.attribute.change import Change
 from collector.attribute.hints import claims, stations
 from collector.attribute.hosts import Hosts
 from collector.attribute.networks import Networks
-from collector.attribute.timeline import Change, Timeline
+from collector.attribute.timeline import Timeline
 from collector.decode import merged, names, own_events
 from collector.decode.believed import Believed
 from collector.decode.conntrack.decoder import ConntrackDecoder
@@ -84,6 +85,7 @@ class SiteLine:
             "flows": self.decoder.status(),
             "no_room": {
                 "leases": self.timeline.refused,
+                "blocks": self.timeline.lent.refused,
                 "accounts_in_flows": self.timeline.hints.refused,
             },
             "syslog": self.tally.status(),

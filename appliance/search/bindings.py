@@ -12,6 +12,7 @@ from ipaddress import IPv6Network
 
 from appliance.search import addresses
 from appliance.search.addresses import Address
+from collector.attribute.lent import parsed
 from collector.attribute.rows import Row, lease_event, session_event
 from collector.attribute.session import OPEN_US
 from collector.attribute.timeline import Timeline
@@ -91,10 +92,26 @@ def prefixes_around(address: Address) -> list[str]:
     return [str(IPv6Network((address, bits), strict=False)) for bits in range(1, 128)]
 
 
-def of_address(bindings: Sequence[Binding], address: Address) -> list[Binding]:
-    """Return bindings, those of a prefix that holds an address as that address's own."""
+def of_address(
+    bindings: Sequence[Binding], address: Address, port: int | None = None
+) -> list[Binding]:
+    """Return bindings; those of a prefix that holds an address as that address's own.
+
+    So too those of a block of ports, if a port of it is asked.
+    """
     own, around = addresses.text(address), set(prefixes_around(address))
-    return [replace(b, address=own) if b.address in around else b for b in bindings]
+    return [
+        replace(b, address=own) if b.address in around or _of_port(b.address, own, port) else b
+        for b in bindings
+    ]
+
+
+def _of_port(held: str, address: str, port: int | None) -> bool:
+    lent = parsed(held)
+    if lent is None or port is None:
+        return False
+    block, _ = lent
+    return block.nat_ip == address and block.first <= port <= block.last
 
 
 def spans(rows: Sequence[Row], timeline: Timeline) -> dict[str, Span]:

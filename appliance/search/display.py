@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from appliance.search import addresses as written
+from collector.attribute.lent import Block, parsed
 from collector.records import Binding
 from collector.store.catalog import PersonName
 
@@ -82,16 +83,29 @@ def _bind(table: pa.Table, late: Sequence[Binding]) -> tuple[pa.Table, Mask]:
         address_of, addresses = _codes(table[column])
         free = nameless & (best < 0) & ~unclear
         for number, binding in enumerate(late):
-            held = _held(binding.address, addresses)
+            lent = parsed(binding.address)
+            held = _held(binding.address if lent is None else lent[0].nat_ip, addresses)
             if not held or binding.site not in sites:
                 continue
             hit = free & np.isin(address_of, held)
+            if lent is not None:
+                hit &= _in_block(table, column, lent[0])
             hit &= site_of == sites[binding.site]
             hit &= (time >= binding.start_us) & (time < binding.end_us)
             unclear |= hit & (best >= 0) & (who[best] != who[number])
             best[hit] = number
     best[unclear] = -1
     return _named(table, late, best), (best >= 0) | unclear
+
+
+def _in_block(table: pa.Table, column: str, block: Block) -> Mask:
+    """Return where the port beside a column of addresses is one of a block."""
+    name = column.replace("_ip", "_port")
+    if name not in table.column_names:
+        return np.zeros(table.num_rows, bool)
+    ports = table[name].cast(pa.int64()).fill_null(pa.scalar(-1)).to_numpy()
+    inside: Mask = (ports >= block.first) & (ports <= block.last)
+    return inside
 
 
 def _held(held: str, addresses: Mapping[str, int]) -> list[int]:

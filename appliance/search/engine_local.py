@@ -25,6 +25,7 @@ from appliance.search.duck import Limits, Runner, Vanished
 from appliance.search.newest import newest
 from appliance.search.question import Asked, Question, parse
 from appliance.settings import BoxSettings
+from collector.attribute.lent import parsed
 from collector.records import AuditEvent, Binding, Clock
 from collector.store.catalog import FILE as CATALOGUE
 from collector.store.catalog import Catalog, FileEntry, PersonName
@@ -282,12 +283,17 @@ def _within(address: Address, networks: Networks, site: str | None) -> bool:
 
 
 def personal(bindings: Iterable[Binding], shared: Networks) -> list[Binding]:
-    """Return the bindings of addresses that nobody shares, and of prefixes around such."""
+    """Return the bindings of addresses that nobody shares, and of prefixes around such.
+
+    Of a block of ports it is the address behind the NAT that counts.
+    """
     return [b for b in bindings if not _is_shared(b.address, shared.get(b.site, ()))]
 
 
 def _is_shared(held: str, shared: Sequence[Network]) -> bool:
-    return "/" not in held and any(ip_address(held) in network for network in shared)
+    lent = parsed(held)
+    address = held if lent is None else lent[1]
+    return "/" not in held and any(ip_address(address) in network for network in shared)
 
 
 class Names:

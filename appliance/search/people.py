@@ -18,6 +18,7 @@ from appliance.search.addresses import in_network, prefix
 from appliance.search.conditions import Condition, Parameters, any_of
 from appliance.search.fields import Field
 from appliance.search.lucene import Value
+from collector.attribute.lent import parsed
 from collector.records import Binding
 from collector.store.catalog import PersonName, fold
 
@@ -148,7 +149,7 @@ def _late(scope: Scope, ids: Sequence[str] | None, parameters: Parameters) -> li
 
 
 def _held(binding: Binding, parameters: Parameters) -> str:
-    """Return the condition that either end is the address of a session, or in its prefix."""
+    """Return the condition that either end is of a session: its address, prefix or block."""
     ends = any_of([_of(column, binding.address, parameters) for column in ("src_ip", "dst_ip")])
     start = parameters.bind(times.aware(binding.start_us))
     end = parameters.bind(times.aware(binding.end_us))
@@ -157,6 +158,11 @@ def _held(binding: Binding, parameters: Parameters) -> str:
 
 
 def _of(column: str, held: str, parameters: Parameters) -> str:
+    if (lent := parsed(held)) is not None:
+        nat_ip, *ports = lent[0]
+        first, last = (parameters.bind(port) for port in ports)
+        port = column.replace("_ip", "_port")
+        return f"({column} = {parameters.bind(nat_ip)} AND {port} BETWEEN {first} AND {last})"
     network = prefix(held)
     if network is None:
         return f"{column} = {parameters.bind(held)}"

@@ -146,7 +146,7 @@ def _read(
 def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: int) -> Evidence:
     start, end = max(0, at_us - question.within_us), at_us + question.within_us + 1
     sites = [question.site] if question.site else None
-    late = bindings.of_address(engine.late(sites, start, end), question.address)
+    late = bindings.of_address(engine.late(sites, start, end), question.address, question.port)
     listed = engine.catalogue().files("flows", sites=sites, start_us=start, end_us=end)
     files = engine.paths(listed)
     values = _values(question, at_us, start, end) | who_flows.learnt(late)
@@ -157,7 +157,8 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
     if by_other:
         groups, rows = who_flows.counted(run, files, values | {"by_other": True}, at_us)
     held, spans = _sessions(engine, run, question, (start, end), groups, late)
-    blocks = () if groups or inside else _blocks(engine, run, question, at_us)
+    known = any(group.person or group.doubt for group in groups)
+    blocks = () if known or inside else _blocks(engine, run, question, at_us)
     for ip in dict.fromkeys(block.ip for block in blocks):
         lent = replace(question, address=ipaddress.ip_address(ip))
         late = bindings.of_address(engine.late(sites, start, end), lent.address)

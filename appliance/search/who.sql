@@ -59,8 +59,10 @@ ends AS (
         *,
         time <= $at AND coalesce(time_end, time) >= $at AS running,
         CASE
-            WHEN via IS NOT NULL THEN (side = 'src') <> (via IN ('src_ip', 'nat_src_ip'))
-            WHEN peer_via IS NOT NULL THEN (side = 'src') = (peer_via IN ('src_ip', 'nat_src_ip'))
+            WHEN via IS NOT NULL
+                THEN (side = 'src') <> (via IN ('src_ip', 'nat_src_ip', 'src_block'))
+            WHEN peer_via IS NOT NULL
+                THEN (side = 'src') = (peer_via IN ('src_ip', 'nat_src_ip', 'src_block'))
             ELSE FALSE
         END AS at_peer_end,
         at_peer_end AND person IS NOT NULL AS behind_peer

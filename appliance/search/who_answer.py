@@ -117,7 +117,7 @@ class Evidence:
     upstream: tuple[str, ...] = ()
     """Why somebody further out translates our addresses again; empty: nobody is known to."""
     blocks: tuple[Block, ...] = ()
-    """Where no flow was found: who had the port; sessions of these addresses are in `held`."""
+    """Where no flow names anybody: who had the port; sessions of these addresses are in `held`."""
     by_other: bool = False
     """The flows are all those with the other end: of the asked address there are none, since a NAT
     further out put it there."""

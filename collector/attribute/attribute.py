@@ -1,13 +1,14 @@
 """Flows in, the same flows with their people out: whole columns at a time.
 
 An end of a flow is its address, or, where that is outside, its address on the other side of the
-NAT: answers come to the address that the NAT lent. A session that held it when the flow began, with
-nobody else after it while the flow ran, is `sure`; one that came later, or more than one person, is
-`ambiguous`, and then nobody is named, nor where the settings say that many share the address; an
-inside address that nobody held is `unknown`. There a `device` is told if a lease put the address at
-one, and the row is `ambiguous` if only flows told an account. The subject of a flow is its inside
-end, the initiator when both are inside; what is known of the other end goes into the `peer_`
-columns.
+NAT: answers come to the address that the NAT lent. Where nobody is known by what the flow tells, it
+is the address to which a NAT had lent its port, if it told of that (`lent.py`). A session that held
+it when the flow began, with nobody else after it while the flow ran, is `sure`; one that came
+later, or more than one person, is `ambiguous`, and then nobody is named, nor where the settings say
+that many share the address; an inside address that nobody held is `unknown`. There a `device` is
+told if a lease put the address at one, and the row is `ambiguous` if only flows told an account.
+The subject of a flow is its inside end, the initiator when both are inside; what is known of the
+other end goes into the `peer_` columns.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ FILLED = ("person", "session", "method", "via", "certainty", "device")
 SHARED = "shared"
 """The method where the settings say that many use an address that somebody holds."""
 _CERTAINTY = ("sure", "ambiguous", "unknown")
+_BLOCK = np.int32(VIA.index("src_block"))
 _SURE, _AMBIGUOUS, _UNKNOWN, _NONE = (np.int32(code) for code in (0, 1, 2, -1))
 _OF_HOLDER = np.array([_AMBIGUOUS, _AMBIGUOUS, _NONE, _UNKNOWN, _SURE, _SURE])
 """How certain SEVERAL, NOBODY and anybody are, each outside and inside."""
@@ -85,6 +87,8 @@ def _sides(source: End, target: End) -> tuple[_Side, _Side]:
     insides = _masks(swap, source.inside, target.inside)
     second = np.left_shift(swap, 1, dtype=np.int32)
     vias = second | translated[0], (second ^ np.int32(2)) | translated[1]
+    lent = zip(vias, _flags(swap, source.lent, target.lent), strict=True)
+    vias = tuple(via if of is None else np.where(of, via >> 1 | _BLOCK, via) for via, of in lent)
     shared = _flags(swap, source.shared, target.shared)
     hinted = _flags(swap, source.hinted, target.hinted)
     machines: tuple[Any, Any] = (None, None)

@@ -15,12 +15,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from collector.attribute.holders import NEVER, NO_SLOT, Holders, Ints
+from collector.attribute.lent_ends import Behind, Lending
 from collector.attribute.networks import INSIDE, SHARED, Networks
 from collector.attribute.pieces import NOBODY, SEVERAL
 from collector.attribute.timeline import Timeline
 
-VIA = ("src_ip", "nat_src_ip", "dst_ip", "nat_dst_ip")
+ADDRESSES = ("src_ip", "nat_src_ip", "dst_ip", "nat_dst_ip")
 """The address columns of the source, then of the destination."""
+VIA = (*ADDRESSES, "src_block", "dst_block")
+"""What may tell of an end: a column, or the block that the port of its address is of."""
 _FLAGS = (INSIDE | SHARED).bit_length()
 Bools = npt.NDArray[np.bool_]
 Times = tuple[Ints, Ints]
@@ -53,6 +56,8 @@ class End:
     """Where hints alone tell of an inside address; None: nowhere."""
     machine: Ints | None = None
     """Place of the lease, where it alone tells of an inside address; else NOBODY. None: nowhere."""
+    lent: Bools | None = None
+    """Where a block of ports told of the end; None: nowhere."""
 
     def unknown(self) -> Ints:
         """Return the flows whose end is inside, and nothing is known of it."""
@@ -108,6 +113,7 @@ class _Search:
     """The addresses of one batch, numbered, for looking them up in several places."""
 
     def __init__(self, table: pa.Table, timeline: Timeline, networks: Networks, site: str) -> None:
+        self._table = table
         self.times = _times(table)
         self._since = int(self.times[0].min(initial=0))
         interned = timeline.interned(site)
@@ -123,12 +129,22 @@ class _Search:
         src, nat_src, dst, nat_dst = (_Column(codes, known) for codes in self._codes)
         return (src, _if_any(nat_src)), (dst, _if_any(nat_dst))
 
+    def behind(self, lending: Lending, side: str, end: End) -> Behind | None:
+        """Return what blocks of ports tell of the ends of a side that nobody held."""
+        codes = self._codes[ADDRESSES.index(f"{side}_ip")]
+        ports = self._table[f"{side}_port"]
+        return lending.behind(self._texts, codes, ports, end.holder == NOBODY)
+
 
 def look_up(table: pa.Table, timeline: Timeline, networks: Networks, site: str) -> Ends:
     """Return both ends of the flows `table`, all of one site."""
     search = _Search(table, timeline, networks, site)
     holders, times = timeline.holders(site), search.times
     source, target = (_end(holders, pair, times) for pair in search.pairs(holders))
+    if timeline.lent:
+        lending = Lending(timeline, networks, site, times)
+        source = _behind(source, search.behind(lending, "src", source), holders)
+        target = _behind(target, search.behind(lending, "dst", target), holders)
     if not len(source.unknown()) and not len(target.unknown()):
         return Ends(source, target, times, holders)
     hints, machines = timeline.hints.holders(site, timeline.interned(site)), timeline.machines(site)
@@ -153,11 +169,11 @@ def _times(table: pa.Table) -> Times:
 
 
 def _addresses(table: pa.Table) -> tuple[list[npt.NDArray[np.int32]], pa.Array[Any]]:
-    """Return the texts of all columns of VIA, and of each column the codes, -1 for null."""
+    """Return the texts of all columns of ADDRESSES, and of each column the codes, -1 for null."""
     codes = []
     texts: list[Any] = [pa.array([], pa.string())]
     base = 0
-    for name in VIA:
+    for name in ADDRESSES:
         parts = []
         for chunk in table[name].chunks:
             parts.append(_codes(chunk, base))
@@ -222,6 +238,25 @@ def _find(holders: Holders, pair: _Pair, times: Times, rows: Ints | None = None)
         holder[again] = holders.find(slot[again], begin[again], end[again])
         translated[again] = True
     return _Found(holder, slot, translated, inside, shared)
+
+
+def _behind(end: End, found: Behind | None, holders: Holders) -> End:
+    """Add what blocks of ports tell of an end."""
+    if found is None:
+        return end
+    rows, holder = found.rows, np.where(found.shared, SEVERAL, found.holder)
+    end.holder[rows] = holder
+    end.inside[rows] |= found.inside
+    lent, shared = (np.zeros(len(end.holder), np.bool_) for _ in range(2))
+    lent[rows] = holder != NOBODY
+    shared[rows] = found.shared
+    if end.shared is not None:
+        shared |= end.shared
+    several = holder == SEVERAL
+    doubt = Doubt(holders, rows[several], found.slot[several])
+    doubts = [*end.doubts, doubt] if several.any() else end.doubts
+    shared_by = shared if shared.any() else None
+    return replace(end, doubts=doubts, shared=shared_by, lent=lent)
 
 
 def _with_hints(end: End, hints: Holders, pair: _Pair, times: Times) -> End:

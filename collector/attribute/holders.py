@@ -92,6 +92,10 @@ class Holders:
             slots[rows] = np.array([*of_name, NO_SLOT], np.int64)[local]
         return slots
 
+    def slots_named(self, names: Sequence[str]) -> Ints:
+        """Return the slots of what is held, by name, as of the last call of `slots`."""
+        return np.array([self._slots.get(name, NO_SLOT) for name in names], np.int64)
+
     def find(self, slots: Ints, begin_us: Ints, end_us: Ints) -> Ints:
         """Return who held each address: the place of a binding, or NOBODY, or SEVERAL."""
         late = self._late.values.reshape(-1, _WIDTH)

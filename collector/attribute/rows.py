@@ -21,7 +21,10 @@ SESSION = (
     "time", "start", "expires",
 )  # fmt: skip
 """What is read of a row of `sessions`."""
-LEASE = ("site", "kind", "event", "ip", "mac", "time", "start", "expires")
+LEASE = (
+    "site", "kind", "event", "ip", "mac", "nat_ip", "port_first", "port_last",
+    "time", "start", "expires",
+)  # fmt: skip
 """What is read of a row of `leases`."""
 TIMES = ("time", "start", "expires")
 
@@ -53,6 +56,9 @@ def lease_event(row: Row) -> LeaseEvent:
         event=row["event"],
         ip=row["ip"] or "",
         mac=row["mac"] or "",
+        nat_ip=row.get("nat_ip") or "",
+        port_first=row.get("port_first"),
+        port_last=row.get("port_last"),
         start=_moment(row["start_us"]),
         expires=_moment(row["expires_us"]),
     )

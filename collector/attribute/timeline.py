@@ -10,21 +10,25 @@ that session and by a stranger: an address is not one person's any more because 
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, Self
 
 import pyarrow as pa
 
 from collector.attribute import lease, overlap
+from collector.attribute.change import Change
 from collector.attribute.hints import Claim, Hints
 from collector.attribute.holders import Holders
 from collector.attribute.interned import Interned
 from collector.attribute.lease import Lease
+from collector.attribute.lent import KIND
+from collector.attribute.lent_sites import Lent
 from collector.attribute.pieces import Pieces, cut
 from collector.attribute.prefixes import Prefixes
-from collector.attribute.session import Session
+from collector.attribute.session import OPEN_US, Session
 from collector.records import Binding, LeaseEvent, SessionEvent, moment
 
 METHOD = "lease"
@@ -34,30 +38,6 @@ MOST_LEASES = 1 << 18
 STUB_US = 24 * 3_600_000_000
 """A session that ended is remembered so much longer than asked: a late update of it must not look
 like a session that goes on for ever."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A binding that is new (`old` None), no longer there (`new` None), or another than before.
-
-    Old and new are of the same session and address and have the same begin.
-    """
-
-    old: Binding | None
-    new: Binding | None
-
-    @property
-    def from_us(self) -> int:
-        """The earliest time at which old and new give different answers.
-
-        What is sealed from there on was attributed without knowing this.
-        """
-        old, new = self.old, self.new
-        if old is None or new is None:
-            return (old or new).start_us  # type: ignore[union-attr]  # one of them is there
-        if old.person != new.person or old.method != new.method:
-            return old.start_us
-        return min(old.end_us, new.end_us)
 
 
 class Timeline:
@@ -73,10 +53,11 @@ class Timeline:
         self._at_mac: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
         """Site, MAC: the sessions that name it, and the addresses that leases put there."""
         self._machines: dict[str, Holders] = {}
+        self._holders: dict[str, Holders] = {}
+        self.lent = Lent(lambda site, ip: self._pieces(site, ip, -OPEN_US).bindings, self._holders)
         self.hints = Hints()
         self.refused = 0
         """Leases that found no room."""
-        self._holders: dict[str, Holders] = {}
         self._interned: dict[str, Interned] = {}
         self._unlisted: list[Change] = []
 
@@ -110,6 +91,8 @@ class Timeline:
             The bindings of sessions that are other than before, and the first time of which
             anything is: also which machine had an address that nobody held.
         """
+        if event.kind == KIND:
+            return [], self.lent.of(event.site).add(event)
         if not lease.tells(event):
             return [], None
         site, leases = event.site, self._leases.setdefault(event.site, {})
@@ -159,8 +142,8 @@ class Timeline:
         return from_us
 
     def take_unlisted(self) -> list[Change]:
-        """Return and forget the bindings that flows changed."""
-        unlisted, self._unlisted = self._unlisted, []
+        """Return and forget the bindings that flows changed, and those of blocks."""
+        unlisted, self._unlisted = self._unlisted + self.lent.changes(), []
         return unlisted
 
     def bindings(self, site: str, address: str, start_us: int, end_us: int) -> list[Binding]:
@@ -175,9 +158,12 @@ class Timeline:
 
     def holders(self, site: str) -> Holders:
         """Return who held the addresses of a site, for looking up many at once."""
+        self._unlisted += self.lent.changes()
         found = self._holders.get(site)
         if found is None:
-            held = self._held.setdefault(site, {})
+            held: ChainMap[str, Any] = ChainMap(
+                self._held.setdefault(site, {}), self.lent.keys(site)
+            )
             prefixes = self._prefixes.setdefault(site, Prefixes())
             interned = self.interned(site)
             found = self._holders[site] = Holders(
@@ -204,10 +190,13 @@ class Timeline:
         return self._machines[site]
 
     def _pieces(self, site: str, address: str, from_us: int) -> Pieces:
+        if address in self.lent.keys(site):
+            return self.lent.of(site).pieces(address, from_us)
         told = self._leases.get(site, {}).get(address)
         strangers = []
         if told is not None:
-            named = [b for group in self._held[site].get(address, {}).values() for b in group]
+            held = self._held.get(site, {}).get(address, {})
+            named = [b for group in held.values() for b in group]
             macs = {b.session: (self._sessions[site, b.session].mac or (0, ""))[1] for b in named}
             strangers = overlap.strangers(named, macs, told)
         return cut([*self._over(site, address, from_us), *strangers])
@@ -228,6 +217,7 @@ class Timeline:
         Answers about later times stay as they are, also when events come up to a day late.
         Sessions without end stay, whatever their age.
         """
+        self._unlisted += self.lent.changes()
         for key, session in list(self._sessions.items()):
             if session.end() <= before_us - STUB_US:
                 self._unbind(session)
@@ -244,6 +234,7 @@ class Timeline:
         for site, leases in self._leases.items():
             self._forget_leases(site, leases, before_us - STUB_US)
         self._at_mac = {key: both for key, both in self._at_mac.items() if both[0] or both[1]}
+        self.lent.forget(before_us - STUB_US)
 
     def _forget_leases(self, site: str, leases: dict[str, Lease], before_us: int) -> None:
         for ip, told in list(leases.items()):
@@ -259,6 +250,7 @@ class Timeline:
             "version": 1,
             "sessions": [s.plain() for s in self._sessions.values()],
             "hints": self.hints.plain(),
+            "blocks": self.lent.plain(),
             "leases": {
                 site: {ip: told.plain() for ip, told in leases.items()}
                 for site, leases in self._leases.items()
@@ -286,6 +278,7 @@ class Timeline:
             timeline._sessions[session.site, session.session] = session
             timeline._move(session, None)
             timeline._bind(session, session.bindings)
+        timeline.lent.restore(state.get("blocks", {}))
         return timeline
 
     def _rebind(self, session: Session, frame: int) -> list[Change]:
@@ -360,6 +353,7 @@ class Timeline:
 
     def _touch(self, site: str, address: str) -> None:
         """Tell the holders that an address, or all that is held in a prefix, is to be cut anew."""
+        self.lent.touch(site, address)
         holders = self._holders.get(site)
         if holders is not None:
             holders.touch(address)

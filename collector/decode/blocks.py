@@ -7,6 +7,7 @@ release (Nokia, PEN 637).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from collector.decode import arrow, words
 from collector.decode.batch import Batch, Mask
 from collector.decode.head import Spread
 from collector.decode.layout import Layout
-from collector.records import Rows
+from collector.decode.own_events import Learnt
+from collector.records import LeaseEvent, Rows
 
 _EVENT = (0, 230)
 _FIRST, _LAST, _STEP, _PORTS = (0, 361), (0, 362), (0, 363), (0, 364)
@@ -30,6 +32,8 @@ _SESSION, _BLOCK = (4, 5), (16, 17)
 _BEGINS = (1, 4, 6, 8, 10, 14, 16)
 _FINISHES = (2, 5, 7, 9, 11, 15, 17)
 _MOST_PORT = 0xFFFF
+_TOLD = ("time", "kind", "event", "ip", "nat_ip", "port_first", "port_last", "start")
+"""What is learnt of a row about a block."""
 
 
 def implied(layout: Layout) -> int | None:
@@ -84,6 +88,15 @@ def leases(
     if subscriber is not None:
         found["note"] = arrow.take(words.text(batch.binary(subscriber)), rows)
     return Rows(log="leases", site=site, columns=found, frame=spread.frame[rows])
+
+
+def learnt(told: Iterable[Rows]) -> Iterator[Learnt]:
+    """Give rows of `leases` that are about blocks one by one, each with its frame and receipt."""
+    for rows in told:
+        received = np.asarray(rows.columns["received"].cast(pa.int64())).tolist()
+        columns = [rows.columns[name].to_pylist() for name in _TOLD]
+        for number, us, *row in zip(rows.frame.tolist(), received, *columns, strict=True):
+            yield number, us, LeaseEvent(site=rows.site, **dict(zip(_TOLD, row, strict=True)))
 
 
 def _range(batch: Batch) -> tuple[Any, Any, Mask]:

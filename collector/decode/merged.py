@@ -17,7 +17,8 @@ def join(parts: Sequence[Decoded]) -> Decoded:
     told = [event for part in parts for event in part.coverage]
     told.sort(key=lambda event: event[0])
     rows = [part.flows for part in parts if part.flows is not None]
-    return Decoded(flows=in_order(rows) if rows else None, coverage=told)
+    lent = tuple(rows for part in parts for rows in part.leases)
+    return Decoded(flows=in_order(rows) if rows else None, coverage=told, leases=lent)
 
 
 def in_order(parts: Sequence[Rows]) -> Rows:

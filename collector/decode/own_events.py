@@ -16,7 +16,7 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
-from collector.decode.leases import lines
+from collector.decode.leases import block_lines, lines
 from collector.decode.names import Named
 from collector.records import (
     AuditEvent,
@@ -78,16 +78,16 @@ class OwnEvents:
 def read(frames: Sequence[Frame]) -> OwnEvents:
     """Return the records in `frames`; what is not a record is counted, never raised.
 
-    Of syslog messages, those of DHCP servers tell of leases; the others are no matter here.
+    Of syslog messages, those of DHCP servers tell of leases, and those of NATs of blocks of ports;
+    the others are no matter here.
     """
     found = OwnEvents([], [], [], [], 0)
     malformed, syslog = 0, FrameKind.SYSLOG
-    for frame in [f for f in frames if f.kind is not syslog or lines.may_tell(f.payload)]:
+    for frame in [f for f in frames if f.kind is not syslog or _may_tell(f.payload)]:
         place = (frame.number, frame.received_ns // 1000)
         try:
             if frame.kind is FrameKind.SYSLOG:
-                lease = lines.of_frame(frame)
-                found.leases.extend([] if lease is None else [(*place, lease)])
+                found.leases.extend((*place, lease) for lease in _leases(frame))
             elif frame.kind is FrameKind.SESSION:
                 found.sessions.append((*place, SessionEvent.from_json(frame.payload)))
             elif frame.kind is FrameKind.AUDIT:
@@ -99,6 +99,16 @@ def read(frames: Sequence[Frame]) -> OwnEvents:
         except ValueError:
             malformed += 1
     return OwnEvents(found.sessions, found.audits, found.coverage, found.leases, malformed)
+
+
+def _may_tell(payload: bytes) -> bool:
+    return lines.may_tell(payload) or block_lines.may_tell(payload)
+
+
+def _leases(frame: Frame) -> list[LeaseEvent]:
+    """Return what a line tells of leases."""
+    lease = lines.of_frame(frame)
+    return block_lines.of_frame(frame) if lease is None else [lease]
 
 
 def session_rows(site: str, events: Sequence[tuple[int, int, SessionEvent]]) -> Rows:

@@ -81,9 +81,9 @@ exporter's clock (`ok`, `skewed`, `implausible`, `none`); `exporter_start` and `
 what that clock said, where it is something else. `nat_*` are null where an end was not translated;
 `nat_key` is the public IPv4 address of the inside end << 16 | its public port. `person` is at the
 inside end (the initiator when both ends are inside), known by the address in the column that `via`
-names; `certainty` is `sure`, `ambiguous` (no person then, `candidates` as JSON) or `unknown`.
-`device` is the MAC that a lease gives to an inside address that no session held; `method` is then
-`lease`. `firewall_event` is IPFIX element 233: 3 is a flow that was denied. `sampling_origin` is
+names, or by a NAT's word to whom it had lent the port (`src_block`, `dst_block`); `certainty` is
+`sure`, `ambiguous` (no person then, `candidates` as JSON) or `unknown`. `device` is the MAC that a
+lease gives to an inside address that no session held; `method` is then `lease`. `firewall_event` is IPFIX element 233: 3 is a flow that was denied. `sampling_origin` is
 `packet` or `discard` for rows that are no flow but one packet that a switch sampled or dropped."""
 
 SESSIONS = LogSchema(

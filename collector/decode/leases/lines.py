@@ -199,11 +199,11 @@ def _mikrotik(message: str) -> Told | None:
 _FORTIGATE = {"ack": "add", "release": "release"}
 _OF_DHCP = re.compile(r"[0-9]{4}0260[0-9]{2}")
 """The numbers of FortiOS messages about its DHCP server."""
-_ONLY_PAIRS = re.compile(r'(?:[\w.-]{1,64}+=(?:"[^"]*+"|[^\s",]*+)[ ,]*+)++\Z')
+ONLY_PAIRS = re.compile(r'(?:[\w.-]{1,64}+=(?:"[^"]*+"|[^\s",]*+)[ ,]*+)++\Z')
 
 
 def _fortigate(message: str) -> Told | None:
-    if not _ONLY_PAIRS.match(message):
+    if not ONLY_PAIRS.match(message):
         return None
     pairs: dict[str, str] = {}
     for name, value in reading.pairs(message):

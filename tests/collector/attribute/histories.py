@@ -74,6 +74,39 @@ def flows(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@st.composite
+def blocks(draw: st.DrawFn) -> LeaseEvent:
+    """Return any word about a block of ports that a NAT lent; blocks may overlap."""
+    first, last = draw(st.sampled_from(((5, 6), (7, 9), (5, 9), (6, 7), (9, 9))))
+    return leased(
+        draw(st.sampled_from(("add", "add", "add", "renew", "release"))),
+        draw(TIMES),
+        site=draw(st.sampled_from("aaab")),
+        kind="block",
+        ip=draw(st.sampled_from((*HELD, IN_PREFIX, "10.9.9.9"))),
+        nat_ip=draw(st.sampled_from(NATS)),
+        port_first=first,
+        port_last=last,
+        start=draw(st.none() | st.none() | TIMES),
+        expires=draw(st.none() | st.none() | st.integers(0, 40)),
+    )
+
+
+@st.composite
+def outside_flows(draw: st.DrawFn) -> dict[str, Any]:
+    """Return a flow that may have ports, and its ends where NATs lend them."""
+    flow = draw(flows())
+    for side in ("src", "dst"):
+        flow[f"{side}_port"] = draw(st.sampled_from((None, 5, 6, 7, 9, 10)))
+        if draw(st.booleans()):
+            flow[f"{side}_ip"] = draw(st.sampled_from(NATS))
+    return flow
+
+
+NATS = ("203.0.113.9", "2001:db8::9", "198.51.100.7")
+"""Public addresses that are lent by ports; of one of them sessions know as well."""
+BLOCKS = st.lists(blocks(), min_size=1, max_size=8)
+OUTSIDE_FLOWS = st.lists(outside_flows(), min_size=1, max_size=8)
 WIDE_HISTORY = st.lists(wide_events(), max_size=8)
 LEASES = st.lists(leases(), max_size=6)
 HISTORY = st.lists(events(), max_size=12)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -75,6 +76,31 @@ class Told:
                 until = time
         return mac if moment < until else ""
 
+    def lent(self, site: str, nat_ip: str, port: int, moment: int, slack: int) -> str:
+        """Return the one address that a port can have been lent to at one µs, by blocks."""
+        around = range(moment - slack, moment + slack + 1)
+        lent = {self._lent(site, nat_ip, port, at) for at in around} - {""}
+        return lent.pop() if len(lent) == 1 else ""
+
+    def _lent(self, site: str, nat_ip: str, port: int, moment: int) -> str:
+        """Return the same by the NAT's own clock."""
+        words = [
+            word
+            for e in self.leases
+            if (e.site, e.kind, e.nat_ip) == (site, "block", nat_ip)
+            and (e.port_first or 0) <= port <= (e.port_last or 0)
+            for word in _lending(e)
+        ]
+        ip, until = "", -1
+        for time, puts, of_ip, ends in sorted(words):
+            if time > moment:
+                break
+            if puts:
+                ip, until = of_ip, ends
+            elif of_ip == ip:
+                until = time
+        return ip if moment < until else ""
+
     def stranger(self, site: str, address: str, moment: int) -> bool:
         """Say whether a lease put an address elsewhere while a session that names it holds it."""
         mac = self.machine(site, address, moment)
@@ -101,6 +127,16 @@ class Hold:
     person: str
     session: str
     method: str
+
+
+def _lending(e: LeaseEvent) -> list[tuple[int, bool, str, int]]:
+    """Return what a word about a block says: when, whether it lends, to whom, until when."""
+    time, start, never = us(e.time), min(us(e.time), us(e.start or e.time)), 1 << 40
+    if e.event in ("release", "expire"):
+        begun = [(start, True, e.ip, never)] if e.start else []
+        return [*begun, (time, False, e.ip, time)]
+    until = never if e.expires is None else max(time, us(e.expires))
+    return [(at, True, e.ip, until) for at in {start, time}]
 
 
 def holds(told: Told, site: str, address: str, moment: int, *, prefixes: bool = True) -> set[Hold]:
@@ -185,11 +221,11 @@ class _Seen:
 
 
 def row(
-    told: Told, networks: Sequence[str], site: str, flow: dict[str, Any]
+    told: Told, networks: Sequence[str], site: str, flow: dict[str, Any], slack: int = 0
 ) -> tuple[Known, Known, set[tuple[Any, ...]] | None]:
     """Return what is known of subject and peer of one flow, and the candidates."""
-    source = _side(told, networks, site, flow, ("src_ip", "nat_src_ip"))
-    target = _side(told, networks, site, flow, ("dst_ip", "nat_dst_ip"))
+    source = _side(told, networks, site, flow, ("src_ip", "nat_src_ip"), slack)
+    target = _side(told, networks, site, flow, ("dst_ip", "nat_dst_ip"), slack)
     subject, peer = source, target
     if target.inside and not source.inside:
         subject, peer = target, source
@@ -206,6 +242,7 @@ def _side(
     site: str,
     flow: dict[str, Any],
     columns: tuple[str, str],
+    slack: int,
 ) -> _Seen:
     inside = any(_inside(flow[column], networks) for column in columns)
     times = range(flow["time"], max(flow["time"], flow["time_end"] or 0) + 1)
@@ -226,8 +263,66 @@ def _side(
             return _Seen(Known(via=column, certainty="ambiguous"), inside, sorted(spans, key=str))
         if _inside(address, networks):
             break
+    behind, lent_to = _behind(told, site, flow, columns[0].removesuffix("_ip"), slack)
+    inside = inside or _inside(lent_to, networks)
+    if behind is not None:
+        return _Seen(behind[0], inside, behind[1])
     asked = columns[:1] if _inside(flow[columns[0]], networks) else columns
     return _Seen(_nobody(told, site, flow, asked, times) if inside else Known(), inside, [])
+
+
+class _Port:
+    """A port of a public address."""
+
+    def __init__(self, told: Told, site: str, nat_ip: str, port: int, slack: int) -> None:
+        self.told, self.site = told, site
+        self.lent = cache(lambda moment: told.lent(site, nat_ip, port, moment, slack))
+        self.held = cache(self._held)
+
+    def _held(self, moment: int) -> set[tuple[Hold, str]]:
+        """Who held the address that it was lent to at one µs, and that address."""
+        ip = self.lent(moment)
+        return {(hold, ip) for hold in holds(self.told, self.site, ip, moment)} if ip else set()
+
+    def span(self, moment: int, one: tuple[Hold, str]) -> tuple[str, str, int, int | None]:
+        first = last = moment
+        while first > 0 and one in self.held(first - 1):
+            first -= 1
+        while last <= LAST and one in self.held(last):
+            last += 1
+        return one[0].person, one[0].session, first, None if last > LAST else last
+
+    def strange(self, moment: int) -> bool:
+        ip = self.lent(moment)
+        return bool(ip) and self.told.stranger(self.site, ip, moment)
+
+
+def _behind(
+    told: Told, site: str, flow: dict[str, Any], side: str, slack: int
+) -> tuple[tuple[Known, list[tuple[Any, ...]]] | None, str | None]:
+    """What blocks of ports tell of an end, and to whom its port was lent when the flow began."""
+    if flow[f"{side}_ip"] is None or flow.get(f"{side}_port") is None:
+        return None, None
+    port = _Port(told, site, flow[f"{side}_ip"], flow[f"{side}_port"], slack)
+    times = range(flow["time"], max(flow["time"], flow["time_end"] or 0) + 1)
+    held = [(t, one) for t in times for one in port.held(t)]
+    at_begin = [one for t, one in held if t == times[0]]
+    lent_to, via = port.lent(times[0]) or None, f"{side}_block"
+    alone = len({one[0].person for _, one in held}) == 1 and at_begin
+    if alone and not any(port.strange(t) for t in times):
+        hold, _ = max(
+            at_begin,
+            key=lambda one: (
+                one[0].method != "syslog",
+                port.span(times[0], one)[2],
+                one[0].session,
+            ),
+        )
+        return (Known(hold.person, hold.session, hold.method, via, "sure"), []), lent_to
+    if held:
+        spans = sorted({port.span(t, one) for t, one in held}, key=str)
+        return (Known(via=via, certainty="ambiguous"), spans), lent_to
+    return None, lent_to
 
 
 def _nobody(

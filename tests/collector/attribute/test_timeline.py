@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collector.attribute.change import Change
 from collector.attribute.session import OPEN_US
-from collector.attribute.timeline import STUB_US, Change, Timeline
+from collector.attribute.timeline import STUB_US, Timeline
 from collector.records import Binding, SessionEvent
 from tests.collector.attribute import histories, oracle
 from tests.collector.attribute.oracle import event, us
