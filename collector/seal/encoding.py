@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from typing_extensions import override
 
 from collector.seal.fault import Refused
-from collector.seal.hashing import Matrix
+from collector.seal.hashing import Matrix, hash_values
 from collector.seal.spelling import ip_bytes, mac_bytes, uuid_bytes
 
 Column = tuple[str, str]
@@ -45,6 +45,7 @@ NUMPY = {
 """How each type lies in a row: numbers big-endian, all else as bytes."""
 CODED = frozenset({"ip", "mac", "uuid", "str", "bytes"})
 """Types of texts, which are coded by a dictionary."""
+_HASHED = ("str", "bytes")
 
 
 class Encoder:
@@ -249,6 +250,46 @@ class Coded(Source):
         return np.frombuffer(b"".join(encoded) + bytes(layout.itemsize), dtype=layout)
 
 
+class _Whole(Source):
+    """A column of texts or bytes that hardly ever repeat: each is hashed where it stands."""
+
+    def __init__(self, name: str, kind: str, column: pa.ChunkedArray[Any]) -> None:
+        super().__init__(name, kind)
+        for chunk in column.chunks:
+            _valid(name, chunk)
+        self._column = column
+        self._nulls = np.zeros(0, np.bool_)
+        self._hashes: npt.NDArray[Any] = np.empty(0, dtype=NUMPY[kind])
+
+    @override
+    def same(self) -> Same | None:
+        """Hash all of them, one after the other."""
+        column = self._column
+        if column.null_count == len(column):
+            return Same(null=True) if len(column) else None
+        parts = [hash_values(_binary(chunk.drop_null())) for chunk in column.chunks]
+        hashes = np.concatenate(parts).reshape(-1).view(NUMPY[self.kind])
+        if column.null_count:
+            self._nulls = np.asarray(column.is_null())
+            self._hashes = np.zeros(len(column), dtype=NUMPY[self.kind])
+            self._hashes[~self._nulls] = hashes
+        else:
+            self._hashes = hashes
+        return None
+
+    @override
+    def write(self, field: npt.NDArray[Any], start: int, rows: int) -> npt.NDArray[np.bool_] | None:
+        field[...] = self._hashes[start : start + rows]
+        return self._nulls[start : start + rows] if len(self._nulls) else None
+
+
+def _binary(values: Any) -> pa.Array[Any]:  # noqa: ANN401  # a StringArray or one of bytes
+    """Return texts as the bytes they are."""
+    large = values.type in _LARGE
+    found: pa.Array[Any] = values.view(pa.large_binary() if large else pa.binary())
+    return found
+
+
 _WIDE = (pa.int32(), pa.int64())
 """Codes among which there is always one more, for null."""
 _LARGE = (pa.large_string(), pa.large_binary())
@@ -260,6 +301,8 @@ def source(name: str, kind: str, column: pa.ChunkedArray[Any]) -> Source:
     Raises:
         Refused: E-12, a text that is not UTF-8.
     """
+    if kind in _HASHED and not pa.types.is_dictionary(column.type):
+        return _Whole(name, kind, column)
     if kind in CODED:
         return coded(name, kind, column)
     return _Numbers(name, kind, _one(column))

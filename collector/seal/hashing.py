@@ -40,13 +40,29 @@ def hash_rows(matrix: Matrix) -> Matrix:
     return np.concatenate([_at_once(block) for block in blocks])
 
 
+def hash_values(values: pa.Array[Any]) -> Matrix:
+    """Return SHA-256 of every value of a binary array without nulls, 32 bytes each.
+
+    Raises:
+        SealError: as `hash_rows`.
+    """
+    if len(values) < FEW:
+        few: list[Any] = values.to_pylist()
+        return _joined([hashlib.sha256(value).digest() for value in few])
+    blocks = [values.slice(at, BLOCK_ROWS) for at in range(0, len(values), BLOCK_ROWS)]
+    return np.concatenate([_block(block, block[-1].as_py()) for block in blocks])
+
+
 def _one_by_one(matrix: Matrix) -> Matrix:
     if not matrix.size:
         return np.empty((0, HASH_BYTES), dtype=np.uint8)
     sha256 = hashlib.sha256
     rows = struct.iter_unpack(f"{matrix.shape[1]}s", matrix.data.cast("B"))
-    joined = b"".join([sha256(row).digest() for (row,) in rows])
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, HASH_BYTES)
+    return _joined([sha256(row).digest() for (row,) in rows])
+
+
+def _joined(hashes: list[bytes]) -> Matrix:
+    return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, HASH_BYTES)
 
 
 def _at_once(matrix: Matrix) -> Matrix:
@@ -54,11 +70,17 @@ def _at_once(matrix: Matrix) -> Matrix:
     numbers = np.arange(rows + 1, dtype=np.int32)
     ends = pa.py_buffer((numbers * np.int32(width)).data)
     data: Any = pa.Array.from_buffers(pa.binary(), rows, [None, ends, pa.py_buffer(matrix.data)])
-    batch = pa.record_batch([pa.array(numbers[:-1]), data], names=["row", "data"])
-    found = _hashed(batch)
+    return _block(data, matrix[-1].tobytes())
+
+
+def _block(data: pa.Array[Any], last: bytes) -> Matrix:
+    """Return the hashes of values, of which the last one is known."""
+    rows = len(data)
+    numbers = np.arange(rows, dtype=np.int32)
+    found = _hashed(pa.record_batch([pa.array(numbers), data], names=["row", "data"]))
     hashes = np.frombuffer(_values(found["hash"]), dtype=np.uint8).reshape(-1, HASH_BYTES)
-    known = hashlib.sha256(matrix[-1]).digest()
-    in_order = np.array_equal(found["row"].to_numpy(), numbers[:-1])
+    known = hashlib.sha256(last).digest()
+    in_order = np.array_equal(found["row"].to_numpy(), numbers)
     if len(hashes) != rows or not in_order or hashes[-1].tobytes() != known:
         raise SealError("the hashes of rows came back otherwise than the rows went")
     return hashes

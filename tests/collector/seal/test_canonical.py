@@ -42,6 +42,7 @@ def test_a_text_is_its_hash_and_empty_is_not_null(values: list[str | None]) -> N
     ]
     assert encode("str", values, pa.string()) == hashed
     assert encode("str", values, pa.large_string()) == hashed
+    assert encode("str", values, pa.dictionary(pa.int32(), pa.string())) == hashed
 
 
 @given(st.lists(st.ip_addresses(), min_size=1))

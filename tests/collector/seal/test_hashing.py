@@ -29,6 +29,15 @@ def test_each_row_has_its_own_hash(count: int, width: int) -> None:
     assert (found == np.frombuffer(told, np.uint8).reshape(-1, 32)).all()
 
 
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+@pytest.mark.parametrize("count", [0, 3, hashing.FEW, hashing.BLOCK_ROWS + 1])
+def test_each_value_has_its_own_hash(count: int, kind: pa.DataType) -> None:
+    values = [bytes([n % 251]) * (n % 200) for n in range(count + 2)]
+    found = hashing.hash_values(pa.array(values, kind)[2:])
+    told = b"".join(hashlib.sha256(value).digest() for value in values[2:])
+    assert found.tobytes() == told
+
+
 def test_rows_that_lie_apart_in_memory_are_hashed_too() -> None:
     matrix = rows(hashing.FEW, 90)
     assert (hashing.hash_rows(matrix[:, 7:72]) == hashing.hash_rows(matrix[:, 7:72].copy())).all()
