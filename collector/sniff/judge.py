@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 """From sightings to records: leases, and alarms about servers, routers and double addresses.
 
-Everything is bounded: the table of addresses, the alarms remembered, and the rows per second. What
-goes past a bound is counted and told as a row of its own.
+Everything is bounded: the table of addresses, the alarms remembered, and the rows (`crowd.py`).
+What goes past a bound is counted and told as a row of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from collector.sniff.crowd import FAST, Crowd
 from collector.sniff.pace import Bucket
 from collector.sniff.packets import Advert, Claim, Lent, Sighting, Unreadable, read
 from collector.sniff.records import Record, coverage, text
@@ -24,7 +25,6 @@ AGAIN_SEEN_NS = 3600 * 10**9
 """So is an address that is seen where it was."""
 BACK_NS = 60 * 10**9
 """An address that goes to another machine and comes back within so long is in use twice."""
-LEASES_PER_S, LEASES_AT_ONCE = 50, 2000
 ALARMS_PER_S, ALARMS_AT_ONCE = 1, 100
 TALLY_NS = 10 * 10**9
 """What was left out is told so often."""
@@ -69,10 +69,8 @@ class Judge:
         self._places: OrderedDict[str, _Place] = OrderedDict()
         self._alarms: OrderedDict[tuple[str, str, str], _Alarm] = OrderedDict()
         # Alarms have room of their own: many claims must not crowd them out.
-        self._room = {
-            "lease": Bucket(LEASES_PER_S, LEASES_AT_ONCE),
-            "coverage": Bucket(ALARMS_PER_S, ALARMS_AT_ONCE),
-        }
+        self._alarms_room = Bucket(ALARMS_PER_S, ALARMS_AT_ONCE)
+        self._crowd = Crowd()
         self.left_out = 0
         """Rows that were too many, since last told."""
         self.unreadable = 0
@@ -101,10 +99,7 @@ class Judge:
             found = self._lent(sighting, now_ns)
         else:
             found = self._advert(sighting, now_ns)
-        all_of_it = list(found)
-        kept = [record for record in all_of_it if self._room[record[0]].take(now_ns)]
-        self.left_out += len(all_of_it) - len(kept)
-        return kept
+        return list(found)
 
     def started(self, now_ns: int) -> Record:
         """Return that nothing was seen before."""
@@ -115,16 +110,18 @@ class Judge:
         """Return what was left out since last told; at most every ten seconds, and at the end."""
         if now_ns - self._tallied_ns < TALLY_NS and not last:
             return []
-        lost = {
-            "sniff-rows": (self.left_out, "records", "too many at once"),
-            "sniff-packets": (self.unreadable, "packets", "not what they say they are"),
-            "kernel-drop": (self.dropped, "packets", "the sniffing program was too slow"),
-        }
+        self._crowd.refused[FAST] += self.left_out
+        lost = [
+            *(("sniff-rows", n, "records", why) for why, n in sorted(self._crowd.refused.items())),
+            ("sniff-packets", self.unreadable, "packets", "not what they say they are"),
+            ("kernel-drop", self.dropped, "packets", "the sniffing program was too slow"),
+        ]
         since, self._tallied_ns = self._tallied_ns or now_ns, now_ns
         self.left_out = self.unreadable = self.dropped = 0
+        self._crowd.refused.clear()
         return [
             self._coverage(kind, now_ns, since_ns=since, lost=count, unit=unit, note=note)
-            for kind, (count, unit, note) in lost.items()
+            for kind, count, unit, note in lost
             if count
         ]
 
@@ -132,8 +129,10 @@ class Judge:
         place = self._places.get(claim.ip)
         if place is not None and place.mac == claim.mac:
             self._places.move_to_end(claim.ip)
+            self._crowd.seen(claim.mac)
             place.since_ns = now_ns
-            if now_ns - place.told_ns >= AGAIN_SEEN_NS:
+            late = now_ns - place.told_ns >= AGAIN_SEEN_NS
+            if late and self._crowd.takes(claim.mac, now_ns, again=True):
                 place.told_ns = now_ns
                 yield self._lease(now_ns, claim.how, "seen", ip=claim.ip, mac=claim.mac)
             return
@@ -144,8 +143,10 @@ class Judge:
             both = " and ".join(sorted((place.mac, claim.mac)))
             note = f"{claim.ip} is used by two machines: {both}"
             yield from self._alarm("double-address", claim.ip, both, note, now_ns)
-        else:
+        elif self._crowd.takes(claim.mac, now_ns, moved=place is not None):
             yield self._lease(now_ns, claim.how, "seen", ip=claim.ip, mac=claim.mac)
+        else:
+            return  # it is not known then, and told when it is seen again
         before = (place.mac, place.since_ns) if place is not None else ("", 0)
         self._places[claim.ip] = _Place(claim.mac, now_ns, now_ns, *before)
         self._places.move_to_end(claim.ip)
@@ -163,10 +164,13 @@ class Judge:
             yield from self._alarm("double-address", lent.ip, lent.mac, note, now_ns)
         if lent.ip and lent.word in ("ack", "inform", "release"):
             words = {"release": "release", "inform": "seen"}
+            how = self._how_new(lent)
+            if not self._crowd.takes(lent.mac, now_ns, again=how == "renew"):
+                return
             yield self._lease(
                 now_ns,
                 lent.how,
-                words.get(lent.word) or self._how_new(lent),
+                words.get(lent.word) or how,
                 ip=lent.ip,
                 mac=lent.mac,
                 hostname=lent.hostname,
@@ -199,7 +203,10 @@ class Judge:
         self._alarms.move_to_end((kind, source, who))
         if len(self._alarms) > MOST_ALARMS:
             self._alarms.popitem(last=False)
-        yield self._coverage(kind, now_ns, source=source, note=f"{self._interface}: {note}")
+        if self._alarms_room.take(now_ns):
+            yield self._coverage(kind, now_ns, source=source, note=f"{self._interface}: {note}")
+        else:
+            self.left_out += 1
 
     def _lease(self, now_ns: int, kind: str, event: str, **members: object) -> Record:
         told: dict[str, Any] = {

@@ -29,7 +29,7 @@ class Stop:
 class Bucket:
     """So many a second, and so many at once after a quiet time."""
 
-    def __init__(self, per_s: int, at_once: int) -> None:
+    def __init__(self, per_s: float, at_once: int) -> None:
         self._per_s, self._at_once, self._room = per_s, at_once, float(at_once)
         self._filled_ns = 0
 

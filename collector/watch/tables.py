@@ -19,6 +19,9 @@ DUMP_NS = 60 * 10**9
 TALLY_NS = 60 * 10**9
 ROWS_PER_S, ROWS_AT_ONCE = 50, 4000
 """Of addresses that are new; as many again of those that were told before."""
+NEW_PER_S, NEW_AT_ONCE = 1.0, 40_000
+"""Addresses that were never seen, of one interface in the long run: with what is told again every
+hour they leave room for in MOST_ADDRESSES, so that none that is still there is forgotten."""
 MOST_EACH = 256
 """Rows of one machine a minute: it may make up addresses as fast as it likes."""
 
@@ -31,11 +34,13 @@ class NeighbourWatch:
         self._known: OrderedDict[tuple[str, str], tuple[str, int]] = OrderedDict()
         """By interface and address: the machine, and when it was last told."""
         self._room = {new: _Bucket(ROWS_PER_S, ROWS_AT_ONCE) for new in (True, False)}
+        self._new = {name: _Bucket(NEW_PER_S, NEW_AT_ONCE) for name in self._sites}
         self._told_of: Counter[str] = Counter()
         """Rows of each machine since the last tally."""
         self._listener: kernel.Listener | None = None
         self._dumped_ns = self._tallied_ns = 0
-        self._left_out: Counter[str] = Counter()
+        self._left_out: Counter[tuple[str, str]] = Counter()
+        """Rows by site and reason, not told yet."""
 
     def look(self, now_ns: int) -> Iterator[LeaseEvent | CoverageEvent]:
         """Give what changed since last looked."""
@@ -74,9 +79,8 @@ class NeighbourWatch:
         if mac == neighbour.mac and now_ns - told_ns < AGAIN_NS:
             return
         site = self._sites[interface]
-        crowded = self._told_of[neighbour.mac] >= MOST_EACH
-        if crowded or not self._room[key not in self._known].take(now_ns):
-            self._left_out[site] += 1  # it is not known then, and told later
+        if why := self._refusal(key, neighbour.mac, now_ns):
+            self._left_out[site, why] += 1  # it is not known then, and told later
             return
         self._told_of[neighbour.mac] += 1
         self._known[key] = (neighbour.mac, now_ns)
@@ -93,6 +97,16 @@ class NeighbourWatch:
             interface=interface,
         )
 
+    def _refusal(self, key: tuple[str, str], mac: str, now_ns: int) -> str:
+        """Return why a row is one too many; empty if it is not."""
+        if self._told_of[mac] >= MOST_EACH:
+            return "too many of one machine"
+        if not self._room[key not in self._known].take(now_ns):
+            return "neighbours changed too often to tell each"
+        if key not in self._known and not self._new[key[0]].take(now_ns):
+            return f"too many addresses on {key[0]} that were never seen before"
+        return ""
+
     def _unheard(self, now_ns: int) -> Iterator[CoverageEvent]:
         for site in sorted(set(self._sites.values())):
             yield _coverage(
@@ -103,8 +117,8 @@ class NeighbourWatch:
         if abs(now_ns - self._tallied_ns) >= TALLY_NS:
             self._tallied_ns = now_ns
             self._told_of.clear()
-            for site, count in self._left_out.items():
-                yield _coverage(site, now_ns, count, "neighbours changed too often to tell each")
+            for (site, why), count in sorted(self._left_out.items()):
+                yield _coverage(site, now_ns, count, why)
             self._left_out.clear()
 
 

@@ -31,9 +31,10 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Ether
 
 from collector.records import CoverageEvent, LeaseEvent
+from collector.sniff import crowd
 from collector.sniff import judge as judging
 from collector.sniff.judge import Judge
-from collector.sniff.packets import Unreadable, read
+from collector.sniff.packets import Claim, Unreadable, read
 from collector.sniff.records import Record
 
 T = 1_795_338_000 * 10**9
@@ -181,13 +182,53 @@ def test_a_neighbour_that_answers_claims_its_target() -> None:
     assert (lease["kind"], lease["ip"], lease["mac"]) == ("nd", "2001:db8:1::9", ONE)
 
 
+def made_up(number: int) -> str:
+    return f"02:{number >> 24:02x}:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}" + (
+        f":{number & 255:02x}:77"
+    )
+
+
+def claim(ip: str, mac: str) -> Claim:
+    return Claim(ip=ip, mac=mac, how="nd" if ":" in ip else "arp")
+
+
+def test_machines_that_are_made_up_hide_nothing_of_those_that_were_there_before() -> None:
+    by = judge()
+    school = {f"10.0.0.{n}": f"02:00:5e:00:00:{n:02x}" for n in range(200)}
+    for ip, mac in school.items():
+        assert len(by.take(claim(ip, mac), T)) == 1
+    rows = 0
+    for n in range(100_000):  # in 1000 s, half an hour later
+        at = T + 1800 * S + n * S // 100
+        address = f"10.{1 + (n >> 16)}.{n >> 8 & 255}.{n & 255}"
+        rows += len(by.take(claim(address, made_up(n)), at))
+    assert rows <= crowd.NEW_AT_ONCE + 1000
+    later = T + 3700 * S
+    assert all(by.take(claim(ip, mac), later) for ip, mac in school.items()), "told as every hour"
+    for n, mac in enumerate(school.values()):
+        (lease,) = by.take(claim(f"2001:db8::{n:x}", mac), later)
+        assert lease[1]["mac"] == mac, "a known machine's new address has room"
+    told_of = [event for kind, event in by.tally(later) if kind == "coverage"]
+    assert sum(event["lost"] for event in told_of) == 100_000 - rows
+    assert {event["note"] for event in told_of} <= {crowd.FAST, crowd.MANY}
+
+
+def test_one_machine_that_makes_up_addresses_is_bounded_each_minute() -> None:
+    by = judge()
+    rows = sum(len(by.take(claim(f"10.0.{n >> 8}.{n & 255}", ONE), T)) for n in range(1000))
+    assert rows == crowd.MOST_EACH
+    assert by.take(claim("10.9.9.9", ONE), T + 60 * S)
+    ((_, lost),) = by.tally(T + 61 * S)
+    assert (lost["lost"], lost["note"]) == (1000 - rows, crowd.EACH)
+
+
 def test_a_flood_of_claims_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "MOST_ADDRESSES", 100)
     by, rows = judge(), 0
     by.tally(T)
     for i in range(3000):
-        rows += len(told(by, arp(f"10.0.{i >> 8}.{i & 255}", ONE)))
-    assert rows == judging.LEASES_AT_ONCE
+        rows += len(told(by, arp(f"10.0.{i >> 8}.{i & 255}", made_up(i))))
+    assert rows == crowd.ROWS_AT_ONCE
     assert len(by._places) == 100
     ((_, lost),) = by.tally(T + 20 * S)
     assert (lost["kind"], lost["lost"]) == ("sniff-rows", 3000 - rows)

@@ -121,6 +121,32 @@ def test_one_machine_that_makes_up_addresses_leaves_room_for_the_others(fake: Ke
     assert gap.lost == 9000 - tables.MOST_EACH
 
 
+def test_machines_that_are_made_up_for_hours_push_out_nobody(fake: Kernel) -> None:
+    by = watch()
+    school = [Neighbour(7, f"10.0.{n >> 8}.{n & 255}", mac(n)) for n in range(1000)]
+    fake.table = school
+    told(by, T)
+    made_up, left_out = 0, 0
+    for minute in range(1, 90):
+        fake.news = [
+            Neighbour(
+                7,
+                f"2001:db8::{minute:x}:{n:x}",
+                f"02:01:00:{minute:02x}:{n >> 8:02x}:{n & 255:02x}",
+            )
+            for n in range(3000)
+        ]
+        for event in by.look(T + minute * 60 * S):
+            made_up += isinstance(event, LeaseEvent) and event.ip.startswith("2001:")
+            left_out += (event.lost or 0) if isinstance(event, CoverageEvent) else 0
+    assert made_up <= tables.NEW_AT_ONCE + 90 * 60 * tables.NEW_PER_S
+    assert left_out > 200_000
+    fake.news = [Neighbour(7, each.ip, TWO) for each in school[:5]]
+    moved = [event for event in by.look(T + 90 * 60 * S) if isinstance(event, LeaseEvent)]
+    assert len(moved) >= 5, "who was there before is still known"
+    assert len(by._known) <= tables.MOST_ADDRESSES
+
+
 def test_made_up_machines_do_not_hide_that_a_known_address_moved(fake: Kernel) -> None:
     by = watch()
     fake.table = [Neighbour(7, "10.0.0.5", ONE)]
