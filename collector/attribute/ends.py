@@ -141,7 +141,7 @@ def look_up(table: pa.Table, timeline: Timeline, networks: Networks, site: str) 
     search = _Search(table, timeline, networks, site)
     holders, times = timeline.holders(site), search.times
     source, target = (_end(holders, pair, times) for pair in search.pairs(holders))
-    if timeline.lent:
+    if timeline.lent.known(site) is not None:
         lending = Lending(timeline, networks, site, times)
         source = _behind(source, search.behind(lending, "src", source), holders)
         target = _behind(target, search.behind(lending, "dst", target), holders)

@@ -33,9 +33,6 @@ class Lent:
         self._holders = holders
         self._sites: dict[str, Blocks] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._sites)
-
     @property
     def refused(self) -> int:
         """Blocks that found no room."""

@@ -83,8 +83,9 @@ what that clock said, where it is something else. `nat_*` are null where an end 
 inside end (the initiator when both ends are inside), known by the address in the column that `via`
 names, or by a NAT's word to whom it had lent the port (`src_block`, `dst_block`); `certainty` is
 `sure`, `ambiguous` (no person then, `candidates` as JSON) or `unknown`. `device` is the MAC that a
-lease gives to an inside address that no session held; `method` is then `lease`. `firewall_event` is IPFIX element 233: 3 is a flow that was denied. `sampling_origin` is
-`packet` or `discard` for rows that are no flow but one packet that a switch sampled or dropped."""
+lease gives to an inside address that no session held; `method` is then `lease`. `firewall_event`
+is IPFIX element 233: 3 is a flow that was denied. `sampling_origin` is `packet` or `discard` for
+rows that are no flow but one packet that a switch sampled or dropped."""
 
 SESSIONS = LogSchema(
     log="sessions",
