@@ -16,20 +16,21 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from collector import control
 from collector import settings as settings_file
-from collector.control import ControlServer
+from collector.control import ControlServer, Handler
 from collector.errors import CollectorError
 from collector.records import PULSE, Clock, CoverageEvent, SignInLine, moment
 from collector.settings import CollectorSettings
 from collector.spool import SpoolReader, durable_number, first_position
 
 if TYPE_CHECKING:
+    from collector.keeping import Keeper
     from collector.pipeline import Pipeline
     from collector.timekeeping import Timekeeper
 
@@ -78,6 +79,8 @@ def seal(
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     import pyarrow
 
+    from collector.outside.asking import Outside
+    from collector.keeping import Keeper
     from collector.pipeline import Pipeline
     from collector.sealing import AtStart
     from collector.timekeeping import Timekeeper
@@ -90,27 +93,33 @@ def seal(
     pipeline.start(first_position(home / "spool"), AtStart(clock_state=keeper.state))
     try:
         with keeper:
-            _run(home, pipeline, keeper, stop, clock=clock, ready=ready)
+            others = Outside(home, settings, clock=clock, tell=pipeline.worker.tell).handlers()
+            _run(home, _Sealing(pipeline, keeper, others), stop, clock=clock, ready=ready)
         pipeline.stop()
     except (CollectorError, OSError) as error:
         pipeline.failed(error)
         raise
 
 
+class _Sealing(NamedTuple):
+    """What runs in the sealing process."""
+
+    pipeline: Pipeline
+    keeper: Timekeeper
+    others: Mapping[str, Handler]
+    """What the control socket answers to beside what the main loop does."""
+
+
 def _run(
-    home: Path,
-    pipeline: Pipeline,
-    keeper: Timekeeper,
-    stop: threading.Event,
-    *,
-    clock: Clock,
-    ready: Ready,
+    home: Path, sealing: _Sealing, stop: threading.Event, *, clock: Clock, ready: Ready
 ) -> None:
     """Feed the pipeline until `stop` is set, then with what is left in the spool."""
+    pipeline, keeper, others = sealing
     reader = SpoolReader(home / "spool", pipeline.position)
     requests = _Requests(home / "spool")
     pulse = _Pulse(home / "run" / "receive.sock", clock, keeper)
-    with ControlServer(home / "run" / "seal.sock", requests.handlers(pipeline, clock)):
+    doors = {**requests.handlers(pipeline, clock), **others}
+    with ControlServer(home / "run" / "seal.sock", doors):
         ready()
         while not stop.is_set():
             frames = reader.read(READ_BYTES)
@@ -118,6 +127,7 @@ def _run(
             requests.serve(pipeline.position)
             pipeline.tick(idle=not frames)
             pulse.watch(pipeline)
+            kept.tick(pipeline.worker)
             if not frames:
                 pulse.beat(pipeline)
             if sum(len(frame.payload) for frame in frames) < READ_BYTES // 2:
