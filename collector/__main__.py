@@ -79,8 +79,8 @@ def seal(
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     import pyarrow
 
-    from collector.outside.asking import Outside
     from collector.keeping import Keeper
+    from collector.outside.asking import Outside
     from collector.pipeline import Pipeline
     from collector.sealing import AtStart
     from collector.timekeeping import Timekeeper
@@ -94,7 +94,9 @@ def seal(
     try:
         with keeper:
             others = Outside(home, settings, clock=clock, tell=pipeline.worker.tell).handlers()
-            _run(home, _Sealing(pipeline, keeper, others), stop, clock=clock, ready=ready)
+            kept = Keeper(home, settings, clock=clock)
+            others = {**others, **kept.handlers(pipeline.worker)}
+            _run(home, _Sealing(pipeline, keeper, kept, others), stop, clock=clock, ready=ready)
         pipeline.stop()
     except (CollectorError, OSError) as error:
         pipeline.failed(error)
@@ -106,6 +108,7 @@ class _Sealing(NamedTuple):
 
     pipeline: Pipeline
     keeper: Timekeeper
+    kept: Keeper
     others: Mapping[str, Handler]
     """What the control socket answers to beside what the main loop does."""
 
@@ -114,7 +117,7 @@ def _run(
     home: Path, sealing: _Sealing, stop: threading.Event, *, clock: Clock, ready: Ready
 ) -> None:
     """Feed the pipeline until `stop` is set, then with what is left in the spool."""
-    pipeline, keeper, others = sealing
+    pipeline, keeper, kept, others = sealing
     reader = SpoolReader(home / "spool", pipeline.position)
     requests = _Requests(home / "spool")
     pulse = _Pulse(home / "run" / "receive.sock", clock, keeper)

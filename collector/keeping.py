@@ -20,7 +20,7 @@ from typing import Any
 from collector import durable
 from collector.control import Handler
 from collector.errors import CollectorError, SealError, StoreError
-from collector.kept import HOLDS, STATE, days, disk_words, ending, state
+from collector.kept import HOLDS, STATE, days, disk_words, ending, hold_file, state
 from collector.records import Clock
 from collector.seal import destroy, holds
 from collector.seal.holds import DAY_US, MOST_HELD_US, Book
@@ -39,6 +39,8 @@ ABSENT_US = 2 * DAY_US
 REQUEST_S = 600.0
 BOX = "box"
 """Who destroys when nobody asked for it."""
+_NAMING = tuple(log for log, schema in LOGS.items() if "person" in schema.columns)
+"""Logs whose rows name people by ids that the catalogue explains."""
 Sealers = Mapping[str, Sealer]
 Request = Mapping[str, Any]
 Asked = Callable[[Sealers, Catalog, Request], dict[str, Any]]
@@ -54,7 +56,7 @@ class Keeper:
     """
 
     def __init__(self, home: Path, settings: CollectorSettings, *, clock: Clock) -> None:
-        self._home = home
+        self.home = home
         self._days = days(settings.retention)
         self._clock = clock
         self._looked = 0
@@ -78,7 +80,12 @@ class Keeper:
     @property
     def acts(self) -> Mapping[str, Asked]:
         """What can be asked for; each is called while nothing is sealed."""
-        return {"retention": self._run, "hold": self._hold, "release": self._release}
+        return {
+            "retention": self._run,
+            "hold": self._hold,
+            "release": self._release,
+            "renew": self._renew,
+        }
 
     def _ask(self, worker: SealWorker, act: Asked, request: Request) -> dict[str, Any]:
         done: Future[dict[str, Any]] = Future()
@@ -96,6 +103,9 @@ class Keeper:
 
     def _release(self, sealers: Sealers, _: Catalog, request: Request) -> dict[str, Any]:
         return self.release(sealers, str(request["hold"]))
+
+    def _renew(self, sealers: Sealers, _: Catalog, request: Request) -> dict[str, Any]:
+        return self.renew(sealers, request)
 
     # Destruction.
 
@@ -120,7 +130,7 @@ class Keeper:
             told["bytes"] += sum(one.size for one in plan.due)
             told["held"] += len(plan.held)
             book.refresh()
-        forgotten = retention.forget(catalog, LOGS, self._now_us())
+        forgotten = retention.forget(catalog, _NAMING, self._now_us())
         if forgotten.names or forgotten.bindings:
             _log.info("forgot %d names and %d bindings", forgotten.names, forgotten.bindings)
         self._clear_quarantine()
@@ -138,7 +148,7 @@ class Keeper:
         A clock that was set years ahead makes everything due. A box that finds itself days later
         than it last knew waits another day, so that a person can put the clock right.
         """
-        known = state(self._home)
+        known = state(self.home)
         seen, wait, ran = (int(known.get(n, 0)) for n in ("seen_us", "wait_us", "ran_us"))
         if seen and now - seen > ABSENT_US:
             wait = now + DAY_US
@@ -155,23 +165,23 @@ class Keeper:
     def _clear_quarantine(self) -> None:
         """Delete damaged batches that are older than any log may be."""
         before = self._now_us() - max(self._days.values()) * DAY_US
-        folder = self._home / "quarantine"
+        folder = self.home / "quarantine"
         for batch in folder.iterdir() if folder.is_dir() else ():
             if batch.stat().st_mtime_ns // 1000 < before:
                 shutil.rmtree(batch) if batch.is_dir() else batch.unlink()
                 _log.info("deleted %s, which was kept apart as damaged", batch)
 
     def _watch_disk(self) -> None:
-        usage = shutil.disk_usage(self._home)
+        usage = shutil.disk_usage(self.home)
         alarm = retention.disk_alarm(usage.free, usage.total)
         if alarm is not None and (self._alarm is None or alarm < self._alarm):
             _log.warning("%s", disk_words(usage.free, usage.total))
         self._alarm = alarm
 
     def _remember(self, **told: int) -> None:
-        path = self._home / STATE
+        path = self.home / STATE
         durable.make_dir(path.parent)
-        durable.replace(path, json.dumps({**state(self._home), **told}).encode())
+        durable.replace(path, json.dumps({**state(self.home), **told}).encode())
 
     # Holds.
 
@@ -181,25 +191,16 @@ class Keeper:
         Raises:
             SealError: it would hold nothing, or longer than an order can ask for.
         """
-        now, until = self._now_us(), int(request["until_us"])
-        if not now < until <= now + MOST_HELD_US:
-            raise SealError(
-                "a hold ends within two years, as an order by section 26 does",
-                hint="give --until; it can be renewed before it ends",
-            )
+        until = self._until(request)
         sites = request["sites"] or list(sealers)
-        scopes = {site: self._scope(site, request) for site in sites}
         if unknown := [site for site in sites if site not in sealers]:
             raise SealError(f"no site {unknown[0]} is sealed here")
+        scopes = {site: self._scope(site, request) for site in sites}
         scopes = {site: scope for site, scope in scopes.items() if scope}
         if not scopes:
             raise SealError("nothing stored meets that range: a hold would keep nothing")
-        name = str(request["hold"])
-        commit = _write_hold(self._home, name, request, now)
-        for site, scope in scopes.items():
-            sealers[site].record(_entry(name, commit, until, scope=scope))
-        count = sum(high - low + 1 for scope in scopes.values() for _, low, high in scope)
-        return {"hold": name, "until_us": until, "scopes": scopes, "segments": count}
+        self._place(sealers, request, scopes, until)
+        return {"hold": str(request["hold"]), "until_us": until, "scopes": scopes}
 
     def release(self, sealers: Sealers, name: str) -> dict[str, Any]:
         """Release a hold at every site where it is.
@@ -218,13 +219,52 @@ class Keeper:
             raise SealError(f"there is no hold {name}", hint="prathu hold list shows them")
         return {"hold": name, "sites": sites}
 
+    def renew(self, sealers: Sealers, request: Request) -> dict[str, Any]:
+        """Place a hold of another name and end on what a hold keeps, then release that one.
+
+        Raises:
+            SealError: there is no such hold, or it would last longer than an order can ask for.
+        """
+        old, until = str(request["renewed"]), self._until(request)
+        private = hold_file(self.home, old)
+        again = {name: private.get(name) for name in ("reference", "from_us", "to_us", "logs")}
+        found = {site: [h for h in self._book(site).holds if h.hold == old] for site in sealers}
+        scopes = {
+            site: [list(run) for hold in listed for run in hold.scope]
+            for site, listed in found.items()
+            if any(hold.scope for hold in listed)
+        }
+        if not scopes:
+            raise SealError(f"there is no hold {old} on a range", hint="see: prathu hold list")
+        self._place(sealers, {**again, "sites": list(scopes), **request}, scopes, until)
+        self.release(sealers, old)
+        return {"hold": str(request["hold"]), "renews": old, "until_us": until}
+
+    def _until(self, request: Request) -> int:
+        now, until = self._now_us(), int(request["until_us"])
+        if not now < until <= now + MOST_HELD_US:
+            raise SealError(
+                "a hold ends within two years, as an order by section 26 does",
+                hint="give --until; it can be renewed before it ends",
+            )
+        return until
+
+    def _place(
+        self, sealers: Sealers, request: Request, scopes: Mapping[str, Any], until: int
+    ) -> None:
+        """Write down what a hold is for, then enter it in the ledger of each site."""
+        name = str(request["hold"])
+        commit = _write_hold(self.home, name, request, self._now_us())
+        for site, scope in scopes.items():
+            sealers[site].record(_entry(name, commit, until, scope=scope))
+
     def _scope(self, site: str, request: Request) -> list[list[Any]]:
         kept = list(self._book(site).kept.values())
         logs = request["logs"] or sorted(LOGS)
         return holds.scope(kept, logs=logs, from_us=request["from_us"], to_us=request["to_us"])
 
     def _book(self, site: str) -> Book:
-        book = self._books.setdefault(site, Book(self._home, site))
+        book = self._books.setdefault(site, Book(self.home, site))
         book.refresh()
         return book
 
