@@ -16,7 +16,7 @@ from appliance import settings as box_settings
 from appliance.cli import report
 from appliance.cli.context import Context, unix_actor, wall_clock
 from appliance.errors import BoxError, NotFound, WrongUse
-from appliance.search import export, scaled, times
+from appliance.search import event_names, export, scaled, times
 from appliance.search.engine_local import Answer, Asker, LocalEngine, engine_of
 from appliance.search.fields import FIELDS
 from appliance.search.printable import printable, printable_lines
@@ -169,14 +169,14 @@ def _to_stdout(answer: Answer, form: str) -> None:
 
 
 def _table(context: Context, answer: Answer, out: Path | None) -> None:
-    columns = list(answer.columns)
-    rows = export.rows_of(answer.table.select(columns))
+    rows = list(map(event_names.told, export.rows_of(answer.table.select(answer.columns))))
+    columns = list(event_names.shown(answer.columns, rows))
     if out is None:
         Context(context.home, as_json=False, quiet=context.quiet, debug=False).show_rows(
             rows, columns
         )
         return
-    lines = ["\t".join(columns), *("\t".join(_word(v) for v in row.values()) for row in rows)]
+    lines = ["\t".join(columns), *("\t".join(_word(row[c]) for c in columns) for row in rows)]
     out.write_text(os.linesep.join(lines) + os.linesep, encoding="utf-8")
 
 

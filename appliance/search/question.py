@@ -21,7 +21,7 @@ from collector.store.schema import LOGS
 
 _SHOWN = {
     "flows": "time time_end site account full_name src_ip src_port dst_ip dst_port protocol bytes"
-    " packets nat_src_ip nat_src_port app host certainty",
+    " packets nat_src_ip nat_src_port nat_event firewall_event app host certainty",
     "sessions": "time site event method account full_name ip mac nas ssid cause start",
     "events": "time site source hostname app_name severity message",
     "leases": "time site kind event ip mac hostname start expires server interface nat_ip note",
@@ -32,7 +32,8 @@ _SHOWN = {
     "audit": "time site actor act log question sentence target",
 }
 COLUMNS: Mapping[str, tuple[str, ...]] = {log: tuple(t.split()) for log, t in _SHOWN.items()}
-"""The columns a table shows unless told otherwise; files and JSON have all."""
+"""The columns a table shows unless told otherwise, those of events only where there are any; files
+and JSON have all."""
 
 KEYS = frozenset(
     ("time", "received", "site", "src_ip", "dst_ip", "person", "peer_person", "certainty")

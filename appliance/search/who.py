@@ -95,7 +95,7 @@ def parse(  # noqa: PLR0913  # the words of one command
     """Return the question that the words of the command line or a form ask.
 
     Raises:
-        WrongUse: a word that is no address, time, length or protocol.
+        WrongUse: a word that is no address, time, length or protocol; a time still to come.
     """
     asked, port = _endpoint(address)
     other, other_port = _endpoint(dst) if dst else (None, None)
@@ -318,6 +318,9 @@ def _readings(at: str, now_us: int) -> tuple[tuple[int, str], ...]:
     if not at:
         return ((now_us, "now"),)
     bangkok = times.parse(at, now_us)
+    if bangkok.us > now_us:
+        now = times.rfc3339(now_us)
+        raise WrongUse(f"{at!r} is still to come: it is {now} now, and the logs tell of the past")
     if bangkok.offset_given:
         return ((bangkok.us, "as given"),)
     utc = times.parse(at, now_us, zone=UTC)

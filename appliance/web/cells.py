@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from appliance.search import event_names
 from appliance.web.texts import Texts
 
 PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 47: "GRE", 50: "ESP", 58: "ICMPv6", 132: "SCTP"}
@@ -96,8 +97,14 @@ def cell(column: str, value: Any, words: Texts) -> Cell:  # noqa: ANN401  # any 
     if isinstance(value, bytes):
         return Cell(text=value.hex(" "), kind="long")
     term = "" if column in _NO_PIVOT or isinstance(value, float) else term_of(column, value)
-    text = words(f"{_WORDS[column]}:{value}") if column in _WORDS else str(value)
+    text = words(f"{_WORDS[column]}:{value}") if column in _WORDS else _text(column, value, words)
     return Cell(text=text, term=term, kind=_kind(column))
+
+
+def _text(column: str, value: object, words: Texts) -> str:
+    """Return a value as it is; of an event its name, in these words."""
+    name = event_names.name(column, value)
+    return str(value) if name is None else words(f"event:{name}")
 
 
 def term_of(column: str, value: object) -> str:

@@ -33,6 +33,10 @@ FAULTS: tuple[tuple[str, str], ...] = (
         r"'(?P<got>.*)' is no address; wanted.*",
         "{got} is no address. Wanted for instance 198.51.100.7:40211 or [2001:db8::7]:443",
     ),
+    (
+        r"'(?P<got>.*)' is still to come: .*",
+        "{got} is still to come, and the logs tell of the past.",
+    ),
     (r"'(?P<got>.*)' is no port; .*", "{got} is no port. A port is 0 to 65535."),
     (
         r"'(?P<got>.*)' is no time[:;].*",

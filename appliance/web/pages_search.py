@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from typing_extensions import override
 
 from appliance.errors import BoxError
-from appliance.search import times
+from appliance.search import event_names, times
 from appliance.search.engine_local import Asker
 from appliance.web import chart, faults, search_form
 from appliance.web.asking import Bucket, Shown, Wish
@@ -158,8 +158,8 @@ def _part(
     error: BoxError | None = None,
     names: Mapping[str, str] = MappingProxyType({}),
 ) -> ResultsPart:
-    columns = (form.columns or shown.columns) if shown else ()
     rows = shown.rows if shown else []
+    columns = (form.columns or event_names.shown(shown.columns, rows)) if shown else ()
     frozen = within(form, wish.start_us, wish.end_us) if wish else {}
     bigger = next((n for n in LIMITS if n > form.limit), 0)
     return ResultsPart(

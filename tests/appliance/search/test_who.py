@@ -257,6 +257,15 @@ def test_a_time_without_offset_is_read_twice(engine: LocalEngine) -> None:
     assert second.verdict == who.UNKNOWN
 
 
+def test_a_time_still_to_come_is_refused_in_one_line() -> None:
+    for later in (NOW_US + 1_000_000, NOW_US + 40 * times.DAY):
+        for at in (times.rfc3339(later), times.rfc3339(later).removesuffix("+07:00")):
+            with pytest.raises(WrongUse, match=r"still to come: it is \S+ now") as told:
+                who.parse(PUBLIC, at=at, now_us=NOW_US)
+            assert "\n" not in str(told.value)
+    assert who.parse(PUBLIC, at=times.rfc3339(NOW_US), now_us=NOW_US).readings
+
+
 def test_both_readings_of_a_time_find_their_flows(home: Home) -> None:
     later = T + 7 * 60 * MINUTE  # the same words in UTC
     home.segment(
