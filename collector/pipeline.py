@@ -84,6 +84,13 @@ class Pipeline:
             told: What is known of the clock, and who approved going on without a key.
         """
         self._lock.take()
+        try:
+            self._open(head, told)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _open(self, head: int, told: AtStart) -> None:
         self._catalog = rebuild.reopen(self._home, clock=self._clock)
         self._catalog.retire_parts()
         history = SettingsHistory(self._home / "state" / "settings", random=os.urandom)

@@ -59,6 +59,7 @@ VERBS: Mapping[str, str] = {
     "who": "who",
     "seal": "seal",
     "verify": "verify",
+    "keys": "keys",
     "people": "people",
     "sessions": "sessions",
     "demo-traffic": "demo",

@@ -7,31 +7,46 @@ from pathlib import Path
 
 from appliance.cli.context import wall_clock
 from appliance.settings import BoxSettings
+from collector import timekeeping
 from collector.__main__ import READ_BYTES, boot_id
 from collector.pipeline import Pipeline
+from collector.sealing import AtStart
 from collector.spool import SpoolReader, first_position
 
 Fed = Callable[[int], None]
+Then = Callable[[Pipeline], None]
 
 
-def seal_spool(home: Path, settings: BoxSettings, fed: Fed = lambda _: None) -> None:
+def seal_spool(
+    home: Path,
+    settings: BoxSettings,
+    fed: Fed = lambda _: None,
+    *,
+    then: Then = lambda _: None,
+    approvals: tuple[str, ...] = (),
+) -> None:
     """Take everything durable in the spool through the pipeline and seal it.
 
     Args:
         home: A home whose sealing process does not run.
         settings: Its settings.
         fed: Told after each step how many frames went through.
+        then: Given the pipeline once all is sealed.
+        approvals: Two ids of people, to go on where a key is lost.
 
     Raises:
         Busy: the sealing process runs after all.
     """
     pipeline = Pipeline(home, settings, clock=wall_clock, boot_id=boot_id())
-    pipeline.start(first_position(home / "spool"))
+    told = AtStart(clock_state=timekeeping.read(), approvals=approvals)
+    pipeline.start(first_position(home / "spool"), told)
     reader = SpoolReader(home / "spool", pipeline.position)
     while frames := reader.read(READ_BYTES):
         pipeline.feed(frames)
         pipeline.tick(idle=False)
         fed(len(frames))
+    pipeline.seal_now()
+    then(pipeline)
     pipeline.stop()
 
 

@@ -16,6 +16,8 @@ from appliance.cli.context import Context, wall_clock
 from appliance.cli.up import PROCESSES
 from collector.control import ask
 from collector.errors import CollectorError
+from collector.seal.staging import QUARANTINE
+from collector.seal.vault import wrapped
 from collector.spool import size_bytes
 from collector.store.catalog import Catalog
 from collector.store.schema import LOGS
@@ -56,8 +58,29 @@ def read(home: Path) -> dict[str, Any]:
         "stored": _stored(home, disk.free),
         "disk_free_bytes": disk.free,
         "clock": datetime.fromtimestamp(wall_clock() / 1e9, UTC).isoformat(timespec="seconds"),
-        "keys": "plain files with mode 0600: whoever takes the disk takes the keys",
+        "keys": _keys(home),
+        "recovery_key": settings.keys.recovery or None,
+        "quarantine": _quarantine(home),
     }
+
+
+def _keys(home: Path) -> str:
+    """Return how the secrets lie on the disk."""
+    try:
+        closed = wrapped(home)
+    except PermissionError:
+        return "not for this user to see"
+    if closed is None:
+        return "none yet"
+    if closed:
+        return "wrapped under the credential prathu.wrap of the service"
+    return "plain files with mode 0600: whoever takes the disk takes the keys"
+
+
+def _quarantine(home: Path) -> list[str]:
+    """Return what was written wrongly or had no entry, and waits for somebody to look at it."""
+    folder = home / QUARANTINE
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
 def _ask(home: Path, name: str) -> dict[str, Any] | None:

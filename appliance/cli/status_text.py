@@ -31,6 +31,7 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     """Yield a name and a text for each thing to know; a name may come several times."""
     yield "home", status["home"]
     yield "box", _processes(status["processes"])
+    yield from _alarms(status)
     for name in ("receive", "seal", "portal"):
         yield from _trouble(name, status[name] or {})
     yield from _sources(status["receive"] or {})
@@ -45,7 +46,10 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     lasts = "" if days is None else f", enough for {_days(days)} at this rate"
     yield "disk", f"{size(status['disk_free_bytes'])} free{lasts}"
     yield "clock", times.rfc3339(_us(status["clock"]))
+    yield from _time((status["seal"] or {}).get("time") or {})
     yield "keys", status["keys"]
+    if not status.get("recovery_key"):
+        yield "keys", "no recovery key: prathu keys recovery makes one, for paper"
 
 
 def size(size_bytes: float) -> str:
@@ -100,6 +104,25 @@ def _sources(told: Record) -> Iterator[tuple[str, str]]:
     yield from _conntrack(told.get("conntrack") or {})
     yield from _limited(told)
     yield from _strangers(told.get("unknown_senders") or ())
+
+
+def _alarms(status: Record) -> Iterator[tuple[str, str]]:
+    """Say what of sealing somebody must look at."""
+    for alarm in (status["seal"] or {}).get("alarms") or ():
+        yield "ALARM", printable(str(alarm))
+    for name in status.get("quarantine") or ():
+        hint = "look at the disk, then take it away"
+        yield "ALARM", f"quarantine/{printable(str(name))} was not as it was written: {hint}"
+
+
+def _time(told: Record) -> Iterator[tuple[str, str]]:
+    """Say what keeps the clock right, and what is wrong with it."""
+    if not told:
+        return
+    stratum = "" if told["stratum"] is None else f", stratum {told['stratum']}"
+    yield "clock", f"{told['source']}{stratum}, {told['offset_us'] / 1000:+.3f} ms"
+    if told["alarm"]:
+        yield "ALARM", told["alarm"]
 
 
 def _conntrack(told: Record) -> Iterator[tuple[str, str]]:

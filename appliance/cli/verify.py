@@ -24,6 +24,7 @@ from collector.seal.fault import Refused
 from collector.seal.keys import KEK, Secrets
 from collector.seal.ledger import FOLDER
 from collector.seal.note import ED25519, VKey, parse_vkey
+from collector.seal.vault import credential
 from collector.seal.verify import Question, Report, parse_policy
 from collector.seal.verify import verify as check
 
@@ -87,11 +88,8 @@ def _believe(texts: list[str], policy: Path | None) -> tuple[VKey, ...]:
 
 def _ring_key(home: Path) -> bytes | None:
     """Return the key that opens segment keys, None where it is not to be had."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    wrap = Path(folder) / "prathu.wrap" if folder else None
-    secret = wrap.read_bytes() if wrap is not None and wrap.is_file() else None
     try:
-        key = Secrets(home, random=os.urandom, wrap=secret).read(KEK)
+        key = Secrets(home, random=os.urandom, wrap=credential(os.environ)).read(KEK)
     except (PermissionError, SealError):
         return None
     return key if key is not None and len(key) == 32 else None

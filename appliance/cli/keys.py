@@ -1,0 +1,177 @@
+"""`prathu keys`: the key on paper, and what two people decide when a key of the box is lost."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from appliance import settings as box_settings
+from appliance.cli import offline, report
+from appliance.cli.context import Context
+from appliance.cli.people import site_of
+from appliance.errors import NotFound, WrongUse
+from appliance.settings import BoxSettings
+from captive_portal.database import open_database
+from captive_portal.errors import PortalError
+from captive_portal.people.accounts import Account, People, Role
+from collector import durable
+from collector.errors import Busy
+from collector.pipeline import Pipeline
+from collector.seal import recovery
+from collector.seal.vault import KEK, SECRETS, Secrets, credential, wrapped
+
+DROP_IN = "prathu.d/recovery.toml"
+_TEXT = """\
+# The public half of the key on paper that the ring key is sealed to: made by prathu keys recovery.
+[keys]
+recovery = "{public}"
+"""
+_TRIES, _PAUSE_S = 30, 0.5
+"""A sealing process that cannot start is started again and again: between two of its tries."""
+
+keys_app = typer.Typer(no_args_is_help=True, help="The keys of the box, and the one on paper.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.add_typer(keys_app, name="keys")
+
+
+@keys_app.command("recovery")
+def make_recovery(ctx: typer.Context) -> None:
+    """Make a recovery key; its private half is printed once, for the director's paper."""
+    context: Context = ctx.obj
+    settings = box_settings.load(context.home)
+    path = context.home / DROP_IN
+    if settings.keys.recovery and not path.exists():
+        hint = "take it out of prathu.toml first"
+        raise WrongUse("keys.recovery is set in prathu.toml", hint=hint)
+    public, private = recovery.pair()
+    report.act(context.home, settings, "keys", target=f"recovery {public}")
+    durable.make_dir(path.parent, 0o750)
+    durable.replace(path, _TEXT.format(public=public).encode())
+    sealed = _keep(context.home, public)
+    context.show({"public": public, "private": private, "settings": str(path), "sealed": sealed})
+    context.say("Write the private half on paper, twice, and lock it away: it is shown only now.")
+    context.say("เขียนกุญแจส่วนตัวลงกระดาษสองฉบับ เก็บในตู้ที่ล็อก: แสดงเพียงครั้งนี้ครั้งเดียว")
+    if not sealed:
+        context.say("The ring key is sealed to it when the sealing process starts the next time.")
+
+
+def _keep(home: Path, public: str) -> bool:
+    """Seal the ring key now, where it can be read: an installed box does at its next start."""
+    if wrapped(home) is not False:
+        return False
+    kek = Secrets(home, random=os.urandom).read(KEK)
+    return kek is not None and recovery.keep(home, kek, public)
+
+
+@keys_app.command()
+def restore(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="The sealed ring key; that of the home when not given.")
+    ] = None,
+) -> None:
+    """Bring a lost ring key back with what stands on the paper, typed or from standard input."""
+    context: Context = ctx.obj
+    settings = box_settings.load(context.home)
+    if wrapped(context.home) is not None:
+        raise WrongUse(f"{SECRETS}/{KEK} is there", hint="move it away if it does not open")
+    sealed = file or context.home / SECRETS / recovery.SEALED
+    data = sealed.read_bytes()
+    kek = recovery.restored(data, _typed("Private half (AGE-SECRET-KEY-1…)"))
+    report.act(context.home, settings, "keys", target="restore")
+    Secrets(context.home, random=os.urandom, wrap=credential(os.environ)).write(KEK, kek)
+    context.say("The ring key is back; prathu verify --deep shows whether it opens every segment.")
+
+
+@keys_app.command()
+def replace(
+    ctx: typer.Context,
+    approve: Annotated[
+        list[str] | None, typer.Option(help="An account of the staff; twice, two people.")
+    ] = None,
+    site: Annotated[str, typer.Option(help="The site of these accounts.")] = "",
+) -> None:
+    """Go on without a lost key: two people of the staff approve, each with the password."""
+    context: Context = ctx.obj
+    settings = box_settings.load(context.home)
+    if offline.running(context.home, "seal"):
+        raise WrongUse("no key is lost: the sealing process runs", hint="prathu status")
+    if len(approve or ()) != 2:
+        raise WrongUse("two people must approve", hint="--approve ONE --approve OTHER")
+    people = _approving(context.home, settings, site_of(settings, site), approve or [])
+    ids = tuple(str(person.id) for person in people)
+    if len(set(ids)) != 2:
+        raise WrongUse("one person cannot approve twice")
+    report.act(context.home, settings, "keys", target=f"replace, approved by {' and '.join(ids)}")
+    told = _replaced(context.home, settings, ids)
+    if not told:
+        raise NotFound("no key was lost: nothing was replaced")
+    for line in told:
+        context.say(line)
+
+
+def _approving(home: Path, settings: BoxSettings, site: str, accounts: list[str]) -> list[Account]:
+    """Return who approves, each by the password.
+
+    Raises:
+        WrongUse: a password is wrong, or somebody is not of the staff.
+    """
+    with _people(home, settings) as people:
+        found = []
+        for account in accounts:
+            try:
+                found.append(people.check(site, account, _typed(f"Password of {account}")))
+            except PortalError as error:
+                raise WrongUse(f"{account}: {error}") from error
+    for person in found:
+        if person.role is Role.NONE:
+            raise WrongUse(f"{person.account} has no role on the admin pages")
+    return found
+
+
+@contextmanager
+def _people(home: Path, settings: BoxSettings) -> Iterator[People]:
+    engine = open_database(home, settings.database)
+    try:
+        yield People(engine)
+    finally:
+        engine.dispose()
+
+
+def _replaced(home: Path, settings: BoxSettings, approvals: tuple[str, ...]) -> list[str]:
+    """Start the sealers with the approvals, seal what waits, and return their alarms."""
+    alarms: list[str] = []
+    lost = wrapped(home) is None
+
+    def keep(pipeline: Pipeline) -> None:
+        alarms.extend(pipeline.status()["alarms"])
+
+    for left in range(_TRIES, 0, -1):
+        try:
+            offline.seal_spool(home, settings, then=keep, approvals=approvals)
+            break
+        except Busy:
+            if left == 1:
+                raise
+            time.sleep(_PAUSE_S)
+    return [*(["the ring key was lost: a new one wraps what comes"] if lost else []), *alarms]
+
+
+def _typed(what: str) -> str:
+    """Return a secret that somebody types, or the next line of standard input."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=True, err=True))
+    line = sys.stdin.readline(4096).rstrip("\r\n")
+    if not line:
+        raise WrongUse(f"{what}: standard input has no further line")
+    return line
