@@ -25,8 +25,10 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
+from appliance import forgetting
 from appliance import settings as box_settings
 from appliance.errors import BoxError
+from appliance.hub.errands import Errands
 from appliance.search.engine_local import engine_of
 from appliance.settings import BoxSettings
 from appliance.web.app import create_app
@@ -164,8 +166,12 @@ def _app(home: Path, settings: BoxSettings, clock: Clock) -> Iterator[FastAPI]:
     sites = [site.id for site in settings.sites]
     database, demo = open_database(home, settings.database), DemoSchool(home)
     token = _new_token(home)
+    errands = Errands(lambda request: ask("seal", request, timeout_s=30.0))
+    if settings.timestamp_authorities or settings.witnesses:
+        errands.start()
     try:
-        with engine_of(home, settings, record, clock=clock) as engine:
+        daily = forgetting.every_day(home, settings, record, clock=clock)
+        with engine_of(home, settings, record, clock=clock) as engine, daily:
             yield create_app(
                 Deps(
                     home=home,
@@ -179,6 +185,7 @@ def _app(home: Path, settings: BoxSettings, clock: Clock) -> Iterator[FastAPI]:
                 )
             )
     finally:
+        errands.stop()
         demo.stop()
         database.dispose()
         (home / API_TOKEN).unlink(missing_ok=True)

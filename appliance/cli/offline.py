@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from appliance.cli.context import wall_clock
 from appliance.settings import BoxSettings
 from collector import timekeeping
 from collector.__main__ import READ_BYTES, boot_id
+from collector.control import ask
+from collector.keeping import Keeper
 from collector.pipeline import Pipeline
 from collector.sealing import AtStart
 from collector.spool import SpoolReader, first_position
 
 Fed = Callable[[int], None]
 Then = Callable[[Pipeline], None]
+ASK_S = 900.0
 
 
 def seal_spool(
@@ -48,6 +52,28 @@ def seal_spool(
     pipeline.seal_now()
     then(pipeline)
     pipeline.stop()
+
+
+def ask_sealer(home: Path, settings: BoxSettings, request: dict[str, Any]) -> dict[str, Any]:
+    """Have the keeper of holds and retention do something, once all that was received is sealed.
+
+    The sealing process does it when it runs; else it is done here, under its lock.
+
+    Raises:
+        CollectorError: it was refused, or could not be done.
+    """
+    socket = home / "run" / "seal.sock"
+    if running(home, "seal"):
+        ask(socket, {"do": "seal"}, timeout=ASK_S)
+        return ask(socket, request, timeout=ASK_S)
+    told: dict[str, Any] = {}
+    keeper = Keeper(home, settings, clock=wall_clock)
+
+    def act(pipeline: Pipeline) -> None:
+        told.update(keeper.handlers(pipeline.worker)[request["do"]](request))
+
+    seal_spool(home, settings, then=act)
+    return told
 
 
 def running(home: Path, name: str) -> bool:
