@@ -63,9 +63,12 @@ def test_it_is_sealed_once_and_anew_for_another_key_or_paper(home: Path) -> None
 @pytest.mark.parametrize("name", ["prathu.kek.age", "prathu.recovery.json"])
 def test_a_file_that_was_lost_or_bent_is_made_anew(home: Path, name: str) -> None:
     public, private = recovery.pair()
-    for bend in (lambda p: p.unlink(), lambda p: p.write_bytes(p.read_bytes()[:-1])):
+    path = home / "secrets" / name
+    for bent in (None, b"", b"bent"):
         recovery.keep(home, KEK, public)
-        bend(home / "secrets" / name)
+        path.unlink()
+        if bent is not None:
+            path.write_bytes(bent)
         assert not recovery.kept(home, KEK, public)
         assert recovery.keep(home, KEK, public)
         assert recovery.restored(sealed(home), private) == KEK
