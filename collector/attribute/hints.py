@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -36,9 +35,16 @@ _FRESH_US = HINT_US // 2
 MOST = 1 << 17
 """Hints on so many addresses of a site are kept; those on others are refused."""
 _NO_ACCOUNTS = {"", "-", "unknown", "anonymous", "n/a"}
-_NAMES = ('serName":', '"panUser":')
-_USER = r'"(?:userName|aaaUserName|panUser)":"(?P<value>(?:[^"\\]|\\.)*)"'
-"""Of `extra`: IPFIX 371, the Cisco ASA's 40000, Palo Alto Networks' 56702."""
+_VALUE = r'"(?P<value>(?:[^"\\]|\\.)*)"'
+_NAMES = ('serName":', '"panUser":', '"natSubscriber":')
+_USER = rf'"(?:userName|aaaUserName|panUser|natSubscriber)":{_VALUE}'
+"""Of `extra`: IPFIX 371, the Cisco ASA's 40000, Palo Alto Networks' 56702, and Nokia's 93, whom its
+NAT translates for."""
+_OF_ENDS = {
+    "source": rf'"sourceUserName":{_VALUE}',
+    "target": rf'"destinationUserName":{_VALUE}',
+}
+"""The same of each end: sFlow tells both (`extended_user`)."""
 _OUT = 1
 """Of the column `direction`: out of the interface, here the radio."""
 _STATIONS = ('"staMacAddress":"',)
@@ -173,9 +179,14 @@ def folded(account: str) -> str:
 def claims(table: pa.Table, networks: Networks) -> Iterator[Claim]:
     """Give what flows say of accounts: each address and account once, with its earliest time.
 
-    A name is that of the inside end, of the initiator where both ends are inside.
+    A name is that of the inside end, of the initiator where both ends are inside; but sFlow tells
+    each end's own.
     """
-    yield from _borne(table, networks, _NAMES, _USER)
+    extra = _bearing(table, _NAMES)
+    if extra is not None:
+        yield from _borne(table, networks, extra, _USER, of="inside")
+        for end, pattern in _OF_ENDS.items():
+            yield from _borne(table, networks, extra, pattern, of=end)
 
 
 def stations(table: pa.Table, networks: Networks) -> Iterator[Claim]:
@@ -183,24 +194,37 @@ def stations(table: pa.Table, networks: Networks) -> Iterator[Claim]:
 
     They are of the inside end; where both are, of the one on the side of the radio.
     """
-    yield from _borne(table, networks, _STATIONS, _STATION, by_direction=True)
+    extra = _bearing(table, _STATIONS)
+    if extra is not None:
+        yield from _borne(table, networks, extra, _STATION, of="radio")
+
+
+def _bearing(table: pa.Table, members: Sequence[str]) -> Any:  # noqa: ANN401  # a DictionaryArray
+    """Return the column `extra` if any of these is in it, else None."""
+    if table["extra"].null_count == len(table):
+        return None
+    extra: Any = one_dictionary(table["extra"]).combine_chunks()
+    bearing = [pc.match_substring(extra.dictionary, member) for member in members]
+    return extra if any(pc.any(each).as_py() for each in bearing) else None
 
 
 def _borne(
     table: pa.Table,
     networks: Networks,
-    members: Sequence[str],
+    extra: Any,  # noqa: ANN401  # a DictionaryArray
     pattern: str,
     *,
-    by_direction: bool = False,
+    of: str,
 ) -> Iterator[Claim]:
-    """Give the values that a pattern finds in `extra`, and whose they are."""
-    if table["extra"].null_count == len(table):
-        return
-    extra: Any = one_dictionary(table["extra"]).combine_chunks()
-    bearing = [pc.match_substring(extra.dictionary, member) for member in members]
-    if not any(pc.any(each).as_py() for each in bearing):
-        return
+    """Give the values that a pattern finds in `extra`, and whose they are.
+
+    Args:
+        table: Flows.
+        networks: What is inside.
+        extra: Their column.
+        pattern: Finds the `value`.
+        of: Whose it is: of the `inside` end, of the one at the `radio`, the `source` or `target`.
+    """
     found: Any = pc.extract_regex(extra.dictionary, pattern)
     if found.null_count == len(found):
         return
@@ -208,9 +232,7 @@ def _borne(
     value = np.append(np.asarray(value_of_text.indices.fill_null(-1)), -1)[
         np.asarray(extra.indices.fill_null(-1))
     ]
-    direction: Any = table["direction"]
-    towards = np.asarray(direction.fill_null(0)) == _OUT if by_direction else None
-    texts, code = _subjects(table, networks, towards)
+    texts, code = _subjects(table, networks, of)
     rows = np.flatnonzero((value >= 0) & (code >= 0))
     times = np.asarray(table["time"].cast(pa.int64()))[rows]
     order = rows[np.argsort(times, kind="stable")]
@@ -224,16 +246,19 @@ def _borne(
             yield Claim(str(texts[int(code[row])]), name, int(begin[row]))
 
 
-def _subjects(
-    table: pa.Table, networks: Networks, towards: npt.NDArray[np.bool_] | None
-) -> tuple[pa.Array[Any], Any]:
-    """Return the distinct addresses, and of each row the code of its inside end, -1 without.
+def _subjects(table: pa.Table, networks: Networks, of: str) -> tuple[pa.Array[Any], Any]:
+    """Return the distinct addresses, and of each row the code of the end `of`, -1 if not inside.
 
-    Of two inside ends it is the source, and the target in the rows `towards`.
+    Of two inside ends it is the source, but at the radio the target of what goes out there.
     """
     both = pa.chunked_array([*table["src_ip"].chunks, *table["dst_ip"].chunks])
     array: Any = one_dictionary(both).combine_chunks()
     codes = np.asarray(array.indices.fill_null(-1)).reshape(2, -1)
     inside = np.append(networks.inside(array.dictionary), False)[codes]
-    source = inside[0] if towards is None else inside[0] & ~(towards & inside[1])
-    return array.dictionary, np.where(source, codes[0], np.where(inside[1], codes[1], -1))
+    source, target = inside
+    if of == "radio":
+        direction: Any = table["direction"]
+        source = source & ~((np.asarray(direction.fill_null(0)) == _OUT) & target)
+    elif of != "inside":
+        source, target = (end & (of == name) for end, name in zip(inside, _OF_ENDS, strict=True))
+    return array.dictionary, np.where(source, codes[0], np.where(target, codes[1], -1))

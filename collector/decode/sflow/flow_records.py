@@ -20,7 +20,7 @@ from collector.decode.sflow.datagram import PEN
 from collector.decode.sflow.walk import Items
 from collector.decode.sparse import Cells
 
-USER = (0, 371)
+USER = (PEN, 33010)
 BYTES_OF_FRAME, BYTES_OF_PACKET = (0, 352), (0, 1)
 DISCARD_REASON = (PEN, 33003)
 _UNKNOWN = 0xFFFFFFFF

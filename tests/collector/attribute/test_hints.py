@@ -58,6 +58,21 @@ def test_the_name_is_that_of_the_inside_end() -> None:
     assert known(row) == Known(method="flow-borne", via="dst_ip", certainty="ambiguous")
 
 
+@pytest.mark.parametrize("member", ["userName", "aaaUserName", "panUser", "natSubscriber"])
+def test_a_name_is_a_hint_whatever_it_is_called(member: str) -> None:
+    row = hinted({**FLOW, "extra": written({member: "somchai"})}, SOMCHAI)
+    assert known(row) == Known(method="flow-borne", via="src_ip", certainty="ambiguous")
+
+
+def test_of_the_names_of_both_ends_each_is_its_own_ends() -> None:
+    users = {"sourceUserName": "stranger", "destinationUserName": "somchai"}
+    came = {**FLOW, "src_ip": "203.0.113.9", "dst_ip": "10.0.0.1", "extra": written(users)}
+    row = hinted(came, SOMCHAI)
+    assert known(row) == Known(method="flow-borne", via="dst_ip", certainty="ambiguous")
+    went = {**FLOW, "extra": written(users)}
+    assert known(hinted(went, SOMCHAI)) == Known(certainty="unknown")
+
+
 def test_accounts_of_nobody_or_of_two_say_nothing() -> None:
     other = event("start", 1, session=8, person=6, account="Somchai", addresses=("10.0.0.3",))
     for row in (
