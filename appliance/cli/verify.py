@@ -15,8 +15,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from appliance.cli import verify_run
 from appliance.cli.context import Context, wall_clock
-from appliance.errors import WrongUse
+from appliance.errors import BoxError, WrongUse
 from appliance.search import times
 from appliance.search.printable import printable
 from collector.errors import SealError
@@ -27,6 +28,7 @@ from collector.seal.note import ED25519, VKey, parse_vkey
 from collector.seal.vault import credential
 from collector.seal.verify import Question, Report, parse_policy
 from collector.seal.verify import verify as check
+from collector.seal.verify_segments import Destroyed
 
 _SHOWN = 10
 """Findings shown to people; `--json` has them all."""
@@ -42,30 +44,53 @@ def register(app: typer.Typer) -> None:
     app.command()(verify)
 
 
-def verify(
+def verify(  # noqa: PLR0913  # one argument per option
     ctx: typer.Context,
     since: Annotated[str, typer.Option("--from", help="Open only what was received since.")] = "",
     until: Annotated[str, typer.Option("--to", help="Open only what was received before.")] = "",
     deep: Annotated[bool, typer.Option("--deep", help="Check every byte and row.")] = False,
     vkey: Annotated[list[str] | None, typer.Option(help="A log key to believe.")] = None,
     policy: Annotated[Path | None, typer.Option(help="A tlog-policy with log keys.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="With --deep: go on where it was interrupted.")
+    ] = False,
 ) -> None:
     """Check ledger, checkpoints, continuity and files; deep, every byte and row."""
     context: Context = ctx.obj
     if not (context.home / FOLDER).is_dir():
         raise WrongUse(f"no ledger in {context.home}", hint="--home says where the box's home is")
     now_us = wall_clock() // 1000
-    question = Question(
-        deep=deep,
-        from_us=times.parse(since, now_us).us if since else None,
-        to_us=times.parse(until, now_us).end_us if until else None,
-        vkeys=_believe(vkey or [], policy),
-        kek=_ring_key(context.home) if deep else None,
-    )
-    with _bar(context) as bar:
-        report = check(context.home, question, read=_tables, progress=_Teller(bar))
+    notebook = verify_run.Notebook(context.home, resume=resume)
+    with _bar(context) as bar, verify_run.pool() as each:
+        question = Question(
+            deep=deep,
+            from_us=times.parse(since, now_us).us if since else None,
+            to_us=times.parse(until, now_us).end_us if until else None,
+            vkeys=_believe(vkey or [], policy),
+            kek=_ring_key(context.home) if deep else None,
+            each=each,
+            known=notebook.known,
+            opened=notebook.opened,
+        )
+        report = _checked(context, question, notebook, _Teller(bar))
     _show(context, report, deep=deep)
     raise typer.Exit(0 if report.whole else 1)
+
+
+def _checked(
+    context: Context, question: Question, notebook: verify_run.Notebook, teller: _Teller
+) -> Report:
+    """Return the report; what was found whole until Ctrl-C is kept for a run that goes on."""
+    try:
+        report = check(context.home, question, read=_tables, progress=teller)
+    except KeyboardInterrupt:
+        if not question.deep:
+            raise
+        notebook.save()
+        hint = f"go on with: prathu verify --deep --resume (what was done is in {notebook.path})"
+        raise BoxError("the verification was interrupted", hint=hint) from None
+    notebook.done()
+    return report
 
 
 def _believe(texts: list[str], policy: Path | None) -> tuple[VKey, ...]:
@@ -141,9 +166,27 @@ def _lines(report: Report, *, deep: bool) -> Iterator[str]:
     else:
         yield "whole: every entry, checkpoint and file is as it was sealed"
     yield _counts(report, deep=deep)
+    yield from _destroyed(report)
     for vkey, why in report.believed:
         yield f"log key {vkey}: {_WHY[why]}"
     yield from report.notes
+
+
+def _destroyed(report: Report) -> Iterator[str]:
+    """Yield a line for each log and policy of which segments were destroyed; JSON has each."""
+    odd = [found for found in report.findings if found.number == "E-02"]
+    unlawful = any(found.text.startswith("entry") for found in odd)
+    word = "destroyed, NOT ALL LAWFULLY" if unlawful else "lawfully destroyed"
+    by: dict[tuple[str, str, str], list[Destroyed]] = {}
+    for one in report.destroyed:
+        by.setdefault((one.site, one.log, one.policy), []).append(one)
+    for (site, log, policy), some in sorted(by.items()):
+        count, last = sum(one.segments for one in some), max(one.time_us for one in some)
+        numbers = f"{min(one.first for one in some)} to {max(one.last for one in some)}"
+        yield (
+            f"{word}: {count:,} segments of {site}/{log} ({numbers}) by {policy}, the last on "
+            f"{times.rfc3339(last)}"
+        )
 
 
 def _counts(report: Report, *, deep: bool) -> str:
@@ -155,5 +198,6 @@ def _counts(report: Report, *, deep: bool) -> str:
     }
     if deep:
         counted |= {"segments opened": report.opened, "rows checked": report.rows}
+        counted |= {"opened in an earlier run": report.known} if report.known else {}
     told = ", ".join(f"{count} {what}" for what, count in counted.items())
     return told if deep else f"{told}; --deep checks every byte and row"
