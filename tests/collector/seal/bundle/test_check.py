@@ -1,0 +1,55 @@
+"""Good bundles are valid, whatever is asked; what nobody vouches for is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.seal import policy
+from collector.seal.bundle.check import Result, Trust, check
+from tests.collector.seal.bundle import packing
+from tests.collector.seal.school import BEGIN, HOUR, SITE
+
+
+def checked(path: Path, policy_path: Path | None) -> Result:
+    believed = None if policy_path is None else policy.parse(policy_path.read_text())
+    return check(path, Trust(policy=believed))
+
+
+ORDERS: dict[str, dict[str, Any]] = {
+    "a person": {},
+    "with the details left out": {"withhold": ["demo"]},
+    "all groups": {"levels": {"demo": "C2"}},
+    "nobody's rows, two logs": {"levels": {"demo": "C1", "plain": "C1"}},
+    "a window": {"levels": {"demo": "C0"}, "window": (BEGIN, BEGIN + 400)},
+    "rows found": {
+        "levels": {"demo": "C0", "plain": "C0"},
+        "rows": {f"{SITE}/demo/0": [(0, 1), (5, 17), (20, 21)], f"{SITE}/plain/2": [(3, 5)]},
+    },
+    "somebody who was not there": {"subject": "p-9999"},
+    "a quiet log": {"levels": {"quiet": "C1"}},
+    "the second hour": {"from_us": BEGIN + HOUR, "to_us": BEGIN + HOUR + 1},
+}
+
+
+@pytest.mark.parametrize("what", ORDERS)
+def test_what_is_packed_is_valid(tmp_path: Path, what: str) -> None:
+    school = packing.school(tmp_path / "home")
+    packed = packing.packed(school, packing.order(school, **ORDERS[what]), tmp_path / "case.zip")
+    result = checked(tmp_path / "case.zip", packing.policy(school, tmp_path / "policy"))
+    assert (result.number, result.failure) == (None, None)
+    assert result.rows == sum(packed.rows.values())
+    valid = {s.id: (s.level, s.rows) for s in result.segments if s.state == "valid"}
+    assert valid == {name: (packed.levels[name], packed.rows[name]) for name in packed.levels}
+
+
+def test_without_a_policy_nothing_is_valid(tmp_path: Path) -> None:
+    school = packing.school(tmp_path / "home")
+    packing.packed(school, packing.order(school), tmp_path / "case.zip")
+    assert checked(tmp_path / "case.zip", None).number == "E-06"
+    other = packing.Pupils(tmp_path / "other", seed=9)
+    other.start()
+    other.sealer.stop()
+    assert checked(tmp_path / "case.zip", packing.policy(other, tmp_path / "p")).number == "E-03"
