@@ -32,11 +32,16 @@ _FIXED = struct.Struct("<QQqqHHBBBBH")
 """Number, durable before, received, wire, port, local port, kind, transport, sizes of names."""
 _WHOLE = struct.Struct("<4sIIQQqqHHBBBBH")
 """Mark, sizes and fixed fields together."""
+_BEGUN = struct.Struct("<4sIIQ")
+"""Mark, sizes and number: what differs between frames of one connection."""
 _NUMBER = struct.Struct("<Q")
 """What the fixed fields begin with."""
 _BOOT_MARKER = struct.Struct("<Q8s")
 """The file `durable`: first number not yet durable, and the boot in which that was written."""
 _NEVER = bytes(8)
+
+_made = tuple.__new__
+"""Makes a Frame half as dear as by its name."""
 
 FILE_HEADER = _FILE.size
 MAX_FRAME = MARK_SIZE + _SIZES.size + _FIXED.size + 255 + 255 + 65535 + MAX_PAYLOAD
@@ -156,6 +161,44 @@ def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
     if payload_at > end:
         raise _foreign(number)
     return frame, before, end
+
+
+def parse_alike(
+    data: bytes, start: int, end: int, like: Frame, *, most: int, until: int
+) -> tuple[list[Frame], int]:
+    """Return the frames that follow one and differ from it in payload and number alone.
+
+    A stream of lines has hundreds in a row, and taking each apart would cost twice as much.
+
+    Args:
+        data: What was read.
+        start: Where the frame before them begins.
+        end: Where it ends.
+        like: That frame.
+        most: How many may be returned.
+        until: None that begins behind it.
+
+    Returns:
+        Them, and where the last one ends; what is not whole and right is left to `parse`.
+    """
+    found: list[Frame] = []
+    mark, rest = (
+        data[start : start + MARK_SIZE],
+        data[start + _BEGUN.size : end - len(like.payload)],
+    )
+    few, fields, number, view = _BEGUN.size + len(rest), like[:-2], like.number, memoryview(data)
+    while end <= until and len(found) < most and data.startswith(rest, end + _BEGUN.size):
+        its, size, checksum, its_number = _BEGUN.unpack_from(data, end)
+        body, payload_at = end + MARK_SIZE + _SIZES.size, end + few
+        after = body + size
+        number += 1
+        if its != mark or its_number != number or not payload_at <= after <= len(data):
+            break
+        if crc32(view[body:after], size) != checksum:
+            break
+        found.append(_made(Frame, (*fields, data[payload_at:after], number)))
+        end = after
+    return found, end
 
 
 def _foreign(number: int) -> SpoolError:

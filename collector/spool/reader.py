@@ -80,10 +80,15 @@ class SpoolReader:
             parsed = layout.parse(data, at, self._mark)
             if parsed is None or parsed[0].number != self._next:
                 break
-            if self._next >= self._position:
-                frames.append(parsed[0])
-            at = parsed[2]
+            start, at = at, parsed[2]
             self._next += 1
+            if self._next > self._position:
+                frames.append(parsed[0])
+                alike, at = layout.parse_alike(
+                    data, start, at, parsed[0], most=head - self._next, until=max_bytes
+                )
+                frames += alike
+                self._next += len(alike)
         if at == 0:
             raise SpoolError(
                 f"damage in {self._path} at offset {self._offset}: frame {self._next} is bad",
