@@ -72,13 +72,18 @@ class Read(NamedTuple):
 
 def read(frames: Sequence[Frame]) -> Read | None:
     """Read those lines that can be read together; None without any."""
-    places = [i for i, f in enumerate(frames) if 2 <= f.payload.find(_BEGIN, 0, 10) <= 4]
-    places = [i for i in places if frames[i].payload.isascii() or _is_text(frames[i].payload)]
-    if len(places) < FEWEST:
+    found = [
+        (i, at, payload)
+        for i, payload in enumerate([frame.payload for frame in frames])
+        if 2 <= (at := payload.find(_BEGIN, 0, 10)) <= 4
+        and (payload.isascii() or _is_text(payload))
+    ]
+    if len(found) < FEWEST:
         return None
-    payloads = [frames[i].payload for i in places]
-    priority, head = _priorities(payloads)
-    right = (priority >= 0) & (np.fromiter(map(len, payloads), np.int64) - head <= vendors.READ)
+    places, ends, payloads = map(list, zip(*found, strict=True))
+    priority, head = _priorities(payloads, ends)
+    sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
+    right = (priority >= 0) & (sizes - head <= vendors.READ)
     if not right.all():
         kept = np.flatnonzero(right).tolist()
         places, payloads = [places[i] for i in kept], [payloads[i] for i in kept]
@@ -93,7 +98,7 @@ def read(frames: Sequence[Frame]) -> Read | None:
     places_of = np.array(places, np.int64)[lines.rows]
     return Read(
         rows=places_of,
-        raw=pa.array([payloads[row] for row in lines.rows.tolist()], pa.binary()).view(pa.string()),
+        raw=lines.whole(head[lines.rows]),
         head=head[lines.rows],
         priority=priority[lines.rows],
         time_us=time_us,
@@ -129,12 +134,12 @@ def _is_text(payload: bytes) -> bool:
     return True
 
 
-def _priorities(payloads: Sequence[bytes]) -> tuple[Ints, Ints]:
+def _priorities(payloads: Sequence[bytes], ends: Sequence[int]) -> tuple[Ints, Ints]:
     """Return the number between `<` and `>`, -1 where it is none, and the size of all that."""
-    heads = [payload.partition(b">")[0] for payload in payloads]
+    heads = [payload[:end] for payload, end in zip(payloads, ends, strict=True)]
     known = {head: _priority(head) for head in set(heads)}
     count = len(heads)
-    sizes = np.fromiter(map(len, heads), np.int64, count) + 1
+    sizes = np.array(ends, np.int64) + 1
     return np.fromiter(map(known.__getitem__, heads), np.int64, count), sizes
 
 

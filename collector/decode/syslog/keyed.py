@@ -38,6 +38,8 @@ for _kind, _bytes in (
     _KINDS[list(_bytes)] = _kind
 _KINDS[_ASCII + 1 :] = _INSIDE
 _KEYS_OF_SHAPE = re.compile(rb'([\w.-]{1,64})="?', re.ASCII)
+_RUN = 256
+"""Lines taken apart together: what is found in them stays in the processor's cache."""
 _SHAPES = 4096
 """Shapes that are remembered."""
 _LONGEST_SHAPE = 4096
@@ -98,6 +100,12 @@ class Keyed(NamedTuple):
         at: Any = pa.array(2 * places, mask=missing if missing.any() else None)
         return self.values.take(at)
 
+    def whole(self, heads: Ints) -> pa.Array[Any]:
+        """Return the lines as strings, with what stands before the pairs of each."""
+        begins, ends = self.buffer.begins[self.of] - heads, self.buffer.ends[self.of]
+        pieces = between(pa.py_buffer(self.buffer.data), begins, ends)
+        return pieces.take(pa.array(np.arange(0, 2 * len(begins), 2))).view(pa.string())
+
     def only(self, fit: Mask) -> Keyed:
         """Return some of the lines."""
         if fit.all():
@@ -118,6 +126,16 @@ class _Signs(NamedTuple):
     """How many quotes there are up to each."""
 
 
+class _Words(NamedTuple):
+    """The pairs of the lines of a run that may fit, in order."""
+
+    first: Ints
+    """The first one of each line."""
+    starts: Places
+    equals: Places
+    ends: Places
+
+
 class _Pairs(NamedTuple):
     """All pairs of the lines that may fit, in order."""
 
@@ -126,6 +144,10 @@ class _Pairs(NamedTuple):
     starts: Places
     equals: Places
     ends: Places
+    quoted: npt.NDArray[np.uint8]
+    """Whether their values are."""
+    right: Mask
+    """Which of the lines have quotes around values only."""
 
 
 def split(lines: Sequence[bytes], heads: Ints) -> Keyed:
@@ -141,17 +163,23 @@ def split(lines: Sequence[bytes], heads: Ints) -> Keyed:
     data = b"\n".join((*lines, b""))
     ends = np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)) + 1) - 1
     octets = np.frombuffer(data, np.uint8)
-    signs = _signs(octets)
-    if len(signs.ends) != len(lines):
-        return _again(lines, heads, np.array([b"\n" not in line for line in lines]))
-    quotes = np.diff(signs.quotes[signs.ends], prepend=0)
-    even = quotes & 1 == 0
-    if not even.all():
-        return _again(lines, heads, even)
-    begins = np.append(0, ends[:-1] + 1) + heads
-    pairs, fit = _pairs(signs, begins)
-    quoted, right = _quoted(octets, pairs, quotes[fit])
-    return _shaped(Buffer(data, begins, ends), rows[fit], pairs, quoted, right)
+    begins = np.append(0, ends[:-1] + 1)
+    runs, fits, firsts = [], [], 0
+    for at in range(0, len(lines), _RUN):
+        run = slice(at, at + _RUN)
+        base, end = int(begins[at]), int(ends[run][-1]) + 1
+        signs = _signs(octets[base:end], base)
+        if len(signs.ends) != len(lines[run]):
+            return _again(lines, heads, np.array([b"\n" not in line for line in lines]))
+        quotes = np.diff(signs.quotes[signs.ends], prepend=0)
+        if (quotes & 1).any():
+            return _again(lines, heads, np.array([line.count(b'"') & 1 == 0 for line in lines]))
+        pairs, fit = _pairs(signs, begins[run] + heads[run])
+        runs.append(_quoted(octets, pairs, quotes[fit], firsts))
+        firsts += len(pairs.starts)
+        fits.append(fit)
+    pairs, right = _Pairs(*map(np.concatenate, zip(*runs, strict=True))), np.concatenate(fits)
+    return _shaped(Buffer(data, begins + heads, ends), rows[right], pairs)
 
 
 def _again(lines: Sequence[bytes], heads: Ints, where: Mask) -> Keyed:
@@ -168,18 +196,18 @@ def _none() -> Keyed:
     return Keyed(nothing, nothing, nothing, [], text, nothing, buffer, nothing)
 
 
-def _signs(octets: npt.NDArray[np.uint8]) -> _Signs:
-    """Find what matters."""
+def _signs(octets: npt.NDArray[np.uint8], base: int) -> _Signs:
+    """Find what matters in a run of bytes that begins at `base`."""
     # Below the comma stand control bytes, space and quote, and five signs that mean nothing here.
     wanted = (octets <= ord('"')) & (octets != ord("!"))
     wanted |= (octets == ord("=")) | (octets == ord(",")) | (octets > _ASCII)
-    at = np.flatnonzero(wanted).astype(np.int32)
+    at = np.flatnonzero(wanted)
     kind = _KINDS[octets[at]]
     quotes = np.cumsum(kind == _QUOTE, dtype=np.int32)
-    return _Signs(at, kind, np.flatnonzero(kind == _END), quotes)
+    return _Signs((at + base).astype(np.int32), kind, np.flatnonzero(kind == _END), quotes)
 
 
-def _pairs(signs: _Signs, begins: Ints) -> tuple[_Pairs, Mask]:
+def _pairs(signs: _Signs, begins: Ints) -> tuple[_Words, Mask]:
     """Return the pairs of lines whose every word has an equals sign, and which lines these are."""
     outside = signs.quotes & 1 == 0
     odd = (signs.kind == _ODD) | (outside & (signs.kind == _INSIDE))
@@ -201,35 +229,32 @@ def _pairs(signs: _Signs, begins: Ints) -> tuple[_Pairs, Mask]:
     starts = np.empty_like(stops)
     starts[1:] = stops[:-1] + 1
     starts[first] = begins
-    return _Pairs(first, starts, equals, stops), fit
+    return _Words(first, starts, equals, stops), fit
 
 
-def _quoted(
-    octets: npt.NDArray[np.uint8], pairs: _Pairs, quotes: Places
-) -> tuple[npt.NDArray[np.uint8], Mask]:
-    """Return which values are quoted, and which lines have quotes around values only."""
+def _quoted(octets: npt.NDArray[np.uint8], pairs: _Words, quotes: Places, before: int) -> _Pairs:
+    """Find out which values are quoted; so many pairs were found `before` these."""
     if not len(pairs.first):
-        return np.zeros(0, np.uint8), np.zeros(0, np.bool_)
+        return _Pairs(*pairs, np.zeros(0, np.uint8), np.zeros(0, np.bool_))
     after = pairs.equals + 1
     quoted = octets[after] == ord('"')
     right = ~quoted | ((octets[pairs.ends - 1] == ord('"')) & (pairs.ends - 1 > after))
     told = np.add.reduceat(quoted, pairs.first, dtype=np.int32)
     fit = (2 * told == quotes) & np.logical_and.reduceat(right, pairs.first)
-    return quoted.view(np.uint8), fit
+    words = pairs._replace(first=pairs.first + before)
+    return _Pairs(*words, quoted.view(np.uint8), fit)
 
 
-def _shaped(
-    buffer: Buffer, rows: Ints, pairs: _Pairs, quoted: npt.NDArray[np.uint8], fit: Mask
-) -> Keyed:
+def _shaped(buffer: Buffer, rows: Ints, pairs: _Pairs) -> Keyed:
     """Find the shape of each line that fits."""
-    octets = pa.py_buffer(buffer.data)
+    octets, quoted = pa.py_buffer(buffer.data), pairs.quoted
     starts = pairs.equals + 1 + quoted
     keys = between(octets, pairs.starts, starts).take(pa.array(np.arange(0, 2 * len(starts), 2)))
     codes, distinct = arrow.encode(_joined(keys, pairs.first))
     heads = [head or b"" for head in distinct.to_pylist()]
     shapes = [_shape(head) if len(head) <= _LONGEST_SHAPE else None for head in heads]
     shape = arrow.numpy(codes).astype(np.int64)
-    fit = fit & np.array([shape is not None for shape in shapes], np.bool_)[shape]
+    fit = pairs.right & np.array([shape is not None for shape in shapes], np.bool_)[shape]
     return Keyed(
         rows=rows[fit],
         of=rows[fit],

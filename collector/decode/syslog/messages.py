@@ -61,10 +61,9 @@ def read(frames: Sequence[Frame]) -> Messages:
     together = fortigates.read(frames)
     if together is None:
         return read_singly(frames)
-    alike = [frames[i] for i in together.rows.tolist()]
-    said = _read_together(alike, together)
-    if len(alike) == len(frames):
-        return said
+    if len(together.rows) == len(frames):
+        return _read_together(frames, together)
+    said = _read_together([frames[i] for i in together.rows.tolist()], together)
     left = np.ones(len(frames), np.bool_)
     left[together.rows] = False
     singly = read_singly([frames[i] for i in np.flatnonzero(left).tolist()])
