@@ -138,8 +138,9 @@ class Keeper:
 
     def _daily(self, sealers: Sealers, catalog: Catalog) -> None:
         told = self.run(sealers, catalog, actor=BOX)
-        self._remember(ran_us=self._now_us(), **told)
-        for line in ending(self._all_books(), self._now_us()):
+        lines = ending(self._all_books(), self._now_us())
+        self._remember(ran_us=self._now_us(), ending=lines, **told)
+        for line in lines:
             _log.warning("%s", line)
 
     def _due(self, now: int) -> bool:
@@ -178,7 +179,7 @@ class Keeper:
             _log.warning("%s", disk_words(usage.free, usage.total))
         self._alarm = alarm
 
-    def _remember(self, **told: int) -> None:
+    def _remember(self, **told: int | list[str]) -> None:
         path = self.home / STATE
         durable.make_dir(path.parent)
         durable.replace(path, json.dumps({**state(self.home), **told}).encode())

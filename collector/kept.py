@@ -85,13 +85,21 @@ def overview(
     }
 
 
-def alarms(home: Path, books: Sequence[Book], now_us: int) -> list[str]:
-    """Return a line for everything that needs a person, the disk first."""
-    disk = shutil.disk_usage(home)
+def alarms(home: Path, books: Sequence[Book] | None, now_us: int) -> list[str]:
+    """Return a line for everything that needs a person, the disk first.
+
+    Args:
+        home: The home.
+        books: Whose holds are looked at; None takes what the last daily run found, which is quick.
+        now_us: The time.
+    """
+    disk, known = shutil.disk_usage(home), state(home)
     full = retention.disk_alarm(disk.free, disk.total) is not None
     found = [disk_words(disk.free, disk.total)] if full else []
-    if int(state(home).get("wait_us", 0)) > now_us:
+    if int(known.get("wait_us", 0)) > now_us:
         found.append(WAITS)
+    if books is None:
+        return [*found, *map(str, known.get("ending", ()))]
     return [*found, *ending(books, now_us)]
 
 

@@ -14,6 +14,7 @@ from appliance import settings as box_settings
 from appliance.cli import offline, status_text
 from appliance.cli.context import Context, wall_clock
 from appliance.cli.up import PROCESSES
+from collector import kept
 from collector.control import ask
 from collector.errors import CollectorError
 from collector.seal.staging import QUARANTINE
@@ -57,6 +58,7 @@ def read(home: Path) -> dict[str, Any]:
         "ledgers": {site.id: _ledger(home, site.id) for site in settings.sites},
         "stored": _stored(home, disk.free),
         "disk_free_bytes": disk.free,
+        "kept_alarms": kept.alarms(home, None, wall_clock() // 1000),
         "clock": datetime.fromtimestamp(wall_clock() / 1e9, UTC).isoformat(timespec="seconds"),
         "keys": _keys(home),
         "recovery_key": settings.keys.recovery or None,

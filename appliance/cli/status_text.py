@@ -42,6 +42,8 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     yield "spool", _spool(status)
     for site, ledger in status["ledgers"].items():
         yield "sealed", f"{site}: {_ledger(ledger)}"
+    for line in status.get("kept_alarms", ()):
+        yield "ALARM", line
     days = status["stored"].get("disk_days_left")
     lasts = "" if days is None else f", enough for {_days(days)} at this rate"
     yield "disk", f"{size(status['disk_free_bytes'])} free{lasts}"

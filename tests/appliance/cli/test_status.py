@@ -121,6 +121,10 @@ def test_a_full_disk_and_a_damaged_file_are_named() -> None:
     assert "seal unreadable files: logs/a/0.parquet; see: prathu verify" in lines
 
 
+def test_what_keeping_needs_a_person_for_is_an_alarm() -> None:
+    assert "ALARM the disk is 95 % full" in told(kept_alarms=["the disk is 95 % full"])
+
+
 def test_a_process_that_does_not_answer_says_why() -> None:
     assert "seal does not answer: no reply in 5 s" in told(seal={"error": "no reply in 5 s"})
 
