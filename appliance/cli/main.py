@@ -60,6 +60,8 @@ VERBS: Mapping[str, str] = {
     "seal": "seal",
     "verify": "verify",
     "keys": "keys",
+    "hold": "hold",
+    "retention": "retention",
     "people": "people",
     "sessions": "sessions",
     "demo-traffic": "demo",
