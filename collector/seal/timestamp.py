@@ -10,6 +10,7 @@ find the way to such a root.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -190,8 +191,7 @@ def _decode(response: bytes) -> TimeStampResponse:
     if len(response) > MAX_BYTES:
         raise Refused("E-18", f"an answer of {len(response)} bytes")
     try:
-        canonical = _in_order(response)
-        answer = decode_timestamp_response(canonical)
+        answer, canonical = _lenient(response)
         if answer.as_bytes() != canonical:
             raise Refused("E-18", "the answer is not in its one encoding")
         if answer.status in (0, 1):
@@ -201,24 +201,22 @@ def _decode(response: bytes) -> TimeStampResponse:
     return answer
 
 
-def _in_order(response: bytes) -> bytes:
-    """Return an answer with its certificates in the order of DER.
+def _lenient(response: bytes) -> tuple[TimeStampResponse, bytes]:
+    """Return an answer as read, and the bytes that it was read from.
 
-    They are a set outside of what is signed. Authorities put them in any order, OpenSSL does not
-    mind, the library does.
+    The certificates are a set outside of what is signed. Authorities put them in any order, and
+    OpenSSL does not mind; the library does: for it they are put in the order of DER.
     """
-    answer = tsp.TimeStampResp.load(response, strict=True)
-    token = answer["time_stamp_token"]
-    if token.native is None:
-        return response
-    held = token["content"]["certificates"]
-    found = [] if held.native is None else [certificate.dump() for certificate in held]
-    if found == sorted(found):
-        return response
-    ordered = [cms.CertificateChoices.load(der) for der in sorted(found)]
-    token["content"]["certificates"] = cms.CertificateSet(ordered)
-    changed: bytes = answer.dump()
-    return changed
+    try:
+        return decode_timestamp_response(response), response
+    except ValueError:
+        read = tsp.TimeStampResp.load(response, strict=True)
+        content = read["time_stamp_token"]["content"]
+        found = sorted(certificate.dump() for certificate in content["certificates"])
+        ordered = [cms.CertificateChoices.load(der) for der in found]
+        content["certificates"] = cms.CertificateSet(ordered)
+        changed: bytes = read.dump()
+        return decode_timestamp_response(changed), changed
 
 
 class _Trust(NamedTuple):
@@ -320,4 +318,8 @@ def _microseconds(answer: TimeStampResponse) -> int:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    """Return an error in few words; OpenSSL tells the whole way that it went."""
+    told = " ".join(str(error).split())
+    if found := re.search(r'Verify error: ?([^"]+)', told):
+        return f"{found[1]}"
+    return "its signature is wrong" if "signature failure" in told else told[:200]
