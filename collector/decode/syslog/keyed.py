@@ -104,7 +104,8 @@ class Keyed(NamedTuple):
         """Return the lines as strings, with what stands before the pairs of each."""
         begins, ends = self.buffer.begins[self.of] - heads, self.buffer.ends[self.of]
         pieces = between(pa.py_buffer(self.buffer.data), begins, ends)
-        return pieces.take(pa.array(np.arange(0, 2 * len(begins), 2))).view(pa.string())
+        found: pa.Array[Any] = pieces.take(pa.array(np.arange(0, 2 * len(begins), 2)))
+        return found.view(pa.string())
 
     def only(self, fit: Mask) -> Keyed:
         """Return some of the lines."""
@@ -174,9 +175,9 @@ def split(lines: Sequence[bytes], heads: Ints) -> Keyed:
         quotes = np.diff(signs.quotes[signs.ends], prepend=0)
         if (quotes & 1).any():
             return _again(lines, heads, np.array([line.count(b'"') & 1 == 0 for line in lines]))
-        pairs, fit = _pairs(signs, begins[run] + heads[run])
-        runs.append(_quoted(octets, pairs, quotes[fit], firsts))
-        firsts += len(pairs.starts)
+        words, fit = _pairs(signs, begins[run] + heads[run])
+        runs.append(_quoted(octets, words, quotes[fit], firsts))
+        firsts += len(words.starts)
         fits.append(fit)
     pairs, right = _Pairs(*map(np.concatenate, zip(*runs, strict=True))), np.concatenate(fits)
     return _shaped(Buffer(data, begins + heads, ends), rows[right], pairs)
