@@ -62,6 +62,8 @@ VERBS: Mapping[str, str] = {
     "keys": "keys",
     "hold": "hold",
     "retention": "retention",
+    "outside": "outside",
+    "hub": "hub",
     "people": "people",
     "sessions": "sessions",
     "demo-traffic": "demo",

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from typing_extensions import override
 
 CONFIG = """
 [tsa]
@@ -164,6 +165,7 @@ def serving(authority: Authority) -> Iterator[Authority]:
             self.end_headers()
             self.wfile.write(answer)
 
+        @override
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 

@@ -1,0 +1,113 @@
+"""`prathu outside`: who outside knows the ledgers, and, with --now, asking them all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from appliance import settings as box_settings
+from appliance.cli import offline
+from appliance.cli.context import Context, wall_clock
+from appliance.errors import NotFound
+from appliance.hub import known
+from appliance.hub.errands import AskSealer, Came, carry_all
+from appliance.search import times
+from appliance.search.printable import printable
+from appliance.settings import BoxSettings
+from collector import durable
+from collector.control import ask
+from collector.outside.asking import KEPT, LET_GO, Outside
+from collector.seal import entries, ledger, outside, tiles
+
+ASK_S = 30.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(name="outside")(show)
+
+
+def show(
+    ctx: typer.Context,
+    now: Annotated[bool, typer.Option("--now", help="Ask everybody, and wait.")] = False,
+) -> None:
+    """Show what is proven outside of the box, and the log keys that witnesses must be given."""
+    context: Context = ctx.obj
+    settings = box_settings.load(context.home)
+    wrong = []
+    if now:
+        wrong = [one for one in _ask_all(context, settings) if one.told not in (KEPT, LET_GO)]
+    found = known.read(context.home, settings, wall_clock() // 1000)
+    keys = {site.id: log_keys(context.home, site.id) for site in settings.sites}
+    if context.as_json:
+        context.show({"sites": [{**one.plain(), "log_keys": keys[one.site]} for one in found]})
+    else:
+        for one in found:
+            for line in _lines(one, keys[one.site]):
+                print(printable(line))
+    if wrong:
+        raise NotFound(
+            f"{len(wrong)} did not do what was asked: {wrong[0].whom}: {wrong[0].told}",
+            hint="the lines above tell of each",
+        )
+
+
+def _lines(one: known.Proven, keys: list[str]) -> Iterator[str]:
+    if one.known is None:
+        yield f"{one.site}: not proven outside yet"
+    else:
+        when, by = times.rfc3339(one.known.since_us), ", ".join(one.known.by)
+        late = "; THAT IS TOO LONG AGO" if one.late else ""
+        yield f"{one.site}: proven outside since {when}, up to size {one.known.size}, by {by}{late}"
+    if not one.asked:
+        yield "  nobody is asked: set [[timestamp_authorities]] or [[witnesses]] in prathu.toml"
+    for line in one.faults:
+        mark = "ALARM: " if line.alarm else ""
+        yield f"  {line.name}: {mark}{line.fault or line.alarm}"
+    for key in keys:
+        yield f"  for witnesses: log {key}"
+
+
+def log_keys(home: Path, site: str) -> list[str]:
+    """Return the log keys of the newest two ledgers of a site, which witnesses are to serve."""
+    found = []
+    for folder in ledger.folders(home, site)[-2:]:
+        checkpoint = outside.published(folder)
+        if checkpoint is not None and checkpoint.size:
+            first = tiles.Tiles(folder, checkpoint.size).entries(0)[0]
+            found.append(str(entries.parse(first, index=0, site=site)["log_vkey"]))
+    return found
+
+
+def _ask_all(context: Context, settings: BoxSettings) -> list[Came]:
+    """Ask everybody; return the last that came of each."""
+    last: dict[tuple[str, str], Came] = {}
+
+    def came(one: Came) -> None:
+        last[one.site, one.whom] = one
+        context.say(f"{one.site}: {one.whom}: {one.told}")
+
+    with _sealer(context.home, settings) as sealer:
+        sealer({"do": "outside", "now": True})
+        carry_all(sealer, lambda: False, came)
+    return list(last.values())
+
+
+@contextmanager
+def _sealer(home: Path, settings: BoxSettings) -> Iterator[AskSealer]:
+    """Give who seals, or do it here under the same lock; then what came is pinned at the start."""
+    if offline.running(home, "seal"):
+        yield lambda request: ask(home / "run" / "seal.sock", request, timeout=ASK_S)
+        return
+    durable.make_dir(home / "run", 0o750)
+    with durable.Lock(home / "run" / "seal.lock"):
+        doors = Outside(home, settings, clock=wall_clock, tell=None).handlers()
+
+        def here(request: Mapping[str, Any]) -> dict[str, Any]:
+            return doors[str(request["do"])](dict(request))
+
+        yield here
