@@ -24,6 +24,7 @@ from appliance.errors import BoxError, WrongUse
 from appliance.web import (
     api,
     pages_account,
+    pages_kept,
     pages_people,
     pages_search,
     pages_sources,
@@ -41,7 +42,15 @@ from captive_portal.errors import PortalError
 from collector.errors import CollectorError
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
-PAGES = (pages_account, pages_status, pages_sources, pages_search, pages_who, pages_people)
+PAGES = (
+    pages_account,
+    pages_status,
+    pages_sources,
+    pages_search,
+    pages_who,
+    pages_people,
+    pages_kept,
+)
 
 
 def create_app(deps: Deps) -> FastAPI:

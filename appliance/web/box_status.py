@@ -13,10 +13,12 @@ from typing import Any
 from appliance.web import sources
 from appliance.web.deps import Deps
 from appliance.web.sources import Meter, Source, Stranger
+from collector import kept
 from collector.errors import CollectorError, StoreError
 from collector.spool import size_bytes
 from collector.store.catalog import FILE as CATALOGUE
 from collector.store.catalog import Catalog, FileEntry
+from collector.store.retention import disk_alarm
 from collector.store.schema import LOGS
 
 PROCESSES = ("receive", "seal", "portal", "web")
@@ -69,6 +71,12 @@ class BoxStatus:
     last_seal_us: int | None
     days_kept: float
     disk_days_left: int | None
+    disk_alarm: int | None
+    """Per cent of the disk that are not even free; None while there is room."""
+    holds_ending: int
+    """Legal holds that end soon, as the last daily run found."""
+    clock_waits: bool
+    """Whether nothing is destroyed, since time went on by days at once."""
     now_us: int
     sources: list[Source]
     strangers: list[Stranger]
@@ -97,7 +105,7 @@ def read(deps: Deps, meter: Meter) -> BoxStatus:
     """
     now_us = deps.clock() // 1000
     disk = shutil.disk_usage(deps.home)
-    logs = _logs(deps.home)
+    logs, keeping = _logs(deps.home), kept.state(deps.home)
     oldest = min((t.oldest_us for t in logs), default=now_us)
     daily = sum(t.size / max((t.newest_us - t.oldest_us) / DAY_US, 1 / 24) for t in logs)
     names = (*PROCESSES, *deps.settings.optional_processes)
@@ -115,6 +123,9 @@ def read(deps: Deps, meter: Meter) -> BoxStatus:
         last_seal_us=_last_seal(deps.home),
         days_kept=max(0.0, (now_us - oldest) / DAY_US),
         disk_days_left=int(disk.free / daily) if daily else None,
+        disk_alarm=disk_alarm(disk.free, disk.total),
+        holds_ending=len(keeping.get("ending", ())),
+        clock_waits=int(keeping.get("wait_us", 0)) > now_us,
         now_us=now_us,
     )
 

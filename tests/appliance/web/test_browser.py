@@ -32,6 +32,7 @@ PATHS = (
     "/who",
     "/who?address=10.20.1.11",
     "/people",
+    "/kept",
     "/password",
     "/sources",
     "/sources/one?site=default&kind=flows&name=192.0.2.2",
