@@ -240,7 +240,7 @@ class _Requests:
             "status": lambda _: pipeline.status(),
             "seal": lambda _: self._ask(pipeline.seal_now),
             "flush": lambda _: self._ask(pipeline.flush),
-            "sources": lambda _: self._look(pipeline, clock),
+            "sources": lambda asked: self._look(pipeline, clock, str(asked.get("whole", ""))),
             "sign-ins": lambda request: _sign_ins(pipeline, request),
         }
 
@@ -255,14 +255,14 @@ class _Requests:
                 raise
             done.set_result(None)
 
-    def _look(self, pipeline: Pipeline, clock: Clock) -> dict[str, Any]:
+    def _look(self, pipeline: Pipeline, clock: Clock, whole: str) -> dict[str, Any]:
         """Return what is known of everyone who sends, as soon as the main loop comes round."""
         found: dict[str, Any] = {"sources": [], "kernel": [], "unread": []}
         done: Future[None] = Future()
 
         def look() -> None:
             for line in pipeline.lines():
-                for kind, told in line.told(clock() // 1000).items():
+                for kind, told in line.told(clock() // 1000, whole=whole).items():
                     found[kind] += told
 
         self._waiting.appendleft((0, look, done))

@@ -222,10 +222,15 @@ class SiteLine:
                 return table
             return self.attribute(table)
 
-    def told(self, now_us: int) -> dict[str, list[dict[str, Any]]]:
-        """Return what is known of everyone who sends, of drops, and of lines that nobody reads."""
+    def told(self, now_us: int, *, whole: str = "") -> dict[str, list[dict[str, Any]]]:
+        """Return what is known of everyone who sends, of drops, and of lines that nobody reads.
+
+        Args:
+            now_us: The box's clock.
+            whole: Whose templates are told with their fields (`told.ALL`: everyone's).
+        """
         unread = [{"site": self.site, **one} for one in self.tally.unread.commonest()]
-        return {**_told(self.sources, self.decoder, now_us), "unread": unread}
+        return {**_told(self.sources, self.decoder, now_us, whole), "unread": unread}
 
     def snapshot(self) -> dict[str, Any]:
         """Return all state that a restart needs to go on from here."""
@@ -281,7 +286,9 @@ def _limits(site: str, settings: CollectorSettings) -> Limits:
     return Limits(counters_every_s=settings.sflow.counters_every_s, sampling=tuple(rates))
 
 
-def told_at_rest(site: str, state: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+def told_at_rest(
+    site: str, state: Mapping[str, Any], *, whole: str = ""
+) -> tuple[int, dict[str, Any]]:
     """Return what a snapshot knows of everyone who sends, and the time it is true at, µs.
 
     Raises:
@@ -290,14 +297,14 @@ def told_at_rest(site: str, state: Mapping[str, Any]) -> tuple[int, dict[str, An
     decoder = FlowDecoder(site)
     decoder.restore(state["decoder"])
     sources = SourceBook.restore(site, state.get("sources", {}))
-    return sources.now_us, _told(sources, decoder, sources.now_us)
+    return sources.now_us, _told(sources, decoder, sources.now_us, whole)
 
 
 def _told(
-    sources: SourceBook, decoder: FlowDecoder, now_us: int
+    sources: SourceBook, decoder: FlowDecoder, now_us: int, whole: str
 ) -> dict[str, list[dict[str, Any]]]:
     waiting = decoder.waiting.kept()
     return {
-        "sources": told.sources(sources, decoder.streams, waiting, now_us),
+        "sources": told.sources(sources, decoder.streams, waiting, now_us, whole=whole),
         "kernel": told.kernel(sources, now_us),
     }

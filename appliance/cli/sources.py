@@ -18,6 +18,7 @@ from appliance.web import source_list, source_words
 from appliance.web.source_list import SourceList, Told
 from appliance.web.texts import texts
 from collector.control import ask
+from collector.decode.sources.told import ALL
 
 _COLUMNS = [
     *("state", "site", "kind", "name", "sends", "model", "rows/s", "rows 24h"),
@@ -44,7 +45,12 @@ def sources(
     if site and site not in {each.id for each in settings.sites}:
         known = ", ".join(each.id for each in settings.sites)
         raise WrongUse(f"no site {site!r}", hint=f"known: {known}")
-    found = source_list.read(context.home, _asker(context.home), now_us=wall_clock() // 1000)
+    found = source_list.read(
+        context.home,
+        _asker(context.home),
+        now_us=wall_clock() // 1000,
+        whole=(name or ALL) if context.as_json else "",
+    )
     found = _only(found, site, name)
     if context.as_json:
         context.show(found.plain())

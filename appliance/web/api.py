@@ -20,6 +20,7 @@ from appliance.web import box_status, source_list
 from appliance.web.asking import Gap, WhoWish, Wish
 from appliance.web.deps import May
 from appliance.web.visitor import Forbidden, NotSignedIn, TheRoom, find, room_of
+from collector.decode.sources.told import ALL
 from collector.store.schema import LOGS
 
 router = APIRouter(prefix="/api/v1")
@@ -159,7 +160,11 @@ async def sources(room: TheRoom, _: Caller) -> dict[str, Any]:
     """Say who sends to the box, and what it could not see; times are µs since the epoch."""
     deps = room.deps
     found = await run_in_threadpool(
-        source_list.read, deps.home, deps.control, now_us=deps.clock() // 1000
+        source_list.read,
+        deps.home,
+        deps.control,
+        now_us=deps.clock() // 1000,
+        whole=ALL,
     )
     return found.plain()
 

@@ -26,6 +26,8 @@ from appliance.web.visitor import Room, SignedIn, TheRoom
 router = APIRouter(include_in_schema=False)
 MOST_ROWS = 300
 MOST_REFUSED = 20
+MOST_TEMPLATES, MOST_FIELDS = 100, 64
+"""Shown of one source; `prathu sources --json` has all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,21 @@ class Line:
     def doubted(self) -> bool:
         """Whether it says who signs in, and is not believed."""
         return bool(source_lines.doubted(self.told))
+
+    @property
+    def templates(self) -> Sequence[Told]:
+        """Its templates, each with the names of its first fields as `names`."""
+        found: Sequence[Told] = self.told.get("template_list", ())[:MOST_TEMPLATES]
+        return [
+            {**one, "names": [field["name"] for field in one["fields"][:MOST_FIELDS]]}
+            for one in found
+        ]
+
+    @property
+    def interfaces(self) -> Sequence[Told]:
+        """The interfaces in its records, with their names."""
+        found: Sequence[Told] = self.told.get("interfaces", ())
+        return found
 
     @property
     def coverage(self) -> str:
@@ -109,7 +126,7 @@ class _SourcePage(Page):
         return {
             "span": lambda span_us: source_words.span(span_us, self.words),
             "rate_of": lambda rate: source_words.rate_of(rate, self.words),
-            "sampling": source_words.sampling,
+            "sampling": lambda told: source_words.sampling(told, self.words),
             "parts": source_chart.parts,
             "kernel": lambda socket: source_words.kernel(socket, self.words),
         }
@@ -189,7 +206,7 @@ async def source(
     name: str = "",
 ) -> Response:
     """Show one source and what to do about it."""
-    found = await run_in_threadpool(_read, room)
+    found = await run_in_threadpool(_read, room, name)
     told = found.find(site, kind, name)
     if told is None:
         raise HTTPException(404)
@@ -202,9 +219,9 @@ async def source(
     return page(request, visitor, content)
 
 
-def _read(room: Room) -> SourceList:
+def _read(room: Room, whole: str = "") -> SourceList:
     deps = room.deps
-    return source_list.read(deps.home, deps.control, now_us=deps.clock() // 1000)
+    return source_list.read(deps.home, deps.control, now_us=deps.clock() // 1000, whole=whole)
 
 
 def _unread(told: Told) -> Unread:

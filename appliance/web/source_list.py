@@ -83,14 +83,21 @@ class SourceList:
         }
 
 
-def read(home: Path, ask: Ask, *, now_us: int) -> SourceList:
-    """Return everyone who sends; as of the last snapshot when the box does not answer."""
+def read(home: Path, ask: Ask, *, now_us: int, whole: str = "") -> SourceList:
+    """Return everyone who sends; as of the last snapshot when the box does not answer.
+
+    Args:
+        home: Of the box.
+        ask: How its processes are asked.
+        now_us: The time now.
+        whole: The name whose templates and interfaces are wanted too; `ALL` for everyone's.
+    """
     error, as_of_us = "", now_us
     try:
-        told = ask("seal", {"do": "sources"}, timeout_s=25.0)
+        told = ask("seal", {"do": "sources", "whole": whole}, timeout_s=25.0)
     except CollectorError as fault:
         error = str(fault)
-        as_of_us, told = _at_rest(home)
+        as_of_us, told = _at_rest(home, whole)
     try:
         unknown = strangers(ask("receive", {"do": "status"}))
     except CollectorError:
@@ -105,14 +112,14 @@ def read(home: Path, ask: Ask, *, now_us: int) -> SourceList:
     )
 
 
-def _at_rest(home: Path) -> tuple[int, dict[str, list[Any]]]:
+def _at_rest(home: Path, whole: str) -> tuple[int, dict[str, list[Any]]]:
     """Return what the newest snapshot knows, and when that was."""
     found: dict[str, list[Any]] = {"sources": [], "kernel": []}
     newest = snapshots.newest(home / "state", sys.maxsize)
     as_of_us = 0
     for site, state in (newest[1] if newest else {}).items():
         try:
-            at_us, told = told_at_rest(site, state)
+            at_us, told = told_at_rest(site, state, whole=whole)
         except (ValueError, KeyError, TypeError):
             continue
         as_of_us = max(as_of_us, at_us)

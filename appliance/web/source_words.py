@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from appliance.web import source_lines
 from appliance.web.texts import Texts
+from collector.decode.sources.book import THE_MACHINE
 
 MINUTE_US = 60_000_000
 _ZONE_US = 30 * MINUTE_US
@@ -56,6 +57,22 @@ KERNEL = (
     "The kernel dropped {n} datagrams in the last day at {socket}: whose they were nobody "
     "knows. Raise net.core.rmem_max and receive_buffer in [listen], then start the box again."
 )
+HOST = (
+    "The kernel dropped {n} packets in the last day before it looked at any port: whose they were "
+    "nobody knows. Raise net.core.netdev_max_backlog, or give the machine less to do."
+)
+HELD_BACK = (
+    "It sent faster than limits.stream_per_second lets it and waited for {span} in all, last at "
+    "{time}: nothing of it is missing, but some came late."
+)
+ORIGINS: Mapping[str, str] = {
+    "setting": "by the settings",
+    "header": "by its headers",
+    "record": "by its records",
+    "record-swapped": "by its records, bytes turned round: a guess",
+    "options": "by its options",
+}
+"""How a sampling rate was told."""
 CONNTRACK = (
     "The kernel could not hand over {n} messages of the last hour: beginnings and ends of "
     "connections, asked for again. Raise receive_buffer in [conntrack]."
@@ -63,7 +80,8 @@ CONNTRACK = (
 MESSAGES = (
     CONNTRACK,
     *(SILENT, LOSING, NOT_KEPT, UNKNOWN, BEHIND, AHEAD, ZONE, UNREAD, FROZEN, RESTARTED, SAMPLED),
-    *(KERNEL, NOT_BELIEVED, OVER_UDP),
+    *(KERNEL, HOST, HELD_BACK, NOT_BELIEVED, OVER_UDP),
+    *ORIGINS.values(),
     "{n} s",
     "{n} min",
     "{n} h",
@@ -94,7 +112,10 @@ def advice(source: Mapping[str, Any], words: Texts) -> list[Advice]:
 
 def kernel(socket: Mapping[str, Any], words: Texts) -> str:
     """Return what to do about drops at a socket."""
-    return words(KERNEL, n=words.number(socket["day"]), socket=socket["socket"])
+    n = words.number(socket["day"])
+    if socket["socket"] == THE_MACHINE:
+        return words(HOST, n=n)
+    return words(KERNEL, n=n, socket=socket["socket"])
 
 
 def span(span_us: float, words: Texts) -> str:
@@ -111,9 +132,13 @@ def rate_of(rate: float, words: Texts) -> str:
     return words.number(round(rate, 1)) if rate >= 1 or not rate else f"{max(rate, 0.01):.2f}"
 
 
-def sampling(source: Mapping[str, Any]) -> str:
+def sampling(source: Mapping[str, Any], words: Texts) -> str:
     """Return the sampling rates of a source, and how each was told."""
-    return ", ".join(f"1:{one['rate']} ({one['origin']})" for one in source["sampling"])
+    told = [
+        (one["rate"], words(ORIGINS.get(one["origin"], one["origin"])))
+        for one in source["sampling"]
+    ]
+    return ", ".join(f"1:{rate} ({origin})" for rate, origin in told)
 
 
 def _silent(source: Mapping[str, Any], words: Texts) -> str:
@@ -162,7 +187,9 @@ def _doubted(message: str) -> Callable[[Mapping[str, Any], Texts], str]:
     return told
 
 
-_GOOD_TO_KNOW = frozenset({"frozen", "restarted", "sampled", "not-believed", "over-udp"})
+_GOOD_TO_KNOW = frozenset(
+    {"frozen", "held-back", "restarted", "sampled", "not-believed", "over-udp"}
+)
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any], Texts], str]] = {
     "silent": _silent,
     "losing": _losing,
@@ -171,6 +198,11 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any], Texts], str]] = {
     "skewed": _skewed,
     "unread": lambda s, words: words(UNREAD, n=words.number(s["hour"]["unread"])),
     "frozen": lambda _, words: words(FROZEN),
+    "held-back": lambda s, words: words(
+        HELD_BACK,
+        span=span(s["held_back"]["total_us"], words),
+        time=words.moment(s["held_back"]["newest_us"], seconds=False),
+    ),
     "restarted": lambda s, words: words(
         RESTARTED, time=words.moment(s["restarted_us"], seconds=False)
     ),

@@ -33,6 +33,8 @@ class Limits:
     """So long a set waits for its template: Cisco repeats templates every 30 minutes at most."""
     names_per_exporter: int = 16384
     """Application names learnt from options, per exporter."""
+    interfaces_per_exporter: int = 4096
+    """Names of interfaces learnt from options, per exporter."""
     samplers_per_stream: int = 128
     options: int = 16384
     """Options records that are remembered, to keep repeated ones once."""

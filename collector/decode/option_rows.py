@@ -15,16 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode import arrow, elements, extra, words
+from collector.decode import arrow, elements, extra, interfaces, words
 from collector.decode.batch import Batch
 from collector.decode.head import Spread
 from collector.decode.layout import Layout
 from collector.records import Rows
 
-_SCOPE_INTERFACE = 2
-"""Of NetFlow v9 (RFC 3954 section 6.1)."""
-_INTERFACES, _NAME = (10, 14), (0, 82)
-_MOST_INTERFACE = 0xFFFFFFFF
+_NAME = (0, interfaces.NAME)
 _KEYS = frozenset((0, e) for e in (10, 14, 48, 95, 145, 234, 235, 302, 303, 346))
 """Elements that say what a record is about: interface, sampler, application, template, VRF..."""
 _ALWAYS_THE_SAME = frozenset(((0, 144), (0, 149)))
@@ -134,21 +131,12 @@ def _member(batch: Batch, field: int) -> extra.Member:
 def _interface(batch: Batch) -> dict[str, pa.Array[Any]]:
     """Return number and name of the interface that records are about."""
     layout, found = batch.layout, {}
-    place = _place(layout)
+    place = interfaces.place(layout)
     if place is not None:
         values, told = batch.uint(place)
-        small = values <= _MOST_INTERFACE
+        small = values <= interfaces.MOST_INTERFACE
         told = small if told is None else told & small
         found["interface"] = arrow.ints(np.where(small, values, 0).astype(np.int64), told)
     if _NAME in layout.places:
         found["name"] = words.text(batch.binary(layout.places[_NAME]))
     return found
-
-
-def _place(layout: Layout) -> int | None:
-    for place, field in enumerate(layout.fields):
-        is_scope = place < layout.scopes and layout.version != elements.IPFIX
-        wanted = (_SCOPE_INTERFACE,) if is_scope else _INTERFACES
-        if not field.pen and field.id in wanted:
-            return place
-    return None

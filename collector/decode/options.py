@@ -1,10 +1,10 @@
-"""What options records teach: sampling rates, names, when the exporter started, what it lost."""
+"""What options records teach: rates, names, interfaces, when the exporter started, its losses."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from collector.decode import totals, words
+from collector.decode import interfaces, totals, words
 from collector.decode.app_names import LONGEST_ID, LONGEST_NAME, AppNames
 from collector.decode.batch import Batch
 from collector.decode.head import Head
@@ -22,7 +22,7 @@ _LATEST_BOOT_MS = 1 << 43
 def teaches(layout: Layout) -> bool:
     """Whether records of this options layout tell anything that is used."""
     ids = {field.id for field in layout.fields if field.pen == 0}
-    wanted = {_BOOT, *RATE_ELEMENTS, *totals.ELEMENTS}
+    wanted = {_BOOT, interfaces.NAME, interfaces.DESCRIPTION, *RATE_ELEMENTS, *totals.ELEMENTS}
     return bool(ids & wanted) or {_APPLICATION, _NAME} <= ids
 
 
@@ -47,6 +47,7 @@ def learn(stream: Stream, head: Head, layout: Layout, body: bytes, limits: Limit
         _rates(stream, batch, fields, limits)
     if _APPLICATION in fields and _NAME in fields:
         _names(stream, batch, fields, limits)
+    interfaces.learn(stream.exporter, batch, limits.interfaces_per_exporter)
     return stream.totals.learn(batch, head)
 
 

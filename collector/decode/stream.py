@@ -40,7 +40,7 @@ def session_of(frame: Frame) -> str:
 class Exporter:
     """What is known of one address."""
 
-    __slots__ = ("fields", "keys", "learnt", "names", "skew")
+    __slots__ = ("fields", "interfaces", "keys", "learnt", "names", "skew")
 
     def __init__(self) -> None:
         self.fields = 0
@@ -51,6 +51,8 @@ class Exporter:
         self.skew = Skew()
         self.names: Mapping[bytes, str] = {}
         """Application names by id, as told by options; replaced when a name is added."""
+        self.interfaces: dict[int, str] = {}
+        """Names of interfaces by number, as told by options."""
 
 
 class Learnt:

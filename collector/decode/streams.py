@@ -256,6 +256,7 @@ class Streams:
                     exporter.skew.snapshot(),
                     [[number.hex(), name] for number, name in exporter.names.items()],
                     [exporter.learnt.minute, exporter.learnt.price],
+                    [[number, name] for number, name in exporter.interfaces.items()],
                 ]
                 for address, exporter in self._exporters.items()
             ],
@@ -273,12 +274,13 @@ class Streams:
             Layout.of(version, scopes, tuple(Field(*field) for field in fields))
             for version, scopes, fields in state["layouts"]
         ]
-        for address, keys, differences, names, *learnt in state["exporters"]:
+        for address, keys, differences, names, *more in state["exporters"]:
             exporter = streams._exporters[address] = Exporter()
             exporter.keys = OrderedDict((StreamKey(*key), None) for key in keys)
             exporter.skew = Skew(differences)
             exporter.names = {bytes.fromhex(number): name for number, name in names}
-            exporter.learnt = Learnt(*(learnt[0] if learnt else ()))
+            exporter.learnt = Learnt(*(more[0] if more else ()))
+            exporter.interfaces = {number: name for number, name in (more[1] if more else ())}
         for record in state["streams"]:
             stream = Stream.restore(record, layouts, streams._exporters)
             streams._streams[stream.key] = stream

@@ -1,12 +1,10 @@
-"""The book of everyone who sends to one site.
+"""The book of everyone who sends to one site: what frames, rows and losses tell of them.
 
-Bounded: those that were heard in a few minutes only (forged addresses, a test) are kept apart from
-regular ones and push out one another alone. What is of a capture (`prathu ingest`) is no source.
+What is of a capture (`prathu ingest`) is no source.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,17 +14,20 @@ from collector.decode.believed import Verdict
 from collector.decode.own_events import Released
 from collector.decode.sources import clocks, columns
 from collector.decode.sources.history import COUNTS, History
-from collector.decode.sources.rhythm import MINUTE_US, NEVER, SET_BACK_US
+from collector.decode.sources.rhythm import MINUTE_US, SET_BACK_US
+from collector.decode.sources.shelf import Shelf
 from collector.decode.sources.source import Key, Source
 from collector.decode.stream import CONNECTED
 from collector.records import PULSE, CoverageEvent, Frame, FrameKind, Rows, microseconds, moment
 
 _FORMAT = "prathu-sources/1"
 SILENCE, SKEW = "exporter-silence", "clock-skew"
-_MOST = 512
-"""Of regular sources, and of those that are not regular yet."""
+HELD = "held-back"
+"""A sender waited for as long as the event lasts; nothing is missing."""
+_DROPS = ("kernel-drop", "host-drop")
+THE_MACHINE = "the machine"
+"""In place of a socket: what the kernel dropped before it looked at any."""
 _MOST_SOCKETS = 64
-_FORGET_US = 45 * 86_400_000_000
 _TOGETHER_NS = 60_000_000_000
 """Frames within so long can be looked at together: shorter pauses say nothing."""
 _KINDS: Mapping[int, str] = {
@@ -64,24 +65,23 @@ class SourceBook:
         self.site = site
         self.now_us = 0
         """The newest receipt."""
-        self.forgotten = 0
-        """Sources pushed out because there were too many."""
         self.sockets: dict[str, History] = {}
         """Datagrams that the kernel dropped, by socket: whose they were nobody knows."""
-        self._new: OrderedDict[Key, Source] = OrderedDict()
-        self._regular: OrderedDict[Key, Source] = OrderedDict()
-        self._due_us = NEVER
-        """No source is due before: each one's time only moves on."""
+        self._shelf = Shelf()
 
     def __iter__(self) -> Iterator[Source]:
-        yield from self._regular.values()
-        yield from self._new.values()
+        return iter(self._shelf)
+
+    @property
+    def forgotten(self) -> int:
+        """Sources pushed out because there were too many."""
+        return self._shelf.forgotten
 
     @property
     def due_us(self) -> int:
         """When the next source will be silent, unless it is heard before."""
-        self._find_due()
-        return self._due_us
+        self._shelf.find_due()
+        return self._shelf.due_us
 
     def see(self, frames: Sequence[Frame], told: Sequence[Released]) -> list[Released]:
         """Take note of who sent these frames; return what is to be told of silence and clocks.
@@ -100,7 +100,7 @@ class SourceBook:
         together = (
             not pauses
             and newest - oldest <= _TOGETHER_NS
-            and newest // 1000 < self._due_us
+            and newest // 1000 < self._shelf.due_us
             and oldest // 1000 > self.now_us - SET_BACK_US
         )
         found: list[Released] = []
@@ -108,7 +108,7 @@ class SourceBook:
             first = bunch[0]
             if first.number in pauses:
                 self._excuse(pauses[first.number])
-            if first.received_ns // 1000 >= self._due_us:
+            if first.received_ns // 1000 >= self._shelf.due_us:
                 found += self._overdue(first)
             if first.received_ns // 1000 < self.now_us - SET_BACK_US:
                 self._set_back(first.received_ns // 1000)
@@ -134,7 +134,7 @@ class SourceBook:
         places = codes[told].astype(np.int64) << 40 | buckets
         for at in np.sort(np.unique(places, return_index=True)[1]).tolist():
             row, bucket = int(told[at]), int(buckets[at])
-            source = self._find(Key("syslog", names[int(codes[row])]))
+            source = self._shelf.find([Key("syslog", names[int(codes[row])])])
             if source is not None and bucket > source.clock.bucket:
                 frame, now_us = int(rows.frame[row]), int(received[row])
                 found += self._sample(source, frame, now_us, now_us - int(sent[row]))
@@ -148,6 +148,7 @@ class SourceBook:
         codes = columns.of_senders(rows, codes)
         lines = columns.lines(rows, codes, len(names))
         rates = columns.rates(rows, codes, len(names))
+        interfaces = columns.interfaces(rows, codes)
         for code, rows_of in enumerate(np.bincount(codes[codes >= 0], minlength=len(names))):
             source = self._of_rows(rows.log, names[code]) if rows_of else None
             if source is None:
@@ -158,12 +159,14 @@ class SourceBook:
             for words, counts in lines:
                 named = zip(words, counts[code].tolist(), strict=True)
                 source.count_formats({name: count for name, count in named if count})
-            source.record_rate = int(rates[code]) or source.record_rate
+            for origin, of_source in rates.items():
+                source.tell_rate(origin, int(of_source[code]))
+            source.use_interfaces(interfaces.get(code, ()))
 
     def judge(self, verdicts: Iterable[Verdict]) -> None:
         """Count lines that tell who signed in, by sender and what became of them."""
         for verdict in verdicts:
-            source = self._find(Key("syslog", verdict.source))
+            source = self._shelf.find([Key("syslog", verdict.source)])
             if source is not None:
                 source.sign_ins[verdict.word] += 1
                 source.signed_in = max(source.signed_in, (verdict.time_us, verdict.word))
@@ -179,28 +182,19 @@ class SourceBook:
 
     def _lose(self, told: Sequence[Released]) -> None:
         for _, received_us, event in told:
-            if event.kind == "kernel-drop" and event.lost:
+            if event.kind in _DROPS and event.lost:
                 self._drop(event, received_us)
                 continue
             source = self._named(event)
-            if source is None:
-                continue
-            if event.kind in ("exporter-restart", "sequence-gap"):
-                source.frozen = False
-            if event.kind == "exporter-restart":
-                source.restarts, source.restarted_us = source.restarts + 1, received_us
-            elif event.kind == "sequence-frozen":
-                source.frozen = True
-            elif event.lost and (event.kind, event.unit) != _TOLD_TWICE:
-                count = _COUNT_OF.get(event.kind, _OWN)
-                source.history.add(received_us, count, event.lost)
+            if source is not None:
+                _take_loss(source, event, received_us)
 
     # Being heard
 
     def _hear(self, key: Key, group: list[Frame]) -> list[Released]:
         first_us, last_us = group[0].received_ns // 1000, _newest_us(group)
         found: list[Released] = []
-        source = self._find(key) or self._add(key, first_us)
+        source = self._shelf.heard(key, first_us)
         if source.rhythm.silent:
             found.append(_silence(self.site, source, group[0], back=True))
         source.rhythm.hear(first_us)
@@ -209,7 +203,7 @@ class SourceBook:
         source.history.add(last_us, _DATAGRAMS, len(group))
         if last_us // clocks.SAMPLE_US > source.clock.bucket:
             found += self._look(source, group)
-        self._keep(source)
+        self._shelf.keep(source)
         return found
 
     def _look(self, source: Source, group: list[Frame]) -> list[Released]:
@@ -253,16 +247,14 @@ class SourceBook:
             if source.rhythm.due_us <= now_us:
                 found.append(_silence(self.site, source, frame, back=False))
                 source.rhythm.silent = True
-        for key, source in list(self._regular.items()):
-            if now_us - source.last_us > _FORGET_US:
-                del self._regular[key]
-        self._find_due()
+        self._shelf.forget_silent(now_us)
+        self._shelf.find_due()
         return found
 
     def _excuse(self, now_us: int) -> None:
         for source in self:
             source.rhythm.excuse(now_us)
-        self._find_due()
+        self._shelf.find_due()
 
     def _set_back(self, now_us: int) -> None:
         """Wait for everybody from now on: what came last was stamped by a clock that was wrong."""
@@ -272,38 +264,9 @@ class SourceBook:
             source.rhythm.at_us = min(source.rhythm.at_us, now_us)
             source.rhythm.minute = min(source.rhythm.minute, now_us // MINUTE_US)
             source.clock.bucket = min(source.clock.bucket, now_us // clocks.SAMPLE_US)
-        self._find_due()
+        self._shelf.find_due()
 
-    # The book
-
-    def _find(self, key: Key) -> Source | None:
-        return self._regular.get(key) or self._new.get(key)
-
-    def _add(self, key: Key, now_us: int) -> Source:
-        source = self._new[key] = Source(key, now_us)
-        if len(self._new) > _MOST:
-            self._new.popitem(last=False)
-            self.forgotten += 1
-        return source
-
-    def _keep(self, source: Source) -> None:
-        """Put a source where it is kept longest; one that became regular among its like."""
-        key = source.key
-        if key in self._regular:
-            self._regular.move_to_end(key)
-            # It may have spoken before its time by a clock that was put back.
-            self._due_us = min(self._due_us, source.rhythm.due_us)
-        elif not source.rhythm.regular:
-            self._new.move_to_end(key)
-        else:
-            self._regular[key] = self._new.pop(key)
-            self._due_us = min(self._due_us, source.rhythm.due_us)
-            if len(self._regular) > _MOST:
-                self._regular.popitem(last=False)
-                self.forgotten += 1
-
-    def _find_due(self) -> None:
-        self._due_us = min((source.rhythm.due_us for source in self), default=NEVER)
+    # Whose rows and losses these are
 
     def _of_rows(self, log: str, name: str) -> Source | None:
         """Return whose rows these are; those that send no frames of their own are made."""
@@ -311,25 +274,23 @@ class SourceBook:
         if kind is None:
             first = "syslog" if log == "events" else "flows"
             keys = [Key(kind, name) for kind in (first, *_SENDERS)]
-            return next((found for key in keys if (found := self._find(key))), None)
+            return self._shelf.find(keys)
         if name in ("portal", "box"):
             return None
-        key = Key(kind, name)
-        source = self._find(key) or self._add(key, self.now_us)
+        source = self._shelf.heard(Key(kind, name), self.now_us)
         source.last_us = self.now_us
-        self._new.move_to_end(key)
+        self._shelf.keep(source)
         return source
 
     def _named(self, event: CoverageEvent) -> Source | None:
         if not event.source or event.kind in _REFUSALS:
             return None
-        first = "syslog" if event.unit == _MESSAGES else "flows"
+        first = "syslog" if event.unit == _MESSAGES or event.kind == HELD else "flows"
         senders = _DECODED if _COUNT_OF.get(event.kind) == _UNREAD else (first, *_SENDERS)
-        keys = [Key(kind, event.source) for kind in senders]
-        return next((found for key in keys if (found := self._find(key))), None)
+        return self._shelf.find(Key(kind, event.source) for kind in senders)
 
     def _drop(self, event: CoverageEvent, now_us: int) -> None:
-        name = event.note.partition(",")[0]
+        name = THE_MACHINE if event.kind == "host-drop" else event.note.partition(",")[0]
         if name not in self.sockets and len(self.sockets) >= _MOST_SOCKETS:
             name = "many sockets"
         history = self.sockets.setdefault(name, History())
@@ -340,10 +301,8 @@ class SourceBook:
         return {
             "format": _FORMAT,
             "now": self.now_us,
-            "forgotten": self.forgotten,
             "sockets": {name: history.snapshot() for name, history in self.sockets.items()},
-            "new": [source.snapshot() for source in self._new.values()],
-            "regular": [source.snapshot() for source in self._regular.values()],
+            **self._shelf.snapshot(),
         }
 
     @classmethod
@@ -356,12 +315,9 @@ class SourceBook:
         book = cls(site)
         if state.get("format") != _FORMAT:
             return book
-        book.now_us, book.forgotten = state["now"], state["forgotten"]
+        book.now_us = state["now"]
         book.sockets = {name: History.restore(x) for name, x in state["sockets"].items()}
-        for into, records in ((book._new, state["new"]), (book._regular, state["regular"])):
-            for source in map(Source.restore, records):
-                into[source.key] = source
-        book._find_due()
+        book._shelf = Shelf.restore(state)
         return book
 
 
@@ -382,6 +338,22 @@ def _grouped(frames: Sequence[Frame]) -> list[tuple[Key, list[Frame]]]:
 
 def _newest_us(group: list[Frame]) -> int:
     return max(frame.received_ns for frame in group) // 1000
+
+
+def _take_loss(source: Source, event: CoverageEvent, received_us: int) -> None:
+    """Count what a source lost, and remember what else was told of it."""
+    if event.kind == HELD and event.end is not None:
+        source.held_us += microseconds(event.end) - microseconds(event.time)
+        source.held_at_us = received_us
+    if event.kind in ("exporter-restart", "sequence-gap"):
+        source.frozen = False
+    if event.kind == "exporter-restart":
+        source.restarts, source.restarted_us = source.restarts + 1, received_us
+    elif event.kind == "sequence-frozen":
+        source.frozen = True
+    elif event.lost and (event.kind, event.unit) != _TOLD_TWICE:
+        count = _COUNT_OF.get(event.kind, _OWN)
+        source.history.add(received_us, count, event.lost)
 
 
 def _silence(site: str, source: Source, frame: Frame, *, back: bool) -> Released:

@@ -12,6 +12,10 @@ from collector.records import Rows
 
 Codes = npt.NDArray[np.int64]
 NULL = np.iinfo(np.int64).min
+_RATES_OF_RECORDS = ("record", "record-swapped", "setting")
+_LOOKED = 2048
+"""So many rows of a batch are looked at for what all of them have."""
+_MOST_INTERFACE = 0xFFFFFFFF
 
 
 def numbers(rows: Rows, column: str) -> Any:  # noqa: ANN401  # an int64 array, or None
@@ -55,14 +59,38 @@ def of_senders(rows: Rows, sources: Codes) -> Codes:
     return np.where(method == methods.index("syslog"), -1, sources)
 
 
-def rates(rows: Rows, sources: Codes, size: int) -> Codes:
-    """Return for each source the greatest sampling rate that its records told; 0 for none."""
-    found = np.zeros(size, np.int64)
+def rates(rows: Rows, sources: Codes, size: int) -> dict[str, Codes]:
+    """Return for each source the greatest sampling rate of its records, by origin; 0 for none.
+
+    What headers and options tell is known from the streams.
+    """
+    found: dict[str, Codes] = {}
     rate = numbers(rows, "sampling_rate")
     origins, origin = words(rows, "sampling_origin")
-    if rows.log == "flows" and rate is not None and "record" in origins:
-        told = (origin == origins.index("record")) & (rate > 0) & (sources >= 0)
-        np.maximum.at(found, sources[told], rate[told])
+    if rows.log != "flows" or rate is None:
+        return found
+    for name in _RATES_OF_RECORDS:
+        if name in origins:
+            told = (origin == origins.index(name)) & (rate > 0) & (sources >= 0)
+            found[name] = np.zeros(size, np.int64)
+            np.maximum.at(found[name], sources[told], rate[told])
+    return found
+
+
+def interfaces(rows: Rows, sources: Codes) -> dict[int, list[int]]:
+    """Return the numbers of interfaces in the first rows, by source."""
+    found: dict[int, list[int]] = {}
+    if rows.log != "flows":
+        return found
+    for column in ("in_if", "out_if"):
+        array: Any = rows.columns.get(column)
+        if array is None:
+            continue
+        some = array.slice(0, _LOOKED).cast(pa.int64()).fill_null(-1)
+        numbers_of, of = some.to_numpy(zero_copy_only=False), sources[:_LOOKED].astype(np.int64)
+        told = (numbers_of >= 0) & (numbers_of <= _MOST_INTERFACE) & (of >= 0)
+        for pair in np.unique(of[told] << 32 | numbers_of[told]).tolist():
+            found.setdefault(pair >> 32, []).append(pair & _MOST_INTERFACE)
     return found
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from collector.decode.sources.clocks import ClockWatch
 from collector.decode.sources.history import History
 from collector.decode.sources.rhythm import Rhythm
 
+SETTING = "setting"
 MOST_FORMATS = 16
+MOST_INTERFACES = 256
 
 
 class Key(NamedTuple):
@@ -29,11 +31,14 @@ class Source:
         "first_us",
         "formats",
         "frozen",
+        "held_at_us",
+        "held_us",
         "history",
+        "interfaces",
         "key",
         "last_us",
         "protocols",
-        "record_rate",
+        "record_rates",
         "restarted_us",
         "restarts",
         "rhythm",
@@ -54,8 +59,14 @@ class Source:
         """Syslog lines that tell who signed in, by what became of them (`believed.VERDICTS`)."""
         self.signed_in: tuple[int, str] = (0, "")
         """When the newest of them came, and what became of it."""
-        self.record_rate = 0
-        """The newest sampling rate that its records told themselves."""
+        self.record_rates: dict[str, int] = {}
+        """The newest sampling rate of its records that they told themselves, by its origin."""
+        self.interfaces: set[int] = set()
+        """Numbers of interfaces in its records."""
+        self.held_us = 0
+        """For how long it was held back, over TCP or TLS, because it was too fast."""
+        self.held_at_us = 0
+        """When that was told last."""
         self.restarts = 0
         self.restarted_us = 0
         self.frozen = False
@@ -66,6 +77,20 @@ class Source:
         for name, lines in found.items():
             if name in self.formats or len(self.formats) < MOST_FORMATS:
                 self.formats[name] += lines
+
+    def tell_rate(self, origin: str, rate: int) -> None:
+        """Take note of the rate of its newest records; 0 for none."""
+        if not rate:
+            return
+        if origin == SETTING or SETTING in self.record_rates:
+            self.record_rates.clear()  # the settings are over all that it says
+        self.record_rates[origin] = rate
+
+    def use_interfaces(self, numbers: Iterable[int]) -> None:
+        """Take note of interfaces; a device has few."""
+        for number in numbers:
+            if len(self.interfaces) < MOST_INTERFACES:
+                self.interfaces.add(number)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as JSON values."""
@@ -78,7 +103,9 @@ class Source:
             "protocols": sorted(self.protocols),
             "formats": dict(self.formats),
             "sign_ins": [dict(self.sign_ins), *self.signed_in],
-            "record_rate": self.record_rate,
+            "record_rates": self.record_rates,
+            "interfaces": sorted(self.interfaces),
+            "held": [self.held_us, self.held_at_us],
             "restarts": [self.restarts, self.restarted_us, int(self.frozen)],
         }
 
@@ -94,7 +121,9 @@ class Source:
         source.formats = Counter(state["formats"])
         sign_ins, newest_us, verdict = state.get("sign_ins", ({}, 0, ""))
         source.sign_ins, source.signed_in = Counter(sign_ins), (newest_us, verdict)
-        source.record_rate = state["record_rate"]
+        source.record_rates = dict(state.get("record_rates", {}))
+        source.interfaces = set(state.get("interfaces", ()))
+        source.held_us, source.held_at_us = state.get("held", (0, 0))
         source.restarts, source.restarted_us, frozen = state["restarts"]
         source.frozen = bool(frozen)
         return source

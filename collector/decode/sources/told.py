@@ -12,11 +12,11 @@ from typing import Any
 
 from collector.decode.believed import VERDICTS
 from collector.decode.layout import Layout
-from collector.decode.sources import models
+from collector.decode.sources import models, templates
 from collector.decode.sources.book import SourceBook
 from collector.decode.sources.history import COUNTS, TOLD_S, History, Rate
 from collector.decode.sources.rhythm import NEVER
-from collector.decode.sources.source import Source
+from collector.decode.sources.source import SETTING, Source
 from collector.decode.stream import Stream, StreamKey
 from collector.decode.streams import Streams
 from collector.decode.waiting import Waiting
@@ -25,6 +25,8 @@ _HOUR_S, _DAY_S = 3600, 86_400
 _DAY_US = _DAY_S * 1_000_000
 _LITTLE = 1000
 """One record lost of so many is no problem; more are."""
+ALL = "*"
+"""In place of a name: of everyone."""
 _MOST_SHOWN = 20
 """Templates that are waited for, and rates, shown of one source."""
 PROBLEMS = (
@@ -35,9 +37,10 @@ PROBLEMS = (
     "skewed",
     "unread",
     "frozen",
+    "held-back",
     "restarted",
 )
-"""From the worst; `frozen` and `restarted` alone are no bad state."""
+"""From the worst; the last three alone are no bad state."""
 STATES = ("silent", "losing", "unknown-templates", "skewed", "unread", "fine")
 _STATE_OF = {"not-kept": "losing"}
 _PROTOCOLS = {0: "sFlow v5", 10: "IPFIX"}
@@ -45,7 +48,7 @@ _PROTOCOLS = {0: "sFlow v5", 10: "IPFIX"}
 
 
 def sources(
-    book: SourceBook, streams: Streams, waiting: Iterable[Waiting], now_us: int
+    book: SourceBook, streams: Streams, waiting: Iterable[Waiting], now_us: int, *, whole: str = ""
 ) -> list[dict[str, Any]]:
     """Return everything known of each source, by kind and name.
 
@@ -54,6 +57,7 @@ def sources(
         streams: What the decoder knows of flow exporters.
         waiting: The sets that wait for their template now.
         now_us: The box's clock.
+        whole: The one source whose templates are told with their fields; ALL for everyone's.
     """
     by_address: dict[str, list[Stream]] = {}
     for stream in streams:
@@ -65,7 +69,11 @@ def sources(
     for source in sorted(book, key=lambda each: each.key):
         name = source.key.name if source.key.kind == "flows" else ""
         flow = _flows(by_address.get(name, []), sets.get(name, []))
-        found.append(_told(source, flow, site=book.site, now_us=now_us))
+        record = _told(source, flow, site=book.site, now_us=now_us)
+        if name and whole in (ALL, name):
+            record["template_list"] = templates.listed(by_address.get(name, []))
+            record["interfaces"] = templates.interfaces(source.interfaces, flow["interfaces"])
+        found.append(record)
     return found
 
 
@@ -114,12 +122,14 @@ def _told(source: Source, flow: Mapping[str, Any], *, site: str, now_us: int) ->
         "sign_ins": {word: source.sign_ins[word] for word in VERDICTS if source.sign_ins[word]},
         "signed_in": {"newest_us": source.signed_in[0] or None, "verdict": source.signed_in[1]},
         "templates": flow["templates"],
+        "templates_restored": flow["restored"],
         "waiting": flow["waiting"],
         "sampling": [
             {"rate": rate, "origin": origin}
             for rate, origin in sorted(flow["sampling"] | _of_records(source))[:_MOST_SHOWN]
         ],
         "clock_offset_us": source.clock.offset_us,
+        "held_back": {"total_us": source.held_us, "newest_us": source.held_at_us or None},
         "restarts": source.restarts,
         "restarted_us": source.restarted_us or None,
         "regular": source.rhythm.regular,
@@ -140,6 +150,7 @@ def _problems(source: Source, record: Mapping[str, Any], now_us: int) -> Iterabl
         "skewed": source.clock.wrong,
         "unread": hour["unread"] > 0 and not record["waiting"],
         "frozen": source.frozen,
+        "held-back": source.held_at_us > now_us - _DAY_US,
         "restarted": source.restarted_us > now_us - _DAY_US,
     }
     return (problem for problem in PROBLEMS if came[problem])
@@ -149,19 +160,27 @@ def _flows(streams: list[Stream], waiting: list[Waiting]) -> dict[str, Any]:
     """Return what the decoder knows of one exporter."""
     told: set[tuple[int, str]] = set()
     for stream in streams:
-        if stream.rates.header:
-            told.add((stream.rates.header, "header"))
-        for _, rate in stream.rates.samplers:
-            told.add((rate, "options"))
-    names = streams[0].exporter.names if streams else {}
+        told |= _rates(stream)
+    exporter = streams[0].exporter if streams else None
     return {
         "protocols": {_protocol(stream.key) for stream in streams},
         "layouts": [layout for stream in streams for layout in stream.templates.values()],
-        "applications": names,
+        "applications": exporter.names if exporter else {},
+        "interfaces": exporter.interfaces if exporter else {},
         "templates": sum(len(stream.templates) for stream in streams),
+        "restored": templates.restored(streams),
         "waiting": _waiting(waiting),
         "sampling": told,
     }
+
+
+def _rates(stream: Stream) -> set[tuple[int, str]]:
+    """Return what holds for a stream: the settings, or all that headers and options tell."""
+    rates = stream.rates
+    if rates.fixed:
+        return {(rates.fixed, SETTING)}
+    header = {(rates.header, "header")} if rates.header else set()
+    return header | {(rate, "options") for _, rate in rates.samplers}
 
 
 def _waiting(sets: list[Waiting]) -> list[dict[str, int]]:
@@ -194,8 +213,8 @@ def _model(
 
 
 def _of_records(source: Source) -> set[tuple[int, str]]:
-    """Return the rate that records told themselves; others are known from streams."""
-    return {(source.record_rate, "record")} if source.record_rate else set()
+    """Return the rates that records told themselves; others are known from streams."""
+    return {(rate, origin) for origin, rate in source.record_rates.items()}
 
 
 def _protocol(key: StreamKey) -> str:

@@ -80,7 +80,9 @@ class School:
         now_us = microseconds(self.now)
         waiting = self.decoder.waiting.kept()
         return {
-            "sources": told.sources(self.book, self.decoder.streams, waiting, now_us),
+            "sources": told.sources(
+                self.book, self.decoder.streams, waiting, now_us, whole=told.ALL
+            ),
             "kernel": told.kernel(self.book, now_us),
         }
 
@@ -104,13 +106,21 @@ def told_of(site: str, now_us: int) -> dict[str, Any]:
         school.hear([school.frame(at, SKEWED, v5(slow, 1, 1), flow)], 12)
         school.hear([school.frame(at, FINE, b"<13>x", syslog)], 4, "events")
     late = school.now - timedelta(minutes=4)
-    body = struct.pack("!HH8s", 259, 12, bytes(8))
-    v9 = struct.pack("!HHIIII", 9, 1, 0, int(late.timestamp()), 1, 77) + body
+    template = struct.pack("!14H", 0, 28, 256, 5, 8, 4, 12, 4, 10, 2, 14, 2, 32_770, 1)
+    names = struct.pack("!10H", 1, 20, 260, 4, 4, 2, 4, 82, 8, 0)
+    told_of_two = struct.pack("!HHI8sI8s", 260, 28, 1, b"ether1", 2, b"pppoe")
+    flows = struct.pack("!HH4s4sHHBxxx", 256, 20, bytes(4), bytes(4), 1, 2, 7)
+    waits = struct.pack("!HH8s", 259, 12, bytes(8))
+    body = template + names + told_of_two + flows + waits
+    v9 = struct.pack("!HHIIII", 9, 5, 0, int(late.timestamp()), 1, 77) + body
     frames = [school.frame(late, UNKNOWN, v9, flow)]
     school.book.see(frames, [])
-    school.decoder.decode(frames)
+    decoded = school.decoder.decode(frames)
+    if decoded.flows is not None:
+        school.book.count(decoded.flows)
     note = "udp 0.0.0.0:2055"
     school.lose(late, "kernel-drop", "", 4321, unit="datagrams", note=note)
+    school.lose(late, "host-drop", "", 99, unit="packets", note="before any port")
     school.book.judge([Verdict(FINE, "not-believed", now_us)] * 12)
     unread = [
         {"site": site, "pattern": pattern, "lines": n, "newest_us": now_us, "source": FINE}

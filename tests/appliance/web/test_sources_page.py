@@ -91,6 +91,41 @@ def test_one_source_tells_what_is_known_of_it(busy: House) -> None:
     assert "MikroTik RouterOS" in lines.text
 
 
+def test_an_exporter_shows_its_templates_and_the_names_of_its_interfaces(busy: House) -> None:
+    page = one(busy, senders.UNKNOWN, lang="en")
+    assert "5: sourceIPv4Address, destinationIPv4Address, ingressInterface" in page
+    assert re.search(r"<dt[^>]*>1</dt><dd>ether1</dd>", page)
+    assert re.search(r"<dt[^>]*>2</dt><dd>pppoe</dd>", page)
+    assert "not since the last start" not in page
+
+
+def test_templates_from_the_disk_say_so(busy: House) -> None:
+    (source,) = (s for s in told()["sources"] if s["name"] == senders.UNKNOWN)
+    templates = [{**each, "restored": True} for each in source["template_list"]]
+    changed = {**source, "templates_restored": 2, "template_list": templates}
+    busy.control.sources = {**told(), "sources": [changed]}
+    page = one(busy, senders.UNKNOWN, lang="en")
+    assert page.count("not since the last start") == 2
+    assert "2 of them from before the last start, not repeated since" in page
+
+
+@pytest.mark.parametrize(
+    ("origin", "thai", "english"),
+    [
+        ("setting", "1:1000 (ตามการตั้งค่า)", "1:1000 (by the settings)"),
+        ("record-swapped", "1:1000 (ตามระเบียน", "1:1000 (by its records, bytes turned round"),
+    ],
+)
+def test_a_sampling_rate_says_where_it_is_from(
+    busy: House, origin: str, thai: str, english: str
+) -> None:
+    (source,) = (s for s in told()["sources"] if s["name"] == senders.UNKNOWN)
+    changed = {**source, "sampling": [{"rate": 1000, "origin": origin}]}
+    busy.control.sources = {**told(), "sources": [changed]}
+    assert thai in one(busy, senders.UNKNOWN)
+    assert english in one(busy, senders.UNKNOWN, lang="en")
+
+
 def test_a_switch_leads_to_what_it_counted() -> None:
     sent = {"site": "default", "name": "192.0.2.9", "protocols": ["sFlow v5"]}
     line = pages_sources.Line(told=sent, advice=[], columns=[])

@@ -380,12 +380,96 @@ def test_rates_that_records_tell_are_known_with_their_origin() -> None:
     book = SourceBook("school-a")
     book.see(every_minute(2), [])
     names: pa.Array[Any] = pa.array(["192.0.2.1"] * 3).dictionary_encode()
-    origins: pa.Array[Any] = pa.array(["record", "none", "record"]).dictionary_encode()
-    rates: pa.Array[Any] = pa.array([512, None, 1024], pa.int64())
-    columns = {"source": names, "sampling_origin": origins, "sampling_rate": rates}
-    book.count(Rows(log="flows", site="school-a", columns=columns, frame=np.arange(3)))
+    for origin in ("record", "record-swapped", "setting"):
+        origins: pa.Array[Any] = pa.array([origin, "none", origin]).dictionary_encode()
+        rates: pa.Array[Any] = pa.array([512, None, 1024], pa.int64())
+        columns = {"source": names, "sampling_origin": origins, "sampling_rate": rates}
+        book.count(Rows(log="flows", site="school-a", columns=columns, frame=np.arange(3)))
+        if origin == "record-swapped":
+            both = shown(book, BEGIN + timedelta(minutes=2))["sampling"]
+            assert both == [
+                {"rate": 1024, "origin": "record"},
+                {"rate": 1024, "origin": "record-swapped"},
+            ]
     one = shown(book, BEGIN + timedelta(minutes=2))
-    assert one["sampling"] == [{"rate": 1024, "origin": "record"}]
+    assert one["sampling"] == [{"rate": 1024, "origin": "setting"}], "over what it says itself"
+
+
+def test_templates_are_told_with_their_fields_age_and_whether_they_are_from_the_disk() -> None:
+    book, decoder = SourceBook("school-a"), FlowDecoder("school-a")
+    template = wire.v9_template(256, [(7, 2), (9999, 4)])
+    frames = [wire.frame(wire.v9(template, sequence=n), n) for n in range(3)]
+    decoder.decode(frames)
+    book.see(frames, [])
+    at = datetime.fromtimestamp(wire.SENT_S + 10, UTC)
+    assert "template_list" not in shown(book, at, decoder), "only where asked for"
+
+    again = FlowDecoder("school-a")
+    again.restore(json.loads(json.dumps(decoder.snapshot())))
+    for known, restored in ((decoder, False), (again, True)):
+        (one,) = told.sources(
+            book, known.streams, known.waiting.kept(), microseconds(at), whole="192.0.2.1"
+        )
+        (found,) = one["template_list"]
+        assert one["templates_restored"] == restored
+        assert found == {
+            "domain": 0,
+            "port": 40000,
+            "template": 256,
+            "kind": "data",
+            "first_us": wire.SENT_S * 1_000_000,
+            "newest_us": (wire.SENT_S + 2) * 1_000_000,
+            "restored": restored,
+            "field_count": 2,
+            "fields": [
+                {"name": "sourceTransportPort", "pen": 0, "id": 7, "bytes": 2},
+                {"name": "9999", "pen": 0, "id": 9999, "bytes": 4},
+            ],
+        }
+
+
+def test_interfaces_are_told_with_the_names_that_options_gave_them() -> None:
+    book, decoder = SourceBook("school-a"), FlowDecoder("school-a")
+    names = wire.v9_options(260, [(1, 4), (2, 4)], [(82, 8), (83, 8)])
+    told_of = wire.a_set(260, struct.pack(">II8s8s", 7, 3, b"ge-0/0/3", b""))
+    told_of += wire.a_set(260, struct.pack(">II8s8s", 7, 4, b"", b"uplink"))
+    template = wire.v9_template(256, [(10, 2), (14, 2)])
+    data = wire.a_set(256, struct.pack(">4H", 3, 9, 4, 9))
+    frames = wire.frames(wire.v9(names, told_of, template, data))
+    decoded = decoder.decode(frames)
+    book.see(frames, [])
+    assert decoded.flows is not None
+    book.count(decoded.flows)
+    again, kept = FlowDecoder("school-a"), SourceBook.restore("school-a", book.snapshot())
+    again.restore(json.loads(json.dumps(decoder.snapshot())))
+    for known, sources in ((decoder, book), (again, kept)):
+        (one,) = told.sources(
+            sources, known.streams, known.waiting.kept(), wire.SENT_S * 1_000_000, whole=told.ALL
+        )
+        assert one["interfaces"] == [
+            {"number": 3, "name": "ge-0/0/3"},
+            {"number": 4, "name": "uplink"},
+            {"number": 9, "name": ""},
+        ]
+
+
+def test_who_was_held_back_lost_nothing() -> None:
+    book = SourceBook("school-a")
+    line = frame(BEGIN, kind=FrameKind.SYSLOG, transport="tcp", payload=b"<13>x")
+    book.see([line], [])
+    event = CoverageEvent(
+        time=BEGIN,
+        end=BEGIN + timedelta(seconds=7),
+        site="school-a",
+        kind="held-back",
+        source="192.0.2.1",
+    )
+    book.settle([(1, microseconds(BEGIN), event)])
+    one = shown(SourceBook.restore("school-a", book.snapshot()), BEGIN + timedelta(minutes=1))
+    assert one["held_back"] == {"total_us": 7_000_000, "newest_us": BEGIN_US}
+    assert one["problems"] == ["held-back"]
+    assert one["state"] == "fine"
+    assert one["day"] == dict.fromkeys(one["day"], 0) | {"datagrams": 1}  # type: ignore[call-overload]
 
 
 @given(

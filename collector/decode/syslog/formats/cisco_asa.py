@@ -110,6 +110,7 @@ _MAPPING = re.compile(
     r"(?P<account>\S{1,200}) (?P<result>Succeeded|Failed)"
 )
 _FTD_PAIR = re.compile(r"(?:(?<=, )|\A)([A-Za-z][\w ]{1,60}+): ([^,]{0,2000}+)")
+_NO_USERS = ("No Authentication Required", "Authentication Failed", "Unknown", "Not Found")
 _FTD = {
     "SrcIP": "src_ip",
     "SrcPort": "src_port",
@@ -263,6 +264,8 @@ def _ftd(text: str) -> Reading:
     columns: dict[str, str] = {}
     rest: dict[str, str] = {}
     for key, value in told:
+        if key == "User" and value in _NO_USERS:
+            continue
         if key in _FTD:
             columns.setdefault(_FTD[key], value)
         else:
