@@ -24,12 +24,13 @@ from collector.errors import SealError
 from collector.seal.fault import Refused
 from collector.seal.keys import KEK, Secrets
 from collector.seal.ledger import FOLDER
-from collector.seal.note import ED25519, VKey, parse_vkey
+from collector.seal.note import ED25519, ML_DSA_44, VKey, parse_vkey
 from collector.seal.vault import credential
 from collector.seal.verify import Question, Report, parse_policy
 from collector.seal.verify import verify as check
 from collector.seal.verify_segments import Destroyed
 
+_KINDS = (ED25519, ML_DSA_44)
 _SHOWN = 10
 """Findings shown to people; `--json` has them all."""
 _WHY = {
@@ -102,7 +103,7 @@ def _believe(texts: list[str], policy: Path | None) -> tuple[VKey, ...]:
         raise WrongUse(f"--policy: cannot read {policy}: {error.strerror}") from error
     except (Refused, UnicodeDecodeError) as error:
         raise WrongUse(f"{policy or '--vkey'}: {error}") from error
-    if any(key.kind != ED25519 or "/ledger/" not in key.name for key in keys):
+    if any(key.kind not in _KINDS or "/ledger/" not in key.name for key in keys):
         raise WrongUse(
             "a key to believe is the log key of a ledger, such as prathu verify --json shows"
         )

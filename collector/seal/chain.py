@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from collector.seal import course, entries, files, ledger
 from collector.seal.course import Course, Position
 from collector.seal.keys import Random, SiteKeys
 from collector.seal.ledger import Ledger, Put
-from collector.seal.note import SigningKey
+from collector.seal.note import Signer
 
 BROKEN_HINT = (
     "two people must approve going on (prathu keys replace); until then frames wait in the spool"
@@ -52,6 +53,8 @@ class Box:
     recovery: str = ""
     """The public half of the key on paper that the ring key is sealed to; empty for none."""
     clock_state: ClockState = ClockState()
+    ml_dsa: bool = True
+    """Whether a new ledger gets an ML-DSA key too, where the library has the algorithm."""
 
 
 class Chain:
@@ -112,7 +115,7 @@ class Chain:
                     self._ledger.publish(self._signers(self.course, self._last))
         if self.course.closed is not None:
             self._next_year()
-        elif self._keys.log(str(self._genesis["log_vkey"])) is None:
+        elif not self._has_log_keys():
             self._replace_lost(approvals)
         self._keys.hand_over(self.course.epochs[-1].vkey)
         if self._keys.epoch(self.course.epochs[-1].vkey) is None:
@@ -245,6 +248,13 @@ class Chain:
         closed = self.course
         self._make(str(closed.closed), closed.positions, previous=self._ledger.note(), approvals=())
 
+    def _has_log_keys(self) -> bool:
+        """Say whether the keys are there that live as long as the ledger."""
+        quantum = self._genesis["mldsa_vkey"]
+        return self._keys.log(self.log_vkey) is not None and (
+            quantum is None or self._keys.mldsa(str(quantum), 1) is not None
+        )
+
     def _replace_lost(self, approvals: Sequence[str]) -> None:
         """Go on in a second ledger of the year, because the log key is lost."""
         two(approvals, f"the log key of {self.course.origin} is lost")
@@ -274,7 +284,7 @@ class Chain:
             "type": "genesis",
             "log_vkey": log.vkey.text,
             "epoch_vkey": epoch.vkey.text,
-            "mldsa_vkey": None,
+            "mldsa_vkey": self._keys.begin_mldsa(origin) if self._box.ml_dsa else None,
             "interval_s": max((p.interval_s for p in positions.values()), default=3600),
             "logs": course.rows(positions),
             "software": self._box.software,
@@ -298,19 +308,22 @@ class Chain:
         # A crash before the old key is gone leaves both: start ends the hand-over.
         self._keys.hand_over(following.vkey.text)
 
-    def _signers(self, after: Course, last: Entry) -> list[SigningKey]:
+    def _signers(self, after: Course, last: Entry) -> list[Signer]:
         """Return the keys that sign a checkpoint whose last entry is `last`, in order.
 
         Raises:
             SealError: one of them is not there.
         """
         newest = after.epochs[-1]
-        wanted: list[tuple[Callable[[str], SigningKey | None], str]] = [
+        wanted: list[tuple[Callable[[str], Signer | None], str]] = [
             (self._keys.log, self.log_vkey),
             (self._keys.epoch, newest.vkey),
         ]
         if last["type"] == "epoch" and not newest.broken:
             wanted.insert(1, (self._keys.epoch, after.epochs[-2].vkey))
+        if self._genesis["mldsa_vkey"] is not None:
+            quantum = partial(self._keys.mldsa, time_s=self.now_us() // 1_000_000)
+            wanted.append((quantum, str(self._genesis["mldsa_vkey"])))
         keys = []
         for find, vkey in wanted:
             key = find(vkey)

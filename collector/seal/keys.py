@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from collector import durable
 from collector.errors import SealError
-from collector.seal import entries
+from collector.seal import entries, mldsa
 from collector.seal.fault import Refused
+from collector.seal.mldsa import MlDsaKey
 from collector.seal.note import SigningKey, b64
 from collector.seal.vault import (
     KEK,
@@ -47,6 +48,7 @@ class SiteKeys:
         self._random = random
         self._log, self._epoch = f"prathu.log.{site}", f"prathu.epoch.{site}"
         self._next = f"{self._epoch}.next"
+        self._mldsa = f"prathu.mldsa.{site}"
 
     def begin(self, origin: str) -> tuple[SigningKey, SigningKey]:
         """Return the log key and the first epoch key of a new ledger, made when not there yet.
@@ -55,6 +57,20 @@ class SiteKeys:
         """
         self._secrets.erase(self._next)
         return self._begun(self._log, origin), self._begun(self._epoch, f"{origin}/epoch")
+
+    def begin_mldsa(self, origin: str) -> str | None:
+        """Return the ML-DSA key of a new ledger, made anew; None where there is no such key."""
+        self._secrets.erase(self._mldsa)
+        if not mldsa.AVAILABLE:
+            return None
+        self._secrets.write(self._mldsa, self._random(mldsa.SEED_BYTES))
+        key = self._mldsa_key(origin, 1)
+        return None if key is None else key.vkey.text
+
+    def mldsa(self, vkey: str, time_s: int) -> MlDsaKey | None:
+        """Return the ML-DSA key of this verifier key, to sign at a time; None when it is lost."""
+        key = self._mldsa_key(vkey.partition("+")[0], time_s)
+        return key if key is not None and key.vkey.text == vkey else None
 
     def log(self, vkey: str) -> SigningKey | None:
         """Return the log key of this verifier key, None when it is lost."""
@@ -76,6 +92,13 @@ class SiteKeys:
         if self._with(self._next, vkey) is not None:
             self._secrets.promote(self._next, self._epoch)
         self._secrets.erase(self._next)
+
+    def _mldsa_key(self, name: str, time_s: int) -> MlDsaKey | None:
+        with suppress(DoesNotOpen):
+            seed = self._secrets.read(self._mldsa)
+            if seed is not None and len(seed) == mldsa.SEED_BYTES and mldsa.AVAILABLE:
+                return MlDsaKey(name, seed, time_s=time_s)
+        return None
 
     def _begun(self, file: str, name: str) -> SigningKey:
         key = self._read(file)

@@ -20,7 +20,7 @@ from collector import durable
 from collector.errors import SealError
 from collector.seal import note, tiles, tree
 from collector.seal.fault import Refused
-from collector.seal.note import Checkpoint, SigningKey
+from collector.seal.note import Checkpoint, Signer
 
 FOLDER = "ledger"
 SCHEMAS = "schema"
@@ -142,7 +142,7 @@ class Ledger:
             if leaves != [reader.node(0, i) for i in range(last * tiles.WIDTH, size)]:
                 raise SealError(f"the last entries of {self.folder} are not its tiles'")
 
-    def commit(self, data: Sequence[bytes], signers: Sequence[SigningKey], *, epoch: int) -> None:
+    def commit(self, data: Sequence[bytes], signers: Sequence[Signer], *, epoch: int) -> None:
         """Append entries and move `state`: step 5 of sealing.
 
         Args:
@@ -165,7 +165,7 @@ class Ledger:
         # From here on the entries are committed: a crash before `publish` is made good at start.
         self.state = state
 
-    def publish(self, signers: Sequence[SigningKey]) -> None:
+    def publish(self, signers: Sequence[Signer]) -> None:
         """Show the newest checkpoint: step 6 of sealing, and what recovery does again.
 
         Raises:
@@ -233,7 +233,7 @@ class Ledger:
         return root
 
     @staticmethod
-    def _sign(checkpoint: Checkpoint, signers: Sequence[SigningKey]) -> bytes:
+    def _sign(checkpoint: Checkpoint, signers: Sequence[Signer]) -> bytes:
         text = checkpoint.text
         return text + b"\n" + b"".join(key.sign(text) for key in signers)
 

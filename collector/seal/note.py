@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -89,6 +90,19 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n".encode()
 
 
+class Signer(Protocol):
+    """Signs the text of a checkpoint."""
+
+    @property
+    def vkey(self) -> VKey:
+        """The key that verifies."""
+        ...
+
+    def sign(self, text: bytes) -> bytes:
+        """Return the signature line, with its newline."""
+        ...
+
+
 class SigningKey:
     """An Ed25519 key that signs notes under a name."""
 
@@ -125,8 +139,13 @@ class SigningKey:
 
     def sign(self, text: bytes) -> bytes:
         """Return the signature line, with its newline, for the text of a note."""
-        signature = base64.b64encode(self.vkey.key_id + self._private.sign(text)).decode()
-        return f"{DASH} {self.vkey.name} {signature}\n".encode()
+        return signature_line(self.vkey, self._private.sign(text))
+
+
+def signature_line(key: VKey, signature: bytes) -> bytes:
+    """Return a signature line, with its newline."""
+    encoded = base64.b64encode(key.key_id + signature).decode()
+    return f"{DASH} {key.name} {encoded}\n".encode()
 
 
 def b64(text: str) -> bytes:
@@ -215,7 +234,7 @@ def check(note: Note, keys: Sequence[VKey]) -> list[VKey | None]:
 
     Raises:
         Refused: E-05, a bad signature by a known key; E-07, a key or signature in an encoding that
-            others may read otherwise.
+            others may read otherwise; E-20, a bad ML-DSA signature, or one that cannot be checked.
     """
     known = {(key.name, key.key_id): key for key in keys}
     found = [known.get((line.name, line.key_id)) for line in note.lines]
@@ -223,11 +242,16 @@ def check(note: Note, keys: Sequence[VKey]) -> list[VKey | None]:
         if key is not None and key.kind == ED25519 and not narrow(key.public, line.signature):
             raise Refused("E-07", f"the signature of {key.name} or its key is not canonical")
         if key is not None and not _signed(key, line.signature, note.text):
-            raise Refused("E-05", f"the signature of {key.name} is not of this text")
+            number = "E-20" if key.kind == ML_DSA_44 else "E-05"
+            raise Refused(number, f"the signature of {key.name} is not of this text")
     return found
 
 
 def _signed(key: VKey, signature: bytes, text: bytes) -> bool:
+    if key.kind == ML_DSA_44:
+        from collector.seal import mldsa  # it needs the checkpoints of this module
+
+        return mldsa.verify(key, signature, text)
     return key.kind == ED25519 and verify_ed25519(key.public, signature, text)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from collector.seal import note
+from collector.seal import mldsa, note
 from collector.seal.fault import Refused
 from collector.seal.note import VKey
 
@@ -100,9 +100,9 @@ class _Reading:
         )
 
     def _log(self, key: VKey) -> None:
-        if key.kind == note.ML_DSA_44:
-            raise Refused("E-20", "ML-DSA lines cannot be checked yet")
-        if key.kind != note.ED25519:
+        if key.kind == note.ML_DSA_44 and not mldsa.AVAILABLE:
+            raise Refused("E-20", "this program's library cannot check ML-DSA lines")
+        if key.kind not in (note.ED25519, note.ML_DSA_44):
             raise Refused("E-05", f"{key.name} is not the key of a log")
         if key.public in [known.public for known in self._logs]:
             raise Refused("E-05", f"the key of {key.name} stands there twice")

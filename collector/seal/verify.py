@@ -228,7 +228,9 @@ class _Verifier:
             if result.genesis is None:
                 continue
             vkey = str(result.genesis["log_vkey"])
-            given = [key for key in self._question.vkeys if key.name == result.origin]
+            theirs = [key for key in self._question.vkeys if key.name == result.origin]
+            given = [key for key in theirs if key.kind == note.ED25519]
+            self._check_quantum(result, {key.text for key in theirs if key not in given})
             if not self._question.vkeys:
                 why = "genesis"
             elif given:
@@ -242,6 +244,12 @@ class _Verifier:
                 continue
             linked = True
             self._report.believed.append((vkey, why))
+
+    def _check_quantum(self, result: LedgerResult, given: set[str]) -> None:
+        """Compare the ML-DSA key from outside with that of genesis, which all lines were of."""
+        told = (result.genesis or {}).get("mldsa_vkey")
+        if given and given != {told}:
+            self._find("E-20", f"{_place(result.origin)}/checkpoint", "another ML-DSA key, or none")
 
     # Files.
 

@@ -272,6 +272,10 @@ class _Check:
             key = note.parse_vkey(entry[member])
             if key.name != name or key.kind != note.ED25519:
                 raise Refused("E-22", f"{member} is the key of {key.name}, not of {name}")
+        if entry["mldsa_vkey"] is not None:
+            key = note.parse_vkey(entry["mldsa_vkey"])
+            if key.name != origin or key.kind != note.ML_DSA_44:
+                raise Refused("E-22", "mldsa_vkey is no ML-DSA key of this ledger")
 
     def _end(self, course: Course, *, going: bool) -> None:
         self.result.course = course
@@ -326,6 +330,8 @@ class _Check:
     def _check_lines(self, signed: note.Note, size: int) -> None:
         wanted = list(self._signers(size))
         found = note.check(signed, wanted)
+        if wanted[-1].kind == note.ML_DSA_44 and found == [*wanted[:-1]]:
+            raise Refused("E-20", f"the ML-DSA line that size {size} must bear is missing")
         if None in found:
             odd = signed.lines[found.index(None)].name
             raise Refused("E-03", f"a line of {odd} by a key that does not sign size {size}")
@@ -344,6 +350,8 @@ class _Check:
         if newest.index == size - 1 and newest.index and not newest.broken:
             yield note.parse_vkey(known[-2].vkey)
         yield note.parse_vkey(newest.vkey)
+        if self.result.genesis["mldsa_vkey"] is not None:
+            yield note.parse_vkey(self.result.genesis["mldsa_vkey"])
 
     def _epochs(self) -> list[Epoch]:
         return self.result.course.epochs if self.result.course is not None else []

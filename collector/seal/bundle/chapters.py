@@ -104,10 +104,12 @@ def _take_note(
     if found is None or found[1] != site or not 0 < checkpoint.size < 1 << 53:
         raise Refused("E-11", f"{checkpoint.origin} is no ledger of {site}")
     keys = [key for key in policy.logs if key.name == checkpoint.origin]
-    if not keys:
+    if all(key.kind == note.ML_DSA_44 for key in keys):
         raise Refused("E-03", f"the policy has no log key of {checkpoint.origin}")
     signers = note.check(signed, keys)
-    if signers[0] is None:
+    if any(key.kind == note.ML_DSA_44 and key not in signers for key in keys):
+        raise Refused("E-20", "the ML-DSA line that the policy asks for is missing")
+    if signers[0] is None or signers[0].kind != note.ED25519:
         raise Refused("E-03", "the first line is not by the log key that the policy names")
     chapter = chapters.setdefault(
         checkpoint.origin, Chapter(origin=checkpoint.origin, key=signers[0])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from collector.seal import entries, note
+from collector.seal import entries, mldsa, note
 from collector.seal.bundle.chapters import Chapter
 from collector.seal.bundle.container import Container
 from collector.seal.bundle.history import logs_of
@@ -72,15 +72,18 @@ def _check_keys(bundle: Container, chapter: Chapter, meaning: Meaning) -> None:
     missing = {e.index + 1 for e in epochs if e.index > first} - chapter.notes.keys()
     if missing:
         raise Refused("E-03", f"{chapter.origin}: the hand-over at {min(missing)} is missing")
-    own = [chapter.key, *(epoch.key for epoch in epochs)]
+    quantum = _quantum(chapter, genesis, meaning)
+    own = [chapter.key, *(epoch.key for epoch in epochs), *quantum]
     for size in sorted(chapter.notes):
         name = chapter.note_name(size)
         signed = note.parse(bundle.read(name, note.MAX_BYTES))
-        wanted = list(_signers(chapter, epochs, size))
+        wanted = [*_signers(chapter, epochs, size), *quantum]
         try:
             found = note.check(signed, own)
         except Refused as refused:
             raise Refused(refused.number, f"{name}: {refused}") from None
+        if quantum and quantum[0] not in found:
+            raise Refused("E-20", f"{name}: the ML-DSA line that genesis asks for is missing")
         if found[: len(wanted)] != wanted or any(found[len(wanted) :]):
             raise Refused("E-03", f"{name}: not the lines of the keys that sign size {size}")
     meaning.remarks += [
@@ -89,8 +92,19 @@ def _check_keys(bundle: Container, chapter: Chapter, meaning: Meaning) -> None:
         for epoch in epochs
         if epoch.broken
     ]
-    if genesis["mldsa_vkey"] is not None:
+
+
+def _quantum(chapter: Chapter, genesis: Entry, meaning: Meaning) -> list[VKey]:
+    """Return the ML-DSA key of a ledger that has one, if its lines can be checked here."""
+    if genesis["mldsa_vkey"] is None:
+        return []
+    key = note.parse_vkey(genesis["mldsa_vkey"])
+    if key.name != chapter.origin or key.kind != note.ML_DSA_44:
+        raise Refused("E-22", f"{chapter.origin}: mldsa_vkey is no ML-DSA key of it")
+    if not mldsa.AVAILABLE:
         meaning.remarks.append(f"{chapter.origin}: ML-DSA lines were not checked")
+        return []
+    return [key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +166,9 @@ def _check_times(chapter: Chapter) -> None:
 def _check_link(before: Chapter, after: Chapter, meaning: Meaning) -> None:
     """Refuse a ledger that does not begin where the one before ended."""
     told = after.told[0]["previous"]
-    signed = note.parse((told or "").encode())
+    if told is None:
+        raise Refused("E-22", f"{after.origin} does not know of {before.origin}")
+    signed = note.parse(told.encode())
     if signed.text != before.notes[before.size].text:
         raise Refused("E-22", f"{after.origin}: `previous` is not the last note of {before.origin}")
     if note.check(signed, [before.key])[0] is None:

@@ -110,9 +110,10 @@ class School:
         seed: int = 1,
         wrap: bytes | None = None,
         recovery: str = "",
+        ml_dsa: bool = False,
     ) -> None:
         self.home = home
-        self.wrap, self.recovery = wrap, recovery
+        self.wrap, self.recovery, self.ml_dsa = wrap, recovery, ml_dsa
         self.now_us = begin_us
         self.noise = Noise(seed)
         self.logs = logs
@@ -127,6 +128,7 @@ class School:
             random=self.noise,
             wrap=self.wrap,
             recovery=self.recovery,
+            ml_dsa=self.ml_dsa,
             clock_state=state or ClockState(),
         )
         parquet = Parquet(write=write, read=read)
