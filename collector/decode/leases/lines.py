@@ -144,6 +144,7 @@ _ON = r"\((?P<interface>[^)]{1,64})\)"
 _CALLED = rf"(?: (?P<name>{_NAME}))?"
 _VIA = rf"(?: \((?P<name>{_NAME})\))? via (?P<interface>\S{{1,64}})"
 _TERM = r"(?: for (?P<term>\d{1,10}) seconds)?"
+_INFOBLOX = r"(?:(?: relay \S{1,64})? lease-duration (?P<term>\d{1,10}))?"
 _SERVER = re.compile("dhcp|dnsmasq|kea", re.IGNORECASE)
 """In the name of a program that lends addresses."""
 _HOTSPOT = re.compile(r" \([\da-fA-F.:]{2,45}\): ")
@@ -159,8 +160,9 @@ _PATTERNS = (
     ("DHCPACK(", rf"{_NUMBER}DHCPACK{_ON} {_IP} {_MAC}{_CALLED}", "add"),
     ("DHCPRELEASE(", rf"{_NUMBER}DHCPRELEASE{_ON} {_IP} {_MAC}", "release"),
     ("DHCPREPLY(", rf"{_NUMBER}DHCPREPLY{_ON} {_IP} {_DUID}{_CALLED}", "add"),
-    # ISC dhcpd
-    ("DHCPACK on ", rf"DHCPACK on {_IP} to {_MAC}{_VIA}", "add"),
+    # ISC dhcpd, also in Infoblox, which says for how long and when it was over
+    ("DHCPACK on ", rf"DHCPACK on {_IP} to {_MAC}{_VIA}{_INFOBLOX}", "add"),
+    ("DHCPEXPIRE on ", rf"DHCPEXPIRE on {_IP} to {_MAC}", "expire"),
     ("DHCPRELEASE of ", rf"DHCPRELEASE of {_IP} from {_MAC}{_VIA}", "release"),
     # Kea
     (

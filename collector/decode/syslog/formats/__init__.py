@@ -6,6 +6,7 @@ What is sure of its marks stands first; what would read anything of its kind sta
 from __future__ import annotations
 
 from collector.decode.syslog.formats import (
+    a10,
     aruba,
     cef,
     cisco_asa,
@@ -52,6 +53,7 @@ FORMATS: tuple[Format, ...] = (
     sophos.FORMAT,
     sonicwall.FORMAT,
     juniper.FORMAT,
+    a10.FORMAT,
     huawei.FORMAT,
     h3c.FORMAT,
     cisco_ise.FORMAT,

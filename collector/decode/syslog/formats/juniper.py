@@ -1,4 +1,8 @@
-"""Juniper SRX: sessions of `RT_FLOW`, as structured data (RFC 5424) or as a sentence."""
+"""Juniper SRX and MX: sessions of `RT_FLOW`, and the blocks of ports that `RT_NAT` lends.
+
+They come as structured data (RFC 5424) or as sentences. What a block means for attribution is read
+in `collector/decode/leases/block_lines.py`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,15 @@ _CLOSED = re.compile(
     r"(?P<connection>\d{1,19}) (?P<packets>\d{1,19})\((?P<bytes>\d{1,19})\) "
     r"(?P<packets_reverse>\d{1,19})\((?P<bytes_reverse>\d{1,19})\) (?P<duration>\d{1,10})"
 )
+_BLOCK = re.compile(
+    r"RT_SRC_NAT_PBA_\w{5,8}: Subscriber (?P<src_ip>[\da-fA-F.:]{2,45}) "
+    r"used/maximum \[(?P<blocks>\d{1,6}/\d{1,6})\] blocks,[ \w]{0,40}? port block "
+    r"\[(?P<ports>\d{1,5}-\d{1,5})\] from (?P<nat_src_ip>[\da-fA-F.:]{2,45}) "
+    r"in source pool (?P<pool>\S{1,64})"
+)
 _NAMES = {
+    "internal-ip": "src_ip",
+    "reflexive-ip": "nat_src_ip",
     "source-address": "src_ip",
     "source-port": "src_port",
     "destination-address": "dst_ip",
@@ -54,6 +66,8 @@ def _read(header: Header) -> Reading | None:
     if data.startswith("[junos@"):
         reading = split(_MEMBER.findall(data[:_READ]), _NAMES)
     else:
+        if (block := _BLOCK.match(header.message)) is not None:
+            return matched(block, event_type=header.message.partition(":")[0])
         found = _KIND.search(header.message[:100]) or _KIND.match(header.msg_id or "")
         sentence = _CREATED.search(header.message) or _CLOSED.search(header.message)
         if found is None or sentence is None:
@@ -68,7 +82,7 @@ def _read(header: Header) -> Reading | None:
 FORMAT = Format(
     name="juniper",
     read=_read,
-    programs=("rt_flow", "rt_idp", "rt_utm", "rt_aamw", "rt_secintel", "mgd"),
+    programs=("rt_flow", "rt_nat", "rt_idp", "rt_utm", "rt_aamw", "rt_secintel", "mgd"),
     marks=("RT_FLOW_SESSION_", "[junos@"),
     begins=re.compile(r"RT_[A-Z]{2,10}\b|mgd\b"),
 )

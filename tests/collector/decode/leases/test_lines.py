@@ -20,6 +20,7 @@ SAMPLES = [
     (f"dnsmasq-dhcp[7]: DHCPRELEASE(br0) 10.0.0.5 {MAC}", "release  br0"),
     (f"dhcpd: DHCPACK on 10.0.0.5 to {MAC} (phone) via eth1", "add phone eth1"),
     (f"dhcpd[9]: DHCPACK on 10.0.0.5 to {MAC} via eth1", "add  eth1"),
+    (f"dhcpd[9]: DHCPEXPIRE on 10.0.0.5 to {MAC}", "expire  "),
     (f"dhcpd: DHCPRELEASE of 10.0.0.5 from {MAC} (x) via eth1 (found)", "release x eth1"),
     (
         "INFO  [kea-dhcp4.leases/7.1] DHCP4_LEASE_ALLOC [hwtype=1 02:00:5e:00:53:01], "
@@ -163,3 +164,10 @@ def test_a_syslog_message_as_received_is_read_at_the_time_it_was_sent() -> None:
 def test_any_message_is_an_event_or_nothing(payload: bytes) -> None:
     frame = Frame(kind=FrameKind.SYSLOG, site="school-a", received_ns=0, wire_ns=0, payload=payload)
     assert lines.of_frame(frame) is None or b"1" in payload
+
+
+def test_infoblox_says_how_long_a_lease_lasts() -> None:
+    line = f"dhcpd[9]: DHCPACK on 10.0.0.5 to {MAC} (phone) via eth1 relay eth1 lease-duration 600"
+    told = lines.read(f"{line} uid 01:{MAC}")
+    assert told is not None
+    assert (told.lease_s, told.interface, told.hostname) == (600, "eth1", "phone")
