@@ -261,26 +261,28 @@ class _Check:
 
 
 class _Same:
-    """Compares a member with what it must be, as it is told piece by piece."""
+    """Compares a member with what it must be, as it is told piece by piece; says so at the end.
+
+    The rows come first: one that is not what was sealed is the fault, not that the copy differs.
+    """
 
     def __init__(self, bundle: Container, name: str) -> None:
         self._pieces = bundle.pieces(name)
         self._name = name
         self._rest = b""
+        self._same = True
 
     def expect(self, data: bytes) -> None:
-        while len(self._rest) < len(data):
+        while self._same and len(self._rest) < len(data):
             piece = next(self._pieces, b"")
-            if not piece:
-                break
+            self._same = bool(piece)
             self._rest += piece
-        if not self._rest.startswith(data):
-            raise Refused("E-21", f"{self._name} does not have the rows of records/")
-        self._rest = self._rest[len(data) :]
+        self._same = self._same and self._rest.startswith(data)
+        self._rest = self._rest[len(data) :] if self._same else b""
 
     def end(self) -> None:
-        if self._rest or next(self._pieces, b""):
-            raise Refused("E-21", f"{self._name} has more than the rows of records/")
+        if not self._same or self._rest or next(self._pieces, b""):
+            raise Refused("E-21", f"{self._name} does not have the rows of records/, all of them")
 
 
 def _which_differs(asic: bytes, listed: Mapping[str, str]) -> str:

@@ -112,6 +112,7 @@ class Pupils(School):
 
     def __init__(self, home: Path, **told: Any) -> None:
         super().__init__(home, **{"logs": LOGS, **told})
+        self.begin_us = self.now_us
 
     @override
     def interval(self, log: str, rows: int, end_us: int | None = None) -> Interval:
