@@ -220,8 +220,6 @@ class _Reader:
     def _parsed(self, line: bytes) -> dict[str, Any]:
         try:
             found = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise Refused("E-12", "a line is not UTF-8") from error
         except (ValueError, RecursionError) as error:
             raise Refused("E-11", f"a line is not JSON: {error}") from error
         if not isinstance(found, dict):

@@ -106,7 +106,7 @@ def read_columns(rows: Sequence[object], columns: Sequence[Column], place: str) 
     """Return the table that parsed JSON objects of these columns stand for.
 
     Raises:
-        Refused: E-12, naming the column.
+        Refused: E-12, naming the column; E-11, a text that is not Unicode.
     """
     names = {name for name, _ in columns}
     for row in rows:
@@ -118,6 +118,8 @@ def read_columns(rows: Sequence[object], columns: Sequence[Column], place: str) 
         values = [row[name] for row in rows]  # type: ignore[index]
         try:
             arrays[name] = _array(kind, values)
+        except UnicodeEncodeError as error:
+            raise Refused("E-11", f"{place}: half a surrogate in {name}") from error
         except (ValueError, TypeError, OverflowError, pa.ArrowException, Refused) as error:
             raise Refused("E-12", f"{place}: {name} is not {kind}: {error}") from error
     return pa.table(arrays)
