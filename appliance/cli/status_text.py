@@ -93,19 +93,33 @@ def _sources(told: Record) -> Iterator[tuple[str, str]]:
         came = f"{one['datagrams']:,} datagrams, {size(one['bytes'])}"
         refused = one["refused"] + one.get("limited", 0)
         yield "receives", f"{one['socket']}: {came}, {lost:,} lost, {refused:,} refused"
-    for stream in (told.get(name) or {} for name in ("tcp", "tls", "ipfix_tcp", "ipfix_tls")):
-        if stream.get("sockets"):
-            came = f"{stream['messages']:,} messages, {size(stream['bytes'])}"
-            refused = stream["refused"] + stream.get("refused_tls", 0) + stream.get("malformed", 0)
-            lost = f"{stream['not_stored']:,} lost, {refused:,} refused"
-            yield "receives", f"{', '.join(stream['sockets'])}: {came}, {lost}"
-        if stream.get("waiting"):
-            yield "receive", f"{stream['waiting']:,} connections are held back: no room"
-        if stream.get("sha256"):
-            yield "tls", f"certificate {stream['sha256']}"
+    for name in ("tcp", "tls", "ipfix_tcp", "ipfix_tls"):
+        yield from _stream(told.get(name) or {})
+    if local := told.get("unix"):
+        came = f"{local['messages']:,} messages, {size(local['bytes'])}"
+        lost = f"{local['not_stored']:,} lost, {local['limited']:,} refused"
+        yield "receives", f"{printable(local['socket'])}: {came}, {lost}"
     yield from _conntrack(told.get("conntrack") or {})
     yield from _limited(told)
+    if dropped := sum((told.get("host_drops") or {}).values()):
+        yield "receive", f"the kernel dropped {dropped:,} packets before it looked at any port"
     yield from _strangers(told.get("unknown_senders") or ())
+
+
+def _stream(stream: Record) -> Iterator[tuple[str, str]]:
+    """Say what came over connections of one kind."""
+    if stream.get("sockets"):
+        came = f"{stream['messages']:,} messages, {size(stream['bytes'])}"
+        refused = stream["refused"] + stream.get("refused_tls", 0) + stream.get("malformed", 0)
+        lost = f"{stream['not_stored']:,} lost, {refused:,} refused"
+        yield "receives", f"{', '.join(stream['sockets'])}: {came}, {lost}"
+    fast = stream.get("held_back", 0)
+    if full := stream.get("waiting", 0) - fast:
+        yield "receive", f"{full:,} connections are held back: no room"
+    if fast:
+        yield "receive", f"{fast:,} connections are held back: too fast, nothing is lost"
+    if stream.get("sha256"):
+        yield "tls", f"certificate {stream['sha256']}"
 
 
 def _alarms(status: Record) -> Iterator[tuple[str, str]]:

@@ -86,6 +86,18 @@ def listed(reply: Mapping[str, Any], meter: Meter, now_ns: int) -> list[Source]:
                 refused=sum(int(tcp.get(n, 0)) for n in ("refused", "refused_tls", "malformed")),
             )
         )
+    if local := reply.get("unix"):
+        name, count = str(local.get("socket", "?")), int(local.get("messages", 0))
+        found.append(
+            Source(
+                name=name,
+                received=count,
+                size_bytes=int(local.get("bytes", 0)),
+                per_second=meter.rate(name, count, now_ns),
+                lost=int(local.get("not_stored", 0)),
+                refused=int(local.get("limited", 0)),
+            )
+        )
     return found
 
 

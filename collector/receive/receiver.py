@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -16,9 +15,9 @@ from typing import Any, Self
 
 from collector import durable
 from collector.control import ControlServer
-from collector.errors import CollectorError, SettingsError, SpoolFull
+from collector.errors import CollectorError, SpoolFull
 from collector.metrics import SampledLog
-from collector.receive import certificate, sockets, tls
+from collector.receive import sockets, tls
 from collector.receive.accounts import Account, Accounts
 from collector.receive.admission import Admission
 from collector.receive.connection import Speech, either, ipfix, syslog
@@ -29,8 +28,9 @@ from collector.receive.local import LocalDoor
 from collector.receive.losses import Losses, coverage
 from collector.receive.stream import StreamServer
 from collector.receive.udp import Parts, UdpPort
+from collector.receive.unix import UnixSocket
 from collector.records import Clock, CoverageEvent, FrameKind, moment
-from collector.settings import CollectorSettings, Listen
+from collector.settings import CollectorSettings, Listen, LocalSyslog
 from collector.spool import SpoolWriter, size_bytes
 
 WATCH_S = 1.0
@@ -83,11 +83,10 @@ class Receiver:
         self._udp: list[UdpPort] = []
         self._streams: dict[str, StreamServer] = {}
         """By the name that the status has for each."""
-        self._context: ssl.SSLContext | None = None
-        """Of TLS, where that is spoken."""
-        self._fingerprints: dict[str, str] = {}
-        self._stamp: tuple[int, ...] = ()
+        self._tls = tls.Keeper(home, settings.syslog_tls, clock=clock)
+        self._speaks_tls = bool(settings.listen.syslog_tls or settings.listen.ipfix_tls)
         self._conntrack: ConntrackSocket | None = None
+        self._unix: UnixSocket | None = None
         self._watcher = threading.Thread(target=self._watch, name="receive-watch", daemon=True)
         self._stopping = threading.Event()
         self._over = threading.Event()
@@ -143,6 +142,7 @@ class Receiver:
             "udp": [each.status() for each in self._udp],
             **{name: self._stream_status(name) for name in _STREAMS},
             "conntrack": self._conntrack.status() if self._conntrack else {},
+            "unix": self._unix.status() if self._unix else {},
             "local": {"events": self._door.events, "frames": self._door.frames},
             "refused": self._parts.admission.strangers.refused,
             "unknown_senders": [
@@ -169,6 +169,7 @@ class Receiver:
         self.stop()
 
     def _start(self) -> None:
+        durable.make_dir(self._run_folder, 0o770)
         self._spool.open()
         self._undo.append(self._spool.close)
         self._open_sockets()
@@ -177,9 +178,9 @@ class Receiver:
             each.start()
         for stream in self._streams.values():
             stream.start()
-        if self._conntrack:
-            self._conntrack.start()
-        durable.make_dir(self._run_folder, 0o770)
+        for more in (self._conntrack, self._unix):
+            if more:
+                more.start()
         self._control.start()
         self._undo.append(self._control.stop)
         self._watcher.start()
@@ -223,6 +224,15 @@ class Receiver:
             kernel = listen_to_kernel(self._settings.conntrack)
             self._conntrack = ConntrackSocket(kernel, site, self._parts)
             self._undo.append(self._conntrack.stop)
+        if self._settings.local_syslog.path:
+            self._open_unix(self._settings.local_syslog)
+
+    def _open_unix(self, local: LocalSyslog) -> None:
+        """Listen for syslog of programs on this machine."""
+        site = local.site or self._settings.sites[0].id
+        self._unix = UnixSocket(self._home / local.path, site, local, self._parts)
+        self._undo.append(self._unix.stop)
+        self._unix.open()
 
     def _open_streams(self, listen: Listen, extra: list[int]) -> None:
         """Listen for syslog and IPFIX over TCP and TLS."""
@@ -234,12 +244,11 @@ class Receiver:
         }
         plain = [at for name in ("tcp", "ipfix_tcp") for at, _ in wanted[name]]
         wanted["tcp"] += [(at, either) for at in _also(plain, extra)]
-        if wanted["tls"] or wanted["ipfix_tls"]:
-            self._open_tls()
+        secure = self._tls.take() if self._speaks_tls else None
         for name, places in wanted.items():
             if not places and name != "tcp":
                 continue
-            context = self._context if name.endswith("tls") else None
+            context = secure if name.endswith("tls") else None
             speaks = "ipfix" if name.startswith("ipfix") else "syslog"
             server = self._streams[name] = StreamServer(self._parts, context=context, name=speaks)
             self._undo.append(server.stop)
@@ -250,35 +259,14 @@ class Receiver:
         server = self._streams.get(name)
         if server is None:
             return {}
-        return server.status() | (self._fingerprints if name.endswith("tls") else {})
-
-    def _open_tls(self) -> None:
-        """Take the certificate for TLS, one of our own making if there is none."""
-        named = self._settings.syslog_tls
-        if certificate.is_ours(self._home, named):
-            certificate.make(self._home, named, clock=self._clock)
-        self._stamp = certificate.stamp(self._home, named)
-        self._fingerprints = certificate.fingerprints(self._home / named.certificate)
-        _log.info("tls: certificate %s", self._fingerprints["sha256"])
-        self._context = tls.context(self._home, named)
+        return server.status() | (self._tls.fingerprints if name.endswith("tls") else {})
 
     def _renew_tls(self) -> None:
         """Take up certificates that were changed, for connections from now on."""
-        named = self._settings.syslog_tls
-        stamp = certificate.stamp(self._home, named) if self._context else self._stamp
-        if self._context is None or stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._context = tls.context(self._home, named)
-            for name in self._streams:
-                if name.endswith("tls"):
-                    self._streams[name].renew(self._context)
-            self._fingerprints = certificate.fingerprints(self._home / named.certificate)
-        except SettingsError as error:
-            _log.warning("%s (what was there before is used on)", error)
-        else:
-            _log.info("tls: now certificate %s", self._fingerprints["sha256"])
+        made = self._tls.changed() if self._speaks_tls else None
+        for name in self._streams if made else ():
+            if made and name.endswith("tls"):
+                self._streams[name].renew(made)
 
     def _sites_at(self, opened: socket.socket) -> list[str]:
         """Return the sites whose datagrams come through a socket."""

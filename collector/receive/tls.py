@@ -7,11 +7,14 @@ to be sent back. Whatever comes, it ends in text, in waiting for more, or in one
 from __future__ import annotations
 
 import contextlib
+import logging
 import ssl
 from pathlib import Path
 from typing import Any
 
 from collector.errors import SettingsError
+from collector.receive import certificate
+from collector.records import Clock
 from collector.settings import SyslogTls
 
 HANDSHAKE_BYTES = 64 << 10
@@ -30,6 +33,8 @@ _REASONS = {
     "VERSION_TOO_LOW": "its TLS is older than 1.2",
     "WRONG_VERSION_NUMBER": "it does not speak TLS",
 }
+
+_log = logging.getLogger(__name__)
 
 
 class Session:
@@ -130,6 +135,46 @@ def ask_for_certificates(made: ssl.SSLContext, home: Path, settings: SyslogTls) 
         ) from error
     required = settings.client_certificate == "required"
     made.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+
+
+class Keeper:
+    """The certificates of TLS, taken up anew when their files change."""
+
+    def __init__(self, home: Path, settings: SyslogTls, *, clock: Clock) -> None:
+        self.fingerprints: dict[str, str] = {}
+        self._home = home
+        self._settings = settings
+        self._clock = clock
+        self._stamp: tuple[int, ...] = ()
+
+    def take(self) -> ssl.SSLContext:
+        """Return what connections are made with; a certificate of our own making if there is none.
+
+        Raises:
+            SettingsError: a file is missing or wrong.
+        """
+        if certificate.is_ours(self._home, self._settings):
+            certificate.make(self._home, self._settings, clock=self._clock)
+        self._stamp = certificate.stamp(self._home, self._settings)
+        return self._read("certificate")
+
+    def changed(self) -> ssl.SSLContext | None:
+        """Return the same for connections from now on, if the files have changed and are right."""
+        stamp = certificate.stamp(self._home, self._settings)
+        if stamp == self._stamp:
+            return None
+        self._stamp = stamp
+        try:
+            return self._read("now certificate")
+        except SettingsError as error:
+            _log.warning("%s (what was there before is used on)", error)
+            return None
+
+    def _read(self, what: str) -> ssl.SSLContext:
+        made = context(self._home, self._settings)
+        self.fingerprints = certificate.fingerprints(self._home / self._settings.certificate)
+        _log.info("tls: %s %s", what, self.fingerprints["sha256"])
+        return made
 
 
 def _said(error: Exception) -> str:

@@ -7,7 +7,6 @@ from collector.settings.faults import nearest
 from collector.settings.models import (
     BelievedSender,
     CollectorSettings,
-    Conntrack,
     Listen,
     Names,
     Retention,
@@ -34,7 +33,9 @@ def check_sites(settings: CollectorSettings) -> None:
                 raise SettingsError(f"{name}: one is of site {each.site!r}{near}")
     _check_listen(settings.listen)
     _check_names(settings.names, known)
-    _check_conntrack(settings.conntrack, known)
+    conntrack, local = settings.conntrack, settings.local_syslog
+    _check_site("conntrack", conntrack.site, known, used=conntrack.enabled)
+    _check_site("local_syslog", local.site, known, used=bool(local.path))
     _check_retention(settings.retention)
     _check_outside(settings, known)
     for sender in settings.believed_senders:
@@ -100,9 +101,9 @@ def _check_names(names: Names, known: set[str]) -> None:
         raise SettingsError("names.capture: names.reason is empty", hint=hint)
 
 
-def _check_conntrack(conntrack: Conntrack, known: set[str]) -> None:
-    if conntrack.enabled and conntrack.site is None and len(known) > 1:
-        raise SettingsError("conntrack: site is not set", hint=f"one of {', '.join(sorted(known))}")
-    if conntrack.site is not None and conntrack.site not in known:
-        near = nearest(conntrack.site, known)
-        raise SettingsError(f"conntrack: there is no site {conntrack.site!r}{near}")
+def _check_site(name: str, site: str | None, known: set[str], *, used: bool) -> None:
+    """Refuse a section whose site is not there, or not said where there are several."""
+    if used and site is None and len(known) > 1:
+        raise SettingsError(f"{name}: site is not set", hint=f"one of {', '.join(sorted(known))}")
+    if site is not None and site not in known:
+        raise SettingsError(f"{name}: there is no site {site!r}{nearest(site, known)}")

@@ -113,6 +113,18 @@ class Limits(Section):
     """Senders that are counted one by one; what more there are share the bounds of one sender."""
 
 
+class LocalSyslog(Section):
+    """Syslog of programs on this machine, over a unix socket such as /dev/log is one."""
+
+    path: str = ""
+    """Where: absolute, or under the home; empty: there is none. Name it to the programs, for
+    instance with `logger -d -u PATH`."""
+    site: SiteId | None = None
+    """The site that the lines belong to; may be left out where there is only one."""
+    everybody: bool = False
+    """Every user of this machine may write to it, not only the box's own and its group."""
+
+
 class SyslogTls(Section):
     """Certificates of syslog and IPFIX over TLS: PEM files, paths under the home."""
 
@@ -140,6 +152,13 @@ class SpoolSettings(Section):
     """What was received waits at most so long to be made durable."""
     commit_bytes: int = Field(default=1 << 20, ge=1)
     """So many bytes waiting are made durable at once."""
+
+
+class Flows(Section):
+    """How NetFlow and IPFIX are read."""
+
+    elements_file: str = ""
+    """A CSV under the home that names elements no registry has; `docs/receiving.md` shows one."""
 
 
 class Sflow(Section):
@@ -302,6 +321,7 @@ class CollectorSettings(Section):
     believed_senders: tuple[BelievedSender, ...] = ()
     listen: Listen = Listen()
     limits: Limits = Limits()
+    local_syslog: LocalSyslog = LocalSyslog()
     syslog_tls: SyslogTls = SyslogTls()
     conntrack: Conntrack = Conntrack()
     lease_files: tuple[LeaseFile, ...] = ()
@@ -309,6 +329,7 @@ class CollectorSettings(Section):
     uplinks: tuple[Uplink, ...] = ()
     sniff: tuple[Sniff, ...] = ()
     names: Names = Names()
+    flows: Flows = Flows()
     sflow: Sflow = Sflow()
     spool: SpoolSettings = SpoolSettings()
     seal: SealSettings = SealSettings()
