@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from collector import durable, relearn, sealing
-from collector.decode import blocks, own_events
+from collector.decode import blocks, own_elements, own_events
 from collector.last_end import LastEnd
 from collector.records import Clock, Frame, FrameKind, Rows
 from collector.seal import entries
@@ -61,6 +61,7 @@ class Pipeline:
     def __init__(
         self, home: Path, settings: CollectorSettings, *, clock: Clock, boot_id: str
     ) -> None:
+        own_elements.use(home, settings.flows.elements_file)
         self._home = home
         self._settings = settings
         self._clock = clock
@@ -313,8 +314,7 @@ class Pipeline:
     def _add(self, line: SiteLine, rows: Rows) -> None:
         """Put rows into their open log, ending the interval whenever a segment is full."""
         line.sources.count(rows)
-        log, frames = line.logs[rows.log], rows.frame
-        table = LOGS[rows.log].table(rows)
+        log, frames, table = line.logs[rows.log], rows.frame, LOGS[rows.log].table(rows)
         if rows.log == "sessions":
             sessions_told.take_in(self._catalog, table)
         first = int(np.searchsorted(frames, log.spool_from))
