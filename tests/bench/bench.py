@@ -36,6 +36,7 @@ from tests.bench import (
     questions,
     stages,
     syslog,
+    verify,
     wire,
 )
 from tests.conftest import REPO
@@ -47,6 +48,7 @@ QUICK = {
     "day": 1_000_000,
     "stage_flows": 200_000,
     "lines": 100_000,
+    "verify_rows": 400_000,
 }
 FULL = {
     "rate": 50_000,
@@ -54,6 +56,7 @@ FULL = {
     "day": 10_000_000,
     "stage_flows": 1_000_000,
     "lines": 600_000,
+    "verify_rows": 2_000_000,
 }
 MEMORY_RATE = 20_000
 PEER_S = 20.0
@@ -138,6 +141,11 @@ def bench_syslog(folder: Path, size: Figures) -> Figures:
     return syslog.run(folder / "syslog", size["lines"])
 
 
+def bench_verify(folder: Path, size: Figures) -> Figures:
+    """Verify every row of large segments on all cores, then a ledger of 90 days."""
+    return verify.run(folder, size["verify_rows"])
+
+
 PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "decode": bench_decode,
     "conntrack": bench_conntrack,
@@ -145,6 +153,7 @@ PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "attribution": bench_attribution,
     "stages": bench_stages,
     "questions": bench_questions,
+    "verify": bench_verify,
     "memory": bench_memory,
     "syslog": bench_syslog,
     "burst": bench_burst,
@@ -156,6 +165,8 @@ SINGLE = (
     ("decode", "flows_per_s", 1e6, "decode alone", 2, "M flows/s", False),
     ("conntrack", "messages_per_s", 1e6, "decode alone, conntrack", 0.5, "M messages/s", False),
     ("names", "packets_per_s", 1e3, "packets read for names", 10, "k packets/s", False),
+    ("verify", "rows_per_s", 1e3, "verify --deep", 400, "k rows/s", False),
+    ("verify", "ledger_s", 1, "verify, 90 days hourly of 7 logs", 10, "s", True),
     ("memory", "pss_peak_bytes", 1e6, "memory of all processes", 900, "MB PSS", True),
     ("burst", "offered_per_s", 1e6, "burst, offered", 0.9, "M flows/s", False),
     ("burst", "lost", 1, "burst, lost", 0, "flows", True),

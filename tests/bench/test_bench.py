@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from collector.decode.syslog import rfc3164, vendors
-from tests.bench import bench, names, stages, wire
+from tests.bench import bench, names, stages, verify, wire
 from tests.bench.fortigate import FortiGate
 from tests.bench.questions import CHUNK
 
@@ -43,3 +45,9 @@ def test_every_line_of_a_firewall_is_read() -> None:
 def test_a_figure_that_is_not_reached_is_told() -> None:
     assert [good for *_, good in bench.rows({"decode": {"flows_per_s": 2e6}})] == [True]
     assert [good for *_, good in bench.rows({"decode": {"flows_per_s": 1.9e6}})] == [False]
+
+
+def test_a_home_that_is_measured_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "DAYS", 1)
+    figures = verify.run(tmp_path, 4000)
+    assert (figures["rows"], figures["ledger_entries"] > 24 * 7) == (4000, True)
