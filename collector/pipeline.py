@@ -33,7 +33,7 @@ from collector.site import SiteLine
 from collector.spool import release
 from collector.store import rebuild, sessions_told, snapshots
 from collector.store.open_log import OpenLog, Piece, room
-from collector.store.schema import LOGS
+from collector.store.schema import FULL_ROWS, LOGS
 from collector.store.settings_history import SettingsHistory
 
 _log = logging.getLogger(__name__)
@@ -41,14 +41,6 @@ _FLOWS = (FrameKind.FLOW, FrameKind.CONNTRACK)
 _OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE, FrameKind.LEASE)
 _TELLING = (*_OWN, FrameKind.SYSLOG)
 """Syslog tells of leases too."""
-ACCESS = {
-    "search": "searches",
-    "who": "searches",
-    "view": "views",
-    "export": "exports",
-    "sign-in": "signins",
-}
-"""Which count of the ledger's `access` entry an act of the audit log is one of."""
 REMEMBERED_US = 2 * 86_400_000_000
 """Flows that began longer ago are tied to sessions only when somebody asks, from the catalogue."""
 LATE_CUT_US = 1_000_000
@@ -280,11 +272,10 @@ class Pipeline:
         if sessions:
             self._add(line, own_events.session_rows(line.site, sessions))
         if audits:
-            acts = [event.act for number, _, event in audits if number >= line.ended_at]
-            line.access.update(ACCESS[act] for act in acts if act in ACCESS)
+            line.count_acts(event.act for at, _, event in audits if at >= line.ended_at)
             self._add(line, own_events.audit_rows(line.site, audits))
         if found.leases:
-            line.lent.append(own_events.lease_rows(line.site, found.leases))
+            line.beside.leases.append(own_events.lease_rows(line.site, found.leases))
         return found.coverage
 
     def _learn(self, line: SiteLine, told: Sequence[own_events.Learnt]) -> None:
@@ -324,8 +315,9 @@ class Pipeline:
         if rows.log == "flows" and len(frames):
             with line.lock:
                 table = line.attribute(table)
+        most = min(self._settings.seal.rows, FULL_ROWS.get(rows.log, self._settings.seal.rows))
         while len(frames):
-            fit = room(frames, self._settings.seal.rows - log.rows)
+            fit = room(frames, most - log.rows)
             if not fit and not log.rows:
                 fit = int(np.searchsorted(frames, frames[0], side="right"))
             log.add(table.slice(0, fit), line.changes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from collector.attribute.hints import claims, stations
 from collector.attribute.hosts import Hosts
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Timeline
-from collector.decode import merged, names, own_events
+from collector.decode import datagram_rows, merged, names, own_events
 from collector.decode.believed import Believed
 from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import Decoded, FlowDecoder
@@ -34,8 +35,27 @@ from collector.store.open_log import OpenLog
 
 REMEMBERED_CHANGES = 10_000
 """Flows that were attributed longer ago are attributed anew when they are sealed."""
+ACCESS = {
+    "search": "searches",
+    "who": "searches",
+    "view": "views",
+    "export": "exports",
+    "sign-in": "signins",
+}
+"""Which count of the ledger's `access` entry an act of the audit log is one of."""
 SEEN_EVENTS = 20_000
 """Ids of the newest events of each site that are remembered, to store a repeat once."""
+
+
+@dataclass(slots=True)
+class Beside:
+    """What the frames at hand told besides flows; a log takes the rows in the order of frames."""
+
+    leases: list[Rows] = field(default_factory=list)
+    counters: list[Rows] = field(default_factory=list)
+    """What interfaces counted."""
+    datagrams: list[Rows] = field(default_factory=list)
+    """What exporters sent, byte for byte, where that is kept."""
 
 
 class SiteLine:
@@ -52,12 +72,9 @@ class SiteLine:
         self.believed = Believed(site.id, settings.believed_senders, inside=self.networks.holds)
         self.timeline = Timeline()
         self.hosts = Hosts()
-        self._names_kept = bool(settings.names.reason)
+        self._names_kept, self._datagrams_kept = settings.names.reason, settings.datagrams.reason
         self.seen: OrderedDict[str, None] = OrderedDict()
-        self.lent: list[Rows] = []
-        """Leases told by the frames at hand, of which a log takes the rows in their order."""
-        self.counted: list[Rows] = []
-        """What interfaces counted, told by the frames at hand."""
+        self.beside = Beside()
         self.access: Counter[str] = Counter()
         """Acts of people since the last full end of an interval, for the `access` entry."""
         self.log_vkey = ""
@@ -96,6 +113,10 @@ class SiteLine:
                 "nowhere": self.believed.nowhere,
             },
         }
+
+    def count_acts(self, acts: Iterable[str]) -> None:
+        """Count what people did, for the `access` entry."""
+        self.access.update(ACCESS[act] for act in acts if act in ACCESS)
 
     def names(self, frames: Sequence[Frame]) -> Rows:
         """Return which names devices asked for, and remember them for the flows that follow."""
@@ -156,10 +177,12 @@ class SiteLine:
         """
         exported = [frame for frame in frames if frame.kind is FrameKind.FLOW]
         tracked = [frame for frame in frames if frame.kind is FrameKind.CONNTRACK]
+        if self._datagrams_kept and exported:
+            self.beside.datagrams.append(datagram_rows.rows(self.site, exported))
         while exported:
             decoded, taken = self.decoder.some(exported)
-            self.lent += decoded.leases
-            self.counted += decoded.counters
+            self.beside.leases += decoded.leases
+            self.beside.counters += decoded.counters
             last = exported[taken - 1].number if taken < len(exported) else frames[-1].number
             exported = exported[taken:]
             parts = [decoded]
@@ -178,8 +201,9 @@ class SiteLine:
 
     def take_beside(self) -> list[Rows]:
         """Return and forget what the frames at hand told besides flows, in the order of these."""
-        told, self.lent, self.counted = (self.lent, self.counted), [], []
-        return [merged.in_order(each) for each in told if each]
+        told, self.beside = self.beside, Beside()
+        lists = told.leases, told.counters, told.datagrams
+        return [merged.in_order(each) for each in lists if each]
 
     def learn(self, event: SessionEvent | LeaseEvent, frame: int) -> list[Change]:
         """Put an event on the timeline; return the bindings that changed. Hold the lock."""

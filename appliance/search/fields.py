@@ -100,6 +100,7 @@ _COUNTERS = (
     Field("text", "words", ("name", "extra"), "ข้อความ", "the name or what else is counted"),
 )
 _COVERAGE = (Field("text", "words", ("note", "kind", "source"), "หมายเหตุ", "the note"),)
+_DATAGRAMS = (Field("text", "words", ("source", "file"), "ผู้ส่ง", "who sent"),)
 _AUDIT = (
     Field("user", "text", ("actor",), "ผู้กระทำ", "the actor"),
     Field("ip", "ip", ("address",), "ที่อยู่ไอพี", "the actor's address"),
@@ -115,6 +116,7 @@ _SHORT: Mapping[str, tuple[Field, ...]] = {
     "events": _EVENTS,
     "counters": _COUNTERS,
     "coverage": _COVERAGE,
+    "datagrams": _DATAGRAMS,
     "leases": _LEASES,
     "names": _NAMES,
     "audit": _AUDIT,

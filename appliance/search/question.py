@@ -28,6 +28,7 @@ _SHOWN = {
     "names": "time site client name origin kind answer ttl client_port port source",
     "counters": "time site source interface name oper_up if_speed bytes_in bytes_out unicast_in"
     " unicast_out discards_in discards_out errors_in errors_out extra",
+    "datagrams": "time site source port local_port transport file",
     "coverage": "time time_end site source kind lost unit note",
     "audit": "time site actor act log question sentence target",
 }

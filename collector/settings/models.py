@@ -23,7 +23,9 @@ from collector.settings.kinds import (
     WitnessKey,
 )
 
-LogName = Literal["audit", "counters", "coverage", "events", "flows", "leases", "names", "sessions"]
+LogName = Literal[
+    "audit", "counters", "coverage", "datagrams", "events", "flows", "leases", "names", "sessions"
+]
 """A log of the box; a test keeps these equal to the logs of the store."""
 
 
@@ -306,6 +308,13 @@ class Outside(Section):
     """An authority or witness has so long to answer."""
 
 
+class Datagrams(Section):
+    """Whether what exporters send is kept byte for byte, beside the rows made of it."""
+
+    reason: Reason = ""
+    """Why: without a reason none is kept. They take several times the room of the rows."""
+
+
 class Keys(Section):
     """Keys that lie outside the box."""
 
@@ -333,6 +342,7 @@ class CollectorSettings(Section):
     sflow: Sflow = Sflow()
     spool: SpoolSettings = SpoolSettings()
     seal: SealSettings = SealSettings()
+    datagrams: Datagrams = Datagrams()
     keys: Keys = Keys()
     retention: Retention = Retention()
     timestamp_authorities: tuple[TimestampAuthority, ...] = ()

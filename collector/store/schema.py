@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from collector.store.log_schema import ARROW, TEXT, LogSchema, nulls
 
 __all__ = [
-    "ARROW", "AUDIT", "COUNTERS", "COVERAGE", "EVENTS", "FLOWS", "LEASES", "LOGS", "NAMES",
-    "SESSIONS", "TEXT", "LogSchema", "nulls",
+    "ARROW", "AUDIT", "COUNTERS", "COVERAGE", "DATAGRAMS", "EVENTS", "FLOWS", "FULL_ROWS", "LEASES",
+    "LOGS", "NAMES", "SESSIONS", "TEXT", "LogSchema", "nulls",
 ]  # fmt: skip
 
 _COMMON = (("time", "time"), ("received", "time"), ("source", "str"), ("site", "str"))
@@ -299,8 +299,28 @@ anew past 2^32: two rows tell what passed between them. `agent` is null where it
 Options records of NetFlow v9 and IPFIX stand here too, when they say something new: `sub_agent` is
 the observation domain then, scope and values are in `extra`."""
 
+DATAGRAMS = LogSchema(
+    log="datagrams",
+    version=1,
+    subject=None,
+    core=(
+        *_COMMON,
+        ("port", "u16"),
+        ("local_port", "u16"),
+        ("transport", "str"),
+        ("file", "str"),
+    ),
+    detail=(("payload", "bytes"),),
+)
+"""What an exporter sent from `source` and `port`, byte for byte: a datagram, or a message of a
+connection, of which an empty one marks beginning and end. `file` is the capture that it was taken
+from. Kept only where a reason is set."""
+
 LOGS: Mapping[str, LogSchema] = {
     schema.log: schema
-    for schema in (AUDIT, COUNTERS, COVERAGE, EVENTS, FLOWS, LEASES, NAMES, SESSIONS)
+    for schema in (AUDIT, COUNTERS, COVERAGE, DATAGRAMS, EVENTS, FLOWS, LEASES, NAMES, SESSIONS)
 }
 """The newest schema of every log that exists so far, by name."""
+
+FULL_ROWS: Mapping[str, int] = {DATAGRAMS.log: 1 << 17}
+"""Logs of which fewer rows make a full segment, since each row is long."""

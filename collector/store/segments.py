@@ -44,7 +44,7 @@ harder than the rest, for they are three quarters of their file."""
 _LEVEL, _LINES_LEVEL = 3, 8
 _FLOWS_LEVEL = 1
 """Of logs without lines: flows are a thirtieth smaller at 3, which costs a tenth of the writing."""
-_UNLIKE = frozenset(("src_port", "dst_port", "nat_key", "packets", "candidates"))
+_UNLIKE = frozenset(("src_port", "dst_port", "nat_key", "packets", "candidates", "payload"))
 """Columns whose values seldom repeat: a dictionary would only be given up half way."""
 _NEEDLES = frozenset(
     ("person", "peer_person", "session", "peer_session", "nat_key", "actor", "acct_session_id")
@@ -66,7 +66,7 @@ def write(table: pa.Table, path: Path, schema: LogSchema) -> FileStats:
     deltas = [name for name in schema.columns if name in _SCATTERED or _scattered(table, name)]
     lines = [name for name in schema.columns if name in _LINES]
     unlike = _UNLIKE.union(deltas, lines)
-    level = _LEVEL if lines else _FLOWS_LEVEL
+    level = _LEVEL if lines or "payload" in schema.columns else _FLOWS_LEVEL
     encodings = dict.fromkeys(deltas, "DELTA_BINARY_PACKED")
     encodings |= dict.fromkeys(lines, "DELTA_BYTE_ARRAY")
     path.parent.mkdir(parents=True, exist_ok=True)
