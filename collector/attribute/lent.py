@@ -39,6 +39,7 @@ MOST_OF_NAT = 1 << 13
 MOST_WORDS = 1 << 12
 """... and so many words of each; blocks that would make more are refused."""
 PORT_BITS = 16
+ALWAYS, NEVER = -(1 << 62), 1 << 62
 Ints = npt.NDArray[np.int64]
 _ENDING = ("release", "expire")
 _MOST_PORT = 0xFFFF
@@ -82,6 +83,16 @@ class Cell:
     """By whom it was held in each span, as last settled."""
 
 
+class _Todo(NamedTuple):
+    """What of a cell is to be bound anew."""
+
+    cell: Cell
+    since: int
+    """Words about this time and later changed."""
+    touched: set[str]
+    """The addresses whose holders are others than before."""
+
+
 class Settled(NamedTuple):
     """What is other than before of a cell."""
 
@@ -120,8 +131,7 @@ class Blocks:
         self._table: tuple[int, Table] | None = None
         self._of_ip: dict[str, set[str]] = {}
         """Inside address: the keys of the cells that were lent to it."""
-        self._unsettled: dict[str, tuple[Cell, set[str]]] = {}
-        """Key: the cell, and the addresses whose holders are others than before."""
+        self._unsettled: dict[str, _Todo] = {}
 
     def add(self, event: LeaseEvent) -> int | None:
         """Take in what was told of a block; return the first time of which it changes anything."""
@@ -137,7 +147,7 @@ class Blocks:
         since = [us for us in told if us is not None]
         for cell in cells if since else ():
             self._of_ip.setdefault(event.ip, set()).add(cell.key)
-            self._unsettled.setdefault(cell.key, (cell, set()))
+            self._unsettle(cell, min(since))
         return min(since) - self._slack_us if since else None
 
     def touch(self, held: str) -> None:
@@ -147,22 +157,35 @@ class Blocks:
             network = ipaddress.ip_network(held)
             ips = [ip for ip in self._of_ip if ipaddress.ip_address(ip) in network]
         for ip in ips:
-            for key in self._of_ip.get(ip, ()):
-                self._unsettled.setdefault(key, (self.cells[key], set()))[1].add(ip)
+            for key in self._of_ip.get(ip, set()) & self.cells.keys():
+                self._unsettle(self.cells[key], NEVER).touched.add(ip)
 
     def settle(self, held: Held) -> Iterator[Settled]:
         """Bind anew what changed."""
         while self._unsettled:
-            key, (cell, touched) = self._unsettled.popitem()
-            old, cell.bound = cell.bound, {}
-            fresh: list[Binding] = []
-            for span in self._spans(cell) if key in self.cells else ():
-                bound = None if span.mac in touched else old.pop(span, None)
-                if bound is None:
-                    bound = list(_bound(cell, span, held))
-                    fresh += bound
-                cell.bound[span] = bound
-            yield Settled(cell, _changed([b for bound in old.values() for b in bound], fresh))
+            key, todo = self._unsettled.popitem()
+            cell, old, new = todo.cell, list[Binding](), list[Binding]()
+            for span in [one for one in cell.bound if one.mac in todo.touched]:
+                old += cell.bound[span]
+                cell.bound[span] = list(_bound(cell, span, held))
+                new += cell.bound[span]
+            gone, since = self._cut_off(cell, todo.since), ALWAYS
+            if cell.bound:
+                since = next(reversed(cell.bound)).end
+            for span in self._spans(cell, since) if key in self.cells else ():
+                known = gone.pop(span, None)
+                cell.bound[span] = list(_bound(cell, span, held)) if known is None else known
+                new += cell.bound[span] if known is None else ()
+            old += [binding for bound in gone.values() for binding in bound]
+            yield Settled(cell, _changed(old, new))
+
+    def _cut_off(self, cell: Cell, since: int) -> dict[Span, list[Binding]]:
+        """Take out and return what words about a time may have changed."""
+        gone: dict[Span, list[Binding]] = {}
+        while cell.bound and next(reversed(cell.bound)).end >= since - self._slack_us:
+            span, bound = cell.bound.popitem()
+            gone[span] = bound
+        return gone
 
     def pieces(self, key: str, from_us: int) -> Pieces:
         """Return the pieces of a cell, as last settled: of its holders, or of whom it was lent."""
@@ -190,7 +213,7 @@ class Blocks:
         for nat_ip, cells in list(self.of_nat.items()):
             for cell in cells:
                 cell.lent.shorten(before_us)
-                self._unsettled.setdefault(cell.key, (cell, set()))
+                self._unsettle(cell, ALWAYS)
                 if not cell.lent.words:
                     self._drop(cell)
             self.of_nat[nat_ip] = [cell for cell in cells if cell.lent.words]
@@ -218,6 +241,9 @@ class Blocks:
         if at and known[at - 1].block == block:
             return [known[at - 1]]
         room = MOST - len(self.cells) // 2
+        before = known[at - 1].block.last if at else -1
+        if before < block.first and all(block.last < c.block.first for c in known[at : at + 1]):
+            return self._fill(known, at, block) if room > 0 else []
         edges = [edge for cell in known for edge in (cell.block.first, cell.block.last + 1)]
         runs = list(pairwise(sorted({*edges, block.first, block.last + 1})))
         if len(runs) > MOST_OF_NAT or len(runs) - len(known) > room:
@@ -229,6 +255,15 @@ class Blocks:
                 self._drop(old)
         self.of_nat[block.nat_ip] = made
         return [cell for cell in made if block.first <= cell.block.first <= block.last]
+
+    def _fill(self, known: list[Cell], at: int, block: Block) -> list[Cell]:
+        """Put a block between others."""
+        if len(known) >= MOST_OF_NAT:
+            return []
+        cell = self._new(block)
+        known.insert(at, cell)
+        self.of_nat[block.nat_ip] = known
+        return [cell]
 
     def _cut(
         self, known: Iterable[Cell], block: Block, runs: Iterable[tuple[int, int]]
@@ -250,27 +285,34 @@ class Blocks:
         lent = Lease.from_plain([list(word) for word in words])
         cell = Cell(block, f"held {self.made}", f"lent {self.made}", lent)
         self.cells |= {cell.key: cell, cell.lent_key: cell}
-        self._unsettled[cell.key] = (cell, set())
+        self._unsettle(cell, ALWAYS)
         self._note(cell)
         return cell
 
     def _drop(self, cell: Cell) -> None:
         self.made += 1
-        self._unsettled.setdefault(cell.key, (cell, set()))
+        self._unsettle(cell, ALWAYS)
         for word in cell.lent.words:
             self._of_ip.get(word.mac, set()).discard(cell.key)
         del self.cells[cell.key], self.cells[cell.lent_key]
+
+    def _unsettle(self, cell: Cell, since: int) -> _Todo:
+        todo = self._unsettled.get(cell.key, _Todo(cell, NEVER, set()))
+        self._unsettled[cell.key] = todo = todo._replace(since=min(todo.since, since))
+        return todo
 
     def _note(self, cell: Cell) -> None:
         """Note which addresses a cell was lent to."""
         for ip in {word.mac for word in cell.lent.words}:
             self._of_ip.setdefault(ip, set()).add(cell.key)
 
-    def _spans(self, cell: Cell) -> list[Span]:
-        """Return when a cell can have been lent to one address only, and to which."""
+    def _spans(self, cell: Cell, since: int) -> list[Span]:
+        """Return when a cell can have been lent to one address only, and to which, from a time."""
+        slack, spans = self._slack_us, cell.lent.spans
+        first = bisect_right(spans, since - slack, key=lambda span: span.end)
         wide = [
-            Span(span.start - self._slack_us, span.end + self._slack_us, span.mac)
-            for span in cell.lent.spans
+            Span(max(since, span.start - slack), span.end + slack, span.mac)
+            for span in spans[first:]
         ]
         edges = sorted({edge for span in wide for edge in span[:2]})
         found: list[Span] = []

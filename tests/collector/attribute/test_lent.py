@@ -142,7 +142,7 @@ def test_forgetting_withdraws_nothing_and_keeps_what_is_lent() -> None:
 
 
 def test_what_finds_no_room_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lent, "MOST_OF_NAT", 3)
+    monkeypatch.setattr(lent, "MOST_OF_NAT", 2)
     blocks = Blocks()
     for first in (0, 1000, 2000):
         blocks.add(block("add", 1, "10.0.0.1", first))
