@@ -26,11 +26,13 @@ from collector.decode.limits import Limits
 from collector.decode.names import Named
 from collector.decode.sources import told
 from collector.decode.sources.book import SourceBook
-from collector.decode.syslog import messages
+from collector.decode.syslog import fixed, messages
+from collector.decode.syslog.fixed import Fixed
 from collector.decode.syslog.messages import Messages
 from collector.decode.syslog.patterns import Tally
+from collector.errors import SettingsError
 from collector.records import Frame, FrameKind, LeaseEvent, Rows, SessionEvent, SignInLine
-from collector.settings import CollectorSettings, Site
+from collector.settings import CollectorSettings, Site, nearest
 from collector.store.open_log import OpenLog
 
 REMEMBERED_CHANGES = 10_000
@@ -68,7 +70,7 @@ class SiteLine:
         self.decoder = FlowDecoder(site.id, _limits(site.id, settings))
         self.conntrack = ConntrackDecoder(site.id)
         self.sources = SourceBook(site.id)
-        self.tally = Tally()
+        self.tally, self._formats = Tally(), formats(site.id, settings)
         self.believed = Believed(site.id, settings.believed_senders, inside=self.networks.holds)
         self.timeline = Timeline()
         self.hosts = Hosts()
@@ -155,7 +157,7 @@ class SiteLine:
 
     def messages(self, frames: Sequence[Frame]) -> Messages:
         """Decode lines of syslog."""
-        said = messages.read(frames)
+        said = messages.read(frames, self._formats)
         self.tally.count(said)
         if said.sign_ins:
             with self.told_lock:
@@ -308,6 +310,20 @@ def _limits(site: str, settings: CollectorSettings) -> Limits:
         if each.site == site and each.sampling is not None
     )
     return Limits(counters_every_s=settings.sflow.counters_every_s, sampling=tuple(rates))
+
+
+def formats(site: str, settings: CollectorSettings) -> Fixed:
+    """Return the formats of syslog that the settings give senders of a site.
+
+    Raises:
+        SettingsError: there is no such format.
+    """
+    given = [(each.address, each.format) for each in settings.exporters if each.site == site]
+    for address, name in given:
+        if name and name not in fixed.NAMES:
+            told = f"exporters: {address} has the format {name!r}{nearest(name, set(fixed.NAMES))}"
+            raise SettingsError(told, hint="see docs/settings.md")
+    return Fixed(given)
 
 
 def told_at_rest(

@@ -15,6 +15,7 @@ from collector.errors import SettingsError
 from collector.pipeline import Pipeline
 from collector.receive import certificate
 from collector.receive.receiver import Receiver
+from collector.site import formats
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +34,8 @@ def check(ctx: typer.Context) -> None:
         raise SettingsError("sniff: scapy is not installed", hint="pip install scapy")
     Receiver(context.home, settings, clock=wall_clock)
     Pipeline(context.home, settings, clock=wall_clock, boot_id=boot_id())
+    for each in settings.sites:
+        formats(each.id, settings)
     context.show(
         {
             "settings": "good",

@@ -5,6 +5,7 @@ nearest right one. Secrets are paths to files.
 """
 
 from collector.settings.checks import check_sites
+from collector.settings.faults import nearest
 from collector.settings.files import SETTINGS_FILE, read
 from collector.settings.models import (
     BelievedSender,
@@ -68,6 +69,7 @@ __all__ = [
     "Witness",
     "check_sites",
     "load",
+    "nearest",
     "parse",
     "read",
 ]

@@ -65,6 +65,9 @@ class Exporter(Section):
     """A port of ours that is opened for this exporter, where two sites have the same address."""
     sampling: int | None = Field(default=None, ge=1, le=0xFFFFFFFF)
     """It counts one packet in so many, whatever it says itself; 1: every packet."""
+    format: str = ""
+    """Its lines of syslog are of this format, or of `none` that is read, whatever they look like;
+    empty: each line tells by itself."""
 
 
 class BelievedSender(Section):

@@ -24,6 +24,7 @@ from collector.decode.syslog import (
 )
 from collector.decode.syslog.arrivals import Arrivals
 from collector.decode.syslog.columns import EVENT_NUMBERS, Typed
+from collector.decode.syslog.fixed import NOBODYS, Fixed
 from collector.decode.syslog.formats import fortigate
 from collector.decode.syslog.header import Header
 from collector.decode.syslog.sign_ins import SignIn
@@ -32,6 +33,8 @@ from collector.decode.syslog.vendors import Vendored
 from collector.records import Frame, Rows
 
 _CUT = f"only the first {vendors.READ} characters were taken apart"
+_BY_THE_BATCH = (None, fortigate.FORMAT)
+"""Formats of senders whose lines may be read together."""
 _FRAMING = "\r\n\0"
 """Taken off the end of a line: framing, or a habit of the sender."""
 
@@ -56,28 +59,49 @@ def decode(frames: Sequence[Frame]) -> Rows:
     return read(frames).events
 
 
-def read(frames: Sequence[Frame]) -> Messages:
-    """Return what the frames say; all are SYSLOG frames of one site."""
+def read(frames: Sequence[Frame], fixed: Fixed = NOBODYS) -> Messages:
+    """Return what the frames say; all are SYSLOG frames of one site.
+
+    Args:
+        frames: The frames.
+        fixed: The formats that the settings give senders.
+    """
+    bound = [frame for frame in frames if fixed and fixed.of(frame.address) not in _BY_THE_BATCH]
+    if not bound:
+        return _read(frames, fixed)
+    if len(bound) == len(frames):
+        return read_singly(frames, fixed)
+    known = {frame.number for frame in bound}
+    free = [frame for frame in frames if frame.number not in known]
+    return _joined(_read(free, fixed), read_singly(bound, fixed))
+
+
+def _read(frames: Sequence[Frame], fixed: Fixed) -> Messages:
+    """Return the same of senders that may send lines of FortiGates, which are read by the batch."""
     together = fortigates.read(frames)
     if together is None:
-        return read_singly(frames)
+        return read_singly(frames, fixed)
     if len(together.rows) == len(frames):
         return _read_together(frames, together)
     said = _read_together([frames[i] for i in together.rows.tolist()], together)
     left = np.ones(len(frames), np.bool_)
     left[together.rows] = False
-    singly = read_singly([frames[i] for i in np.flatnonzero(left).tolist()])
-    flows = [part.flows for part in (said, singly) if part.flows is not None]
+    return _joined(said, read_singly([frames[i] for i in np.flatnonzero(left).tolist()], fixed))
+
+
+def _joined(one: Messages, other: Messages) -> Messages:
+    """Return what frames say of which each was read in one of two ways."""
+    flows = [part.flows for part in (one, other) if part.flows is not None]
     return Messages(
-        events=merged.in_order([said.events, singly.events]),
+        events=merged.in_order([one.events, other.events]),
         flows=merged.in_order(flows) if flows else None,
-        sign_ins=sorted([*said.sign_ins, *singly.sign_ins], key=lambda one: one.frame),
-        read=said.read + singly.read,
-        unread=singly.unread,
+        sign_ins=sorted([*one.sign_ins, *other.sign_ins], key=lambda each: each.frame),
+        read=one.read + other.read,
+        unread=[*one.unread, *other.unread],
     )
 
 
-def read_singly(frames: Sequence[Frame]) -> Messages:
+def read_singly(frames: Sequence[Frame], fixed: Fixed = NOBODYS) -> Messages:
     """Return the same, one line after the other: what any line can be read by."""
     texts = [_text(frame.payload) for frame in frames]
     shown = [
@@ -88,7 +112,10 @@ def read_singly(frames: Sequence[Frame]) -> Messages:
         rfc5424.parse(text) or rfc3164.parse(text, frame.wire_ns // 1000)
         for text, frame in zip(shown, frames, strict=True)
     ]
-    found = [vendors.read(header) for header in headers]
+    found = [
+        vendors.read(header, fixed.of(frame.address) if fixed else None)
+        for header, frame in zip(headers, frames, strict=True)
+    ]
     readings = [one and one.reading for one in found]
     here = arrivals.of(frames)
     timed = np.array([header.time_us is not None for header in headers], np.bool_)

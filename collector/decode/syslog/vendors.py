@@ -2,7 +2,8 @@
 
 No sender's past is remembered: a sender may mix formats, and the same line gives the same row
 however lines were batched. A program that a format claims is read by that format alone; any other
-message by the formats of which it has a mark, in the order of `FORMATS`.
+message by the formats of which it has a mark, in the order of `FORMATS`. Only the settings can give
+a sender a format (`fixed.py`).
 """
 
 from __future__ import annotations
@@ -36,13 +37,18 @@ class Vendored(NamedTuple):
     """Whether the line names all that has no column."""
 
 
-def read(header: Header) -> Vendored | None:
-    """Return a message taken apart, None when no format reads it."""
+def read(header: Header, only: Format | None = None) -> Vendored | None:
+    """Return a message taken apart, None when no format reads it.
+
+    Args:
+        header: The message and what stood before it.
+        only: The format that the settings give its sender; no other one is tried then.
+    """
     short = header
     if len(header.message) > READ:
         short = header._replace(message=header.message[:READ])
     program = (header.app_name or "").rpartition("/")[2].lower()
-    found = _BY_PROGRAM.get(program) or _marked(short)
+    found = (only,) if only else _BY_PROGRAM.get(program) or _marked(short)
     for one in found:
         if one.begins is not None and one.begins.match(_begin(short)) is None:
             continue
