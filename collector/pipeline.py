@@ -21,9 +21,10 @@ import numpy as np
 import pyarrow as pa
 
 from collector import durable, relearn, sealing
-from collector.decode import blocks, own_elements, own_events
+from collector.decode import own_elements
+from collector.frames import FrameReader
 from collector.last_end import LastEnd
-from collector.records import Clock, Frame, FrameKind, Rows
+from collector.records import Clock, Frame, Rows
 from collector.seal import entries
 from collector.seal.chain import Box
 from collector.seal.sealer import Sealer, Start
@@ -37,10 +38,6 @@ from collector.store.schema import FULL_ROWS, LOGS
 from collector.store.settings_history import SettingsHistory
 
 _log = logging.getLogger(__name__)
-_FLOWS = (FrameKind.FLOW, FrameKind.CONNTRACK)
-_OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE, FrameKind.LEASE)
-_TELLING = (*_OWN, FrameKind.SYSLOG)
-"""Syslog tells of leases too."""
 REMEMBERED_US = 2 * 86_400_000_000
 """Flows that began longer ago are tied to sessions only when somebody asks, from the catalogue."""
 LATE_CUT_US = 1_000_000
@@ -67,7 +64,8 @@ class Pipeline:
         self._lock = durable.Lock(home / "run" / "seal.lock")
         self.position = 0
         """The next frame wanted."""
-        self.counts = {"frames": 0, "rows": 0, "skipped": 0, "malformed": 0, "repeated": 0}
+        names = ("frames", "rows", "skipped", "malformed", "repeated")
+        self.counts = Counter(dict.fromkeys(names, 0))
 
     def start(self, head: int, told: AtStart = NOTHING_TOLD) -> None:
         """Take the lock, recover the ledgers, and stand where the spool must be read from.
@@ -86,6 +84,8 @@ class Pipeline:
     def _open(self, head: int, told: AtStart) -> None:
         self._catalog = rebuild.reopen(self._home, clock=self._clock)
         self._catalog.retire_parts()
+        names_kept = bool(self._settings.names.reason)
+        self._reader = FrameReader(self._catalog, self.counts, names=names_kept)
         history = SettingsHistory(self._home / "state" / "settings", random=os.urandom)
         changed = history.changed(self._settings.model_dump_json())
         # A new site begins where the others stand: they must not go back for it and forget.
@@ -242,65 +242,8 @@ class Pipeline:
                 self.counts["malformed"] += len(group)
                 _log.warning("%d frames are of the unknown site %s", len(group), site)
                 continue
-            told = self._take_own(line, [f for f in group if f.kind in _TELLING])
-            told += line.sources.see(group, told)
-            if self._settings.names.reason and (asked := line.names(group)):
-                self._add(line, asked)
-            said = line.messages([f for f in group if f.kind is FrameKind.SYSLOG])
-            told += self._take_flows(line, [f for f in group if f.kind in _FLOWS], said.flows)
-            if len(said.events):
-                told += line.sources.read(said.events)
-                self._add(line, said.events)
-            for beside in line.take_beside():
-                self._add(line, beside)
-            told = line.sources.settle(told)
-            if told:
-                self._add(line, own_events.coverage_rows(line.site, told))
-
-    def _take_own(self, line: SiteLine, frames: Sequence[Frame]) -> list[own_events.Released]:
-        """Store what the box told of itself; return what it told of losses."""
-        if not frames:
-            return []
-        found = own_events.read(frames)
-        self.counts["malformed"] += found.malformed
-        sessions = [told for told in found.sessions if line.fresh(told[2].event_id)]
-        audits = [told for told in found.audits if line.fresh(told[2].event_id)]
-        told_again = len(found.sessions) + len(found.audits) - len(sessions) - len(audits)
-        self.counts["repeated"] += told_again
-        if sessions or found.leases:
-            self._learn(line, [*sessions, *found.leases])
-        if sessions:
-            self._add(line, own_events.session_rows(line.site, sessions))
-        if audits:
-            line.count_acts(event.act for at, _, event in audits if at >= line.ended_at)
-            self._add(line, own_events.audit_rows(line.site, audits))
-        if found.leases:
-            line.beside.leases.append(own_events.lease_rows(line.site, found.leases))
-        return found.coverage
-
-    def _learn(self, line: SiteLine, told: Sequence[own_events.Learnt]) -> None:
-        """Put sessions and leases on the timeline; keep what reaches into sealed time."""
-        with line.lock:
-            changes = [c for number, _, event in told for c in line.learn(event, number)]
-            late = [change for change in changes if change.from_us < line.sealed_until_us]
-        self._catalog.add_late_bindings(
-            [change.new for change in late if change.new is not None],
-            withdrawn=[change.old for change in late if change.old is not None],
-        )
-
-    def _take_flows(
-        self, line: SiteLine, frames: Sequence[Frame], said: Rows | None
-    ) -> list[own_events.Released]:
-        """Store flows, also those that lines told of; return what decoding told of losses."""
-        received = {frame.number: frame.received_ns // 1000 for frame in frames}
-        told: list[own_events.Released] = []
-        for decoded in line.flows(frames, said):
-            told += [(number, received[number], event) for number, event in decoded.coverage]
-            if decoded.leases:
-                self._learn(line, list(blocks.learnt(decoded.leases)))
-            if decoded.flows is not None:
-                self._add(line, line.hosts.named(decoded.flows))
-        return told
+            for rows in self._reader.rows(line, group):
+                self._add(line, rows)
 
     def _add(self, line: SiteLine, rows: Rows) -> None:
         """Put rows into their open log, ending the interval whenever a segment is full."""
