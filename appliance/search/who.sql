@@ -167,7 +167,7 @@ FROM read_parquet($files)
 WHERE kind = 'block' AND nat_ip = $address AND ip IS NOT NULL AND time <= $at
     AND port_first <= CAST($port AS INTEGER) AND port_last >= CAST($port AS INTEGER)
 GROUP BY site, ip, port_first, port_last
-HAVING max_by(event, time) = 'add'
+HAVING max_by(event, time) IN ('add', 'renew')
 ORDER BY since_us DESC
 LIMIT 10;
 

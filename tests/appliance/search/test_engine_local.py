@@ -18,7 +18,7 @@ from appliance.search.engine_local import Answer, LocalEngine
 from appliance.search.question import Asked
 from collector.errors import StoreError
 from collector.records import AuditEvent, Binding
-from tests.appliance.search.homes import ASKER, MINUTE, NOW_US, SITE, Home, flow
+from tests.appliance.search.homes import ASKER, MINUTE, NOW_US, SITE, SITES, Home, clock, flow
 
 DAY = 24 * 60 * MINUTE
 
@@ -223,6 +223,34 @@ def test_late_sessions_of_one_site_leave_the_other_alone(home: Home) -> None:
         ("school-b", None, False),
     ]
     assert found == [SITE]
+
+
+def test_late_blocks_name_the_flows_of_their_ports_alone(home: Home) -> None:
+    home.person("p-a", "anong", "")
+    nat, server = "198.51.100.7", "203.0.113.9"
+    seen = [flow(NOW_US - MINUTE, nat, server, src_port=port) for port in (4999, 5000, 6000)]
+    home.segment([*seen, flow(NOW_US - MINUTE, server, nat, dst_port=5999)])
+    for ip in ("10.0.0.5", "10.7.7.7"):  # of which the second is shared
+        home.late(
+            Binding(
+                site=SITE,
+                address=f"{nat}:5000-5999={ip}" if ip == "10.0.0.5" else f"{nat}:4999-4999={ip}",
+                start_us=NOW_US - DAY,
+                end_us=NOW_US,
+                person="p-a",
+                session=f"s {ip}",
+                method="portal",
+            )
+        )
+    shared = {SITE: ("10.7.7.0/24",)}
+    with LocalEngine(
+        home.path, Limits(), home.audited.append, clock=clock, sites=SITES, shared=shared
+    ) as engine:
+        rows = asked(engine, "*").table.select(["src_port", "dst_port", "account"]).to_pylist()
+        found = asked(engine, "user:anong").table["src_port"].to_pylist()
+    named = {(row["src_port"], row["dst_port"]) for row in rows if row["account"] == "anong"}
+    assert named == {(5000, 443), (40000, 5999)}
+    assert sorted(found) == [5000, 40000]
 
 
 def test_two_late_persons_at_one_address_name_nobody(home: Home) -> None:

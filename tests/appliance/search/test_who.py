@@ -432,6 +432,36 @@ def test_a_lent_block_of_ports_leads_to_whose_session_the_address_was(
     assert reading.certainty == ("none" if not people else LIKELY if lent else SURE)
 
 
+def test_a_block_that_is_told_of_again_is_still_lent(school: Home) -> None:
+    again = block(T + MINUTE, "10.0.0.5", 5000, 5999, "renew")
+    school.segment([block(T, "10.0.0.5", 5000, 5999), again], log="leases")
+    with school.engine() as engine:
+        answer = asked(engine, f"{PUBLIC}:5000", T + 2 * MINUTE, within="1s")
+    assert (answer.verdict, names(answer)) == (who.PERSON, {"somchai"})
+
+
+def test_a_block_leads_on_where_flows_were_seen_and_nobody_is_named(school: Home) -> None:
+    seen = flow(T + MINUTE, PUBLIC, SERVER, src_port=5000, certainty=None)
+    school.segment([seen])
+    school.segment([block(T, "10.0.0.5", 5000, 5999)], log="leases")
+    with school.engine() as engine:
+        reading = asked(engine, f"{PUBLIC}:5000", T + MINUTE, within="1s").readings[0]
+    assert (reading.verdict, {s.account for s in reading.persons}) == (who.PERSON, {"somchai"})
+    assert "port-block" in reading.notes
+
+
+def test_a_block_learnt_after_sealing_names_the_flows_of_its_ports(home: Home) -> None:
+    ports = (5000, 6000)
+    home.segment([flow(T, PUBLIC, SERVER, src_port=port, certainty=None) for port in ports])
+    held = {"site": SITE, "address": f"{PUBLIC}:5000-5999=10.0.0.5", "session": "s"}
+    home.late(Binding(person=SOMCHAI, start_us=T - MINUTE, end_us=T + MINUTE, **held, method="x"))  # type: ignore[arg-type]  # strings
+    with home.engine() as engine:
+        of_block, other = (asked(engine, f"{PUBLIC}:{port}", T) for port in ports)
+        whole = asked(engine, PUBLIC, T)
+    assert (of_block.verdict, names(of_block)) == (who.PERSON, {"somchai"})
+    assert names(other) == names(whole) == set()
+
+
 def test_without_a_nat_further_out_the_destination_leads_to_nobody(engine: LocalEngine) -> None:
     answer = asked(engine, f"{OF_THE_PROVIDER}:9999", T + MINUTE, dst=SERVER)
     assert (answer.verdict, names(answer)) == (who.UNKNOWN, set())
