@@ -86,13 +86,15 @@ def of_frame(frame: Frame) -> LeaseEvent | None:
 
 def may_tell(payload: bytes) -> bool:
     """Whether a line need be read: most are of something else and must cost next to nothing."""
-    if payload.find(b">date=", 0, 10) > 0 and _of_traffic(payload):
+    if of_traffic(payload):
         return False
     return b"DHCP" in payload or b"assigned " in payload or _windows_like(payload)
 
 
-def _of_traffic(payload: bytes) -> bool:
+def of_traffic(payload: bytes) -> bool:
     """Whether a line of a FortiGate is of traffic; its kind stands before all that others say."""
+    if payload.find(b">date=", 0, 10) < 0:
+        return False
     at = payload.find(b' type="', 0, _HEAD)
     return at > 0 and payload.startswith((b'traffic"', b'utm"'), at + 7)
 
