@@ -38,13 +38,17 @@ REPEATS = 8
 """Times that come so often each are kept in a dictionary; others as differences."""
 _SCATTERED = frozenset(("nat_src_port", "nat_dst_port"))
 """Numbers packed as differences because they often follow one another."""
+_OF_LINES = frozenset(("src_port",))
+"""The same beside lines, where it is only one of the ports that a firewall tells."""
 _LINES = frozenset(("raw",))
 """Whole lines, of which each begins as the one before: kept as differences from it, and packed
 harder than the rest, for they are three quarters of their file."""
 _LEVEL, _LINES_LEVEL = 3, 8
 _FLOWS_LEVEL = 1
 """Of logs without lines: flows are a thirtieth smaller at 3, which costs a tenth of the writing."""
-_UNLIKE = frozenset(("src_port", "dst_port", "nat_key", "packets", "candidates", "payload"))
+_UNLIKE = frozenset(
+    ("src_port", "dst_port", "nat_key", "packets", "packets_reverse", "candidates", "payload")
+)
 """Columns whose values seldom repeat: a dictionary would only be given up half way."""
 _NEEDLES = frozenset(
     ("person", "peer_person", "session", "peer_session", "nat_key", "actor", "acct_session_id")
@@ -63,8 +67,9 @@ def write(table: pa.Table, path: Path, schema: LogSchema) -> FileStats:
     """
     if table.schema != schema.arrow:
         raise StoreError(f"{path}: the table does not have the columns of {schema.log}")
-    deltas = [name for name in schema.columns if name in _SCATTERED or _scattered(table, name)]
     lines = [name for name in schema.columns if name in _LINES]
+    known = _SCATTERED | _OF_LINES if lines else _SCATTERED
+    deltas = [name for name in schema.columns if name in known or _scattered(table, name)]
     unlike = _UNLIKE.union(deltas, lines)
     level = _LEVEL if lines or "payload" in schema.columns else _FLOWS_LEVEL
     encodings = dict.fromkeys(deltas, "DELTA_BINARY_PACKED")
