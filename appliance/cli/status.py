@@ -14,6 +14,7 @@ from appliance import settings as box_settings
 from appliance.cli import offline, status_text
 from appliance.cli.context import Context, wall_clock
 from appliance.cli.up import PROCESSES
+from appliance.hub import known
 from collector import kept
 from collector.control import ask
 from collector.errors import CollectorError
@@ -55,6 +56,7 @@ def read(home: Path) -> dict[str, Any]:
         "seal": _ask(home, "seal"),
         "portal": _portal(home),
         "spool_bytes": size_bytes(home / "spool"),
+        "outside": [one.plain() for one in known.read(home, settings, wall_clock() // 1000)],
         "ledgers": {site.id: _ledger(home, site.id) for site in settings.sites},
         "stored": _stored(home, disk.free),
         "disk_free_bytes": disk.free,
@@ -118,7 +120,6 @@ def _ledger(home: Path, site: str) -> dict[str, Any] | None:
         "entries": state["size"],
         "root": state["root"],
         "last_seal": datetime.fromtimestamp(sealed, UTC).isoformat(timespec="seconds"),
-        "proven_outside_since": "never: no witness and no time-stamp authority is set up",
     }
 
 

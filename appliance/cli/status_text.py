@@ -42,6 +42,8 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     yield "spool", _spool(status)
     for site, ledger in status["ledgers"].items():
         yield "sealed", f"{site}: {_ledger(ledger)}"
+    for one in status.get("outside", ()):
+        yield from _outside(one)
     for line in status.get("kept_alarms", ()):
         yield "ALARM", line
     days = status["stored"].get("disk_days_left")
@@ -234,8 +236,22 @@ def _ledger(told: Record | None) -> str:
     if told is None:
         return "nothing yet"
     when = times.rfc3339(_us(told["last_seal"]))
-    outside = told["proven_outside_since"]
-    return f"{told['entries']:,} entries, the last at {when}; proven outside: {outside}"
+    return f"{told['entries']:,} entries, the last at {when}"
+
+
+def _outside(one: Record) -> Iterator[tuple[str, str]]:
+    """Yield since when it is proven outside what a site's ledger holds, and who is silent."""
+    if one["since_us"] is not None:
+        by = printable(", ".join(one["by"]))
+        told = f"proven outside since {times.rfc3339(one['since_us'])}, by {by}"
+    elif one["asked"]:
+        told = "not proven outside yet"
+    else:
+        told = "not proven outside: no witness and no time-stamp authority is set"
+    yield "outside", f"{one['site']}: {told}" + ("; TOO LONG AGO" if one["late"] else "")
+    for fault in one["faults"]:
+        name = "ALARM" if fault["alarm"] else "outside"
+        yield name, f"{one['site']}: {printable(fault['name'])}: {printable(fault['fault'])}"
 
 
 def _us(moment: str) -> int:

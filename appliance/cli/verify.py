@@ -21,13 +21,17 @@ from appliance.errors import BoxError, WrongUse
 from appliance.search import times
 from appliance.search.printable import printable
 from collector.errors import SealError
+from collector.seal import policy as policies
+from collector.seal import timestamp
 from collector.seal.fault import Refused
 from collector.seal.keys import KEK, Secrets
 from collector.seal.ledger import FOLDER
 from collector.seal.note import ED25519, ML_DSA_44, VKey, parse_vkey
+from collector.seal.policy import Policy
 from collector.seal.vault import credential
-from collector.seal.verify import Question, Report, parse_policy
+from collector.seal.verify import Question, Report
 from collector.seal.verify import verify as check
+from collector.seal.verify_outside import Believed
 from collector.seal.verify_segments import Destroyed
 
 _KINDS = (ED25519, ML_DSA_44)
@@ -51,7 +55,12 @@ def verify(  # noqa: PLR0913  # one argument per option
     until: Annotated[str, typer.Option("--to", help="Open only what was received before.")] = "",
     deep: Annotated[bool, typer.Option("--deep", help="Check every byte and row.")] = False,
     vkey: Annotated[list[str] | None, typer.Option(help="A log key to believe.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="A tlog-policy with log keys.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="A tlog-policy: log keys, witnesses, their quorum.")
+    ] = None,
+    tsa_roots: Annotated[
+        Path | None, typer.Option(help="A PEM file: the roots of time-stamp authorities.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="With --deep: go on where it was interrupted.")
     ] = False,
@@ -61,13 +70,16 @@ def verify(  # noqa: PLR0913  # one argument per option
     if not (context.home / FOLDER).is_dir():
         raise WrongUse(f"no ledger in {context.home}", hint="--home says where the box's home is")
     now_us = wall_clock() // 1000
+    asked = _policy(policy)
+    vkeys = _believe(vkey or [], policy, asked)
     notebook = verify_run.Notebook(context.home, resume=resume)
     with _bar(context) as bar, verify_run.pool() as each:
         question = Question(
             deep=deep,
             from_us=times.parse(since, now_us).us if since else None,
             to_us=times.parse(until, now_us).end_us if until else None,
-            vkeys=_believe(vkey or [], policy),
+            vkeys=vkeys,
+            believed=Believed(policy=asked, tsa_roots=_roots(tsa_roots)),
             kek=_ring_key(context.home) if deep else None,
             each=each,
             known=notebook.known,
@@ -94,21 +106,43 @@ def _checked(
     return report
 
 
-def _believe(texts: list[str], policy: Path | None) -> tuple[VKey, ...]:
+def _policy(path: Path | None) -> Policy | None:
+    if path is None:
+        return None
+    try:
+        return policies.parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongUse(f"--policy: cannot read {path}: {error.strerror}") from error
+    except (Refused, UnicodeDecodeError) as error:
+        raise WrongUse(f"{path}: {error}") from error
+
+
+def _roots(path: Path | None) -> tuple[timestamp.Certificate, ...]:
+    if path is None:
+        return ()
+    try:
+        found = timestamp.read_pem(path.read_bytes())
+    except OSError as error:
+        raise WrongUse(f"--tsa-roots: cannot read {path}: {error.strerror}") from error
+    except Refused as refused:
+        raise WrongUse(f"{path}: {refused}") from refused
+    if not timestamp.roots_of(found):
+        raise WrongUse(f"{path} has no root", hint="a root is a certificate that issued itself")
+    return found
+
+
+def _believe(texts: list[str], path: Path | None, asked: Policy | None) -> tuple[VKey, ...]:
     try:
         keys = [parse_vkey(text) for text in texts]
-        if policy is not None:
-            keys += parse_policy(policy.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WrongUse(f"--policy: cannot read {policy}: {error.strerror}") from error
-    except (Refused, UnicodeDecodeError) as error:
-        raise WrongUse(f"{policy or '--vkey'}: {error}") from error
+    except Refused as refused:
+        raise WrongUse(f"--vkey: {refused}") from refused
+    keys += asked.logs if asked is not None else ()
     if any(key.kind not in _KINDS or "/ledger/" not in key.name for key in keys):
         raise WrongUse(
             "a key to believe is the log key of a ledger, such as prathu verify --json shows"
         )
-    if policy is not None and not keys:
-        raise WrongUse(f"{policy} names no log", hint="it needs a line: log VKEY")
+    if asked is not None and not keys:
+        raise WrongUse(f"{path} names no log", hint="it needs a line: log VKEY")
     return tuple(keys)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from html import escape
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from starlette.responses import (
 from starlette.staticfiles import StaticFiles
 
 from appliance.errors import BoxError, WrongUse
+from appliance.hub import known
 from appliance.web import (
     api,
     pages_account,
@@ -33,6 +35,7 @@ from appliance.web import (
 )
 from appliance.web.deps import Deps
 from appliance.web.guard import HEADERS, Guard, hosts_for
+from appliance.web.outside_line import OutsideLines
 from appliance.web.render import STATIC, ErrorPage, page, wants_whole
 from appliance.web.seats import Seats, Tries
 from appliance.web.sources import Meter
@@ -62,6 +65,7 @@ def create_app(deps: Deps) -> FastAPI:
         address_tries=Tries(clock=deps.clock, most=20, window_s=60),
         workers=Workers(),
         meter=Meter(),
+        outside=OutsideLines(partial(known.read, deps.home, deps.settings)),
     )
 
     @asynccontextmanager

@@ -14,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from appliance.web.deps import May
-from appliance.web.visitor import Visitor
+from appliance.web.outside_line import OutsideLine
+from appliance.web.visitor import Visitor, room_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -58,6 +59,7 @@ def page(request: Request, visitor: Visitor, content: Page, *, status: int = 200
             path=request.url.path,
             link=link,
             other_language=_other_language(request, visitor),
+            outside=_outside(request, visitor),
             has_script=(STATIC / "vendor/htmx.min.js").is_file(),
         )
     )
@@ -67,6 +69,14 @@ def page(request: Request, visitor: Visitor, content: Page, *, status: int = 200
             LANGUAGE_COOKIE, visitor.texts.language, max_age=YEAR_S, httponly=True, samesite="lax"
         )
     return response
+
+
+def _outside(request: Request, visitor: Visitor) -> OutsideLine | None:
+    """Return since when it is proven outside what the box holds, for staff."""
+    if visitor.member is None:
+        return None
+    room = room_of(request)
+    return room.outside.line(visitor.texts, room.deps.clock() // 1000)
 
 
 def wants_whole(request: Request) -> bool:

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
 from appliance.web.deps import Deps, May, Member
+from appliance.web.outside_line import OutsideLines
 from appliance.web.seats import Seat, Seats, Tries
 from appliance.web.sources import Meter
 from appliance.web.texts import Texts, language_of, texts
@@ -31,6 +32,7 @@ class Room:
     address_tries: Tries
     workers: Workers
     meter: Meter
+    outside: OutsideLines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

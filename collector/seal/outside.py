@@ -216,13 +216,17 @@ def anchors(home: Path, site: str) -> Iterator[Entry]:
     """Give the `anchor` entries of all ledgers of a site, oldest first."""
     for folder in ledger.folders(home, site):
         checkpoint = published(folder)
-        if checkpoint is None:
-            continue
-        reader = tiles.Tiles(folder, checkpoint.size)
-        for number in range(-(-checkpoint.size // tiles.WIDTH)):
-            for data in reader.entries(number):
-                if b'"type":"anchor"' in data:
-                    yield _load(data)
+        if checkpoint is not None:
+            yield from anchors_of(folder, checkpoint.size)
+
+
+def anchors_of(folder: Path, size: int) -> Iterator[Entry]:
+    """Give the `anchor` entries among the first `size` of a ledger."""
+    reader = tiles.Tiles(folder, size)
+    for number in range(-(-size // tiles.WIDTH)):
+        for data in reader.entries(number):
+            if b'"type":"anchor"' in data:
+                yield _load(data)
 
 
 def anchor(folder: Path, size: int, *, renewal: str | None = None) -> Entry:

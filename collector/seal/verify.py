@@ -20,6 +20,7 @@ from collector.seal.fault import Refused
 from collector.seal.files import Finding
 from collector.seal.note import VKey
 from collector.seal.verify_ledger import LedgerResult, Snapshot, snapshot, verify_ledger
+from collector.seal.verify_outside import Believed, Proven, verify_outside
 from collector.seal.verify_segments import (
     Destroyed,
     Each,
@@ -54,6 +55,8 @@ class Question:
     """Time of receipt: only segments of intervals that meet it are opened."""
     vkeys: tuple[VKey, ...] = ()
     """Log keys from outside; without any, those of `genesis` are believed."""
+    believed: Believed = field(default_factory=Believed)
+    """Witnesses and time-stamp authorities, from outside."""
     kek: bytes | None = None
     """The ring key, needed to check rows."""
     each: Each = map
@@ -73,6 +76,8 @@ class Report:
     believed: list[tuple[str, str]] = field(default_factory=list)
     """Log keys, each with why it was believed: `given`, `linked` or `genesis`."""
     notes: list[str] = field(default_factory=list)
+    proven: list[Proven] = field(default_factory=list)
+    """What authorities and witnesses who are believed have seen."""
     ledgers: int = 0
     entries: int = 0
     checkpoints: int = 0
@@ -172,6 +177,10 @@ class _Verifier:
             self._find("E-22", f"{ledger.FOLDER}/{site}", "the site has no ledger")
         self._links(results)
         self._trust(results)
+        outcome = verify_outside(self._home, snapshots, results, self._question.believed)
+        self._report.findings += outcome.findings
+        self._report.proven += outcome.proven
+        self._report.notes += outcome.notes
         return results
 
     def _teller(self, what: str, done: int, of: int) -> Callable[[], None]:
@@ -187,10 +196,6 @@ class _Verifier:
             "copies of checkpoints outside the box"
             for size in result.broken
         ]
-        if result.later:
-            report.notes.append(
-                f"{result.origin}: {result.later} cosignatures and time-stamps were not checked"
-            )
 
     def _links(self, results: Sequence[LedgerResult]) -> None:
         """Check that every ledger begins where the one before ended."""
@@ -346,26 +351,3 @@ def _folders(folder: Path) -> set[str]:
 
 def _files(folder: Path, home: Path) -> list[str]:
     return sorted(str(p.relative_to(home)) for p in folder.rglob("*") if not p.is_dir())
-
-
-def parse_policy(text: str) -> tuple[VKey, ...]:
-    """Return the log keys of a C2SP tlog-policy.
-
-    Raises:
-        Refused: E-05, a line that is not understood; E-20 or E-19, a demand that cannot be checked.
-    """
-    found = []
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        if words[0] == "log" and len(words) in (2, 3):
-            key = note.parse_vkey(words[1])
-            if key.kind != note.ED25519:
-                raise Refused("E-20", f"line {number}: ML-DSA lines cannot be checked yet")
-            found.append(key)
-        elif words[0] == "quorum" and words[1:] != ["none"]:
-            raise Refused("E-19", f"line {number}: cosignatures cannot be checked yet")
-        elif words[0] not in ("witness", "group", "quorum"):
-            raise Refused("E-05", f"line {number} of the policy is not understood: {line[:80]!r}")
-    return tuple(found)

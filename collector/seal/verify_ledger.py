@@ -13,16 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from collector.seal import entries, holds, note, tiles, tree
+from collector.seal import entries, holds, note, outside, tiles, tree
 from collector.seal.course import Course, Epoch, Position
 from collector.seal.fault import Refused
 from collector.seal.files import Finding
 from collector.seal.ledger import FOLDER, State, parse_state
 from collector.seal.note import Checkpoint, VKey
 
-_LATER = re.compile(
-    r"cosig/(0|[1-9][0-9]*)\.[0-9a-f]{8}|tst/(0|[1-9][0-9]*)\.[a-z0-9-]+\.(tsr|pem)"
-)
 _SIZE = re.compile(r"checkpoints/(0|[1-9][0-9]*)")
 
 
@@ -72,8 +69,6 @@ class LedgerResult:
     checkpoints: int = 0
     broken: list[int] = field(default_factory=list)
     """Sizes from which an epoch key was replaced because it was lost."""
-    later: int = 0
-    """Cosignatures and tokens, which are not checked here."""
 
 
 def verify_ledger(
@@ -362,9 +357,8 @@ class _Check:
         for name in self._found.names:
             if name in ("state", "checkpoint") or _SIZE.fullmatch(name):
                 continue
-            if _LATER.fullmatch(name):
-                self.result.later += 1
-                continue
+            if outside.parse_name(name) is not None:
+                continue  # told of by `verify_outside.py`
             try:
                 self._check_older(name, *tiles.parse_path(name))
             except Refused as refused:

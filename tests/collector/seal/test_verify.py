@@ -16,11 +16,10 @@ import rfc8785
 from collector.seal import ledger, note, segment, tiles
 from collector.seal import verify as seal_verify
 from collector.seal.canonical import read_schema
-from collector.seal.fault import Refused
 from collector.seal.note import SigningKey
-from collector.seal.verify import Report, parse_policy
+from collector.seal.verify import Report
 from tests.collector.seal import checking
-from tests.collector.seal.school import BEGIN, DAY, DEMO, HOUR, SITE, Noise, School, read, write
+from tests.collector.seal.school import BEGIN, DAY, DEMO, HOUR, SITE, School, read, write
 
 YEAR = f"ledger/{SITE}/2027"
 
@@ -365,14 +364,6 @@ def test_a_running_box_is_verified_between_its_commits(tmp_path: Path) -> None:
     for rows in (5, 0, 3):
         school.hour(rows)
         assert checking.verify(tmp_path).whole
-
-
-def test_a_policy_names_logs_and_nothing_that_cannot_be_checked() -> None:
-    key = SigningKey(f"{SITE}/ledger/2027", Noise()(32)).vkey
-    assert parse_policy(f"# ours\nlog {key.text}\n\nquorum none\n") == (key,)
-    for wrong in (f"log {key.text[:-1]}", "logs x", "quorum hub", "log", f"log {key.text} a b"):
-        with pytest.raises(Refused):
-            parse_policy(wrong)
 
 
 def test_progress_is_told(whole: Path) -> None:
