@@ -19,9 +19,9 @@ from appliance.errors import WrongUse
 from appliance.search import times
 from appliance.search.printable import printable
 from appliance.settings import BoxSettings
-from captive_portal.__main__ import session_ids
-from captive_portal.__main__ import times as lasting
 from captive_portal.database import open_database
+from captive_portal.desk import session_ids
+from captive_portal.desk import times as lasting
 from captive_portal.errors import PortalError, ReportError
 from captive_portal.people.accounts import People
 from captive_portal.sessions.keeper import Keeper

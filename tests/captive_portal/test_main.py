@@ -21,7 +21,8 @@ import httpx
 import pytest
 from sqlalchemy import Engine, event, text
 
-from captive_portal.__main__ import STATUS, SessionDesk, run, session_ids, times
+from captive_portal.__main__ import STATUS, run
+from captive_portal.desk import SessionDesk, session_ids, times
 from captive_portal.errors import PortalError
 from captive_portal.people.accounts import Kind, People
 from captive_portal.report import SOCKET
