@@ -26,6 +26,6 @@ def test_a_number_without_name_stays_a_number() -> None:
 
 def test_columns_of_events_stand_only_where_there_are_any() -> None:
     columns = ("time", "nat_event", "firewall_event")
-    rows = [{"time": 1, "nat_event": None}, {"firewall_event": 0}]
+    rows: list[dict[str, object]] = [{"time": 1, "nat_event": None}, {"firewall_event": 0}]
     assert event_names.shown(columns, rows) == ("time", "firewall_event")
     assert event_names.shown(columns, []) == ("time",)

@@ -22,6 +22,8 @@ NAMES = {
     "dstip": "dst_ip",
     "dstport": "dst_port",
     "proto": "protocol",
+    "saddr": "src_ip",
+    "nat": "nat_src_ip",
     "transip": "nat_src_ip",
     "transport": "nat_src_port",
     "tranip": "nat_dst_ip",
