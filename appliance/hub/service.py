@@ -73,7 +73,8 @@ def _answer(witness: Witness, body: bytes) -> Response:
     try:
         return PlainTextResponse(witness.add_checkpoint(body))
     except Conflict as conflict:
-        return Response(f"{conflict.size}\n", 409, media_type=SIZE_TYPE)
+        # As a header: a charset would be put behind a media type.
+        return Response(f"{conflict.size}\n", 409, {"Content-Type": SIZE_TYPE})
     except CollectorError as error:
         status = next((status for kind, status in _STATUS if isinstance(error, kind)), 503)
         if status in (422, 503):

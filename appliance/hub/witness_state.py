@@ -17,7 +17,7 @@ from collector.records import Clock
 from collector.seal import note, policy, tree, witness
 from collector.seal.fault import Refused
 from collector.seal.note import Checkpoint, VKey
-from collector.seal.vault import Secrets
+from collector.seal.vault import Secrets, credential
 from collector.seal.witness import Asked, Cosigner
 
 FORMAT = "prathu-witness/1"
@@ -240,7 +240,7 @@ def key_of(home: Path, name: str) -> Cosigner:
             "hub: name is not set",
             hint='set it in prathu.toml, for ever: [hub] name = "hub.example.go.th/witness"',
         )
-    secrets = Secrets(home, random=os.urandom)
+    secrets = Secrets(home, random=os.urandom, wrap=credential(os.environ))
     text = secrets.read(KEY)
     if text is None:
         if (home / STATE).exists():

@@ -259,7 +259,9 @@ class _Anchors:
             if kept.size == entry["size"] and kept.kind != "pem"
         }
         lost = [proof for proof in entry["proofs"] if proof not in here]
-        others = [k.name for proof, k in here.items() if proof not in entry["proofs"]]
+        changed = [kept for proof, kept in here.items() if proof not in entry["proofs"]]
+        # Tokens are all pinned in the end, cosignatures only those that were there by then.
+        others = [kept.name for kept in sorted(changed, key=lambda k: k.kind != "tsr")]
         for number, _ in enumerate(lost):
             name = others[number] if number < len(others) else f"{outside.TOKENS}/{entry['size']}"
             text = f"entry {entry['index']} pinned a token or cosignature that is gone or changed"
