@@ -36,6 +36,15 @@ _BLOCK = re.compile(
     r"\[(?P<ports>\d{1,5}-\d{1,5})\] from (?P<nat_src_ip>[\da-fA-F.:]{2,45}) "
     r"in source pool (?P<pool>\S{1,64})"
 )
+_CARD_BEGIN = (
+    r"(?:\(FPC Slot \d{1,2}, PIC Slot \d{1,2}\) )?(?:\d{4}-\d\d-\d\d \d\d: ?\d\d:\d\d:? )?"
+    r"(?:\{[^{}]{1,64}\} ?)?(?:\[[\w-]{1,32}\]: ?)?(?:ASP_|JSERVICES_)?NAT_PORT_BLOCK_"
+)
+_CARD = re.compile(
+    rf"{_CARD_BEGIN}(?P<action>ALLOC|ACTIVE|RELEASE): ?(?P<src_ip>[\da-fA-F.:]{{2,45}}) ?-> ?"
+    r"(?P<nat_src_ip>[\d.]{7,15}):(?P<ports>\d{1,5}-\d{1,5})"
+)
+"""Of the cards MS-MPC and MS-DPC."""
 _NAMES = {
     "internal-ip": "src_ip",
     "reflexive-ip": "nat_src_ip",
@@ -68,6 +77,9 @@ def _read(header: Header) -> Reading | None:
     else:
         if (block := _BLOCK.match(header.message)) is not None:
             return matched(block, event_type=header.message.partition(":")[0])
+        program = f"{header.app_name}: " if header.app_name else ""
+        if (card := _CARD.match(f"{program}{header.message}")) is not None:
+            return matched(card, event_type="NAT_PORT_BLOCK")
         found = _KIND.search(header.message[:100]) or _KIND.match(header.msg_id or "")
         sentence = _CREATED.search(header.message) or _CLOSED.search(header.message)
         if found is None or sentence is None:
@@ -83,6 +95,6 @@ FORMAT = Format(
     name="juniper",
     read=_read,
     programs=("rt_flow", "rt_nat", "rt_idp", "rt_utm", "rt_aamw", "rt_secintel", "mgd"),
-    marks=("RT_FLOW_SESSION_", "[junos@"),
-    begins=re.compile(r"RT_[A-Z]{2,10}\b|mgd\b"),
+    marks=("RT_FLOW_SESSION_", "[junos@", "NAT_PORT_BLOCK_"),
+    begins=re.compile(rf"RT_[A-Z]{{2,10}}\b|mgd\b|{_CARD_BEGIN}"),
 )
