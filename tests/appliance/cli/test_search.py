@@ -16,6 +16,7 @@ import pytest
 
 from appliance.search import export
 from tests.appliance.cli.asking import Prathu, audited, filled, now_us, prathu_at
+from tests.appliance.search.homes import flow
 
 
 @pytest.fixture
@@ -205,3 +206,17 @@ def test_other_users_of_the_machine_cannot_read_an_answer(prathu: Prathu, tmp_pa
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "answer").stat().st_mode) == 0o640
+
+
+def test_events_are_words_in_the_table_and_numbers_for_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, prathu = filled(tmp_path), prathu_at(tmp_path, capsys)
+    assert "firewall_event" not in prathu("search", "*").out
+    home.segment([flow(now_us(), "10.0.0.7", "203.0.113.9", firewall_event=3, nat_event=16)])
+    said = prathu("search", "ip:10.0.0.7").out
+    assert "flow denied" in said
+    assert "port block allocated" in said
+    assert "flow denied" in prathu("search", "firewall_event:3").out
+    (row,) = json.loads(prathu("--json", "search", "ip:10.0.0.7").out)["rows"]
+    assert (row["firewall_event"], row["nat_event"]) == (3, 16)
