@@ -7,6 +7,7 @@ import importlib.util
 import typer
 
 from appliance import settings as box_settings
+from appliance.cli import datagram_forecast
 from appliance.cli.context import Context, wall_clock
 from appliance.settings import BoxSettings
 from captive_portal import __main__ as portal_main
@@ -42,6 +43,9 @@ def check(ctx: typer.Context) -> None:
             "sites": ", ".join(site.id for site in settings.sites),
             "exporters": len(settings.exporters),
             "radius_clients": len(settings.radius.clients),
+            "datagrams": datagram_forecast.line(
+                datagram_forecast.forecast(context.home, settings), settings.retention.days
+            ),
             **_syslog_tls(context, settings),
         }
     )

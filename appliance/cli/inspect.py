@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from appliance.cli import compare
 from appliance.cli.context import Context
 from appliance.errors import WrongUse
 from appliance.search.printable import json_line
@@ -34,25 +35,45 @@ def register(app: typer.Typer) -> None:
     app.command("inspect")(inspect)
 
 
-def inspect(
+def inspect(  # noqa: PLR0913  # one argument per option
     ctx: typer.Context,
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="FILE...", help="pcap, pcapng, or one raw datagram per file."),
-    ],
+    ] = None,
     summary: Annotated[
         bool, typer.Option("--summary", help="Only counts, templates and losses.")
     ] = False,
     port: Annotated[
         list[int] | None, typer.Option(help="Only datagrams to this port; more than once.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--compare", help="Decode the sealed datagrams again, and compare.")
+    ] = False,
+    site: Annotated[str, typer.Option(help="With --compare: the site.")] = "",
+    since: Annotated[str, typer.Option("--from", help="With --compare: received since.")] = "-1d",
+    until: Annotated[str, typer.Option("--to", help="With --compare: received before.")] = "",
+    lead: Annotated[
+        float, typer.Option(help="With --compare: minutes read before, for their templates.")
+    ] = 60,
 ) -> None:
     """Decode NetFlow, IPFIX and sFlow offline: JSON lines, one record each, IPFIX element names.
 
     All files are taken in turn by one decoder: a template in the first serves the next.
+    With --compare, the sealed datagrams of the home are decoded again and compared with its rows.
     """
     context: Context = ctx.obj
-    work = _Inspection(set(port or ()))
+    if again:
+        if files or summary or port:
+            raise WrongUse("--compare takes no files: it reads what the home has sealed")
+        raise typer.Exit(compare.run(context, site=site, since=since, until=until, lead=lead))
+    if not files:
+        raise WrongUse("which files?", hint="or: prathu inspect --compare --from T --to T")
+    _inspect(context, files, ports=set(port or ()), summary=summary)
+
+
+def _inspect(context: Context, files: Sequence[Path], *, ports: set[int], summary: bool) -> None:
+    work = _Inspection(ports)
     for file in files:
         for heaps in work.read(file):
             if summary:

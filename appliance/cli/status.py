@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from appliance import settings as box_settings
-from appliance.cli import offline, status_text
+from appliance.cli import datagram_forecast, offline, status_text
 from appliance.cli.context import Context, wall_clock
 from appliance.cli.up import PROCESSES
 from appliance.hub import known
@@ -65,6 +65,8 @@ def read(home: Path) -> dict[str, Any]:
         "keys": _keys(home),
         "recovery_key": settings.keys.recovery or None,
         "quarantine": _quarantine(home),
+        "datagrams": datagram_forecast.forecast(home, settings),
+        "retention_days": settings.retention.days,
     }
 
 

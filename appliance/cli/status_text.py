@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from appliance.cli import datagram_forecast
 from appliance.search import times
 from appliance.search.printable import printable
 from appliance.web.sources import unsealed
@@ -39,6 +40,9 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     yield from _sign_ins((status["seal"] or {}).get("sites") or {})
     yield from _people(status["portal"] or {})
     yield from _stored(status["stored"])
+    if (status.get("datagrams") or {}).get("reason"):
+        days = status["retention_days"]
+        yield "datagrams", printable(datagram_forecast.line(status["datagrams"], days))
     yield "spool", _spool(status)
     for site, ledger in status["ledgers"].items():
         yield "sealed", f"{site}: {_ledger(ledger)}"

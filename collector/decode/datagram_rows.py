@@ -35,8 +35,8 @@ def rows(site: str, found: Sequence[Frame]) -> Rows:
     return Rows(log=LOG, site=site, columns=columns, frame=frame)
 
 
-def frames(table: pa.Table, site: str) -> list[Frame]:
-    """Return rows of the log as the frames that they were, numbered from 0."""
+def frames(table: pa.Table, site: str, *, first: int = 0) -> list[Frame]:
+    """Return rows of the log as the frames that they were, numbered anew from `first` on."""
     told: dict[str, list[Any]] = {
         name: table[name].to_pylist()
         for name in ("source", "port", "local_port", "transport", "file", "payload")
@@ -54,7 +54,7 @@ def frames(table: pa.Table, site: str) -> list[Frame]:
             label=told["file"][at] or "",
             transport=told["transport"][at],
             payload=told["payload"][at],
-            number=at,
+            number=first + at,
         )
         for at in range(table.num_rows)
     ]

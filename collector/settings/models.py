@@ -315,7 +315,7 @@ class Datagrams(Section):
     """Whether what exporters send is kept byte for byte, beside the rows made of it."""
 
     reason: Reason = ""
-    """Why: without a reason none is kept. They take several times the room of the rows."""
+    """Why: without a reason none is kept. They take as much room again as the rows of flows."""
 
 
 class Keys(Section):
