@@ -38,6 +38,19 @@ class Hub(Section):
     again when it changes."""
 
 
+class Backup(Section):
+    """Where backups go; they are encrypted to the key on paper (`[keys] recovery`)."""
+
+    to: str = ""
+    """A folder on another disk, or sftp://user@host[:port]/path: where `prathu backup` goes."""
+    logs: bool = False
+    """Segments too, each once; else settings, keys, database and ledger."""
+    ssh_key: str = "secrets/backup.ssh"
+    """Private key for SFTP, in OpenSSH's form, without a password; path from the home on."""
+    known_hosts: str = "secrets/backup.known_hosts"
+    """The SFTP server's host key, as `ssh-keyscan` prints it; path from the home on."""
+
+
 class BoxSettings(CollectorSettings):
     """Everything that `prathu.toml` may say."""
 
@@ -46,6 +59,7 @@ class BoxSettings(CollectorSettings):
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     admin: Admin = Admin()
+    backup: Backup = Backup()
     hub: Hub = Hub()
 
     @property

@@ -80,14 +80,19 @@ def init(
 
 def make_home(home: Path, *, site: str, name: str) -> None:
     """Make folders, the secret of the loopback NAS, and last the settings, durably."""
+    make_folders(home)
+    durable.replace(home / "nas" / "loopback", secrets.token_urlsafe(24).encode(), mode=0o600)
+    text = SETTINGS.format(site=site, name=name)
+    durable.replace(home / SETTINGS_FILE, text.encode())
+
+
+def make_folders(home: Path) -> None:
+    """Make the folders of a home, with their rights."""
     durable.make_dir(home, 0o750)
     for folder in FOLDERS:
         durable.make_dir(home / folder, 0o2770 if folder == "database" else 0o750)
     for folder in PRIVATE_FOLDERS:
         durable.make_dir(home / folder, 0o700)
-    durable.replace(home / "nas" / "loopback", secrets.token_urlsafe(24).encode(), mode=0o600)
-    text = SETTINGS.format(site=site, name=name)
-    durable.replace(home / SETTINGS_FILE, text.encode())
 
 
 def verifier_key(home: Path, site: str) -> str:

@@ -87,7 +87,7 @@ def restore(
         raise WrongUse(f"{SECRETS}/{KEK} is there", hint="move it away if it does not open")
     sealed = file or context.home / SECRETS / recovery.SEALED
     data = sealed.read_bytes()
-    kek = recovery.restored(data, _typed("Private half (AGE-SECRET-KEY-1…)"))
+    kek = recovery.restored(data, typed("Private half (AGE-SECRET-KEY-1…)"))
     report.act(context.home, settings, "keys", target="restore")
     Secrets(context.home, random=os.urandom, wrap=credential(os.environ)).write(KEK, kek)
     context.say("The ring key is back; prathu verify --deep shows whether it opens every segment.")
@@ -130,7 +130,7 @@ def _approving(home: Path, settings: BoxSettings, site: str, accounts: list[str]
         found = []
         for account in accounts:
             try:
-                found.append(people.check(site, account, _typed(f"Password of {account}")))
+                found.append(people.check(site, account, typed(f"Password of {account}")))
             except PortalError as error:
                 raise WrongUse(f"{account}: {error}") from error
     for person in found:
@@ -167,7 +167,7 @@ def _replaced(home: Path, settings: BoxSettings, approvals: tuple[str, ...]) -> 
     return [*(["the ring key was lost: a new one wraps what comes"] if lost else []), *alarms]
 
 
-def _typed(what: str) -> str:
+def typed(what: str) -> str:
     """Return a secret that somebody types, or the next line of standard input."""
     if sys.stdin.isatty():
         return str(typer.prompt(what, hide_input=True, err=True))

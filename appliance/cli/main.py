@@ -62,6 +62,8 @@ VERBS: Mapping[str, str] = {
     "keys": "keys",
     "hold": "hold",
     "retention": "retention",
+    "backup": "backup",
+    "restore": "backup",
     "outside": "outside",
     "hub": "hub",
     "people": "people",

@@ -1,0 +1,94 @@
+"""Where backups lie: a folder, or a folder on an SFTP server. Both know files by names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from appliance.backup.sftp import Sftp
+from appliance.errors import BoxError, WrongUse
+from collector import durable
+
+
+class Target(Protocol):
+    """Files by name; a name is a path with slashes."""
+
+    def names(self) -> list[str]:
+        """Return the names of all whole files."""
+        ...
+
+    def put(self, name: str, source: Path) -> None:
+        """Keep a copy of a file under a name; it appears whole or not at all."""
+        ...
+
+    def get(self, name: str, to: Path) -> None:
+        """Copy a file here."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Take a file away."""
+        ...
+
+
+class Folder:
+    """A folder of this machine, perhaps on a disk that was plugged in."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def names(self) -> list[str]:
+        """Return the names of all whole files."""
+        found = (p for p in self._root.rglob("*") if p.is_file() and p.suffix != ".tmp")
+        return sorted(path.relative_to(self._root).as_posix() for path in found)
+
+    def put(self, name: str, source: Path) -> None:
+        """Keep a copy of a file under a name; it appears whole or not at all."""
+        path = self._root / name
+        durable.make_dir(path.parent)
+        beside = path.with_name(path.name + ".tmp")
+        shutil.copyfile(source, beside)
+        descriptor = os.open(beside, os.O_RDONLY)
+        try:
+            durable.sync_file(descriptor, beside)
+        finally:
+            os.close(descriptor)
+        durable.rename(beside, path)
+
+    def get(self, name: str, to: Path) -> None:
+        """Copy a file here."""
+        shutil.copyfile(self._root / name, to)
+
+    def delete(self, name: str) -> None:
+        """Take a file away."""
+        durable.remove(self._root / name)
+
+
+@contextmanager
+def opened(where: str, *, home: Path, ssh_key: str, known_hosts: str) -> Iterator[Target]:
+    """Give the place that a person named: a path, or `sftp://user@host[:port]/path`.
+
+    Raises:
+        WrongUse: it is no such place.
+        BoxError: it cannot be reached.
+    """
+    if where.startswith("sftp://"):
+        with Sftp(where, key=home / ssh_key, known_hosts=home / known_hosts) as remote:
+            yield remote
+    elif "://" in where:
+        raise WrongUse(f"{where}: unknown kind of place", hint="a folder, or sftp://user@host/path")
+    else:
+        yield _folder(Path(where), home)
+
+
+def _folder(path: Path, home: Path) -> Folder:
+    if path.resolve().is_relative_to(home.resolve()):
+        raise WrongUse(f"{path} lies in the home itself", hint="name another disk or machine")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BoxError(f"cannot make {path}: {error.strerror}") from error
+    return Folder(path)

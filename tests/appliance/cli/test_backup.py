@@ -1,0 +1,218 @@
+"""A backup leaves the box, and comes back on an empty machine with its proof."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyrage import x25519
+
+from appliance.backup import archive
+from appliance.cli import main
+from appliance.errors import BoxError
+from captive_portal.database import open_database
+from captive_portal.people.accounts import Kind, NewAccount, People, Role
+from collector.records import moment
+from collector.seal import recovery
+from collector.settings import SpoolSettings
+from collector.spool import SpoolWriter
+from tests.appliance.cli import test_hold
+from tests.appliance.cli.boxes import Box, Said
+from tests.collector.homes import flow_frame
+
+clock = test_hold.clock
+
+
+class Shop:
+    """A box with some sealed flows, a paper key, and a disk beside it."""
+
+    def __init__(self, box: Box, folder: Path, clock: test_hold.Clock) -> None:
+        self.box, self.disk, self.clock = box, folder / "disk", clock
+        public, self.paper = recovery.pair()
+        drop_ins = box.home / "prathu.d"
+        drop_ins.mkdir()
+        (drop_ins / "recovery.toml").write_text(f'[keys]\nrecovery = "{public}"\n')
+        self.seal(5)
+
+    def seal(self, flows: int, home: Path | None = None) -> None:
+        """Receive flows and seal them."""
+        home = home or self.box.home
+        with SpoolWriter(home / "spool", SpoolSettings(), clock=self.clock) as writer:
+            frame = flow_frame(moment(self.clock() // 1000), 1000, flows)
+            writer.wait_durable(writer.append(frame))
+        assert self.at(home, "seal", "--now").status == 0
+
+    def backup(self, *words: str) -> dict[str, Any]:
+        said = self.box.prathu("--json", "backup", str(self.disk), *words)
+        assert said.status == 0, said.err
+        return dict(json.loads(said.out))
+
+    def there(self) -> list[str]:
+        return sorted(str(p.relative_to(self.disk)) for p in self.disk.rglob("*") if p.is_file())
+
+    def at(self, home: Path, *words: str, typed: str = "") -> Said:
+        """Run the command line on another home."""
+        self.box.patch.setattr("sys.stdin", io.StringIO(typed))
+        status = 0
+        try:
+            main.run(["--home", str(home), *words])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        said = self.box.capsys.readouterr()
+        return Said(status, said.out, said.err)
+
+    def restore(self, home: Path, *words: str, key: str = "") -> Said:
+        return self.at(
+            home, "--json", "restore", str(self.disk), *words, typed=f"{key or self.paper}\n"
+        )
+
+
+@pytest.fixture
+def shop(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    clock: test_hold.Clock,
+) -> Shop:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    (tmp_path / "box").mkdir()
+    box = Box(tmp_path / "box", capsys, monkeypatch, sites=())
+    for folder in ("run", "spool", "stage", "database"):
+        (tmp_path / "box" / folder).mkdir()
+    return Shop(box, tmp_path, clock)
+
+
+def test_a_restored_home_is_whole_and_goes_on(shop: Shop, tmp_path: Path) -> None:
+    people = People(open_database(shop.box.home))
+    staff: Any = {"kind": Kind.STAFF, "role": Role.ADMIN, "password": "correct horse"}
+    for name in ("mayuree", "somsak"):
+        account = NewAccount(site="school-a", account=name, **staff)
+        people.add(account, now=moment(shop.clock() // 1000))
+    made = shop.backup("--logs")
+    assert made["segments_new"] > 0
+    said = shop.restore(tmp_path / "new")
+    assert said.status == 0, said.err
+    told = json.loads(said.out)
+    assert (told["whole"], told["missing"], told["findings"]) == (True, 0, [])
+    assert "prathu keys replace" in said.err
+    home = tmp_path / "new"
+    assert not list((home / "secrets").glob("prathu.log*"))
+    assert (home / "secrets/prathu.kek").read_bytes() == (
+        shop.box.home / "secrets/prathu.kek"
+    ).read_bytes()
+    approved = shop.at(
+        home, "keys", "replace", "--approve", "mayuree", "--approve", "somsak",
+        typed="correct horse\n" * 2,
+    )  # fmt: skip
+    assert approved.status == 0, approved.err
+    shop.seal(4, home)
+    verified = shop.at(home, "--json", "verify", "--deep")
+    assert verified.status == 0, verified.out
+    assert json.loads(verified.out)["ledgers"] == 2
+    assert shop.at(home, "--json", "search", "*").out.count('"src_port"') == 9
+
+
+def test_only_new_segments_go_and_destroyed_ones_are_destroyed_there_too(shop: Shop) -> None:
+    first = shop.backup("--logs")
+    shop.clock.ahead += timedelta(hours=1)
+    shop.seal(3)
+    second = shop.backup("--logs")
+    assert 0 < second["segments_new"] < first["segments_new"] + 3
+    assert second["segments_there"] == first["segments_new"] + second["segments_new"]
+    shop.clock.ahead += timedelta(days=200)
+    assert shop.box.prathu("retention", "run").status == 0
+    third = shop.backup("--logs")
+    assert third["segments_gone"] > 0
+    assert third["archives_gone"] == 2
+    assert sum(name.endswith(".tar.age") for name in shop.there()) == 1
+
+
+def test_nothing_readable_and_no_signing_key_leaves(shop: Shop, tmp_path: Path) -> None:
+    made = shop.backup("--logs")
+    plain = tmp_path / "plain.tar"
+    identity = x25519.Identity.from_str(shop.paper)
+    archive.decrypt(shop.disk / made["archive"], plain, identity)
+    data = plain.read_bytes()
+    secrets = shop.box.home / "secrets"
+    for name in ("prathu.kek", "prathu.log.school-a", "prathu.epoch.school-a", "prathu.backup"):
+        assert (secrets / name).read_bytes().strip() not in data, name
+    assert b"prathu.toml" in data
+    leaving = b"".join((shop.disk / name).read_bytes() for name in shop.there())
+    assert b"school-a/ledger" not in leaving
+    assert not list((shop.box.home / "stage" / "backup").iterdir())
+
+
+def test_without_segments_the_rest_is_proven_and_what_is_missing_is_counted(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.backup()
+    said = shop.restore(tmp_path / "new")
+    assert said.status == 1
+    told = json.loads(said.out)
+    assert told["missing"] > 0
+    assert all(line.startswith("E-02") for line in told["findings"])
+    assert "all else is whole" in said.err
+
+
+def test_a_rehearsal_leaves_an_entry(shop: Shop) -> None:
+    told = shop.backup("--logs", "--rehearse")
+    assert ": whole; " in told["rehearsal"]
+    assert any(event.act == "rehearsal" and "whole" in event.target for event in shop.box.audits())
+    path = next(p for p in shop.disk.rglob("*.parquet.age"))
+    path.write_bytes(path.read_bytes()[:-20])
+    said = shop.box.prathu("--json", "backup", str(shop.disk), "--logs", "--rehearse")
+    assert said.status == 3
+    assert "does not open" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "told"),
+    [
+        ([], "AGE-SECRET-KEY-1NONSENSE", "no private half"),
+        (["--archive", "prathu-20200101T000000Z.tar.age"], "", "there is no backup"),
+    ],
+)
+def test_a_restore_that_cannot_be_is_one_line(
+    shop: Shop, tmp_path: Path, words: list[str], key: str, told: str
+) -> None:
+    shop.backup()
+    said = shop.restore(tmp_path / "new", *words, key=key)
+    assert said.status in (1, 2, 3)
+    assert told in said.err
+    other = shop.restore(tmp_path / "other", key=recovery.pair()[1])
+    assert (other.status, "does not open with this key" in other.err) == (3, True)
+    again = shop.restore(shop.box.home)
+    assert (again.status, "is a home already" in again.err) == (2, True)
+
+
+def test_a_backup_needs_a_paper_and_another_disk(shop: Shop) -> None:
+    said = shop.box.prathu("backup", str(shop.box.home / "here"))
+    assert (said.status, "lies in the home itself" in said.err) == (2, True)
+    (shop.box.home / "prathu.d" / "recovery.toml").unlink()
+    said = shop.box.prathu("backup", str(shop.disk))
+    assert (said.status, "there is no key on paper" in said.err) == (2, True)
+    said = shop.box.prathu("backup")
+    assert "where to?" in said.err
+
+
+def test_an_archive_writes_nowhere_else(tmp_path: Path) -> None:
+    import tarfile
+
+    for name in ("../out", "/etc/out", "logs/x", "run/seal.sock"):
+        path = tmp_path / "bad.tar"
+        with tarfile.open(path, "w") as tar:
+            head = json.dumps({"format": archive.FORMAT}).encode()
+            info = tarfile.TarInfo(archive.HEAD)
+            info.size = len(head)
+            tar.addfile(info, io.BytesIO(head))
+            tar.addfile(tarfile.TarInfo(name))
+        with pytest.raises(BoxError, match="a member that is none"):
+            archive.unpack(path, tmp_path / "home")
+    path.write_bytes(b"nothing of the kind" * 100)
+    with pytest.raises(BoxError, match="damaged"):
+        archive.unpack(path, tmp_path / "home")
