@@ -18,24 +18,13 @@ from collector.records import Frame, FrameKind
 from tests.collector.decode import rows
 from tests.collector.receive.home import frames
 from tests.integration.box import Box
-from tests.integration.gateway import INTERNET, INTERNET6, PORT, Gateway
+from tests.integration.gateway import INTERNET, INTERNET6, PORT, SETTINGS, Gateway
 from tests.integration.machine import Machine, wait_for
 
 HERE = Path(__file__).resolve().parent
 CAPTURE = HERE / "conntrack.jsonl"
 GOLDEN = HERE / "conntrack.golden.jsonl"
 LISTED = HERE / "conntrack.listed.json"
-SETTINGS = """
-[conntrack]
-enabled = true
-[listen]
-flows = ["127.0.0.1:0"]
-syslog_udp = []
-syslog_tcp = []
-syslog_tls = []
-ipfix_tcp = []
-ipfix_tls = []
-"""
 
 
 def read() -> list[Frame]:

@@ -36,6 +36,18 @@ table inet school {{
     }}
 }}
 """
+SETTINGS = """
+[conntrack]
+enabled = true
+[listen]
+flows = ["127.0.0.1:0"]
+syslog_udp = []
+syslog_tcp = []
+syslog_tls = []
+ipfix_tcp = []
+ipfix_tls = []
+"""
+"""Of a box on the gateway: it listens to the kernel, and to nobody else but on loopback."""
 TALK = Path(__file__).with_name("talk.py")
 SYSCTL = "net.netfilter.nf_conntrack"
 

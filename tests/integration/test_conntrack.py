@@ -23,20 +23,17 @@ from collector.records import FrameKind
 from tests.collector.decode import rows
 from tests.collector.receive.home import coverage, frames
 from tests.integration.box import ENVIRONMENT, Box
-from tests.integration.gateway import CLIENT, INTERNET, INTERNET6, PORT, PUBLIC, Gateway
+from tests.integration.gateway import (
+    CLIENT,
+    INTERNET,
+    INTERNET6,
+    PORT,
+    PUBLIC,
+    SETTINGS,
+    Gateway,
+)
 from tests.integration.machine import Machine, require, stop, wait_for
 
-SETTINGS = """
-[conntrack]
-enabled = true
-[listen]
-flows = ["127.0.0.1:0"]
-syslog_udp = []
-syslog_tcp = []
-syslog_tls = []
-ipfix_tcp = []
-ipfix_tls = []
-"""
 FLOOD = 15_000
 
 

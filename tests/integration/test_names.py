@@ -16,19 +16,10 @@ import pytest
 
 from tests.conftest import REPO
 from tests.integration.box import Box
-from tests.integration.gateway import CLIENT, INTERNET, INTERNET6, Gateway
+from tests.integration.gateway import CLIENT, INTERNET, INTERNET6, SETTINGS, Gateway
 from tests.integration.machine import Machine, require, wait_for
 
-SETTINGS = """
-[conntrack]
-enabled = true
-[listen]
-flows = ["127.0.0.1:0"]
-syslog_udp = []
-syslog_tcp = []
-syslog_tls = []
-ipfix_tcp = []
-ipfix_tls = []
+NAMES = """
 [names]
 reason = "a test, until it is over"
 [[names.capture]]
@@ -83,7 +74,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
         gateway.build()
         _serve(gateway, folder)
         box = Box(machine, folder / "home", within=gateway.spaces["gateway"])
-        box.init(settings=SETTINGS)
+        box.init(settings=SETTINGS + NAMES)
         for name in ("receive", "seal", "sniff"):
             box.start_alone(name)
         wait_for("the ear", lambda: "reading names on" in machine.log("sniff").read_text())
