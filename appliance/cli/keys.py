@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +17,7 @@ from appliance import settings as box_settings
 from appliance.cli import offline, report
 from appliance.cli.context import Context
 from appliance.cli.people import site_of
-from appliance.errors import NotFound, WrongUse
+from appliance.errors import BoxError, NotFound, WrongUse
 from appliance.settings import BoxSettings
 from captive_portal.database import open_database
 from captive_portal.errors import PortalError
@@ -24,7 +25,9 @@ from captive_portal.people.accounts import Account, People, Role
 from collector import durable
 from collector.errors import Busy
 from collector.pipeline import Pipeline
-from collector.seal import recovery
+from collector.seal import ledger, recovery
+from collector.seal.fault import Refused
+from collector.seal.tiles import Tiles
 from collector.seal.vault import KEK, SECRETS, Secrets, credential, wrapped
 
 DROP_IN = "prathu.d/recovery.toml"
@@ -71,6 +74,39 @@ def _keep(home: Path, public: str) -> bool:
         return False
     kek = Secrets(home, random=os.urandom).read(KEK)
     return kek is not None and recovery.keep(home, kek, public)
+
+
+@keys_app.command()
+def policy(
+    ctx: typer.Context,
+    ml_dsa: Annotated[
+        bool, typer.Option("--ml-dsa", help="Ask for the ML-DSA lines too, where there are any.")
+    ] = False,
+) -> None:
+    """Print the log keys of all ledgers as a policy: keep it elsewhere, for verifiers."""
+    context: Context = ctx.obj
+    settings = box_settings.load(context.home)
+    for site in settings.sites:
+        for folder in ledger.folders(context.home, site.id):
+            genesis = _genesis(folder)
+            print(f"log {genesis['log_vkey']}")
+            if ml_dsa and genesis["mldsa_vkey"] is not None:
+                print(f"log {genesis['mldsa_vkey']}")
+    print("quorum none")
+
+
+def _genesis(folder: Path) -> dict[str, Any]:
+    """Return the first entry of a ledger.
+
+    Raises:
+        BoxError: its state or tiles are not readable.
+    """
+    try:
+        state = ledger.parse_state((folder / "state").read_bytes())
+        genesis: dict[str, Any] = json.loads(Tiles(folder, state.size).entries(0)[0])
+    except (Refused, FileNotFoundError, IndexError) as error:
+        raise BoxError(f"{folder}: {error}", hint="prathu verify says more") from error
+    return genesis
 
 
 @keys_app.command()

@@ -120,3 +120,28 @@ def test_status_tells_how_the_keys_lie_and_what_is_in_quarantine(box: Box) -> No
     (box.home / "secrets/prathu.kek").write_bytes(bytes(60))
     assert "wrapped under the credential" in box.prathu("status").out
     assert "is wrapped; only its service opens it" in box.prathu("seal", "--now").err
+
+
+def test_the_keys_of_all_ledgers_are_a_policy_that_verifies_the_home(box: Box) -> None:
+    for words, lines in (((), 2), (("--ml-dsa",), 3)):
+        said = box.prathu("keys", "policy", *words)
+        assert (said.status, len(said.out.splitlines())) == (0, lines)
+        (box.home / "kept.txt").write_text(said.out)
+        assert box.prathu("verify", "--policy", str(box.home / "kept.txt")).status == 0
+    kept = (box.home / "kept.txt").read_text()
+    other = kept.replace("log school-a/ledger/", "log school-b/ledger/")
+    (box.home / "kept.txt").write_text(other)
+    assert box.prathu("verify", "--policy", str(box.home / "kept.txt")).status != 0
+
+
+def test_a_service_with_a_credential_wraps_the_secrets_and_verifies_with_it(box: Box) -> None:
+    folder = box.home / "credentials"
+    folder.mkdir()
+    (folder / "prathu.wrap").write_bytes(b"w" * 32)
+    box.patch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    assert box.prathu("seal", "--now").status == 0
+    assert "wrapped under the credential" in box.prathu("status").out
+    assert box.prathu("verify", "--deep").status == 0
+    box.patch.delenv("CREDENTIALS_DIRECTORY")
+    assert "only its service opens it" in box.prathu("seal", "--now").err
+    assert box.prathu("verify", "--deep").status == 1
