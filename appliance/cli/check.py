@@ -13,9 +13,11 @@ from appliance.settings import BoxSettings
 from captive_portal import __main__ as portal_main
 from collector.__main__ import boot_id
 from collector.errors import SettingsError
+from collector.outside.roots import fingerprint, roots
 from collector.pipeline import Pipeline
 from collector.receive import certificate
 from collector.receive.receiver import Receiver
+from collector.seal.timestamp import roots_of
 from collector.site import formats
 
 
@@ -47,6 +49,7 @@ def check(ctx: typer.Context) -> None:
                 datagram_forecast.forecast(context.home, settings), settings.retention.days
             ),
             **_syslog_tls(context, settings),
+            **_authorities(context, settings),
         }
     )
 
@@ -56,6 +59,14 @@ def _syslog_tls(context: Context, settings: BoxSettings) -> dict[str, str]:
     if not settings.listen.syslog_tls and not settings.listen.ipfix_tls:
         return {}
     return {"syslog_tls": certificate.checked(context.home, settings.syslog_tls)}
+
+
+def _authorities(context: Context, settings: BoxSettings) -> dict[str, str]:
+    """Return the root that each time-stamp authority is believed by, after reading its file."""
+    return {
+        f"root of {authority.name}": fingerprint(roots_of(roots(context.home, authority))[0])
+        for authority in settings.timestamp_authorities
+    }
 
 
 def _check_secrets(context: Context, settings: BoxSettings) -> None:
