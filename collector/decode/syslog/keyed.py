@@ -212,10 +212,12 @@ def _pairs(signs: _Signs, begins: Ints) -> tuple[_Words, Mask]:
     """Return the pairs of lines whose every word has an equals sign, and which lines these are."""
     outside = signs.quotes & 1 == 0
     odd = (signs.kind == _ODD) | (outside & (signs.kind == _INSIDE))
-    splits = outside & (signs.kind <= _END)
-    at, kind = signs.at[splits], signs.kind[splits]
+    splits = np.flatnonzero(outside & (signs.kind <= _END))
+    at, kind = signs.at.take(splits), signs.kind.take(splits)
     ends = np.flatnonzero(kind == _END)
     parts = kind != _EQUALS
+    if not odd.any() and parts[1::2].all() and not parts[::2].any():
+        return _alternating(at, ends, begins), np.ones(len(ends), np.bool_)
     leads = ~parts
     leads[1:] &= parts[:-1]
     words = np.diff(np.cumsum(parts, dtype=np.int32)[ends], prepend=0)
@@ -225,12 +227,27 @@ def _pairs(signs: _Signs, begins: Ints) -> tuple[_Words, Mask]:
     if not fit.all():
         kept = np.repeat(fit, np.diff(ends, prepend=-1))
         leads, parts, words, begins = leads & kept, parts & kept, words[fit], begins[fit]
-    equals, stops = at[leads], at[parts]
     first = np.cumsum(words) - words
+    return _words(at[leads], at[parts], first, begins), fit
+
+
+def _alternating(at: Places, ends: Ints, begins: Ints) -> _Words:
+    """Return the pairs where an equals sign and what ends its pair take turns, as they mostly do.
+
+    Args:
+        at: Where these stand.
+        ends: Which of them end a line.
+        begins: Where the lines begin.
+    """
+    words = np.diff(ends, prepend=-1) // 2
+    return _words(at[::2], at[1::2], np.cumsum(words) - words, begins)
+
+
+def _words(equals: Places, stops: Places, first: Ints, begins: Ints) -> _Words:
     starts = np.empty_like(stops)
     starts[1:] = stops[:-1] + 1
     starts[first] = begins
-    return _Words(first, starts, equals, stops), fit
+    return _Words(first, starts, equals, stops)
 
 
 def _quoted(octets: npt.NDArray[np.uint8], pairs: _Words, quotes: Places, before: int) -> _Pairs:
