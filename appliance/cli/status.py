@@ -18,6 +18,7 @@ from appliance.hub import known
 from collector import kept
 from collector.control import ask
 from collector.errors import CollectorError
+from collector.seal.ledger import folders
 from collector.seal.staging import QUARANTINE
 from collector.seal.vault import wrapped
 from collector.spool import size_bytes
@@ -112,13 +113,15 @@ def _portal(home: Path) -> dict[str, Any] | None:
 
 def _ledger(home: Path, site: str) -> dict[str, Any] | None:
     """Return the newest state and checkpoint of a site's ledger."""
-    years = sorted((home / "ledger" / site).glob("*/state"))
-    if not years:
+    # One that is only being made has no checkpoint yet.
+    begun = [path for path in folders(home, site) if (path / "checkpoint").exists()]
+    if not begun:
         return None
-    state = json.loads(years[-1].read_bytes())
-    sealed = (years[-1].parent / "checkpoint").stat().st_mtime
+    newest = begun[-1]
+    state = json.loads((newest / "state").read_bytes())
+    sealed = (newest / "checkpoint").stat().st_mtime
     return {
-        "ledger": f"{site}/ledger/{years[-1].parent.name}",
+        "ledger": f"{site}/ledger/{newest.name}",
         "entries": state["size"],
         "root": state["root"],
         "last_seal": datetime.fromtimestamp(sealed, UTC).isoformat(timespec="seconds"),
