@@ -50,7 +50,8 @@ def witness(ctx: typer.Context) -> None:
         served = len(signer.served())
 
         def tell(port: int) -> None:
-            context.say(f"witness {key.vkey.name} at http://{host}:{port}/, {served} ledgers")
+            ledgers = "1 ledger" if served == 1 else f"{served} ledgers"
+            context.say(f"witness {key.vkey.name} at http://{host}:{port}/, {ledgers}")
 
         serve(create_app(signer, about), settings.hub.listen, stop, ready=tell)
     finally:
@@ -93,7 +94,7 @@ def allow(
         raise WrongUse(str(refused)) from refused
     durable.make_dir(path.parent, 0o750)
     durable.replace(path, text.encode())
-    context.say(f"{len(served)} ledgers are served")
+    context.say("1 ledger is served" if len(served) == 1 else f"{len(served)} ledgers are served")
 
 
 @hub_app.command()

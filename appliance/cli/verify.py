@@ -224,6 +224,13 @@ def _destroyed(report: Report) -> Iterator[str]:
         )
 
 
+def _singular(what: str, count: int) -> str:
+    """Return what is counted as one says it of so many: its first word is a plural."""
+    first, _, rest = what.partition(" ")
+    one = {"entries": "entry"}.get(first, first.removesuffix("s"))
+    return f"{one if count == 1 and first != 'opened' else first} {rest}".rstrip()
+
+
 def _counts(report: Report, *, deep: bool) -> str:
     counted: dict[str, Any] = {
         "ledgers": report.ledgers,
@@ -234,5 +241,5 @@ def _counts(report: Report, *, deep: bool) -> str:
     if deep:
         counted |= {"segments opened": report.opened, "rows checked": report.rows}
         counted |= {"opened in an earlier run": report.known} if report.known else {}
-    told = ", ".join(f"{count} {what}" for what, count in counted.items())
+    told = ", ".join(f"{count} {_singular(what, count)}" for what, count in counted.items())
     return told if deep else f"{told}; --deep checks every byte and row"
