@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from collector import durable
 from collector.errors import SealError
 from collector.seal import note
 from collector.seal.note import SigningKey
+from collector.seal.vault import KEK, Secrets
 from tests.collector.seal import checking
 from tests.collector.seal.school import BEGIN, DAY, HOUR, SITE, School
 from tests.collector.seal.test_sealer import entries_of, types_of
 
 MIDNIGHT = int(datetime(2027, 3, 5, tzinfo=UTC).timestamp()) * 1_000_000
+WRAP = b"w" * 32
 EPOCH, LOG = f"secrets/prathu.epoch.{SITE}", f"secrets/prathu.log.{SITE}"
 
 
@@ -245,3 +248,41 @@ def test_after_a_month_without_the_box_the_ledger_says_so_and_goes_on(tmp_path: 
     gap = next(e for e in entries_of(tmp_path) if e["type"] == "gap")
     assert (gap["end"] - gap["start"], gap["cause"]) == (31 * DAY, "power")
     assert checking.verify(tmp_path).findings == []
+
+
+def test_a_crash_in_the_hand_over_of_wrapped_keys_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every seventh step; the ledger also has an ML-DSA key, whose signatures never repeat."""
+    made = School(tmp_path / "evening", begin_us=MIDNIGHT - 2 * HOUR, wrap=WRAP, ml_dsa=True)
+    made.home.mkdir()
+    made.start()
+    made.hour(3)
+    made.sealer.stop()
+    kek = Secrets(made.home, random=made.noise, wrap=WRAP).read(KEK)
+    for number in range(0, 1000, 7):
+        home = tmp_path / "home"
+        shutil.copytree(made.home, home)
+        left = [number]
+
+        def count(_: str, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+
+        school = School(home, seed=5, wrap=WRAP, ml_dsa=True)
+        school.now_us = MIDNIGHT + HOUR
+        with monkeypatch.context() as patch, suppress(Killed):
+            patch.setattr(durable, "fault", count)
+            school.start()
+        school.now_us += HOUR
+        school.start()
+        school.hour(2)
+        school.sealer.stop()
+        assert checking.verify(home, kek=kek).findings == [], number
+        names = {path.name for path in (home / "secrets").iterdir()}
+        assert names == {path.name for path in (made.home / "secrets").iterdir()}, number
+        shutil.rmtree(home)
+        if left[0] >= 0:
+            assert number > 60
+            break
