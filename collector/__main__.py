@@ -79,6 +79,7 @@ def seal(
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     import pyarrow
 
+    from collector.disclosing import Disclosing
     from collector.keeping import Keeper
     from collector.outside.asking import Outside
     from collector.pipeline import Pipeline
@@ -95,7 +96,8 @@ def seal(
         with keeper:
             others = Outside(home, settings, clock=clock, tell=pipeline.worker.tell).handlers()
             kept = Keeper(home, settings, clock=clock)
-            others = {**others, **kept.handlers(pipeline.worker)}
+            shown = Disclosing(home, clock=clock).handlers(pipeline.worker)
+            others = {**others, **kept.handlers(pipeline.worker), **shown}
             _run(home, _Sealing(pipeline, keeper, kept, others), stop, clock=clock, ready=ready)
         pipeline.stop()
     except (CollectorError, OSError) as error:

@@ -93,6 +93,19 @@ def read(home: Path, order: Order, sizes: Mapping[str, int]) -> list[Chapter]:
     return _needed(chapters)
 
 
+def begins(home: Path, site: str) -> dict[str, int]:
+    """Return when the first ledger of a site begins to tell of each log, µs.
+
+    Raises:
+        SealError: there is no ledger.
+    """
+    for folder in ledger.folders(home, site):
+        state = ledger.parse_state((folder / "state").read_bytes())
+        genesis = json.loads(tiles.Tiles(folder, state.size).entries(0)[0])
+        return {row[0]: row[3] for row in genesis["logs"]}
+    raise SealError(f"the site {site} has no ledger here", hint="see: prathu status")
+
+
 def _chapter(chapter: Chapter, order: Order) -> Chapter:
     reader = tiles.Tiles(chapter.folder, chapter.size)
     index = 0

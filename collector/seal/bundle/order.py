@@ -12,6 +12,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+CASE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+"""The number of a case; it names a folder."""
+CaseId = Annotated[str, Field(pattern=f"^{CASE}$")]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Log = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Micros = Annotated[int, Field(ge=0, lt=1 << 53)]
@@ -54,7 +57,7 @@ class Told(_Plain):
 class Order(_Plain):
     """Which rows of which segments, how complete, and what the bundle says of the case."""
 
-    case: Id
+    case: CaseId
     site: str
     levels: dict[Log, Level]
     """How complete each log asked for is shown."""

@@ -1,0 +1,315 @@
+"""`prathu prove`, `prathu export`: the bundle of a case, packed, and handed over."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from appliance import settings as box_settings
+from appliance.cases import case as cases
+from appliance.cases.case import Words
+from appliance.cli import offline, report
+from appliance.cli.context import Context, error_console, wall_clock
+from appliance.cli.hold import actor
+from appliance.cli.search import open_engine
+from appliance.errors import BoxError, WrongUse
+from appliance.search import times
+from appliance.settings import BoxSettings
+from collector import durable
+from collector.control import ask
+from collector.disclosing import Disclosing, stored_order
+from collector.errors import CollectorError
+from collector.seal.bundle.order import CASE, Order
+
+ASK_S = 3600.0
+LOOK_S = 0.5
+_COPY = 1 << 20
+
+CaseId = Annotated[str, typer.Option("--case", help="The case's number.")]
+Person = Annotated[str, typer.Option(help="Show this person: id, account or name.")]
+Question = Annotated[str, typer.Option(help="Or what this question finds (C0).")]
+Log = Annotated[list[str] | None, typer.Option(help="Of this log: flows; may be repeated.")]
+Since = Annotated[str, typer.Option("--from", help="What happened since.")]
+Until = Annotated[str, typer.Option("--to", help="And before.")]
+Level = Annotated[str, typer.Option(help="How complete: C0, C1 or C2; by person C1.")]
+Withhold = Annotated[
+    list[str] | None, typer.Option(help="Leave names, hosts and such of this log out.")
+]
+Site = Annotated[str, typer.Option(help="Of this site; needed when there are several.")]
+Approver = Annotated[str, typer.Option(help="Id of who approved it; another than who exports.")]
+Exporter = Annotated[str, typer.Option(help="Id of who exports; you when left out.")]
+Recipient = Annotated[str, typer.Option(help="Class of the recipient, such as police or court.")]
+Request = Annotated[str, typer.Option(help="Number of the request.")]
+Authority = Annotated[str, typer.Option(help="Who asks.")]
+Basis = Annotated[str, typer.Option("--legal-basis", help="Section of the law, order no.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command()(prove)
+    app.command()(export)
+
+
+def prove(  # noqa: PLR0913  # one argument per option
+    ctx: typer.Context,
+    case: CaseId,
+    person: Person = "",
+    question: Question = "",
+    log: Log = None,
+    since: Since = "",
+    to: Until = "",
+    level: Level = "",
+    withhold: Withhold = None,
+    site: Site = "",
+    approver: Approver = "",
+    exporter: Exporter = "",
+    recipient: Recipient = "",
+    request: Request = "",
+    authority: Authority = "",
+    legal_basis: Basis = "",
+) -> None:
+    """Pack the bundle of a case and keep it in the home; nothing is handed over."""
+    told = _Told(
+        person=person, question=question, log=log, since=since, to=to, level=level,
+        withhold=withhold, site=site, approver=approver, exporter=exporter, recipient=recipient,
+        request=request, authority=authority, legal_basis=legal_basis,
+    )  # fmt: skip
+    context: Context = ctx.obj
+    settings = box_settings.load(context.home)
+    report.act(context.home, settings, "prove", target=f"case {case}")
+    found = _prove(context, settings, case, told)
+    context.show(_summary(found) | {"kept": found["path"]})
+
+
+def export(  # noqa: PLR0913  # one argument per option
+    ctx: typer.Context,
+    case: CaseId,
+    out: Annotated[Path, typer.Option(help="Write the bundle to this file.")],
+    person: Person = "",
+    question: Question = "",
+    log: Log = None,
+    since: Since = "",
+    to: Until = "",
+    level: Level = "",
+    withhold: Withhold = None,
+    site: Site = "",
+    approver: Approver = "",
+    exporter: Exporter = "",
+    recipient: Recipient = "",
+    request: Request = "",
+    authority: Authority = "",
+    legal_basis: Basis = "",
+) -> None:
+    """Hand over the bundle of a case; the first time with the words that define the case."""
+    told = _Told(
+        person=person, question=question, log=log, since=since, to=to, level=level,
+        withhold=withhold, site=site, approver=approver, exporter=exporter, recipient=recipient,
+        request=request, authority=authority, legal_basis=legal_basis,
+    )  # fmt: skip
+    context: Context = ctx.obj
+    if not out.resolve().parent.is_dir() or out.is_dir():
+        raise WrongUse(f"--out {out}: not a file in a folder that is there")
+    settings = box_settings.load(context.home)
+    report.act(context.home, settings, "export", target=f"case {case}")
+    _prove(context, settings, case, told)
+    # In the ledger before a byte of it leaves: what is out cannot be unsaid.
+    found = _hand_over(context.home, settings, case)
+    _copy(context.home / found["path"], out, found["sha256"])
+    context.show(_summary(found) | {"ledger_index": found["index"], "out": str(out)})
+
+
+class _Told:
+    """The words that define a case, as they stood on the command line."""
+
+    def __init__(self, **words: Any) -> None:  # noqa: ANN401  # as typer gives them
+        self.words = words
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any of them."""
+        return any(self.words.values())
+
+    def case(self, case: str, settings: BoxSettings, now_us: int) -> Words:
+        """Return what defines the case.
+
+        Raises:
+            WrongUse: a word is missing.
+        """
+        words = self.words
+        for name in ("since", "to", "approver", "recipient", "request"):
+            if not words[name]:
+                option = {"since": "--from"}.get(name, f"--{name}")
+                raise WrongUse(
+                    f"the case {case} is new: {option} is needed",
+                    hint="see: prathu export --help",
+                )
+        return Words(
+            case=case,
+            site=_site(settings, words["site"]),
+            person=words["person"],
+            question=words["question"],
+            logs=tuple(dict.fromkeys(words["log"] or ("flows",))),
+            start_us=times.parse(words["since"], now_us).us,
+            end_us=times.parse(words["to"], now_us).end_us,
+            level=words["level"],
+            withhold=tuple(dict.fromkeys(words["withhold"] or ())),
+            approver=words["approver"],
+            exporter=words["exporter"] or actor(),
+            recipient=words["recipient"],
+            request=words["request"],
+            authority=words["authority"],
+            legal_basis=words["legal_basis"],
+        )
+
+
+def _site(settings: BoxSettings, wanted: str) -> str:
+    known = [site.id for site in settings.sites]
+    if wanted in known:
+        return wanted
+    if wanted or len(known) > 1:
+        raise WrongUse(f"--site {wanted!r} is not a site here", hint=f"known: {', '.join(known)}")
+    return known[0]
+
+
+def _prove(context: Context, settings: BoxSettings, case: str, told: _Told) -> dict[str, Any]:
+    """Have the bundle packed; return what it shows."""
+    if not re.fullmatch(CASE, case):
+        hint = "letters, digits, point, hyphen, underscore, at most 64: 12-2570 for 12/2570"
+        raise WrongUse(f"--case {case!r} is no number of a case", hint=hint)
+    order = stored_order(context.home, case)
+    if order is not None and told.any:
+        raise WrongUse(
+            f"the case {case} is defined, and never changes",
+            hint=f"leave the words out: prathu export --case {case} --out FILE",
+        )
+    with _bar(context) as bar:
+        if order is None:
+            order = _define(context, settings, told.case(case, settings, wall_clock() // 1000), bar)
+        return _pack(context.home, order, bar)
+
+
+def _define(context: Context, settings: BoxSettings, words: Words, bar: _Bar) -> Order:
+    """Seal what was received so far, then find what the case is about."""
+    if offline.running(context.home, "seal"):
+        ask(context.home / "run" / "seal.sock", {"do": "seal"}, timeout=ASK_S)
+    else:
+        offline.seal_spool(context.home, settings)
+    names = {site.id: site.name for site in settings.sites}
+    with open_engine(context) as engine:
+        order = cases.define(
+            engine, words, names[words.site], lambda done, of: bar("searching", done, of)
+        )
+    if order.from_us > words.start_us:
+        begun = times.rfc3339(order.from_us)
+        context.say(f"the ledger begins at {begun}: what was before, this box cannot show")
+    return order
+
+
+def _pack(home: Path, order: Order, bar: _Bar) -> dict[str, Any]:
+    request = {"do": "prove", "order": order.model_dump()}
+    if offline.running(home, "seal"):
+        socket = home / "run" / "seal.sock"
+        look = {"do": "case-progress", "case": order.case}
+        with _watched(lambda: ask(socket, look, timeout=5.0), bar):
+            return ask(socket, request, timeout=ASK_S)
+    disclosing = Disclosing(home, clock=wall_clock)
+    with (
+        durable.Lock(home / "run" / "seal.lock"),
+        _watched(lambda: disclosing.progress({"case": order.case}), bar),
+    ):
+        return disclosing.prove(order)
+
+
+def _hand_over(home: Path, settings: BoxSettings, case: str) -> dict[str, Any]:
+    request = {"do": "export", "case": case}
+    if offline.running(home, "seal"):
+        return ask(home / "run" / "seal.sock", request, timeout=ASK_S)
+    found: dict[str, Any] = {}
+    disclosing = Disclosing(home, clock=wall_clock)
+    offline.seal_spool(
+        home,
+        settings,
+        then=lambda p: found.update(disclosing.handlers(p.worker)["export"](request)),
+    )
+    return found
+
+
+def _copy(bundle: Path, out: Path, sha256: str) -> None:
+    """Write the whole file or none, and only the one that stands in the ledger."""
+    beside = out.with_name(out.name + ".tmp")
+    digest = hashlib.sha256()
+    try:
+        with bundle.open("rb") as source, beside.open("wb") as target:
+            while piece := source.read(_COPY):
+                digest.update(piece)
+                target.write(piece)
+            target.flush()
+            os.fsync(target.fileno())
+        if digest.hexdigest() != sha256:
+            raise BoxError(f"{bundle} changed while it was copied", hint="export it again")
+        beside.replace(out)
+    except OSError as error:
+        raise BoxError(
+            f"cannot write {out}: {error.strerror}", hint="give another place to --out"
+        ) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def _summary(found: dict[str, Any]) -> dict[str, Any]:
+    levels = Counter(found["levels"].values())
+    return {
+        "case": found["case"],
+        "sha256": found["sha256"],
+        "size": found["size"],
+        "rows": sum(found["rows"].values()),
+        "segments": ", ".join(f"{count} at {level}" for level, count in sorted(levels.items())),
+        "destroyed": len(found["destroyed"]),
+    }
+
+
+_Bar = Callable[[str, int, int], None]
+
+
+@contextmanager
+def _bar(context: Context) -> Iterator[_Bar]:
+    quiet = context.quiet or not error_console().is_terminal
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=error_console(), transient=True, disable=quiet) as progress:
+        task = progress.add_task("", total=None)
+
+        def tell(what: str, done: int, of: int) -> None:
+            progress.update(task, description=what, completed=done, total=max(of, 1))
+
+        yield tell
+
+
+@contextmanager
+def _watched(look: Callable[[], dict[str, Any]], bar: _Bar) -> Iterator[None]:
+    """Move the bar while somebody else packs."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(LOOK_S):
+            with suppress(CollectorError):
+                told = look()
+                bar("packing", int(told["done"]), int(told["of"]))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
