@@ -322,5 +322,6 @@ LOGS: Mapping[str, LogSchema] = {
 }
 """The newest schema of every log that exists so far, by name."""
 
-FULL_ROWS: Mapping[str, int] = {DATAGRAMS.log: 1 << 17}
-"""Logs of which fewer rows make a full segment, since each row is long."""
+FULL_ROWS: Mapping[str, int] = {DATAGRAMS.log: 1 << 17, EVENTS.log: 1 << 18}
+"""Logs of which fewer rows make a full segment, since each row is long: half of the memory, and one
+is sealed while the next ones are read."""
