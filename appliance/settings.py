@@ -42,13 +42,16 @@ class Backup(Section):
     """Where backups go; they are encrypted to the key on paper (`[keys] recovery`)."""
 
     to: str = ""
-    """A folder on another disk, or sftp://user@host[:port]/path: where `prathu backup` goes."""
+    """Where `prathu backup` goes: a folder on another disk, sftp://user@host[:port]/path, or
+    s3://host[:port]/bucket[/folder]."""
     logs: bool = False
     """Segments too, each once; else settings, keys, database and ledger."""
     ssh_key: str = "secrets/backup.ssh"
     """Private key for SFTP, in OpenSSH's form, without a password; path from the home on."""
     known_hosts: str = "secrets/backup.known_hosts"
     """The SFTP server's host key, as `ssh-keyscan` prints it; path from the home on."""
+    s3_keys: str = "secrets/backup.s3"
+    """A file with two lines, access key and secret key; path from the home on."""
 
 
 class BoxSettings(CollectorSettings):

@@ -1,4 +1,4 @@
-"""Where backups lie: a folder, or a folder on an SFTP server. Both know files by names."""
+"""Where backups lie: a folder, one on an SFTP server, or a bucket. All know files by names."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from appliance.backup.s3 import Bucket
 from appliance.backup.sftp import Sftp
 from appliance.errors import BoxError, WrongUse
+from appliance.settings import Backup
 from collector import durable
 
 
@@ -68,18 +70,23 @@ class Folder:
 
 
 @contextmanager
-def opened(where: str, *, home: Path, ssh_key: str, known_hosts: str) -> Iterator[Target]:
-    """Give the place that a person named: a path, or `sftp://user@host[:port]/path`.
+def opened(where: str, *, home: Path, settings: Backup) -> Iterator[Target]:
+    """Give the place that a person named: a path, `sftp://user@host[:port]/path` or `s3://…`.
 
     Raises:
         WrongUse: it is no such place.
         BoxError: it cannot be reached.
     """
-    if where.startswith("sftp://"):
-        with Sftp(where, key=home / ssh_key, known_hosts=home / known_hosts) as remote:
+    kind = where.partition("://")[0] if "://" in where else ""
+    if kind == "sftp":
+        key, known = home / settings.ssh_key, home / settings.known_hosts
+        with Sftp(where, key=key, known_hosts=known) as remote:
             yield remote
-    elif "://" in where:
-        raise WrongUse(f"{where}: unknown kind of place", hint="a folder, or sftp://user@host/path")
+    elif kind in ("s3", "s3+http"):
+        yield Bucket(where, keys=home / settings.s3_keys)
+    elif kind:
+        hint = "a folder, sftp://user@host/path, or s3://host/bucket"
+        raise WrongUse(f"{where}: unknown kind of place", hint=hint)
     else:
         yield _folder(Path(where), home)
 

@@ -35,7 +35,9 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     ctx: typer.Context,
-    to: Annotated[str, typer.Argument(help="A folder, or sftp://user@host/path.")] = "",
+    to: Annotated[
+        str, typer.Argument(help="A folder, sftp://user@host/path, or s3://host/bucket.")
+    ] = "",
     logs: Annotated[bool, typer.Option("--logs", help="Segments too: only new ones go.")] = False,
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Then restore it beside, and verify that.")
@@ -57,22 +59,29 @@ def backup(
         context.say("The database is not in it: back it up with its own tools.")
 
 
-def restore(
+def restore(  # noqa: PLR0913  # one argument per option
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(help="A folder, or sftp://user@host/path.")],
+    source: Annotated[
+        str, typer.Argument(help="A folder, sftp://user@host/path, or s3://host/bucket.")
+    ],
     archive: Annotated[str, typer.Option(help="Not the newest one, but this.")] = "",
     no_logs: Annotated[
         bool, typer.Option("--no-logs", help="Leave segments where they are.")
     ] = False,
     ssh_key: Annotated[Path | None, typer.Option(help="Private key for SFTP.")] = None,
     known_hosts: Annotated[Path | None, typer.Option(help="The SFTP server's host key.")] = None,
+    s3_keys: Annotated[Path | None, typer.Option(help="A file with the two keys for S3.")] = None,
 ) -> None:
     """Bring a backup onto an empty home; what stands on the paper is asked for."""
     context: Context = ctx.obj
     restoring.check_empty(context.home)
     private = typed("Private half (AGE-SECRET-KEY-1…)")
     make_folders(context.home)
-    place = Backup(ssh_key=str(ssh_key or ""), known_hosts=str(known_hosts or ""))
+    place = Backup(
+        ssh_key=str((ssh_key or Path()).resolve()),
+        known_hosts=str((known_hosts or Path()).resolve()),
+        s3_keys=str((s3_keys or Path()).resolve()),
+    )
     with _place(context.home, place, source) as target:
         told = restoring.restore(
             context.home, target, private=private, name=archive, logs=not no_logs
@@ -106,9 +115,7 @@ def _place(home: Path, settings: Backup, where: str) -> Iterator[Target]:
     where = where or settings.to
     if not where:
         raise BoxError("where to?", hint="prathu backup TO, or [backup] to in prathu.toml")
-    with opened(
-        where, home=home, ssh_key=settings.ssh_key, known_hosts=settings.known_hosts
-    ) as target:
+    with opened(where, home=home, settings=settings) as target:
         yield target
 
 

@@ -11,11 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from minio import Minio
 
 from appliance.backup.target import Target, opened
 from appliance.errors import BoxError, WrongUse
+from appliance.settings import Backup
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin")
 SFTP = Path("/usr/lib/openssh/sftp-server")
@@ -62,7 +66,8 @@ class Server:
         return f"sftp://{user}@127.0.0.1:{self.port}{self.folder / 'remote'}{path}"
 
     def place(self, *, key: str = "client", known: str = "known_hosts") -> Place:
-        return lambda: opened(self.url(), home=self.folder, ssh_key=key, known_hosts=known)
+        settings = Backup(ssh_key=key, known_hosts=known)
+        return lambda: opened(self.url(), home=self.folder, settings=settings)
 
     def stop(self) -> None:
         self._process.terminate()
@@ -83,12 +88,44 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
-@pytest.fixture(params=["folder", "sftp"])
+class Storage:
+    """S3-compatible storage on loopback, with a bucket for each caller."""
+
+    def __init__(self, folder: Path) -> None:
+        moto = pytest.importorskip("moto.server", reason="no moto: S3 storage is not tried")
+        self.folder = folder
+        (folder / "keys").write_text("access\nsecret\n")
+        self._server: Any = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+        self._server.start()
+        self.at = f"127.0.0.1:{self._server.get_host_and_port()[1]}"
+
+    def place(self, bucket: str, *, make: bool = True, folder: str = "/a/b") -> Place:
+        client = Minio(self.at, access_key="access", secret_key="secret", secure=False)
+        if make:
+            client.make_bucket(bucket_name=bucket)
+        url, settings = f"s3+http://{self.at}/{bucket}{folder}", Backup(s3_keys="keys")
+        return lambda: opened(url, home=self.folder, settings=settings)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    storage = Storage(tmp_path_factory.mktemp("s3"))
+    yield storage
+    storage.stop()
+
+
+@pytest.fixture(params=["folder", "sftp", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "folder":
         (tmp_path / "home").mkdir()
         where = str(tmp_path / "disk")
-        return lambda: opened(where, home=tmp_path / "home", ssh_key="", known_hosts="")
+        return lambda: opened(where, home=tmp_path / "home", settings=Backup())
+    if request.param == "s3":
+        storage: Storage = request.getfixturevalue("bucket")
+        return storage.place(uuid4().hex)
     server: Server = request.getfixturevalue("server")
     shutil.rmtree(server.folder / "remote", ignore_errors=True)
     return server.place()
@@ -135,10 +172,25 @@ def test_only_who_is_known_is_talked_to(server: Server, key: str, known: str, to
         pass
 
 
-@pytest.mark.parametrize("where", ["ftp://h/x", "sftp://h/x", "sftp://u:secret@h/x"])
+@pytest.mark.parametrize("where", ["ftp://h/x", "sftp://h/x", "sftp://u:secret@h/x", "s3://h"])
 def test_an_odd_place_is_refused(tmp_path: Path, where: str) -> None:
     with (
         pytest.raises(WrongUse),
-        opened(where, home=tmp_path, ssh_key="k", known_hosts="h"),
+        opened(where, home=tmp_path, settings=Backup()),
     ):
         pass
+
+
+def test_a_bucket_that_is_not_there_and_keys_that_are_none_are_told(bucket: Storage) -> None:
+    with (
+        pytest.raises(BoxError, match="there is no bucket nowhere"),
+        bucket.place("nowhere", make=False)(),
+    ):
+        pass
+    place = bucket.place(uuid4().hex)
+    (bucket.folder / "keys").write_text("one")
+    try:
+        with pytest.raises(BoxError, match="has 1 words"), place():
+            pass
+    finally:
+        (bucket.folder / "keys").write_text("access\nsecret\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import tarfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -201,10 +202,8 @@ def test_a_backup_needs_a_paper_and_another_disk(shop: Shop) -> None:
 
 
 def test_an_archive_writes_nowhere_else(tmp_path: Path) -> None:
-    import tarfile
-
+    path = tmp_path / "bad.tar"
     for name in ("../out", "/etc/out", "logs/x", "run/seal.sock"):
-        path = tmp_path / "bad.tar"
         with tarfile.open(path, "w") as tar:
             head = json.dumps({"format": archive.FORMAT}).encode()
             info = tarfile.TarInfo(archive.HEAD)
