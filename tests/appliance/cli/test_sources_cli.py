@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,26 @@ def test_a_box_that_rests_tells_what_it_knew(prathu: Prathu, tmp_path: Path) -> 
     assert said.status == 0
     assert senders.FINE in said.out
     assert "; as of 2026-" in said.err
+
+
+def test_templates_of_a_box_that_rests_are_those_from_the_disk(
+    prathu: Prathu, tmp_path: Path
+) -> None:
+    school = senders.School(SITE, NOW_US)
+    template = struct.pack("!8H", 0, 16, 256, 2, 8, 4, 12, 4)
+    payload = struct.pack("!HHIIII", 9, 1, 0, int(school.now.timestamp()), 1, 77) + template
+    frame = school.frame(school.now, senders.FINE, payload, FrameKind.FLOW)
+    school.book.see([frame], [])
+    school.decoder.decode([frame])
+    state = {"decoder": school.decoder.snapshot(), "sources": school.book.snapshot()}
+    snapshots.write(tmp_path / "state", 1, {SITE: state})
+    for asked in (("sources",), ("sources", senders.FINE)):
+        (source,) = json.loads(prathu("--json", *asked).out)["sources"]
+        (told,) = source["template_list"]
+        names = [field["name"] for field in told["fields"]]
+        assert names == ["sourceIPv4Address", "destinationIPv4Address"]
+        assert (told["template"], told["first_us"], told["restored"]) == (256, NOW_US, True)
+        assert source["templates_restored"] == 1
 
 
 def test_an_unknown_site_is_one_line(prathu: Prathu) -> None:
