@@ -44,14 +44,22 @@ def forbidden(licences: Iterable[str]) -> bool:
 
 
 def licences_of(distribution: str) -> list[str]:
-    """Return what a distribution says of its licence: the expression, else its classifiers."""
+    """Return what a distribution says of its licence: expression, classifiers, or its licence."""
     metadata = importlib.metadata.metadata(distribution)
     expression = metadata.get_all("License-Expression")
     if expression:
         return expression
     classifiers = metadata.get_all("Classifier") or []
     named = [text for text in classifiers if text.startswith("License :: OSI Approved ::")]
-    return named or [text.partition("\n")[0] for text in metadata.get_all("License") or []]
+    told = [text.partition("\n")[0] for text in metadata.get_all("License") or []]
+    return named or told or first_lines(distribution)
+
+
+def first_lines(distribution: str) -> list[str]:
+    """Return how the licences begin that a distribution brings with it."""
+    files = importlib.metadata.files(distribution) or []
+    found = [file for file in files if "licenses" in file.parts and "LICENSE" in file.name.upper()]
+    return [file.read_text().strip().partition("\n")[0] for file in found]
 
 
 @cache
