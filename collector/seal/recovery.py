@@ -29,15 +29,6 @@ def pair() -> tuple[str, str]:
     return str(identity.to_public()), str(identity)
 
 
-def fault(recipient: str) -> str:
-    """Return what is wrong with a public half, empty when nothing is."""
-    try:
-        pyrage.x25519.Recipient.from_str(recipient)
-    except pyrage.RecipientError:
-        return "a recovery key is what prathu keys recovery prints: age1…"
-    return ""
-
-
 def keep(home: Path, kek: bytes, recipient: str) -> bool:
     """Seal the ring key to a recovery key, unless it is; with none, take the file away.
 

@@ -85,8 +85,14 @@ def _kept_days(value: int) -> int:
 
 
 def _recovery_key(value: str) -> str:
-    if value and not re.fullmatch(r"age1[02-9ac-hj-np-z]{58}", value):
-        raise ValueError("a recovery key is what prathu keys recovery prints: age1…")
+    if value:
+        import pyrage  # only where it is set: every process of the box reads settings
+
+        try:
+            pyrage.x25519.Recipient.from_str(value)
+        except pyrage.RecipientError as error:
+            told = "a recovery key is what prathu keys recovery prints: age1…"
+            raise ValueError(told) from error
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,15 @@ def test_a_service_with_a_credential_wraps_the_secrets_and_verifies_with_it(box:
     box.patch.delenv("CREDENTIALS_DIRECTORY")
     assert "only its service opens it" in box.prathu("seal", "--now").err
     assert box.prathu("verify", "--deep").status == 1
+
+
+@pytest.mark.parametrize(
+    "bend", [lambda k: k[:-1] + ("q" if k[-1] != "q" else "p"), lambda _: "age1x"]
+)
+def test_a_mistyped_recovery_key_is_told_by_check(box: Box, bend: Callable[[str], str]) -> None:
+    (box.home / "prathu.d").mkdir()
+    wrong = bend(recovery.pair()[0])
+    (box.home / "prathu.d/mine.toml").write_text(f'[keys]\nrecovery = "{wrong}"\n')
+    for words in (("check",), ("seal", "--now")):
+        said = box.prathu(*words)
+        assert (said.status, "prathu keys recovery prints" in said.err) == (2, True)
