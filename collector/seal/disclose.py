@@ -258,7 +258,7 @@ class _Rows:
             begin, end = int(self._starts[number]), int(self._starts[number + 1])
             pieces.append(self._group(number).slice(start - begin, min(stop, end) - start))
             start = min(stop, end)
-        return pa.concat_tables(pieces)
+        return _own_words(pa.concat_tables(pieces))
 
     def _group(self, number: int) -> pa.Table:
         if self._held is None or self._held[0] != number:
@@ -270,6 +270,15 @@ class _Rows:
                 raise _unfit(str(self._path), str(error)) from error
             self._held = number, table
         return self._held[1]
+
+
+def _own_words(table: pa.Table) -> pa.Table:
+    """Return rows whose dictionaries hold their own texts alone, not those of the row group."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            plain = table.column(place).cast(field.type.value_type)
+            table = table.set_column(place, field.name, pc.dictionary_encode(plain))
+    return table
 
 
 def ranges_of(places: npt.NDArray[np.int64]) -> list[Range]:

@@ -28,6 +28,7 @@ from collector.decode.decoder import FlowDecoder
 from collector.records import Frame, FrameKind
 from tests.bench import (
     bench_attribute,
+    bundle,
     burst,
     conntrack,
     live,
@@ -146,6 +147,12 @@ def bench_verify(folder: Path, size: Figures) -> Figures:
     return verify.run(folder, size["verify_rows"])
 
 
+def bench_bundle(folder: Path, size: Figures) -> Figures:
+    """Pack and check the bundle of one person over many segments."""
+    count, rows = (bundle.SEGMENTS, bundle.ROWS) if size is FULL else (20, 2000)
+    return bundle.run(folder / "bundle", count, rows)
+
+
 PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "decode": bench_decode,
     "conntrack": bench_conntrack,
@@ -156,6 +163,7 @@ PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "verify": bench_verify,
     "memory": bench_memory,
     "syslog": bench_syslog,
+    "bundle": bench_bundle,
     "burst": bench_burst,
     "live": bench_live,
 }
@@ -168,6 +176,9 @@ SINGLE = (
     ("verify", "rows_per_s", 1e3, "verify --deep", 400, "k rows/s", False),
     ("verify", "ledger_s", 1, "verify, 90 days hourly of 7 logs", 10, "s", True),
     ("memory", "pss_peak_bytes", 1e6, "memory of all processes", 900, "MB PSS", True),
+    ("bundle", "packed_s", 1, "bundle of 100,000 rows, packed", 30, "s", True),
+    ("bundle", "packed_cpu_s", 1, "bundle of 100,000 rows, packed, CPU", 30, "s", True),
+    ("bundle", "checked_s", 1, "bundle of 100,000 rows, checked", 60, "s", True),
     ("burst", "offered_per_s", 1e6, "burst, offered", 0.9, "M flows/s", False),
     ("burst", "lost", 1, "burst, lost", 0, "flows", True),
     ("burst", "sealed_after_s", 1, "burst, sealed after its end", 60, "s", True),

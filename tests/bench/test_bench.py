@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from collector.decode.syslog import rfc3164, vendors
-from tests.bench import bench, names, stages, verify, wire
+from tests.bench import bench, bundle, names, stages, verify, wire
 from tests.bench.fortigate import FortiGate
 from tests.bench.questions import CHUNK
 
@@ -40,6 +40,12 @@ def test_every_line_of_a_firewall_is_read() -> None:
     readings = [vendors.read(rfc3164.parse(line, 0)) for line in lines]
     assert {one.vendor for one in readings if one is not None} == {"fortigate"}
     assert None not in readings
+
+
+def test_every_row_of_a_bundle_is_packed_and_checked(tmp_path: Path) -> None:
+    figures = bundle.run(tmp_path, 3, 30)
+    assert (figures["segments"], figures["rows"]) == (3, 30)
+    assert {"packed_cpu_s", "checked_s"} <= figures.keys()
 
 
 def test_a_figure_that_is_not_reached_is_told() -> None:
