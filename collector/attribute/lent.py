@@ -37,7 +37,9 @@ MOST = 1 << 17
 MOST_OF_NAT = 1 << 13
 """... so many runs of ports of one public address, lent or not, ..."""
 MOST_WORDS = 1 << 12
-"""... and so many words of each; blocks that would make more are refused."""
+"""... and so many words of each, ..."""
+MOST_TOLD = 1 << 20
+"""... and of all together; blocks that would make more are refused."""
 PORT_BITS = 16
 ALWAYS, NEVER = -(1 << 62), 1 << 62
 Ints = npt.NDArray[np.int64]
@@ -127,6 +129,8 @@ class Blocks:
         """By each of their keys."""
         self.of_nat: dict[str, list[Cell]] = {}
         """By public address; by their ports there."""
+        self._told = 0
+        """How many words there are, or more: those of cells that were cut count until `forget`."""
         self._slack_us = slack_us
         self._table: tuple[int, Table] | None = None
         self._of_ip: dict[str, set[str]] = {}
@@ -139,11 +143,14 @@ class Blocks:
         if block is None:
             return None
         cells = self._fit(block)
-        if any(len(cell.lent.words) >= MOST_WORDS for cell in cells) or not cells:
+        words = _words(event)
+        full = self._told + len(words) * len(cells) > MOST_TOLD
+        if not cells or full or any(len(cell.lent.words) >= MOST_WORDS for cell in cells):
             self.refused += 1
             return None
-        words = _words(event)
+        self._told -= sum(len(cell.lent.words) for cell in cells)
         told = [cell.lent.put(words) for cell in cells]
+        self._told += sum(len(cell.lent.words) for cell in cells)
         since = [us for us in told if us is not None]
         for cell in cells if since else ():
             self._of_ip.setdefault(event.ip, set()).add(cell.key)
@@ -165,17 +172,16 @@ class Blocks:
         while self._unsettled:
             key, todo = self._unsettled.popitem()
             cell, old, new = todo.cell, list[Binding](), list[Binding]()
-            for span in [one for one in cell.bound if one.mac in todo.touched]:
-                old += cell.bound[span]
-                cell.bound[span] = list(_bound(cell, span, held))
-                new += cell.bound[span]
-            gone, since = self._cut_off(cell, todo.since), ALWAYS
-            if cell.bound:
-                since = next(reversed(cell.bound)).end
-            for span in self._spans(cell, since) if key in self.cells else ():
-                known = gone.pop(span, None)
-                cell.bound[span] = list(_bound(cell, span, held)) if known is None else known
-                new += cell.bound[span] if known is None else ()
+            gone = self._cut_off(cell, todo.since)
+            since = next(reversed(cell.bound)).end if cell.bound else ALWAYS
+            spans = self._spans(cell, since) if key in self.cells else []
+            for span in [*cell.bound, *spans] if todo.touched else spans:
+                known = gone.pop(span) if span in gone else cell.bound.get(span)
+                if known is None or span.mac in todo.touched:
+                    old += known or ()
+                    known = list(_bound(cell, span, held))
+                    new += known
+                cell.bound[span] = known
             old += [binding for bound in gone.values() for binding in bound]
             yield Settled(cell, _changed(old, new))
 
@@ -219,10 +225,11 @@ class Blocks:
             self.of_nat[nat_ip] = [cell for cell in cells if cell.lent.words]
             if not self.of_nat[nat_ip]:
                 del self.of_nat[nat_ip]
-        self._of_ip = {}
+        self._of_ip, self._told = {}, 0
         for key, cell in self.cells.items():
             if key == cell.key:
                 self._note(cell)
+                self._told += len(cell.lent.words)
 
     def plain(self) -> list[Any]:
         """Return everything as JSON values."""
@@ -282,6 +289,7 @@ class Blocks:
 
     def _new(self, block: Block, words: Sequence[Any] = ()) -> Cell:
         self.made += 1
+        self._told += len(words)
         lent = Lease.from_plain([list(word) for word in words])
         cell = Cell(block, f"held {self.made}", f"lent {self.made}", lent)
         self.cells |= {cell.key: cell, cell.lent_key: cell}

@@ -234,7 +234,7 @@ class Timeline:
         for site, leases in self._leases.items():
             self._forget_leases(site, leases, before_us - STUB_US)
         self._at_mac = {key: both for key, both in self._at_mac.items() if both[0] or both[1]}
-        self.lent.forget(before_us - STUB_US)
+        self.lent.forget(before_us)
 
     def _forget_leases(self, site: str, leases: dict[str, Lease], before_us: int) -> None:
         for ip, told in list(leases.items()):

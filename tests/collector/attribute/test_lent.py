@@ -151,6 +151,13 @@ def test_what_finds_no_room_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     for second in range(1, 6):
         blocks.add(block("add", second, f"10.0.0.{second}", 0))
     assert blocks.refused == 3
+    monkeypatch.setattr(lent, "MOST_TOLD", 5)
+    blocks.add(block("add", 9, "10.0.0.1", 1000))
+    blocks.add(block("add", 10, "10.0.0.1", 1000))
+    assert blocks.refused == 4
+    blocks.forget(0)
+    blocks.add(block("release", 11, "10.0.0.1", 1000))
+    assert blocks.refused == 5
 
 
 def test_a_block_is_told_from_an_address() -> None:
