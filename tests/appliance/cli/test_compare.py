@@ -113,3 +113,19 @@ def test_a_period_of_which_nothing_was_kept_is_no_answer(
     assert (said.status, "no sealed datagrams" in said.err) == (1, True)
     assert compared("--from", "today", "--to", "yesterday").status == 2
     assert "takes no files" in compared("x.pcap").err
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "table", "parquet"])
+def test_datagrams_can_be_searched_and_taken_out(
+    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    box = Box(home.folder, capsys, monkeypatch, sites=())
+    out = home.folder / f"out.{form}"
+    words = ("--log", "datagrams", "--format", form, "--out", str(out), "--limit", "5")
+    period = ("--from", "2026-11-22T03:00:00Z", "--to", "2026-11-22T05:00:00Z")
+    said = box.prathu("search", "source:192.0.2.1 AND port:50000", *words, *period)
+    assert said.status == 0, said.err
+    assert out.stat().st_size
+    if form == "parquet":
+        sizes = [len(payload) for payload in pq.read_table(out)["payload"].to_pylist()]
+        assert sizes == [24 + 10 * 48] * 5
