@@ -22,13 +22,14 @@ from pydantic import ValidationError
 
 from collector import durable
 from collector.control import Handler
-from collector.errors import Busy, CollectorError, SealError
+from collector.errors import Busy, CollectorError, SealError, StoreError
 from collector.records import Clock
 from collector.seal import files, ledger
 from collector.seal.bundle import history
 from collector.seal.bundle.order import CASE, Frozen, Order
 from collector.seal.bundle.pack import Packed, Progress, pack
 from collector.seal.keys import Rings
+from collector.seal.sealer import Sealer
 from collector.seal.vault import KEK, KEY_BYTES, Secrets, credential
 from collector.sealing import SealWorker
 from collector.store.catalog import Catalog
@@ -81,6 +82,7 @@ class Disclosing:
         return {
             "prove": self._prove,
             "export": partial(self._export, worker),
+            "case-key": partial(self._show_key, worker),
             "case-progress": self.progress,
         }
 
@@ -182,25 +184,37 @@ class Disclosing:
         if order is None:
             raise SealError(f"no case {request['case']} was packed", hint="prathu prove first")
         told = self.prove(order)
-        done: Future[int] = Future()
         entries = list(self._entries(order, told))
+        return {**told, "index": _recorded(worker, order.site, entries)}
 
-        def write(sealers: Mapping[str, Any], _: Catalog) -> None:
-            try:
-                sealer = sealers[order.site]
-                for entry in entries:
-                    sealer.record(entry)
-                done.set_result(sealer.size - 1)
-            except BaseException as error:
-                done.set_exception(error)
-                if not isinstance(error, CollectorError):
-                    raise
+    def _show_key(self, worker: SealWorker, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the key of one segment of a case: C3, for a sworn expert on the premises.
 
-        worker.aside(write)
-        try:
-            return {**told, "index": done.result(timeout=REQUEST_S)}
-        except TimeoutError as error:
-            raise CollectorError("the sealing process is busy", hint="ask again later") from error
+        It is in the ledger before it is seen.
+        """
+        order = stored_order(self._home, str(request["case"]))
+        told = None if order is None else self.prove(order)
+        name = str(request["segment"])
+        if order is None or told is None or name not in told["levels"]:
+            raise SealError(f"{name} is no segment that the case {request['case']} shows")
+        entry = next(
+            entry
+            for chapter in history.thaw(self._home, order, self._frozen_of(order))
+            for entry in chapter.told.values()
+            if entry["type"] == "segment" and files.segment_id(entry) == name
+        )
+        key: bytes = self._keys()(name, entry["start"])
+        shown = {"rows": {name: entry["rows"]}, "levels": {name: "C3"}}
+        index = _recorded(worker, order.site, list(self._entries(order, {**told, **shown})))
+        return {
+            "segment": name,
+            "key": key.hex(),
+            "key_commit": entry["key_commit"],
+            "index": index,
+        }
+
+    def _frozen_of(self, order: Order) -> Frozen:
+        return self._frozen(self._home / CASES / order.case, order)
 
     def _entries(self, order: Order, told: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Give the entries that say that a bundle goes out, to whom and with what."""
@@ -226,6 +240,27 @@ class Disclosing:
         if not path.exists():
             durable.replace(path, os.urandom(16), mode=0o600)
         return hashlib.sha256(path.read_bytes() + order.told.request.encode()).hexdigest()
+
+
+def _recorded(worker: SealWorker, site: str, entries: list[dict[str, Any]]) -> int:
+    """Write entries between two batches; return the index of the last."""
+    done: Future[int] = Future()
+
+    def write(sealers: Mapping[str, Sealer], _: Catalog) -> None:
+        try:
+            for entry in entries:
+                sealers[site].record(entry)
+            done.set_result(sealers[site].size - 1)
+        except BaseException as error:
+            done.set_exception(error)
+            if not isinstance(error, CollectorError) or isinstance(error, StoreError):
+                raise
+
+    worker.aside(write)
+    try:
+        return done.result(timeout=REQUEST_S)
+    except TimeoutError as error:
+        raise CollectorError("the sealing process is busy", hint="ask again later") from error
 
 
 def _plain(packed: Packed) -> dict[str, Any]:

@@ -53,6 +53,10 @@ Request = Annotated[str, typer.Option(help="Number of the request.")]
 Authority = Annotated[str, typer.Option(help="Who asks.")]
 Basis = Annotated[str, typer.Option("--legal-basis", help="Section of the law, order no.")]
 
+ShowKey = Annotated[
+    str, typer.Option(help="Show the key of this segment to a sworn expert, here and now (C3).")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
@@ -77,6 +81,7 @@ def prove(  # noqa: PLR0913  # one argument per option
     request: Request = "",
     authority: Authority = "",
     legal_basis: Basis = "",
+    show_key: ShowKey = "",
 ) -> None:
     """Pack the bundle of a case and keep it in the home; nothing is handed over."""
     told = _Told(
@@ -86,6 +91,12 @@ def prove(  # noqa: PLR0913  # one argument per option
     )  # fmt: skip
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
+    if show_key:
+        report.act(context.home, settings, "show-key", target=f"case {case} {show_key}")
+        request_ = {"do": "case-key", "case": case, "segment": show_key}
+        context.show(_asked(context.home, settings, request_))
+        context.say("this key shows every row and person of the segment: let nobody copy it")
+        return
     report.act(context.home, settings, "prove", target=f"case {case}")
     found = _prove(context, settings, case, told)
     context.show(_summary(found) | {"kept": found["path"]})
@@ -123,7 +134,7 @@ def export(  # noqa: PLR0913  # one argument per option
     report.act(context.home, settings, "export", target=f"case {case}")
     _prove(context, settings, case, told)
     # In the ledger before a byte of it leaves: what is out cannot be unsaid.
-    found = _hand_over(context.home, settings, case)
+    found = _asked(context.home, settings, {"do": "export", "case": case})
     _copy(context.home / found["path"], out, found["sha256"])
     context.show(_summary(found) | {"ledger_index": found["index"], "out": str(out)})
 
@@ -230,8 +241,8 @@ def _pack(home: Path, order: Order, bar: _Bar) -> dict[str, Any]:
         return disclosing.prove(order)
 
 
-def _hand_over(home: Path, settings: BoxSettings, case: str) -> dict[str, Any]:
-    request = {"do": "export", "case": case}
+def _asked(home: Path, settings: BoxSettings, request: dict[str, Any]) -> dict[str, Any]:
+    """Have the sealing process do what writes into the ledger, or do it under its lock."""
     if offline.running(home, "seal"):
         return ask(home / "run" / "seal.sock", request, timeout=ASK_S)
     found: dict[str, Any] = {}
@@ -239,7 +250,7 @@ def _hand_over(home: Path, settings: BoxSettings, case: str) -> dict[str, Any]:
     offline.seal_spool(
         home,
         settings,
-        then=lambda p: found.update(disclosing.handlers(p.worker)["export"](request)),
+        then=lambda p: found.update(disclosing.handlers(p.worker)[request["do"]](request)),
     )
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from collector.seal import tiles
+from collector.seal import segment, tiles
 from collector.settings import SpoolSettings
 from collector.spool import SpoolWriter
 from tests.appliance.cli.boxes import Box
@@ -116,6 +116,19 @@ def test_prove_hands_nothing_over(box: Box) -> None:
     kept = box.home / said.lines()[0]["kept"]
     assert box.prathu("verify-bundle", str(kept), "--policy", policy(box)).status == 0
     assert not [entry for entry in ledger(box) if entry["type"] == "export"]
+
+
+def test_a_key_is_shown_on_the_premises_alone_and_that_is_in_the_ledger(box: Box) -> None:
+    (told,) = box.prathu("--json", "prove", "--case", "17", "--person", "malee", *WORDS).lines()
+    manifests = {e["seq"]: e for e in ledger(box) if e["type"] == "segment" and e["log"] == "flows"}
+    seq, manifest = max(manifests.items())
+    name = f"school-a/flows/{seq}"
+    (shown,) = box.prathu("--json", "prove", "--case", "17", "--show-key", name).lines()
+    assert segment.key_commit(bytes.fromhex(shown["key"])).hex() == manifest["key_commit"]
+    (entry,) = [entry for entry in ledger(box) if entry["type"] == "export"]
+    assert (entry["rows"], entry["index"]) == ([["flows", seq, 15, "C3"]], shown["index"])
+    assert shown["key"].encode() not in (box.home / told["kept"]).read_bytes()
+    assert box.prathu("prove", "--case", "17", "--show-key", "school-a/flows/99").status == 3
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from collector.seal import policy
 from collector.seal.bundle.check import Result, Trust, check
+from collector.seal.bundle.subject import Subject, keep_subject
 from tests.collector.seal.bundle import packing
 from tests.collector.seal.school import BEGIN, HOUR, SITE
 
@@ -53,3 +54,21 @@ def test_without_a_policy_nothing_is_valid(tmp_path: Path) -> None:
     other.start()
     other.sealer.stop()
     assert checked(tmp_path / "case.zip", packing.policy(other, tmp_path / "p")).number == "E-03"
+
+
+def test_one_person_is_kept_by_themselves(tmp_path: Path) -> None:
+    school = packing.school(tmp_path / "home")
+    wanted = Subject(
+        hold="h20270304-aa", site=SITE, subject="p-0002", logs=("demo",), from_us=BEGIN,
+        to_us=school.now_us, actor="uid.1000",
+    )  # fmt: skip
+    kept = keep_subject(
+        school.home,
+        wanted,
+        keys=packing.keys_of(school),
+        out=tmp_path / "bundle.zip",
+        now_us=school.now_us,
+    )
+    result = checked(tmp_path / "bundle.zip", packing.policy(school, tmp_path / "policy"))
+    assert result.valid
+    assert len([s for s in result.segments if s.level == "C1"]) == len(kept.levels) == 2
