@@ -179,7 +179,7 @@ class SealSettings(Section):
     interval_s: int = Field(default=3600, ge=60, le=86400)
     """A segment holds what was received in so long, from a full multiple of it on."""
     rows: int = Field(default=1 << 19, ge=16, le=1 << 24)
-    """A segment with so many rows is full and ends its interval."""
+    """A segment with so many rows is full and ends its interval; one of lines with 262,144."""
     part_s: float = Field(default=2.0, gt=0, le=60)
     """Open parts are written so often: what was received so long ago can be searched."""
     part_grace_s: float = Field(default=60.0, ge=0)
