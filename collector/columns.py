@@ -32,6 +32,23 @@ def one_dictionary_each(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=table.schema)
 
 
+def one_chunk_each(table: pa.Table) -> pa.Table:
+    """Return `table` with one chunk for each column of numbers or of coded texts.
+
+    Many chunks make whatever is done with a column dearer. Columns of nulls share one run of zeros
+    and stay as they are, and so do whole lines: they are large.
+    """
+    columns = [_one_chunk(one_dictionary(column)) for column in table.columns]
+    return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def _one_chunk(column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any] | pa.Array[Any]:
+    lines = pa.types.is_string(column.type) or pa.types.is_binary(column.type)
+    if lines or column.num_chunks == 1 or column.null_count == len(column):
+        return column
+    return column.combine_chunks()
+
+
 def _safe(chunk: Any, spare: pa.Array[Any]) -> Any:  # noqa: ANN401  # DictionaryArrays
     """Return `chunk` with the code 0 in its nulls, and a dictionary that has a place 0."""
     if not chunk.null_count:

@@ -132,6 +132,8 @@ class Pipeline:
             if count:
                 self._take(frames[:count])
                 self.position = frames[count - 1].number + 1
+                if any(line.logs["flows"].due for line in self._lines.values()):
+                    self.flush()
             if count < len(frames):
                 came = frames[count].received_ns // 1000
                 self._cut_all(self._end_us, min(came, self._now_us()))
@@ -255,15 +257,12 @@ class Pipeline:
         self.counts["rows"] += len(frames) - first
         self.counts["skipped"] += first
         table, frames = table.slice(first), frames[first:]
-        if rows.log == "flows" and len(frames):
-            with line.lock:
-                table = line.attribute(table)
         most = min(self._settings.seal.rows, FULL_ROWS.get(rows.log, self._settings.seal.rows))
         while len(frames):
             fit = room(frames, most - log.rows)
             if not fit and not log.rows:
                 fit = int(np.searchsorted(frames, frames[0], side="right"))
-            log.add(table.slice(0, fit), line.changes)
+            log.add(table.slice(0, fit))
             table, frames = table.slice(fit), frames[fit:]
             if len(frames):
                 end_us = min(table["received"][0].value, self._end_us)
@@ -292,6 +291,7 @@ class Pipeline:
             end_us: Its end.
             then_us: A time in the interval that follows.
         """
+        self.flush()  # what these rows tell of people belongs to the state
         for line in self._lines.values():
             with line.lock:
                 line.timeline.forget(min(end_us, self._now_us()) - REMEMBERED_US)

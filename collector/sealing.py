@@ -254,7 +254,7 @@ class SealWorker:
             if closed.schema.log == "flows":
                 table = self._finish(closed.site, table, piece)
             tables.append(table)
-        rows = columns.one_dictionary_each(pa.concat_tables(tables))
+        rows = columns.one_chunk_each(pa.concat_tables(tables))
         # Here, where they are in memory: reading them again cost four times as much.
         self._counts[closed.schema.log] = rollup.count(rows, closed.schema.log)
         return rows

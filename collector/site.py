@@ -67,6 +67,7 @@ class SiteLine:
         self.site = site.id
         self.networks = Networks(site.networks, site.shared)
         self.logs = logs
+        logs["flows"].complete = self.complete
         self.decoder = FlowDecoder(site.id, _limits(site.id, settings))
         self.conntrack = ConntrackDecoder(site.id)
         self.sources = SourceBook(site.id)
@@ -226,6 +227,11 @@ class SiteLine:
             from_us = self.timeline.add_station(self.site, station)
             self._changed([] if from_us is None else [from_us])
         return attribute(table, self.timeline, self.networks)
+
+    def complete(self, table: pa.Table) -> tuple[pa.Table, int]:
+        """Return flows with the persons as known now, and the count of changes until now."""
+        with self.lock:
+            return self.attribute(table), self.changes
 
     def _changed(self, since: Sequence[int]) -> None:
         """Note from when on changes of the timeline change answers."""

@@ -191,8 +191,12 @@ def _codes(chunk: Any, base: int) -> npt.NDArray[np.int32]:  # noqa: ANN401  # a
         return np.full(len(chunk), -1, np.int32)
     if not chunk.null_count:
         return np.asarray(chunk.indices) + np.int32(base)
-    codes = np.asarray(chunk.indices.fill_null(-1))
-    return np.where(codes < 0, codes, codes + np.int32(base))
+    indices = chunk.indices
+    valid, numbers = indices.buffers()
+    part = slice(indices.offset, indices.offset + len(chunk))
+    bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=part.stop, bitorder="little")
+    codes = np.frombuffer(numbers, np.int32)[part] + np.int32(base)
+    return np.where(bits[part].view(np.bool_), codes, np.int32(-1))
 
 
 def _joined(parts: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:

@@ -62,8 +62,29 @@ class Texts:
             self._waiting.append(text)
         return number
 
+    def some(self, numbers: npt.NDArray[np.int64]) -> pa.Array[Any]:
+        """Return the texts of these numbers."""
+        self._put()
+        begin = self._ends[numbers]
+        sizes = self._ends[numbers + 1] - begin
+        size = int(sizes[0]) if len(sizes) else 0
+        if not size or (sizes != size).any():
+            places: Any = pa.array(numbers)
+            return self.array().take(places)
+        # Ids are all of one length: items that overlap, one at every byte.
+        kind = np.dtype((np.void, size))
+        count = len(self._octets) - size + 1
+        items: Any = np.ndarray((count,), kind, self._octets, strides=(1,))
+        ends = np.arange(len(sizes) + 1, dtype=np.int32) * np.int32(size)
+        return _strings(ends, items[begin], len(sizes))
+
     def array(self) -> pa.Array[Any]:
         """Return all texts, without copying those that were there before."""
+        self._put()
+        return _strings(self._ends, self._octets, self._full)
+
+    def _put(self) -> None:
+        """Put the new texts behind those that were there before."""
         if self._waiting:
             fresh = [text.encode() for text in self._waiting]
             begin, base = int(self._ends[self._full]), self._full + 1
@@ -74,9 +95,12 @@ class Texts:
             self._octets = widened(self._octets, end)
             self._octets[begin:end] = np.frombuffer(b"".join(fresh), np.uint8)
             self._waiting = []
-        arrays: Any = (self._ends, self._octets)
-        buffers: Any = [None, *(pa.py_buffer(array) for array in arrays)]
-        return pa.Array.from_buffers(pa.string(), self._full, buffers)
+
+
+def _strings(ends: Any, octets: Any, count: int) -> pa.Array[Any]:  # noqa: ANN401  # NumPy arrays
+    """Return texts that lie in `octets`, one behind the other."""
+    buffers: Any = [None, pa.py_buffer(ends), pa.py_buffer(octets.view(np.uint8))]
+    return pa.Array.from_buffers(pa.string(), count, buffers)
 
 
 def widened(room: npt.NDArray[Any], wanted: int, fill: int = 0) -> npt.NDArray[Any]:

@@ -31,6 +31,8 @@ EARLIER_US = 3_600_000_000
 """Pieces are kept from so long before the earliest flow on."""
 FIELDS = ("person", "session", "method")
 """What is told of a holder."""
+_TOLD_WIDTH = 4
+"""Room for the numbers of FIELDS, a power of two as all that is widened."""
 _BEGIN, _NEXT, _HOLDER, _CLEAR_UNTIL, _SLOT = range(5)
 """When a piece begins, when the next of its slot does, who holds it, from when on a flow that began
 in it is no longer clear, and its slot."""
@@ -64,6 +66,7 @@ class Holders:
         self._interned = interned
         self._changed: set[str] = set()
         self._room = np.zeros(0, np.int32)
+        self._told: Codes = np.zeros(0, np.int32)
         self._generation = -1
         self._slot_of: Ints = np.zeros(0, np.int64)
         """Of each address by its number, when the generation of numbers was this."""
@@ -98,16 +101,23 @@ class Holders:
 
     def find(self, slots: Ints, begin_us: Ints, end_us: Ints) -> Ints:
         """Return who held each address: the place of a binding, or NOBODY, or SEVERAL."""
+        holder = np.full(len(slots), NOBODY, np.int64)
+        known = np.flatnonzero(slots != NO_SLOT)
+        if len(known):
+            holder[known] = self._holder(slots[known], begin_us[known], end_us[known])
+        return holder
+
+    def _holder(self, slots: Ints, begin_us: Ints, end_us: Ints) -> Ints:
         late = self._late.values.reshape(-1, _WIDTH)
-        holder: Ints
-        holder, clear_until = late[:, _HOLDER][slots], late[:, _CLEAR_UNTIL][slots]
-        wrong = (begin_us < late[:, _BEGIN][slots]) | (begin_us >= late[:, _NEXT][slots])
+        # Whole rows: what stands beside one another comes from memory together.
+        pieces = late.take(slots, axis=0)
+        wrong = (begin_us < pieces[:, _BEGIN]) | (begin_us >= pieces[:, _NEXT])
         rows = np.flatnonzero(wrong)
         if len(rows):
-            pieces = self._table()[self._piece(slots[rows], begin_us[rows])]
-            holder[rows], clear_until[rows] = pieces[:, _HOLDER], pieces[:, _CLEAR_UNTIL]
-            late[slots[rows]] = pieces
-        holder[np.flatnonzero(end_us >= clear_until)] = SEVERAL
+            found = self._table()[self._piece(slots[rows], begin_us[rows])]
+            late[slots[rows]] = pieces[rows] = found
+        holder: Ints = pieces[:, _HOLDER]
+        holder[np.flatnonzero(end_us >= pieces[:, _CLEAR_UNTIL])] = SEVERAL
         return holder
 
     def told(self, places: Ints) -> list[pa.Array[Any]]:
@@ -116,15 +126,28 @@ class Holders:
         if not len(used):
             return [coded(local, [])] * len(FIELDS)
         columns = []
-        numbers = self._told.values
+        numbers = self._numbers(used)
         for field, words in enumerate(self._words):
-            code, distinct = numbered(
-                numbers[used * len(FIELDS) + field], self._scratch(len(words))
-            )
-            places_of: Any = pa.array(distinct)
-            texts = words.array().take(places_of)
-            columns.append(coded(np.append(code, np.int32(-1))[local], texts))
+            code, distinct = numbered(numbers[:, field], self._scratch(len(words)))
+            columns.append(coded(np.append(code, np.int32(-1))[local], words.some(distinct)))
         return columns
+
+    def _numbers(self, places: Ints) -> Codes:
+        """Return the numbers of the FIELDS of bindings, in a row each.
+
+        Texts get theirs when they are first told: those that are told again and again lie close
+        together then, among many that never are.
+        """
+        self._told = widened(self._told, len(self._bindings) * _TOLD_WIDTH, fill=-1)
+        told = self._told.reshape(-1, _TOLD_WIDTH)
+        numbers: Codes = told.take(places, axis=0)
+        fresh = np.flatnonzero(numbers[:, 0] < 0)
+        if len(fresh):
+            bindings = [self._bindings[place] for place in places[fresh].tolist()]
+            for field, (name, words) in enumerate(zip(FIELDS, self._words, strict=True)):
+                numbers[fresh, field] = [words.number(getattr(b, name)) for b in bindings]
+            told[places[fresh]] = numbers[fresh]
+        return numbers
 
     def _scratch(self, longest: int) -> Codes:
         """Return room for `numbered`: making it anew each time would cost more than its use."""
@@ -141,7 +164,7 @@ class Holders:
         """Return the bindings of an address that ran in any of its pieces from first to last."""
         table = self._table()
         bindings = self._of_slot[int(table[first, _SLOT])]
-        begin, end = table[first, _BEGIN], table[last, _BEGIN]
+        begin, end = int(table[first, _BEGIN]), int(table[last, _BEGIN])
         return [b for b in bindings if b.start_us <= end and b.end_us > begin]
 
     def _piece(self, slots: Ints, times: Ints) -> Ints:
@@ -205,9 +228,9 @@ class Holders:
         self._bindings: list[Binding] = []
         self._place_of: dict[int, int] = {}
         """Where a binding stands, by its identity, which it keeps as it stands there; …"""
-        self._told = Grown(np.int32)
-        """… and of each: the numbers of its FIELDS …"""
-        self._words = [Texts() for _ in FIELDS]
+        self._told = np.zeros(0, np.int32)
+        """… and of each: the numbers of its FIELDS, -1 where it was never told, …"""
+        self._words: list[Texts] = [Texts() for _ in FIELDS]
         """… among the texts of each of them."""
         self._alive = 0
         self.remembered: dict[tuple[str, int], str] = {}
@@ -243,8 +266,6 @@ class Holders:
         place = self._place_of.setdefault(id(binding), len(self._bindings))
         if place == len(self._bindings):
             self._bindings.append(binding)
-            told = zip(FIELDS, self._words, strict=True)
-            self._told.put(words.number(getattr(binding, field)) for field, words in told)
         return place
 
 

@@ -7,19 +7,16 @@ for all texts of a batch at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collector.attribute.grown import widened
-
 Codes = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int64]
-Words = Sequence[npt.NDArray[np.uint64]]
-"""The first words of some texts, their second words, …"""
+Words = npt.NDArray[np.uint64]
+"""The words of some texts, a row each."""
 NONE = 0
 """The number of what is too long for an address."""
 MOST = 1 << 17
@@ -47,10 +44,16 @@ _FACTORS = np.array(
 _FOLD = np.uint64(32)
 _LONGEST = max(_WIDTHS) * _WORD
 _MASKS = [
-    np.array([(1 << 8 * min(max(size - at, 0), _WORD)) - 1 for size in range(_LONGEST + 1)], "<u8")
-    for at in range(0, _LONGEST, _WORD)
+    np.array(
+        [
+            [(1 << 8 * min(max(size - at, 0), _WORD)) - 1 for at in range(0, width * _WORD, _WORD)]
+            for size in range(width * _WORD + 1)
+        ],
+        "<u8",
+    )
+    for width in _WIDTHS
 ]
-"""Of each word, what belongs to a text of so many bytes."""
+"""What of the words belongs to a text of so many bytes."""
 
 
 class Interned:
@@ -83,7 +86,7 @@ class Interned:
             fits = (size >= least) & (size <= width * _WORD)
             rows = np.flatnonzero(fits)
             if len(rows):
-                words = _words(octets, start[rows], size[rows], width)
+                words = _words(octets, start[rows], size[rows], kind)
                 place = self._tables[kind].numbers(words)
                 found[rows] = (place + np.int32(1)) * np.int32(len(_WIDTHS)) + np.int32(kind)
             least = width * _WORD + 1
@@ -96,7 +99,7 @@ class _Table:
     def __init__(self, width: int) -> None:
         self.count = 0
         self._cells = np.full(_FEW, _FREE)
-        self._words = [np.zeros(_FEW // _SPARE, np.uint64) for _ in range(width)]
+        self._words = np.zeros((_FEW // _SPARE, width), np.uint64)
 
     def numbers(self, words: Words) -> Codes:
         """Return the number of each key; new ones get one."""
@@ -104,7 +107,7 @@ class _Table:
         found = self._search(words, hashes, claim=False)
         missing = np.flatnonzero(found == _FREE)
         if len(missing):
-            new, hashes = [word[missing] for word in words], hashes[missing]
+            new, hashes = words[missing], hashes[missing]
             self._append(new)
             found[missing] = self._search(new, hashes, claim=True)
             # A key that is twice among the new ones leaves a number that nobody has.
@@ -130,8 +133,9 @@ class _Table:
                 # Of several that want one cell the last got it; the others go on from there.
                 number = self._cells[cell]
             hit = number != _FREE
-            for mine, given in zip(self._words, words, strict=True):
-                hit &= mine[number] == given
+            mine = self._words.take(number, axis=0)
+            for at in range(words.shape[1]):
+                hit &= mine[:, at] == words[:, at]
             if rows is None:
                 found = np.where(hit, number, _FREE)
             else:
@@ -140,7 +144,7 @@ class _Table:
             if not len(wrong):
                 return found
             rows = wrong if rows is None else rows[wrong]
-            words = [word[wrong] for word in words]
+            words = words.take(wrong, axis=0)
             cell = cell[wrong] + 1 & len(self._cells) - 1
 
     def _first_cells(self, hashes: npt.NDArray[np.uint64]) -> Places:
@@ -149,19 +153,19 @@ class _Table:
 
     def _append(self, words: Words) -> None:
         """Put new keys behind the others."""
-        count = self.count + len(words[0])
-        if count > len(self._words[0]):
+        count = self.count + len(words)
+        if count > len(self._words):
             room = 1 << (count - 1).bit_length()
-            self._words = [widened(word, room) for word in self._words]
+            kept, self._words = self._words, np.zeros((room, words.shape[1]), np.uint64)
+            self._words[: len(kept)] = kept
             numbers = self._cells[self._cells != _FREE]
             self._cells = np.full(_SPARE * room, _FREE)
             self._spread(numbers)
-        for mine, given in zip(self._words, words, strict=True):
-            mine[self.count : count] = given
+        self._words[self.count : count] = words
 
     def _spread(self, numbers: Codes) -> None:
         """Put the numbers of known keys into new cells."""
-        cell = self._first_cells(_hashes([word[numbers] for word in self._words]))
+        cell = self._first_cells(_hashes(self._words[numbers]))
         while len(numbers):
             free = np.flatnonzero(self._cells[cell] == _FREE)
             self._cells[cell[free]] = numbers[free]
@@ -184,19 +188,21 @@ def _octets(texts: pa.Array[Any]) -> tuple[npt.NDArray[np.uint8], Places, Places
     return room, ends[:-1] - ends[0], np.diff(ends)
 
 
-def _words(octets: npt.NDArray[np.uint8], start: Places, size: Places, width: int) -> Words:
+def _words(octets: npt.NDArray[np.uint8], start: Places, size: Places, kind: int) -> Words:
     """Return the words of each text, zeros behind its end."""
     # Items that overlap: one at every byte, each as long as all words together.
-    kind = np.dtype((np.void, width * _WORD))
-    items: Any = np.ndarray((len(octets) - kind.itemsize + 1,), kind, octets, strides=(1,))
-    words = items[start].view("<u8").reshape(-1, width)
-    return [words[:, at] & _MASKS[at][size] for at in range(width)]
+    width = _WIDTHS[kind]
+    item = np.dtype((np.void, width * _WORD))
+    items: Any = np.ndarray((len(octets) - item.itemsize + 1,), item, octets, strides=(1,))
+    words: Words = items[start].view("<u8").reshape(-1, width)
+    words &= _MASKS[kind].take(size, axis=0)
+    return words
 
 
 def _hashes(words: Words) -> npt.NDArray[np.uint64]:
-    mixed: npt.NDArray[np.uint64] = words[0] * _FACTORS[0]
-    for word, factor in zip(words[1:], _FACTORS[1:], strict=False):
-        mixed = mixed + word * factor
+    mixed: npt.NDArray[np.uint64] = words[:, 0] * _FACTORS[0]
+    for at in range(1, words.shape[1]):
+        mixed += words[:, at] * _FACTORS[at]
     mixed ^= mixed >> _FOLD
     mixed *= _FACTORS[-1]
     return mixed

@@ -17,6 +17,7 @@ from collector.attribute.interned import Interned
 REMEMBERED = 1 << 17
 """So many IPv6 addresses are remembered as inside or outside; then it starts afresh."""
 _FOUR_DIGITS = 0x1000
+_MOST_STARTS = 16
 _NIBBLE, _OCTET, _GROUP = 4, 8, 16
 INSIDE, SHARED = 1, 2
 _UNSEEN, _SEEN = np.int8(0), np.int8(4)
@@ -30,10 +31,14 @@ class Networks:
         self._shared = Networks(shared) if shared else None
         parsed = [ipaddress.ip_network(network) for network in networks]
         self._v6 = [n for n in parsed if isinstance(n, ipaddress.IPv6Network)]
-        v4 = [_v4_pattern(n) for n in parsed if isinstance(n, ipaddress.IPv4Network)]
+        four = [n for n in parsed if isinstance(n, ipaddress.IPv4Network)]
+        v4 = [_v4_pattern(n) for n in four]
         v6 = [start for n in self._v6 for start in _v6_starts(n)]
         self._pattern = "|".join([*(f"^{p}$" for p in v4), *(f"^{s}.*:" for s in v6)])
         """Matches all that is inside, and of IPv6 more than that."""
+        starts = {*(_v4_start(n) for n in four), *v6}
+        self._starts = starts if len(starts) <= _MOST_STARTS else {""}
+        """All that is inside begins with one of these, which is told ten times as fast."""
         self._known: dict[str, bool] = {}
         self._interned: Interned | None = None
         self._generation = 0
@@ -47,13 +52,18 @@ class Networks:
         """
         if not self._pattern:
             return np.zeros(len(addresses), bool)
-        matched: Any = pc.match_substring_regex(addresses, self._pattern)
-        found = np.array(matched.fill_null(False))
+        found = np.zeros(len(addresses), bool)
+        for start in self._starts:
+            begun: Any = pc.starts_with(addresses, start)
+            found |= np.asarray(begun.fill_null(False))
+        rows = np.flatnonzero(found)
+        places: Any = pa.array(rows)
+        few: Any = addresses.take(places)
+        matched: Any = pc.match_substring_regex(few, self._pattern)
+        found[rows] = rightly = np.array(matched)
         if self._v6:
-            rows = np.flatnonzero(found)
-            places: Any = pa.array(rows)
-            texts: list[Any] = addresses.take(places).to_pylist()
-            found[rows] = [":" not in text or self._is_inside(text) for text in texts]
+            texts: list[Any] = few.filter(matched).to_pylist()
+            found[rows[rightly]] = [":" not in text or self._is_inside(text) for text in texts]
         return found
 
     def holds(self, address: str) -> bool:
@@ -93,6 +103,13 @@ class Networks:
         except ValueError:
             return False
         return any(address in network for network in self._v6)
+
+
+def _v4_start(network: ipaddress.IPv4Network) -> str:
+    """Return what the texts of a network's addresses begin with."""
+    full = network.prefixlen // _OCTET
+    octets = [str(octet) for octet in network.network_address.packed]
+    return ".".join(octets) if full == len(octets) else "".join(f"{o}." for o in octets[:full])
 
 
 def _v4_pattern(network: ipaddress.IPv4Network) -> str:

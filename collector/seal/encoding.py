@@ -157,6 +157,14 @@ class Source:
         raise NotImplementedError
 
 
+class _Nulls(Source):
+    """A column without any value, in whatever chunks it lies."""
+
+    @override
+    def same(self) -> Same | None:
+        return Same(null=True)
+
+
 class _Numbers(Source):
     def __init__(self, name: str, kind: str, array: pa.Array[Any]) -> None:
         super().__init__(name, kind)
@@ -301,6 +309,8 @@ def source(name: str, kind: str, column: pa.ChunkedArray[Any]) -> Source:
     Raises:
         Refused: E-12, a text that is not UTF-8.
     """
+    if column.null_count == len(column) > 0:
+        return _Nulls(name, kind)
     if kind in _HASHED and not pa.types.is_dictionary(column.type):
         return _Whole(name, kind, column)
     if kind in CODED:

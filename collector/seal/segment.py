@@ -26,6 +26,7 @@ from collector.seal.fault import Refused
 KEY_BYTES = 32
 SALT_BYTES = 16
 CHUNK_ROWS = hashing.BLOCK_ROWS
+_BITS = 64
 GROUP = np.dtype([("tag", ">u8"), ("count", ">u4"), ("root", "V32")])
 """One group in a sidecar: 44 bytes."""
 
@@ -124,12 +125,23 @@ def arrange(table: pa.Table, schema: Schema, key: bytes) -> npt.NDArray[np.int64
     Raises:
         TagCollision: two subjects with one tag.
     """
-    by_time = np.argsort(_times(table, "time"), kind="stable")
+    times = _times(table, "time")
     tags, codes = _Tags(schema, key).coded(table)
-    # Ranks of few values sort by radix; stable, so time and arrival stay within each tag.
     distinct, ranks = np.unique(tags, return_inverse=True)
-    small = ranks.astype(np.min_scalar_type(len(distinct)))
-    return by_time[np.argsort(small[codes[by_time]], kind="stable")]
+    rows = len(times)
+    if not rows:
+        return np.zeros(0, np.int64)
+    least = int(times.min())
+    time_bits, row_bits = (int(times.max()) - least).bit_length(), rows.bit_length()
+    if len(distinct).bit_length() + time_bits + row_bits < _BITS:
+        # All in one number: sorting values is ten times as fast as sorting places by them.
+        order: npt.NDArray[np.int64] = ranks[codes].astype(np.int64) << time_bits | times - least
+        order = order << row_bits | np.arange(rows)
+        order.sort()
+        order &= (1 << row_bits) - 1
+        return order
+    by_time = np.argsort(times, kind="stable")
+    return by_time[np.argsort(ranks[codes[by_time]], kind="stable")]
 
 
 class _Tags:

@@ -224,6 +224,9 @@ def _same_column(found: pa.ChunkedArray[Any], written: pa.ChunkedArray[Any]) -> 
     if not pa.types.is_dictionary(written.type) or not pa.types.is_dictionary(found.type):
         return _plain(found).equals(_plain(written))
     ours, theirs = _coded(written), _coded(found)
+    # As written by Arrow, texts come back under their codes.
+    if theirs.dictionary.equals(ours.dictionary) and theirs.indices.equals(ours.indices):
+        return True
     # Texts are compared once each, then rows by their codes: a fifth of the whole re-reading.
     places = pc.index_in(theirs.dictionary, value_set=ours.dictionary)
     codes = places.take(theirs.indices)

@@ -91,15 +91,20 @@ def _level_up(
 ) -> tuple[Matrix, npt.NDArray[np.int64]]:
     """Join the leaves of every tree in pairs; a lone last one goes up as it is."""
     pairs, odd = counts // 2, counts % 2 == 1
-    lone = np.cumsum(counts)[odd] - 1
-    paired = np.delete(hashes, lone, axis=0).reshape(-1, 2 * HASH_BYTES)
-    nodes = np.empty((len(paired), HASH_BYTES), dtype=np.uint8)
+    above = counts - pairs
+    is_lone, stays = np.zeros(len(hashes), np.bool_), np.zeros(int(above.sum()), np.bool_)
+    is_lone[np.cumsum(counts)[odd] - 1] = True
+    stays[np.cumsum(above)[odd] - 1] = True
+    paired = hashes[~is_lone].reshape(-1, 2 * HASH_BYTES)
+    nodes = np.empty((len(stays), HASH_BYTES), dtype=np.uint8)
+    nodes[stays] = hashes[is_lone]
+    places = np.flatnonzero(~stays)
     block = np.ones((min(BLOCK_ROWS, len(paired)), 1 + 2 * HASH_BYTES), dtype=np.uint8)
     for at in range(0, len(paired), BLOCK_ROWS):
         run = paired[at : at + BLOCK_ROWS]
         block[: len(run), 1:] = run
-        nodes[at : at + BLOCK_ROWS] = hash_rows(block[: len(run)])
-    return np.insert(nodes, np.cumsum(pairs)[odd], hashes[lone], axis=0), counts - pairs
+        nodes[places[at : at + BLOCK_ROWS]] = hash_rows(block[: len(run)])
+    return nodes, above
 
 
 def split(size: int) -> int:

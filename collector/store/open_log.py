@@ -7,6 +7,7 @@ quiet hour is a few dozen files and not two thousand.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,12 @@ MERGE_COUNT = 8
 """So many neighbouring parts of like size become one."""
 MERGE_ROWS = 1 << 16
 """Parts that are larger together are left alone: at speed nothing is written twice."""
+PENDING_ROWS = 1 << 17
+"""With so many rows that no part holds yet, it is time for one."""
 KEEP_ROWS = parts.MANY_ROWS
 """A part with so many rows will be sealed within the minute: its rows stay in memory till then."""
+Complete = Callable[[pa.Table], tuple[pa.Table, int]]
+"""Gives the rows of a part what is told of people, and a count of what was known of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,7 @@ class Piece:
     level: int
     """How often its rows were merged."""
     known: int
-    """What the caller said it knew when the first of the rows came (`OpenLog.add`)."""
+    """What was known when the rows were completed."""
     kept: list[pa.Table]
     """The rows, where they stay in memory until somebody takes them; else empty."""
 
@@ -84,11 +89,11 @@ class OpenLog:
         self.schema = schema
         self.start_us = start_us
         self.spool_from = spool_from
+        self.complete: Complete = _as_they_are
         self._home = home
         self._catalog = catalog
         self._pending: list[pa.Table] = []
         self._pending_from = spool_from
-        self._known = 0
         self._pieces: list[Piece] = []
 
     @property
@@ -101,25 +106,24 @@ class OpenLog:
         """Rows that no part holds yet."""
         return sum(table.num_rows for table in self._pending)
 
-    def add(self, table: pa.Table, known: int = 0) -> None:
-        """Take rows, in arrival order.
+    @property
+    def due(self) -> bool:
+        """Whether so much is pending that it should become a part."""
+        return self.pending_rows >= PENDING_ROWS
 
-        Args:
-            table: The rows.
-            known: A count of what the caller knew about people then, kept with their part.
-        """
+    def add(self, table: pa.Table) -> None:
+        """Take rows, in arrival order."""
         if table.num_rows:
-            self._known = self._known if self._pending else known
             self._pending.append(table)
 
     def flush(self, position: int) -> None:
-        """Write what is pending as a part; its frames all lie below `position`."""
+        """Complete what is pending and write it as a part; its frames all lie below `position`."""
         if self._pending:
-            table = columns.one_dictionary_each(pa.concat_tables(self._pending))
+            table, known = self.complete(columns.one_chunk_each(pa.concat_tables(self._pending)))
             part = self._write(table, self._pending_from, position)
             self._catalog.add_part(part)
             kept = [table] if table.num_rows >= KEEP_ROWS else []
-            self._pieces.append(Piece(part=part, level=0, known=self._known, kept=kept))
+            self._pieces.append(Piece(part=part, level=0, known=known, kept=kept))
             self._pending = []
             self._merge_tail()
         self._pending_from = position
@@ -179,6 +183,10 @@ class OpenLog:
             known = min(piece.known for piece in old)
             piece = Piece(part=merged, level=old[0].level + 1, known=known, kept=[])
             self._pieces[-MERGE_COUNT:] = [piece]
+
+
+def _as_they_are(table: pa.Table) -> tuple[pa.Table, int]:
+    return table, 0
 
 
 def room(frames: npt.NDArray[np.int64], capacity: int) -> int:

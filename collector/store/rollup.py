@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -92,11 +93,23 @@ def _counted(table: pa.Table, keys: tuple[str, ...], sums: tuple[str, ...], name
             few = few.set_column(few.column_names.index(each), each, exact)
     asked: list[Any] = [([], "count_all"), *((each, "sum") for each in sums)]
     groups = few.group_by(["minute", *keys], use_threads=False).aggregate(asked)
+    groups = groups.take(_order(groups["minute"], groups[keys[0]]))
     found: dict[str, Any] = {"minute": _moments(groups["minute"])}
     found |= {key: _plain(groups[key]) for key in keys}
     found[name] = groups["count_all"]
     found |= {each: _at_most(groups[f"{each}_sum"]) for each in sums}
-    return pa.table(found).sort_by([("minute", "ascending"), (keys[0], "ascending")])
+    return pa.table(found)
+
+
+def _order(minutes: pa.ChunkedArray[Any], words: pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    """Return the order by minute, then by word, null last: texts are compared once each."""
+    coded: Any = words.combine_chunks()
+    ranks = np.empty(len(coded.dictionary) + 1, np.int64)
+    ranks[np.asarray(pc.array_sort_indices(coded.dictionary))] = np.arange(len(ranks) - 1)
+    ranks[-1] = len(ranks)
+    rank_of = ranks[np.asarray(coded.indices.fill_null(-1))]
+    order: pa.Array[Any] = pa.array(np.lexsort((rank_of, np.asarray(minutes))))
+    return order
 
 
 def _known_ports(table: pa.Table) -> pa.Table:

@@ -167,6 +167,9 @@ def _distinct(column: pa.ChunkedArray[Any]) -> int:
 
 
 def _distinct_in(column: pa.ChunkedArray[Any]) -> int:
+    if pa.types.is_integer(column.type):
+        values = np.sort(np.asarray(column.drop_null()))
+        return int(np.count_nonzero(values[1:] != values[:-1])) + (len(values) > 0)
     if not pa.types.is_dictionary(column.type):
         return pc.count_distinct(column, mode="only_valid").as_py()
     # Chunks may have different dictionaries: their sum is never too small.

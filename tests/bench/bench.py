@@ -120,7 +120,7 @@ def bench_names(folder: Path, size: Figures) -> Figures:
 
 
 def bench_attribution(folder: Path, size: Figures) -> Figures:
-    """Attribute batches of half a second to 5,000 live sessions that change all the time."""
+    """Attribute parts of flows to 5,000 live sessions that change all the time."""
     del folder, size
     report = bench_attribute.run()
     return {rate: report[rate]["us_per_flow_median"] for rate in bench_attribute.RATES}

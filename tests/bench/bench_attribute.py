@@ -1,8 +1,8 @@
 """CPU time of attribution per flow: `python -m tests.bench.bench_attribute`, prints JSON.
 
 A school with 5,000 live sessions and 50,000 changes an hour, two hours of them known. Flows come in
-batches as the pipeline makes them, half a second each, with the changes of that half second
-between two batches; what the changes cost is part of the figure.
+parts as the pipeline makes them, of two seconds (`part_s`), or sooner when they are many, with the
+changes of that time between two parts; what the changes cost is part of the figure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from collector.attribute.attribute import attribute
-from collector.attribute.ends import VIA
+from collector.attribute.ends import ADDRESSES
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Timeline
 from collector.records import SessionEvent
@@ -30,10 +30,10 @@ LIVE = 5000
 CHANGES_H = 50_000
 HISTORY_H = 2
 SERVERS = 20_000
-RATES = {"20k/s": 10_000, "150k/s": 75_000}
-"""Flows of half a second."""
+RATES = {"20k/s": 20_000, "150k/s": 150_000}
+PART_S = {"20k/s": 2.0, "150k/s": 1.0}
+"""When a part is written: `part_s`, or with `open_log.PENDING_ROWS` of batches of half a second."""
 ROUNDS = 12
-_HALF_S_US = 500_000
 
 
 def changes(until_us: int) -> Iterator[SessionEvent]:
@@ -74,11 +74,14 @@ def _event(kind: str, at_us: int, session: int, client: int) -> SessionEvent:
     )
 
 
-def measure(told: Timeline, source: Iterator[SessionEvent], per_half: int) -> dict[str, Any]:
-    """Return CPU µs per flow, of batches of `per_half` flows."""
+def measure(
+    told: Timeline, source: Iterator[SessionEvent], rate: int, part_s: float
+) -> dict[str, Any]:
+    """Return CPU µs per flow, of parts of so many seconds at `rate` flows a second."""
+    count = round(rate * part_s)
     networks = Networks(("10.0.0.0/8", "172.16.0.0/12", "fc00::/7", "2001:db8:ffff::/48"))
-    batches = [_batch(per_half, seed) for seed in range(ROUNDS)]
-    few = round(CHANGES_H / 3600 * 0.5)
+    batches = [_batch(count, seed, part_s) for seed in range(ROUNDS)]
+    few = round(CHANGES_H / 3600 * part_s)
     spent, learning = [], []
     certainty: Counter[str] = Counter()
     for table in batches:
@@ -91,7 +94,7 @@ def measure(told: Timeline, source: Iterator[SessionEvent], per_half: int) -> di
         spent.append(time.process_time() - before)
         learning.append(learnt - before)
         certainty.update(str(value) for value in result["certainty"].to_pylist())
-    scale = 1e6 / per_half
+    scale = 1e6 / count
     return {
         "us_per_flow_median": round(float(np.median(spent)) * scale, 4),
         "us_per_flow_best": round(min(spent) * scale, 4),
@@ -101,17 +104,17 @@ def measure(told: Timeline, source: Iterator[SessionEvent], per_half: int) -> di
     }
 
 
-def _batch(count: int, seed: int) -> pa.Table:
+def _batch(count: int, seed: int, part_s: float) -> pa.Table:
     """Return flows whose columns list the addresses that are in them, as decoding leaves them."""
     table = flows(
         count,
         seed=seed,
         clients=LIVE,
         servers=SERVERS,
-        span_us=_HALF_S_US,
+        span_us=round(part_s * 1e6),
         attributed=False,
     )
-    for name in VIA:
+    for name in ADDRESSES:
         texts = table[name].cast(pa.string()).dictionary_encode()
         table = table.set_column(table.column_names.index(name), name, texts)
     return table
@@ -129,8 +132,8 @@ def run() -> dict[str, Any]:
         "live": LIVE,
         "changes_per_hour": CHANGES_H,
     }
-    for name, per_half in RATES.items():
-        report[name] = measure(told, source, per_half)
+    for name, rate in RATES.items():
+        report[name] = measure(told, source, rate, PART_S[name])
     return report
 
 

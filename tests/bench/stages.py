@@ -28,10 +28,9 @@ from tests.integration.machine import Machine
 
 WATCHED: tuple[tuple[str, object, str], ...] = (
     ("decode", FlowDecoder, "some"),
-    ("attribute, at receipt", SiteLine, "attribute"),
+    ("attribute, at receipt", SiteLine, "complete"),
     ("parts", OpenLog, "add"),
     ("parts", OpenLog, "flush"),
-    ("parts", OpenLog, "cut"),
     ("read the parts again", parts, "read"),
     ("attribute, at sealing", SiteLine, "finish"),
     ("write Parquet", segments, "write_any"),
@@ -48,7 +47,7 @@ INSIDE = {
         "attribute, at sealing",
         "count for the rollup",
     ),
-    "attribute, at receipt": ("attribute, at sealing",),
+    "parts": ("attribute, at receipt",),
 }
 """What is measured within another stage and taken off it."""
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.columns import one_dictionary
+from collector.columns import one_chunk_each, one_dictionary
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 WORDS = st.lists(st.none() | st.sampled_from(["a", "b", "ค", ""]), max_size=6)
@@ -34,3 +34,24 @@ def test_chunks_come_back_with_one_dictionary(chunks: list[list[str | None]]) ->
     assert joined.to_pylist() == [word for words in chunks for word in words]
     assert joined.num_chunks == len(chunks)
     assert all(chunk.dictionary.equals(joined.chunk(0).dictionary) for chunk in joined.chunks)
+
+
+@given(st.lists(WORDS, min_size=2, max_size=5))
+def test_columns_come_back_whole_but_for_nulls_and_lines(chunks: list[list[str | None]]) -> None:
+    chunked: Any = pa.chunked_array  # the stubs know no dictionaries
+    words = [word for chunk in chunks for word in chunk]
+    table = pa.table(
+        {
+            "coded": chunked([with_garbage(chunk) for chunk in chunks], TEXT),
+            "number": chunked([[len(w or "") for w in chunk] for chunk in chunks], pa.int64()),
+            "line": chunked(chunks, pa.string()),
+        }
+    )
+    joined = one_chunk_each(table)
+    assert joined.to_pydict() == {
+        "coded": words,
+        "number": [len(word or "") for word in words],
+        "line": words,
+    }
+    assert joined["number"].num_chunks == 1 or not words
+    assert joined["line"].num_chunks == len(chunks)

@@ -18,6 +18,16 @@ def test_texts_are_read_by_their_numbers_however_often_one_looks(batches: list[l
     assert len(texts) == len(known) == len(texts.array())
 
 
+@given(st.lists(st.text("aค", min_size=1, max_size=2), min_size=1), st.data())
+def test_some_texts_are_those_of_their_numbers(words: list[str], data: st.DataObject) -> None:
+    texts = Texts()
+    numbers = {texts.number(word): word for word in words}
+    asked = data.draw(st.lists(st.sampled_from(sorted(numbers))))
+    found = texts.some(np.array(asked, np.int64))
+    found.validate(full=True)
+    assert found.to_pylist() == [numbers[number] for number in asked]
+
+
 def test_an_array_grows_past_its_room() -> None:
     grown = Grown(np.int64)
     for first in range(0, 100_000, 1000):

@@ -166,6 +166,26 @@ def test_any_changed_value_changes_the_root(row: int, column: int) -> None:
     assert hasher.finish().root != built.digest.root
 
 
+_NAMES = st.none() | st.sampled_from(["somchai", "malee", "anan"])
+_FAR = 1 << 62
+
+
+@given(
+    st.lists(st.tuples(_NAMES, st.integers(0, 9)), max_size=30),
+    st.sampled_from([1, 1_000_000, _FAR // 9]),
+)
+def test_rows_are_arranged_by_tag_time_and_arrival(
+    rows: list[tuple[str | None, int]], apart_us: int
+) -> None:
+    schema = canonical.read_schema(school.DEMO)
+    names, times = [name for name, _ in rows], [time * apart_us for _, time in rows]
+    table = pa.table({"time": pa.array(times, school.TIME), "person": pa.array(names, pa.string())})
+    key = segment.sub_key(KEY, "tag")
+    tags = [segment.tag_of(key, None if name is None else name.encode()) for name in names]
+    expected = sorted(range(len(rows)), key=lambda row: (tags[row], times[row], row))
+    assert segment.arrange(table, schema, KEY).tolist() == expected
+
+
 def test_rows_out_of_order_are_refused_with_their_place() -> None:
     schema = canonical.read_schema(school.DEMO)
     table = segment.build(school.table(20), schema, KEY).table
