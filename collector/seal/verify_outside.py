@@ -145,7 +145,7 @@ class _Ledger:
     def _witness(self, line: note.Line) -> VKey | None:
         known = self._believed.policy.witnesses.values() if self._believed.policy else ()
         for key in known:
-            if (key.name, key.key_id) == (line.name, line.key_id) and key.kind == note.COSIGNATURE:
+            if (key.name, key.key_id) == (line.name, line.key_id):
                 return key
         return None
 

@@ -1,4 +1,4 @@
-"""Witnesses (C2SP tlog-witness) and what they sign (tlog-cosignature, Ed25519).
+"""Witnesses (C2SP tlog-witness) and what they sign (tlog-cosignature).
 
 Both ends speak through here: the box, which asks, and the service, which answers.
 """
@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from collector.seal import note, tree
+from collector.seal import mldsa, note, tree
 from collector.seal.fault import Refused
 from collector.seal.note import Checkpoint, Line, Note, SigningKey, VKey
 
 SIZE_TYPE = "text/x.tlog.size"
 """The content type in which a witness tells the size that it knows."""
 MOST_HASHES = 63
+KINDS = (note.COSIGNATURE, note.ML_DSA_44)
+"""What the key of a witness can be; the box asks those of the first kind, and reads both."""
 MAX_REQUEST = note.MAX_BYTES + 4096
 _TIME_BYTES, _SIGNATURE_BYTES = 8, 64
 _TIME_MAX = (1 << 63) - 1
@@ -76,10 +78,10 @@ def time_of(line: Line) -> int:
     """Return when a cosignature says that it was made, in seconds; nothing else is checked.
 
     Raises:
-        Refused: E-19, not of the form of an Ed25519 cosignature, or a time that cannot be.
+        Refused: E-19, not of the form of a cosignature, or a time that cannot be.
     """
-    if len(line.signature) != _TIME_BYTES + _SIGNATURE_BYTES:
-        raise Refused("E-19", f"the line of {line.name} is no Ed25519 cosignature")
+    if len(line.signature) - _TIME_BYTES not in (_SIGNATURE_BYTES, mldsa.SIGNATURE_BYTES):
+        raise Refused("E-19", f"the line of {line.name} is no cosignature")
     time_s = int.from_bytes(line.signature[:_TIME_BYTES], "big")
     if not 0 < time_s <= _TIME_MAX:
         raise Refused("E-19", f"{line.name} cosigned at the time {time_s}")
@@ -92,11 +94,15 @@ def check_line(line: Line, key: VKey, text: bytes) -> int:
     Raises:
         Refused: E-19, another witness's line or a wrong time; E-05, a bad signature.
     """
-    if key.kind != note.COSIGNATURE or (line.name, line.key_id) != (key.name, key.key_id):
+    if key.kind not in KINDS or (line.name, line.key_id) != (key.name, key.key_id):
         raise Refused("E-19", f"the line of {line.name} is not by {key.name}")
     time_s = time_of(line)
-    signature = line.signature[_TIME_BYTES:]
-    if not note.verify_ed25519(key.public, signature, _message(text, time_s)):
+    if key.kind == note.ML_DSA_44:
+        holds = mldsa.verify(key, line.signature, text)
+    else:
+        signature = line.signature[_TIME_BYTES:]
+        holds = note.verify_ed25519(key.public, signature, _message(text, time_s))
+    if not holds:
         raise Refused("E-05", f"the cosignature of {key.name} is not of this text")
     return time_s
 

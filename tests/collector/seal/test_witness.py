@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.seal import note, tree, witness
+from collector.seal import mldsa, note, tree, witness
 from collector.seal.fault import Refused
 from collector.seal.note import Checkpoint, Line, SigningKey
 from collector.seal.witness import Cosigner
@@ -91,6 +91,23 @@ def test_a_cosignature_holds_for_its_text_its_key_and_its_time_alone() -> None:
 
 def _timed(line: Line, time_s: int) -> bytes:
     return time_s.to_bytes(8, "big") + line.signature[8:]
+
+
+@pytest.mark.skipif(not mldsa.AVAILABLE, reason="this library has no ML-DSA")
+def test_a_cosignature_may_be_of_ml_dsa() -> None:
+    key = mldsa.MlDsaKey("witness.example.org/pq", SEED, time_s=1_900_000_000)
+    line = note.parse_line(key.sign(TEXT).decode()[:-1])
+    assert witness.check_line(line, key.vkey, TEXT) == 1_900_000_000
+    for wrong, text in ((line, TEXT.replace(b"\n7\n", b"\n8\n")), (_bent(line), TEXT)):
+        with pytest.raises(Refused) as fault:
+            witness.check_line(wrong, key.vkey, text)
+        assert fault.value.number == "E-05"
+    with pytest.raises(Refused):
+        witness.check_line(Line(line.name, line.key_id, _timed(line, 0)), key.vkey, TEXT)
+
+
+def _bent(line: Line) -> Line:
+    return Line(line.name, line.key_id, _timed(line, 1_900_000_001))
 
 
 def test_an_answer_must_hold_one_line_of_the_witness_and_may_hold_others() -> None:
