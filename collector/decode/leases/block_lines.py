@@ -22,7 +22,6 @@ LONGEST = 2048
 """Characters of a line that are looked at."""
 OLDEST = timedelta(days=8)
 """A begin that lies further back is not believed."""
-_MARKS = (b"NAT_PBA_", b"NAT_PORT_BLOCK_", b"PortBatchV2", b"portbegin=", b"[Userbased")
 _EVENTS = {
     "ALLOC": "add",
     "INTERIM": "renew",
@@ -80,7 +79,14 @@ _OF_POOLS = re.compile(r"[0-9]{5}(?P<what>22015|22016|22024)")
 
 def may_tell(payload: bytes) -> bool:
     """Whether a line need be read: most are of something else and must cost next to nothing."""
-    return any(mark in payload for mark in _MARKS)
+    # One after the other: a loop would cost each line that is something else half as much again.
+    return (
+        b"portbegin=" in payload
+        or b"NAT_PBA_" in payload
+        or b"NAT_PORT_BLOCK_" in payload
+        or b"PortBatchV2" in payload
+        or b"[Userbased" in payload
+    )
 
 
 def of_frame(frame: Frame) -> list[LeaseEvent]:
