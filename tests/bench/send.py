@@ -16,7 +16,7 @@ from collections import deque
 from tests.bench.wire import RECORDS, Flows
 
 SLOT_S = 0.01
-MOST_SLOTS = 2
+MOST_SLOTS = 10
 """What a busy machine held up is made up for so fast: all at once would be another burst."""
 
 
