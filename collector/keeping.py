@@ -23,6 +23,7 @@ from collector.errors import CollectorError, SealError, StoreError
 from collector.kept import HOLDS, STATE, days, disk_words, ending, hold_file, state
 from collector.records import Clock
 from collector.seal import destroy, holds
+from collector.seal.files import file_hash
 from collector.seal.holds import DAY_US, MOST_HELD_US, Book
 from collector.seal.sealer import Sealer
 from collector.sealing import Act, SealWorker
@@ -83,6 +84,7 @@ class Keeper:
         return {
             "retention": self._run,
             "hold": self._hold,
+            "hold-person": self._hold_person,
             "release": self._release,
             "renew": self._renew,
         }
@@ -100,6 +102,9 @@ class Keeper:
 
     def _hold(self, sealers: Sealers, _: Catalog, request: Request) -> dict[str, Any]:
         return self.hold(sealers, request)
+
+    def _hold_person(self, sealers: Sealers, _: Catalog, request: Request) -> dict[str, Any]:
+        return self.hold_person(sealers, request)
 
     def _release(self, sealers: Sealers, _: Catalog, request: Request) -> dict[str, Any]:
         return self.release(sealers, str(request["hold"]))
@@ -203,6 +208,26 @@ class Keeper:
         self._place(sealers, request, scopes, until)
         return {"hold": str(request["hold"]), "until_us": until, "scopes": scopes}
 
+    def hold_person(self, sealers: Sealers, request: Request) -> dict[str, Any]:
+        """Place a hold on a bundle that keeps one person's rows, encrypted under `holds/` already.
+
+        Raises:
+            SealError: there is no such bundle, or it would be held too long.
+        """
+        name, site, until = str(request["hold"]), str(request["sites"][0]), self._until(request)
+        path = self.home / holds.bundle_place(name)
+        if site not in sealers or not path.is_file():
+            raise SealError(f"there is no bundle of {site} at {path}")
+        bundle = {
+            "sha256": file_hash(path),
+            "size": path.stat().st_size,
+            "segments": int(request["segments"]),
+        }
+        commit = _write_hold(self.home, name, request, self._now_us())
+        entry = {**_entry(name, commit, until, scope=[]), "scope": None, "bundle": bundle}
+        sealers[site].record(entry)
+        return {"hold": name, "until_us": until, "bundle": bundle}
+
     def release(self, sealers: Sealers, name: str) -> dict[str, Any]:
         """Release a hold at every site where it is.
 
@@ -215,6 +240,7 @@ class Keeper:
             if found:
                 commit = found[0].ref_commit
                 sealer.record({"type": "release", "hold": name, "ref_commit": commit})
+                durable.remove(self.home / holds.bundle_place(name))
                 sites.append(site)
         if not sites:
             raise SealError(f"there is no hold {name}", hint="prathu hold list shows them")

@@ -27,6 +27,11 @@ ALLOWED = ("prathu.toml", "prathu.d", "nas", "tls", "database", "ledger", "keys"
 Recipients = Sequence[pyrage.x25519.Recipient]
 
 
+def recipient(public: str) -> pyrage.x25519.Recipient:
+    """Return the key to encrypt to, from its public half as settings have it."""
+    return pyrage.x25519.Recipient.from_str(public)
+
+
 class Writer:
     """Takes files into an archive."""
 

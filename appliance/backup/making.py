@@ -115,7 +115,7 @@ def _recipients(home: Path, settings: BoxSettings) -> archive.Recipients:
             "there is no key on paper: a backup that this box alone can open would die with it",
             hint="prathu keys recovery",
         )
-    return [pyrage.x25519.Recipient.from_str(paper), own_key(home).to_public()]
+    return [archive.recipient(paper), own_key(home).to_public()]
 
 
 def _fill(home: Path, settings: BoxSettings, out: Writer, now: datetime) -> None:

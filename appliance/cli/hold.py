@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import zipfile
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from appliance import settings as box_settings
+from appliance.backup import archive
 from appliance.cli import offline, report
 from appliance.cli.context import Context, wall_clock
 from appliance.errors import WrongUse
 from appliance.search import times
 from appliance.settings import BoxSettings
-from collector import kept
-from collector.seal.holds import DAY_US, MOST_HELD_US
+from collector import durable, kept
+from collector.disclosing import bundle_path, stored_order
+from collector.seal.holds import DAY_US, MOST_HELD_US, bundle_place
 
 _COLUMNS = ["hold", "case", "logs", "placed", "until", "state", "segments", "bytes"]
 Until = Annotated[str, typer.Option("--until", help="The last day; at most two years from now.")]
@@ -73,6 +77,60 @@ def add(  # noqa: PLR0913  # one argument per option
         "until_us": _end(until, days, now),
     }
     _do(context, settings, request, f"hold {request['hold']} {case}")
+
+
+@hold_app.command()
+def person(
+    ctx: typer.Context,
+    case: Annotated[str, typer.Option("--case", help="A case that prathu prove has packed.")],
+    until: Until = "",
+    days: Days = None,
+    reason: Annotated[str, typer.Option(help="Why, for the register of holds.")] = "",
+) -> None:
+    """Keep what a case shows of one person, and let the segments go when they are due."""
+    context: Context = ctx.obj
+    settings = box_settings.load(context.home)
+    name, end = new_name(), _end(until, days, wall_clock() // 1000)
+    site, segments = _sealed_bundle(context, settings, case, name)
+    request = {
+        "do": "hold-person",
+        "hold": name,
+        "reference": case,
+        "reason": reason,
+        "actor": actor(),
+        "from_us": None,
+        "to_us": None,
+        "logs": [],
+        "sites": [site],
+        "segments": segments,
+        "until_us": end,
+    }
+    _do(context, settings, request, f"hold {name} of the bundle of {case}")
+
+
+def _sealed_bundle(
+    context: Context, settings: BoxSettings, case: str, name: str
+) -> tuple[str, int]:
+    """Encrypt the bundle of a case to the key on paper, for a hold; return its site and size.
+
+    Raises:
+        WrongUse: there is none, it is not whole by person, or there is no key on paper.
+    """
+    source = bundle_path(context.home, case)
+    if not settings.keys.recovery:
+        raise WrongUse("there is no key on paper to hold it under", hint="prathu keys recovery")
+    if stored_order(context.home, case) is None or not source.is_file():
+        raise WrongUse(f"no bundle of {case} is packed", hint=f"prathu prove --case {case}")
+    with zipfile.ZipFile(source) as bundle:
+        manifest = json.loads(bundle.read("manifest.json"))
+    levels = manifest["completeness"]
+    if not levels or any(level == "C0" for level in levels.values()):
+        raise WrongUse("that bundle is not complete", hint="prove it by --person, at C1")
+    path = context.home / bundle_place(name)
+    durable.make_dir(path.parent)
+    archive.encrypt(source, path, [archive.recipient(settings.keys.recovery)])
+    durable.sync_dir(path.parent)
+    return str(manifest["site"]), len(levels)
 
 
 @hold_app.command()

@@ -56,6 +56,8 @@ class Hold:
     """Log, first and last segment; empty for a hold on a bundle."""
     bundle: str | None
     """SHA-256 of the bundle that keeps one person."""
+    bundle_size: int
+    """Its bytes; 0 without."""
     until_us: int | None
     ref_commit: str
     placed_us: int
@@ -77,6 +79,11 @@ class Gone:
     actor: str
 
 
+def bundle_place(hold: str) -> str:
+    """Return where the bundle of a hold lies, from the home on."""
+    return f"holds/{hold}/bundle.age"
+
+
 class Account:
     """Segments, holds and destruction of one site, entry after entry."""
 
@@ -84,6 +91,8 @@ class Account:
         self.kept: dict[tuple[str, int], Kept] = {}
         self.gone: dict[tuple[str, int], Gone] = {}
         self.holds: list[Hold] = []
+        self.time_us = 0
+        """Of the newest entry taken."""
 
     def take(self, entry: Mapping[str, Any]) -> None:
         """Take the next entry, whole by itself; those of other types say nothing here.
@@ -92,7 +101,7 @@ class Account:
             Refused: E-02, destruction that was not lawful; what it names counts as destroyed still,
                 so that it is told once.
         """
-        kind = entry["type"]
+        kind, self.time_us = entry["type"], entry["time"]
         if kind == "segment":
             self.kept[entry["log"], entry["seq"]] = _kept(entry)
         elif kind == "hold":
@@ -158,6 +167,7 @@ def _hold(entry: Mapping[str, Any]) -> Hold:
         hold=entry["hold"],
         scope=tuple((log, low, high) for log, low, high in entry["scope"] or ()),
         bundle=entry["bundle"] and entry["bundle"]["sha256"],
+        bundle_size=entry["bundle"]["size"] if entry["bundle"] else 0,
         until_us=entry["until"],
         ref_commit=entry["ref_commit"],
         placed_us=entry["time"],

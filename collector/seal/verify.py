@@ -26,6 +26,7 @@ from collector.seal.verify_segments import (
     Each,
     Progress,
     Task,
+    bundles,
     check,
     destroyed,
     judge,
@@ -157,6 +158,7 @@ class _Verifier:
         gone = [entry for entry in told if (entry["log"], entry["seq"]) in account.gone]
         self._report.destroyed += destroyed(site, results)
         self._report.segments += len(segments)
+        found += bundles(self._home, account)
         found += presence(self._home, segments, gone, listed, self._schemas)
         if self._question.deep:
             self._deep(site, segments, rings, results)

@@ -106,6 +106,18 @@ def destroyed(site: str, results: Sequence[LedgerResult]) -> Iterator[Destroyed]
             )
 
 
+def bundles(home: Path, account: Account) -> Iterator[Finding]:
+    """Give bundles of holds in force that are missing, or not as the ledger says."""
+    for hold in account.in_force(account.time_us):
+        place = holds.bundle_place(hold.hold)
+        if hold.bundle is None:
+            continue
+        if not (home / place).is_file():
+            yield Finding(number="E-25", place=place, text="the bundle of a hold is missing")
+        elif files.file_hash(home / place) != hold.bundle:
+            yield Finding(number="E-25", place=place, text="not the bundle that is held")
+
+
 def presence(
     home: Path,
     segments: Sequence[Entry],

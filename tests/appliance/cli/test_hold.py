@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pyrage import decrypt, x25519
 
 from appliance.cli import context, hold, offline, report, retention
 from collector.records import moment
+from collector.seal import recovery
 from collector.settings import SpoolSettings
 from collector.spool import SpoolWriter
 from tests.appliance.cli.boxes import Box
-from tests.collector.homes import flow_frame
+from tests.collector.homes import flow_frame, session_frame
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 """The signing clock of the box is the real one until a test moves it."""
@@ -108,3 +110,49 @@ def test_a_wrong_hold_is_refused_in_one_line(box: Box, words: list[str], told: s
     assert told in said.err
     assert said.err.count("\n") == 1
     assert box.prathu("--json", "hold", "list").lines() == []
+
+
+def test_one_person_is_kept_in_a_bundle_and_the_segments_go(box: Box, clock: Clock) -> None:
+    public, paper = recovery.pair()
+    (box.home / "prathu.d").mkdir()
+    (box.home / "prathu.d/recovery.toml").write_text(f'[keys]\nrecovery = "{public}"\n')
+    with SpoolWriter(box.home / "spool", SpoolSettings(), clock=clock) as spool:
+        at = moment(clock() // 1000)
+        spool.append(session_frame(at, "malee", "10.0.0.1"))
+        spool.wait_durable(spool.append(flow_frame(at, 2000, 4)))
+    assert box.prathu("seal", "--now").status == 0
+    words = {
+        "--case": "c1", "--person": "malee", "--log": "flows", "--from": "-1d", "--to": "now",
+        "--site": "school-a", "--approver": "a1", "--exporter": "e1", "--recipient": "police",
+        "--request": "12/2569", "--authority": "สภ.เมือง", "--legal-basis": "s.18(2)",
+    }  # fmt: skip
+    said = box.prathu("prove", *(word for pair in words.items() for word in pair))
+    assert said.status == 0, said.err
+    said = box.prathu("--json", "hold", "person", "--case", "c1", "--days", "700")
+    assert said.status == 0, said.err
+    held = said.lines()[0]
+    sealed = box.home / "holds" / held["hold"] / "bundle.age"
+    identity = x25519.Identity.from_str(paper)
+    assert (
+        decrypt(sealed.read_bytes(), [identity]) == (box.home / "cases/c1/case-c1.zip").read_bytes()
+    )
+    clock.ahead = timedelta(days=200)
+    assert box.prathu("--json", "retention", "run").lines()[0]["rows"] >= 9
+    assert box.prathu("verify", "--deep").status == 0
+    data = sealed.read_bytes()
+    sealed.write_bytes(data[:-1] + b"x")
+    assert "E-25" in box.prathu("verify").out
+    sealed.write_bytes(data)
+    assert box.prathu("hold", "release", held["hold"]).status == 0
+    assert not sealed.exists()
+    assert box.prathu("verify").status == 0
+
+
+def test_a_person_is_held_only_from_a_packed_case(box: Box) -> None:
+    said = box.prathu("hold", "person", "--case", "c9")
+    assert (said.status, "no key on paper" in said.err) == (2, True)
+    (box.home / "prathu.d").mkdir()
+    key = f'[keys]\nrecovery = "{recovery.pair()[0]}"\n'
+    (box.home / "prathu.d/recovery.toml").write_text(key)
+    said = box.prathu("hold", "person", "--case", "c9")
+    assert (said.status, "no bundle of c9 is packed" in said.err) == (2, True)
