@@ -352,7 +352,10 @@ class Outside:
             return
         with self._lock:
             now = self._now_us()
-            told = [(site, entry) for site in self._sites for entry in self._due_pins(site, now)]
+            try:
+                told = [(s, entry) for s in self._sites for entry in self._due_pins(s, now)]
+            except OSError as error:
+                raise CollectorError(f"the ledger cannot be read: {error}") from error
         for site, entry in told:
             self._tell(site, entry)
 

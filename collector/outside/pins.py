@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from collector.seal import ledger, outside, timestamp
+from collector.seal.fault import Refused
 from collector.seal.ledger import Put
+
+_log = logging.getLogger(__name__)
 
 DAY_US = 86_400_000_000
 RENEW_US, RENEW_BEFORE_US, RENEW_AGAIN_US = 365 * DAY_US, 60 * DAY_US, 30 * DAY_US
@@ -65,11 +69,15 @@ class Pins:
         for kept in outside.listed(folder):
             if kept.kind != "tsr":
                 continue
-            stamped_us = timestamp.time_of((folder / kept.name).read_bytes())
-            chain = timestamp.read_pem((folder / kept._replace(kind="pem").name).read_bytes())
-            end_us = timestamp.end_us(chain)
-            old = now_us - stamped_us >= RENEW_US or end_us - now_us <= RENEW_BEFORE_US
-            if stamped_us > self._renewed_us and old:
+            try:
+                stamped_us = timestamp.time_of((folder / kept.name).read_bytes())
+                chain = timestamp.read_pem((folder / kept._replace(kind="pem").name).read_bytes())
+            except (Refused, OSError) as error:
+                _log.error("%s is damaged: %s; see prathu verify", folder / kept.name, error)
+                continue
+            old = now_us - stamped_us >= RENEW_US
+            ends = timestamp.end_us(chain) - now_us <= RENEW_BEFORE_US
+            if stamped_us > self._renewed_us and (old or ends):
                 return True
         return False
 

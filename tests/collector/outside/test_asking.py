@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from appliance.hub.witness_state import Conflict, Misspelt, Unbelieved, Unknown, Witness
+from collector import durable
 from collector.errors import CollectorError
 from collector.outside.asking import AGAIN, KEPT, Outside
 from collector.seal import ledger, note, outside, timestamp
@@ -98,6 +99,11 @@ class Office:
                 answer = self.outside.post(question)
                 told.append(self.asking.answer(question["id"], **answer))
         return told
+
+    def begin_and_carry(self) -> list[str]:
+        """Carry as after a start."""
+        self.begin()
+        return self.carry()
 
     @property
     def folder(self) -> Path:
@@ -305,6 +311,56 @@ def test_tokens_are_pinned_by_a_second_hash_after_a_year(office: Callable[..., O
     one.school.hour()
     one.carry()
     assert [a["renewal"] is not None for a in one.anchors()] == [False, True]
+
+
+def test_a_crash_between_chain_token_and_anchor_is_made_good(
+    office: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = office(stamps=True)
+    now_is_today(one)
+    one.school.hour(step_us=0)
+
+    def crash(point: str) -> None:
+        if point.startswith("rename") and point.endswith(".tsr"):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(durable, "fault", crash)
+    assert any("Input/output error" in told for told in one.carry())
+    assert (one.kept("pem"), one.kept("tsr")) != ([], [])
+    monkeypatch.undo()
+    one.school.start()
+    one.begin()._tell = None  # as if the next crash came before the entry
+    one.asking.status(now=True)
+    one.carry()
+    assert len(one.kept("tsr")) == len(one.kept("pem")) > 0
+    assert one.anchors() == []
+    one.school.start()
+    one.begin()
+    one.carry()
+    assert {anchor["size"] for anchor in one.anchors()} == set(one.kept("tsr"))
+    assert one.kept("tsr") == one.kept("pem")
+    assert verify(one.school.home).whole
+
+
+def test_a_damaged_token_does_not_keep_the_box_from_asking(office: Callable[..., Office]) -> None:
+    one = office(stamps=True)
+    now_is_today(one)
+    one.school.hour(step_us=0)
+    one.carry()
+    (size,) = one.kept("tsr")
+    (one.folder / f"tst/{size}.one.tsr").write_bytes(b"damaged")
+    one.school.hour()
+    assert KEPT in one.begin_and_carry()
+    assert outside.newest(one.school.home, SITE) is not None
+
+
+def test_a_damaged_memory_is_made_anew(office: Callable[..., Office]) -> None:
+    one = office()
+    one.carry()
+    for wrong in (b"", b"{}", b"[1]", b'{"lines":[{}]}', b"\xff"):
+        (one.school.home / "state" / "outside.json").write_bytes(wrong)
+        one.school.hour()
+        assert one.begin_and_carry() == [KEPT]
 
 
 def test_nobody_in_the_settings_means_nothing_to_ask(tmp_path: Path) -> None:
