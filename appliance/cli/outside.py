@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +21,11 @@ from appliance.search.printable import printable
 from appliance.settings import BoxSettings
 from collector import durable
 from collector.control import ask
-from collector.outside.asking import KEPT, LET_GO, Outside
+from collector.outside.asking import Outside
 from collector.seal import entries, ledger, outside, tiles
 
 ASK_S = 30.0
+WAIT_S = 0.2
 
 
 def register(app: typer.Typer) -> None:
@@ -38,9 +40,8 @@ def show(
     """Show what is proven outside of the box, and the log keys that witnesses must be given."""
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
-    wrong = []
     if now:
-        wrong = [one for one in _ask_all(context, settings) if one.told not in (KEPT, LET_GO)]
+        _ask_all(context, settings)
     found = known.read(context.home, settings, wall_clock() // 1000)
     keys = {site.id: log_keys(context.home, site.id) for site in settings.sites}
     if context.as_json:
@@ -49,10 +50,11 @@ def show(
         for one in found:
             for line in _lines(one, keys[one.site]):
                 print(printable(line))
-    if wrong:
+    wrong = [line for one in found for line in one.faults]
+    if now and wrong:
         raise NotFound(
-            f"{len(wrong)} did not do what was asked: {wrong[0].whom}: {wrong[0].told}",
-            hint="the lines above tell of each",
+            f"{len(wrong)} did not do what was asked: {wrong[0].name}: "
+            f"{wrong[0].fault or wrong[0].alarm}"
         )
 
 
@@ -83,18 +85,19 @@ def log_keys(home: Path, site: str) -> list[str]:
     return found
 
 
-def _ask_all(context: Context, settings: BoxSettings) -> list[Came]:
-    """Ask everybody; return the last that came of each."""
-    last: dict[tuple[str, str], Came] = {}
+def _ask_all(context: Context, settings: BoxSettings) -> None:
+    """Ask everybody, and wait for what the box itself has asked meanwhile."""
 
     def came(one: Came) -> None:
-        last[one.site, one.whom] = one
         context.say(f"{one.site}: {one.whom}: {one.told}")
 
     with _sealer(context.home, settings) as sealer:
         sealer({"do": "outside", "now": True})
         carry_all(sealer, lambda: False, came)
-    return list(last.values())
+        for _ in range(int(settings.outside.timeout_s / WAIT_S)):
+            if not sealer({"do": "outside"})["asked"]:
+                break
+            time.sleep(WAIT_S)
 
 
 @contextmanager

@@ -138,6 +138,7 @@ class Outside:
                     line.again_us = 0
             return {
                 "lines": [asdict(line) for line in lines],
+                "asked": len(self._asked),
                 "waiting": {s: len(queue) for s, queue in self._memory.waiting.items()},
                 "dropped": self._memory.dropped,
             }
