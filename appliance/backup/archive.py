@@ -21,8 +21,10 @@ from appliance.errors import BoxError
 
 FORMAT = "prathu-backup/1"
 HEAD = "backup.json"
-ALLOWED = ("prathu.toml", "prathu.d", "nas", "tls", "database", "ledger", "keys", "holds",
-           "secrets", "state")  # fmt: skip
+ALLOWED = (
+    *("prathu.toml", "prathu.d", "nas", "tls", "database", "ledger", "keys", "holds", "cases"),
+    *("secrets", "state"),
+)
 """What an archive may bring into a home."""
 Recipients = Sequence[pyrage.x25519.Recipient]
 
@@ -45,8 +47,12 @@ class Writer:
         self._tar.addfile(info, io.BytesIO(data))
 
     def add_file(self, name: str, path: Path) -> None:
-        """Add a copy of a file, with its rights."""
-        self.add(name, path.read_bytes(), mode=path.stat().st_mode & 0o777)
+        """Add a copy of a file, with its rights, as long as it is now."""
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = found.st_size, found.st_mode & 0o777
+            self._tar.addfile(info, file)
 
 
 def write(path: Path, recipients: Recipients, fill: Callable[[Writer], None]) -> None:

@@ -31,7 +31,7 @@ from collector.seal.keys import RINGS
 from collector.seal.recovery import RECORD, SEALED
 from collector.seal.vault import SECRETS
 
-OWN_KEY = f"{SECRETS}/prathu.backup"
+OWN_KEY = f"{SECRETS}/backup.key"
 """Opens backups on this box alone, for rehearsals; it never leaves."""
 SEGMENTS = "segments"
 KEPT = timedelta(days=14)
@@ -122,7 +122,7 @@ def _fill(home: Path, settings: BoxSettings, out: Writer, now: datetime) -> None
     stands = {site.id: _stand(home, site.id) for site in settings.sites}
     head = {"format": FORMAT, "time": now.isoformat(), "ledgers": stands}
     out.add(HEAD, json.dumps(head).encode())
-    for place in ("prathu.toml", "prathu.d", "nas", "tls", "holds", "state/settings"):
+    for place in ("prathu.toml", "prathu.d", "nas", "tls", "holds", "cases", "state/settings"):
         _add(home, place, out)
     for name in (SEALED, RECORD):
         _add(home, f"{SECRETS}/{name}", out)

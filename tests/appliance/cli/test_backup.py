@@ -140,7 +140,7 @@ def test_nothing_readable_and_no_signing_key_leaves(shop: Shop, tmp_path: Path) 
     archive.decrypt(shop.disk / made["archive"], plain, identity)
     data = plain.read_bytes()
     secrets = shop.box.home / "secrets"
-    for name in ("prathu.kek", "prathu.log.school-a", "prathu.epoch.school-a", "prathu.backup"):
+    for name in ("prathu.kek", "prathu.log.school-a", "prathu.epoch.school-a", "backup.key"):
         assert (secrets / name).read_bytes().strip() not in data, name
     assert b"prathu.toml" in data
     leaving = b"".join((shop.disk / name).read_bytes() for name in shop.there())
