@@ -67,6 +67,8 @@ class Judge:
         self._servers = servers
         self._routers = routers
         self._places: OrderedDict[str, _Place] = OrderedDict()
+        self._lent_to: OrderedDict[str, str] = OrderedDict()
+        """Whom an address was lent last, where no more than that is known of it."""
         self._alarms: OrderedDict[tuple[str, str, str], _Alarm] = OrderedDict()
         # Alarms have room of their own: many claims must not crowd them out.
         self._alarms_room = Bucket(ALARMS_PER_S, ALARMS_AT_ONCE)
@@ -164,9 +166,13 @@ class Judge:
             yield from self._alarm("double-address", lent.ip, lent.mac, note, now_ns)
         if lent.ip and lent.word in ("ack", "inform", "release"):
             words = {"release": "release", "inform": "seen"}
-            how = self._how_new(lent)
-            if not self._crowd.takes(lent.mac, now_ns, again=how == "renew"):
+            how, who = self._how_new(lent), _whose(lent)
+            if not self._crowd.takes(who, now_ns, again=how == "renew"):
                 return
+            self._lent_to[lent.ip] = who
+            self._lent_to.move_to_end(lent.ip)
+            if len(self._lent_to) > MOST_ADDRESSES:
+                self._lent_to.popitem(last=False)
             yield self._lease(
                 now_ns,
                 lent.how,
@@ -182,7 +188,8 @@ class Judge:
 
     def _how_new(self, lent: Lent) -> str:
         place = self._places.get(lent.ip)
-        return "renew" if place is not None and place.mac == lent.mac else "add"
+        seen = place is not None and place.mac == lent.mac
+        return "renew" if seen or self._lent_to.get(lent.ip) == _whose(lent) else "add"
 
     def _advert(self, advert: Advert, now_ns: int) -> Iterator[Record]:
         if not self._routers.isdisjoint((advert.router, advert.mac)):
@@ -224,6 +231,11 @@ class Judge:
         self, kind: str, now_ns: int, since_ns: int | None = None, **members: object
     ) -> Record:
         return coverage(self._site, self._interface, kind, now_ns, since_ns, **members)
+
+
+def _whose(lent: Lent) -> str:
+    """Return who has a lease: clients of DHCPv6 need not show their machine (RFC 8415, 11)."""
+    return lent.mac or lent.client_id or lent.ip
 
 
 def _term(lent: Lent, now_ns: int) -> dict[str, str]:

@@ -34,7 +34,7 @@ from collector.records import CoverageEvent, LeaseEvent
 from collector.sniff import crowd
 from collector.sniff import judge as judging
 from collector.sniff.judge import Judge
-from collector.sniff.packets import Claim, Unreadable, read
+from collector.sniff.packets import Claim, Lent, Unreadable, read
 from collector.sniff.records import Record
 
 T = 1_795_338_000 * 10**9
@@ -211,6 +211,22 @@ def test_machines_that_are_made_up_hide_nothing_of_those_that_were_there_before(
     told_of = [event for kind, event in by.tally(later) if kind == "coverage"]
     assert sum(event["lost"] for event in told_of) == 100_000 - rows
     assert {event["note"] for event in told_of} <= {crowd.FAST, crowd.MANY}
+
+
+def test_leases_of_a_large_school_are_all_told_whoever_is_seen_besides() -> None:
+    by, rows = judge(), 0
+    clients = [(f"10.8.{n >> 8}.{n & 255}", made_up(n)) for n in range(5000)]
+    for hour in range(12):
+        for n, (ip, mac) in enumerate(clients):
+            lent = Lent(word="ack", ip=ip, mac=mac, server="10.0.0.1", how="dhcp")
+            rows += len(by.take(lent, T + hour * 3600 * S + n * S // 5))
+    assert rows == 12 * 5000
+    nameless = [
+        Lent(word="ack", ip=f"2001:db8::{n:x}", client_id=f"{n:08x}", server="fe80::1", how="dhcp6")
+        for n in range(500)
+    ]
+    assert all(by.take(each, T + 13 * 3600 * S) for each in nameless)
+    assert by.tally(T + 14 * 3600 * S) == []
 
 
 def test_one_machine_that_makes_up_addresses_is_bounded_each_minute() -> None:
