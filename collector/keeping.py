@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -63,6 +64,8 @@ class Keeper:
         self._looked = 0
         self._alarm: int | None = None
         self._books: dict[str, Book] = {}
+        self._writing = threading.Lock()
+        """Held while the state is written: both threads do."""
 
     def tick(self, worker: SealWorker) -> None:
         """Do what is due by time: the look at the disk, and once a day what is to be destroyed."""
@@ -142,7 +145,15 @@ class Keeper:
         return {**told, "names": forgotten.names, "bindings": forgotten.bindings}
 
     def _daily(self, sealers: Sealers, catalog: Catalog) -> None:
-        told = self.run(sealers, catalog, actor=BOX)
+        try:
+            told = self.run(sealers, catalog, actor=BOX)
+        except StoreError:
+            raise  # a write failed: the process ends, and start finds out how far it came
+        except CollectorError as error:
+            # Collecting goes on without it; the next day tries again.
+            _log.error("nothing more is destroyed today: %s", error)
+            self._remember(ran_us=self._now_us())
+            return
         lines = ending(self._all_books(), self._now_us())
         self._remember(ran_us=self._now_us(), ending=lines, **told)
         for line in lines:
@@ -186,8 +197,9 @@ class Keeper:
 
     def _remember(self, **told: int | list[str]) -> None:
         path = self.home / STATE
-        durable.make_dir(path.parent)
-        durable.replace(path, json.dumps({**state(self.home), **told}).encode())
+        with self._writing:
+            durable.make_dir(path.parent)
+            durable.replace(path, json.dumps({**state(self.home), **told}).encode())
 
     # Holds.
 

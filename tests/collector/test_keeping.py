@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from collector import kept
-from collector.errors import CollectorError, StoreError
+from collector.errors import CollectorError, SealError, StoreError
 from collector.keeping import Keeper
 from collector.pipeline import Pipeline
 from collector.seal.holds import DAY_US
@@ -55,7 +55,7 @@ def asked(home: Home, **request: Any) -> dict[str, Any]:
 
 def hold(home: Home, name: str = "h1", **changed: Any) -> dict[str, Any]:
     """Place a hold on everything."""
-    request = {
+    request: dict[str, Any] = {
         "do": "hold", "hold": name, "reference": "คำสั่ง 12/2569", "actor": "uid.0",
         "from_us": None, "to_us": None, "logs": [], "sites": [],
         "until_us": us(home) + 400 * DAY_US,
@@ -203,6 +203,17 @@ def test_a_clock_that_jumped_destroys_nothing_for_a_day(home: Home) -> None:
     daily(home)
     home.clock.now += DAY + timedelta(hours=1)
     assert daily(home)["destroyed"] > 0
+
+
+def test_what_the_ledger_refuses_does_not_stop_the_collecting(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise SealError("not to be signed")
+
+    monkeypatch.setattr(Keeper, "run", refuse)
+    assert daily(home)["ran_us"] == us(home)
+    assert "nothing more is destroyed today: not to be signed" in caplog.text
 
 
 def test_a_crash_between_catalogue_and_ledger_costs_nothing(
