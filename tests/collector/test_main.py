@@ -16,6 +16,7 @@ import collector.__main__ as process
 from collector.control import ControlServer, ask
 from collector.errors import CollectorError
 from collector.seal import tiles
+from collector.timekeeping import Timekeeper
 from tests.collector.homes import Home, stream
 
 
@@ -62,7 +63,7 @@ def test_when_everybody_is_silent_the_box_lets_time_pass_itself(tmp_path: Path) 
         return {}
 
     def beat() -> None:
-        process._Pulse(door, home.clock).beat(pipeline)
+        process._Pulse(door, home.clock, Timekeeper()).beat(pipeline)
 
     home.clock.now += timedelta(minutes=30)
     beat()  # nobody listens: it is tried again
