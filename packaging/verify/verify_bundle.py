@@ -938,6 +938,7 @@ class Ledger:
         self.notes: dict[int, Note] = {}
         self.entries: dict[int, Json] = {}
         self.raw: dict[int, bytes] = {}
+        self.quorate: list[int] = []  # sizes of the notes that enough witnesses signed
 
     @property
     def head(self) -> Note:
@@ -983,6 +984,10 @@ class Bundle:
         self._notes()
         self._consistency()
         self._entries()
+        for ledger in self._in_order():
+            told = [e["index"] for e in ledger.of("segment", "empty", "gap")]
+            enough = max(ledger.quorate, default=0) > max(told, default=-1)
+            need(enough, "E-19", ledger.head.place, "too few witnesses signed")
         for ledger in self._in_order():
             self._keys(ledger)
         self._course()
@@ -1085,7 +1090,8 @@ class Bundle:
                 self._once("ML-DSA signatures are not checked by this program")
         witnesses = self.policy.witnesses.items()
         signed = {name for name, key in witnesses if key.kind == 4 and note.cosigned(key)}
-        need(self.policy.met(signed), "E-19", note.place, "too few witnesses signed")
+        if self.policy.met(signed):
+            self.ledgers[note.origin].quorate.append(note.size)
 
     def _once(self, words: str) -> None:
         if words not in self.notices:

@@ -16,6 +16,7 @@ from collector.seal import entries, note, tree, witness
 from collector.seal.bundle import documents
 from collector.seal.bundle.container import Container
 from collector.seal.bundle.documents import MAX_JSON, origin_hash
+from collector.seal.bundle.history import logs_of
 from collector.seal.fault import Refused
 from collector.seal.note import Checkpoint, VKey
 from collector.seal.policy import Policy
@@ -66,6 +67,8 @@ def read_chapters(bundle: Container, site: str, policy: Policy) -> list[Chapter]
     chapters = _notes(bundle, site, policy)
     _consistent(bundle, chapters)
     _entries(bundle, chapters, site)
+    for chapter in chapters.values():
+        _check_quorum(chapter, policy)
     return sorted(chapters.values(), key=lambda chapter: chapter.place)
 
 
@@ -83,8 +86,6 @@ def _notes(bundle: Container, site: str, policy: Policy) -> dict[str, Chapter]:
                 raise Refused(refused.number, f"{name}: {refused}") from None
     if not chapters:
         raise Refused("E-03", "there is no checkpoint")
-    for chapter in chapters.values():
-        _check_quorum(chapter, policy)
     return chapters
 
 
@@ -132,11 +133,15 @@ def _witnesses(signed: note.Note, policy: Policy) -> list[str]:
 
 
 def _check_quorum(chapter: Chapter, policy: Policy) -> None:
-    keys = {policy.witnesses[name].public for name in chapter.cosigned[chapter.size]}
-    if not policy.met(keys):
-        raise Refused(
-            "E-19", f"{chapter.note_name(chapter.size)} has not the cosignatures the policy asks"
-        )
+    """Refuse a ledger of which no note over all intervals shown has the cosignatures asked for.
+
+    The greatest note is often too young: its witnesses are still being asked.
+    """
+    last = max((index for index, entry in chapter.told.items() if logs_of(entry)), default=-1)
+    for size, names in chapter.cosigned.items():
+        if size > last and policy.met({policy.witnesses[name].public for name in names}):
+            return
+    raise Refused("E-19", f"{chapter.origin}: no note has the cosignatures that the policy asks")
 
 
 # Consistency.

@@ -87,7 +87,7 @@ class Result:
     segments: list[SegmentResult] = field(default_factory=list)
     """Only of a valid bundle."""
     cosigned: list[str] = field(default_factory=list)
-    """Witnesses that cosigned the newest note of each ledger."""
+    """Witnesses of the policy that cosigned any note."""
     not_checked: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -133,7 +133,7 @@ class _Check:
         chapters = read_chapters(bundle, manifest["site"], self._trust.policy)
         meaning = read_meaning(bundle, chapters, manifest["query"])
         result.remarks += meaning.remarks
-        result.cosigned = sorted({w for c in chapters for w in c.cosigned[c.size]})
+        result.cosigned = sorted({w for c in chapters for by in c.cosigned.values() for w in by})
         self._tlog_proofs(bundle, manifest, meaning)
         self._rows(bundle, manifest, meaning)
         self._custody(bundle)

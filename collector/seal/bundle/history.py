@@ -215,12 +215,23 @@ def _frozen(chapter: Chapter) -> FrozenLog:
     tokens = dict(_tokens(chapter))
     wanted = {chapter.size, *chapter.hand_overs()}
     wanted |= {int(name.partition(".")[0]) for name in tokens}
+    wanted |= _cosigned(chapter)
     return FrozenLog(
         origin=chapter.origin,
         size=chapter.size,
         notes={str(size): _note(chapter.folder, size) for size in sorted(wanted)},
         tokens=tokens,
     )
+
+
+def _cosigned(chapter: Chapter) -> set[int]:
+    """Return the newest size that each witness cosigned: the newest of all is often too young."""
+    newest: dict[str, int] = {}
+    for path in (chapter.folder / "cosig").glob("*.*"):
+        size, _, witness = path.name.partition(".")
+        if size.isdecimal() and int(size) <= chapter.size:
+            newest[witness] = max(newest.get(witness, 0), int(size))
+    return set(newest.values()) - {0}
 
 
 def _note(folder: Path, size: int) -> str:

@@ -62,10 +62,13 @@ def _chain(bundle: Container, name: str) -> tuple[Certificate, ...]:
 
 
 def _covers_us(chapter: Chapter, size: int) -> int:
-    """Return the earliest time at which the entries below a size can have been stamped."""
+    """Return the earliest time that a token over a size can bear: that of the last entry shown.
+
+    Entries before a step back of the clock bear times that were wrong, and are not asked.
+    """
     latest, offset = 0, 0
     for index, entry in chapter.told.items():
         if index < size:
             offset = abs(entry["offset_us"]) if entry["type"] == "clock" else offset
-            latest = max(latest, entry["time"] - offset)
-    return latest - timestamp.SLACK_US
+            latest = entry["time"]
+    return latest - offset - timestamp.SLACK_US

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from collector.seal.bundle import history
 from collector.seal.bundle.pack import pack
 from collector.seal.note import COSIGNATURE, ML_DSA_44, SigningKey, VKey
+from collector.seal.witness import Cosigner
 from tests.collector.seal.bundle import packing
 from tests.collector.seal.bundle.corpus import claims, course, members, proofs, signed
 from tests.collector.seal.bundle.corpus.faults import FORGED
@@ -204,7 +205,32 @@ def _policies(folder: Path) -> Iterator[Case]:
         "e-20-an-ml-dsa-line-is-asked-for": f"{log}\nlog {mldsa}\nquorum none\n",
     }
     yield Case("e-06-no-policy", base, None, "E-06")
+    yield from _cosigned(folder)
     for name, text in policies.items():
         path = folder / f"{name}.policy"
         path.write_text(text)
         yield Case(name, base, path, name[:4].upper())
+
+
+def _cosigned(folder: Path) -> Iterator[Case]:
+    """Have a witness sign one note: of the size all is proven to, of one before, or of none."""
+    hub = Cosigner("hub.example/witness", bytes([5]) * 32)
+    policy = folder / "cosigned.policy"
+    for name, place, expected in (
+        ("cosigned", -1, "valid"),
+        ("e-19-a-note-from-before-the-rows-is-cosigned", 0, "E-19"),
+    ):
+        forge = Forge(folder / "home-night", folder / "good-night-c1.zip")
+        book = forge.book
+        size = book.sizes[place]
+        old = book.note(size)
+        line = hub.sign(old.partition(b"\n\n")[0] + b"\n", 1_804_200_000)
+        for member in forge.members:
+            forge.members[member] = forge.members[member].replace(old, old + line)
+        forge.relist()
+        policy.write_text(
+            forge.policy.replace("quorum none", f"witness hub {hub.vkey.text}\nquorum hub")
+        )
+        bundle = folder / f"{name}.zip"
+        bundle.write_bytes(forge.zip())
+        yield Case(name, bundle, policy, expected)
