@@ -70,6 +70,9 @@ def verify(  # noqa: PLR0913  # one argument per option
     if not (context.home / FOLDER).is_dir():
         raise WrongUse(f"no ledger in {context.home}", hint="--home says where the box's home is")
     now_us = wall_clock() // 1000
+    for path in (policy, tsa_roots):
+        if path is not None and path.resolve().is_relative_to(context.home.resolve()):
+            context.say(f"{path} lies in the home that it is to judge: take a copy from elsewhere")
     asked = _policy(policy)
     vkeys = _believe(vkey or [], policy, asked)
     notebook = verify_run.Notebook(context.home, resume=resume)

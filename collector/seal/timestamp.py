@@ -167,6 +167,23 @@ def kept_chain(response: bytes, trusted: Sequence[Certificate]) -> bytes:
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
 
 
+def check_chain(response: bytes, kept: bytes) -> tuple[Certificate, ...]:
+    """Return the certificates kept beside a token, which must be its chain and nothing else.
+
+    Raises:
+        Refused: E-25, bytes that are not those of the signer's chain up to a root; E-18, no token.
+    """
+    try:
+        chain = read_pem(kept)
+        again = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
+        whole = chain[0] == _signer(response, chain) and list(chain) == path(chain[0], chain)
+    except (Refused, *_ODD) as error:
+        raise Refused("E-25", f"not the chain of the token: {_short(error)}") from error
+    if again != kept or not whole or not _issued(chain[-1], chain[-1]):
+        raise Refused("E-25", "not the chain of the token, signer first, root last")
+    return chain
+
+
 def path(signer: Certificate, others: Sequence[Certificate]) -> list[Certificate]:
     """Return the signer and who issued whom behind it, as far as the others lead."""
     found = [signer]

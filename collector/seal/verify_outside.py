@@ -152,9 +152,8 @@ class _Ledger:
     def _token(self, kept: Kept) -> None:
         data = self.found.read(kept.name) or b""
         text = self.text(kept.size)
-        chain = timestamp.read_pem(self.found.read(kept._replace(kind="pem").name) or b"")
+        chain = self._chain(kept, data)
         if not self._believed.tsa_roots:
-            timestamp.time_of(data)
             self._unchecked["time-stamps"] += 1
             return
         stamp = timestamp.check(
@@ -167,6 +166,16 @@ class _Ledger:
         before = self._stamped.get(kept.size)
         if before is None or stamp.time_us < before[0]:
             self._stamped[kept.size] = (stamp.time_us, stamp.signer)
+
+    def _chain(self, kept: Kept, token: bytes) -> tuple[timestamp.Certificate, ...]:
+        """Return the chain beside a token; what is wrong with it is told of its own file."""
+        name = kept._replace(kind="pem").name
+        timestamp.time_of(token)
+        try:
+            return timestamp.check_chain(token, self.found.read(name) or b"")
+        except Refused as refused:
+            self.find(refused.number, name, str(refused))
+            return ()
 
     def quorate(self) -> int:
         """Return the largest size that bears the cosignatures that the policy asks for, or 0."""

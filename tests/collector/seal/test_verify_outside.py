@@ -183,6 +183,19 @@ def test_what_an_anchor_pinned_may_not_change_or_go_even_unchecked(home: Path) -
     assert numbers(check(home, Believed())) == {"E-25"}
 
 
+def test_a_flipped_byte_of_a_chain_is_found_without_roots(home: Path) -> None:
+    path = one_file(home, "pem")
+    good = path.read_bytes()
+    for at in range(0, len(good), 41):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        report = check(home, Believed())
+        assert [f.place.rpartition("/")[2] for f in report.findings] == [path.name], at
+    leaf, rest = good[: good.index(b"-----END")], good
+    for wrong in (b"", leaf, rest + rest, good + b"\n", b"\n" + good):
+        path.write_bytes(wrong)
+        assert "E-25" in numbers(check(home, Believed()))
+
+
 def test_a_renewed_hash_holds_until_something_changes(made: Office, home: Path) -> None:
     folder = folder_of(home)
     (size,) = {kept.size for kept in outside.listed(folder) if kept.kind == "tsr"}
