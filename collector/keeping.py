@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -226,7 +227,7 @@ class Keeper:
         Raises:
             SealError: there is no such bundle, or it would be held too long.
         """
-        name, site, until = str(request["hold"]), str(request["sites"][0]), self._until(request)
+        name, site, until = _name(request), str(request["sites"][0]), self._until(request)
         path = self.home / holds.bundle_place(name)
         if site not in sealers or not path.is_file():
             raise SealError(f"there is no bundle of {site} at {path}")
@@ -292,7 +293,7 @@ class Keeper:
         self, sealers: Sealers, request: Request, scopes: Mapping[str, Any], until: int
     ) -> None:
         """Write down what a hold is for, then enter it in the ledger of each site."""
-        name = str(request["hold"])
+        name = _name(request)
         commit = _write_hold(self.home, name, request, self._now_us())
         for site, scope in scopes.items():
             sealers[site].record(_entry(name, commit, until, scope=scope))
@@ -327,6 +328,14 @@ def _answering(act: Asked, request: Request, done: Future[dict[str, Any]]) -> Ac
             done.set_exception(error)
 
     return answer
+
+
+def _name(request: Request) -> str:
+    """Return the name of a new hold, which names a folder too."""
+    name = str(request["hold"])
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}", name):
+        raise SealError(f"{name[:80]!r} is no name for a hold")
+    return name
 
 
 def _entry(name: str, commit: str, until: int, *, scope: list[list[Any]]) -> dict[str, Any]:

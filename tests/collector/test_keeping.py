@@ -161,6 +161,7 @@ def test_a_hold_lasts_two_years_at_most_and_is_renewed_before(home: Home) -> Non
     [
         ({"sites": ["school-z"]}, "no site school-z"),
         ({"to_us": 1}, "would keep nothing"),
+        ({"name": "../h"}, "is no name for a hold"),
     ],
 )
 def test_a_hold_that_cannot_be_is_refused(home: Home, wrong: dict[str, Any], told: str) -> None:
