@@ -7,13 +7,17 @@ import stat
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from appliance.__main__ import API_TOKEN, run
 from appliance.errors import BoxError
+from appliance.hub import errands
 from appliance.settings import BoxSettings
+from collector.control import ControlServer
+from tests.test_house import WITNESS
 
 
 def settings(port: int) -> BoxSettings:
@@ -51,6 +55,45 @@ def test_it_serves_until_told_to_stop(tmp_path: Path) -> None:
         thread.join(20)
     assert not thread.is_alive()
     assert not (tmp_path / API_TOKEN).exists()
+
+
+def test_it_carries_questions_of_the_sealer_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "LOOK_S", 0.05)
+    answers: list[dict[str, Any]] = []
+    carried, stop, ready = threading.Event(), threading.Event(), threading.Event()
+    nowhere = "http://127.0.0.1:1/add-checkpoint"
+    question = {"id": "1", "whom": "w", "site": "default", "url": nowhere, "type": "text/plain"}
+    questions = [[{**question, "body": "", "timeout_s": 5}]]
+
+    def answered(request: dict[str, Any]) -> dict[str, Any]:
+        answers.append(request)
+        carried.set()
+        return {"told": "kept"}
+
+    doors = {
+        "outside-due": lambda _: {"questions": questions.pop() if questions else []},
+        "outside-answer": answered,
+    }
+    witness = {"key": WITNESS, "url": "http://127.0.0.1:1"}
+    told = settings(free_port()).model_dump() | {"witnesses": [witness]}
+    both = BoxSettings.model_validate(told)
+    (tmp_path / "run").mkdir()
+    with ControlServer(tmp_path / "run" / "seal.sock", doors):
+        thread = threading.Thread(
+            target=lambda: run(tmp_path, both, stop, clock=time.time_ns, ready=ready.set)
+        )
+        thread.start()
+        try:
+            assert carried.wait(20)
+            assert ready.wait(20)
+        finally:
+            stop.set()
+            thread.join(20)
+    assert not thread.is_alive()
+    assert answers[0]["id"] == "1"
+    assert "does not answer" in answers[0]["error"]
 
 
 def test_a_busy_port_is_one_line_that_names_port_and_setting(tmp_path: Path) -> None:
