@@ -20,7 +20,7 @@ from appliance.cli import report, verify_run
 from appliance.cli.context import Context
 from appliance.cli.init import make_folders
 from appliance.cli.keys import typed
-from appliance.cli.verify import _tables as tables
+from appliance.cli.verify import tables
 from appliance.errors import BoxError
 from appliance.settings import Backup, BoxSettings
 from collector.errors import SealError

@@ -98,7 +98,7 @@ def _checked(
 ) -> Report:
     """Return the report; what was found whole until Ctrl-C is kept for a run that goes on."""
     try:
-        report = check(context.home, question, read=_tables, progress=teller)
+        report = check(context.home, question, read=tables, progress=teller)
     except KeyboardInterrupt:
         if not question.deep:
             raise
@@ -158,7 +158,7 @@ def _ring_key(home: Path) -> bytes | None:
     return key if key is not None and len(key) == 32 else None
 
 
-def _tables(path: Path) -> Iterator[pa.Table]:
+def tables(path: Path) -> Iterator[pa.Table]:
     """Give a segment a piece at a time, whatever its size."""
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=1 << 16):

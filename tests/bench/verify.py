@@ -11,7 +11,7 @@ from unittest import mock
 import pyarrow as pa
 
 from appliance.cli import verify_run
-from appliance.cli.verify import _tables
+from appliance.cli.verify import tables
 from collector import durable
 from collector.seal import files
 from collector.seal.canonical import read_schema
@@ -53,7 +53,7 @@ def run(folder: Path, rows: int) -> dict[str, Any]:
 
 def _timed(home: Path, question: Question) -> dict[str, Any]:
     began = time.perf_counter()
-    report = verify(home, question, read=_tables)
+    report = verify(home, question, read=tables)
     spent = time.perf_counter() - began
     if report.findings:
         raise RuntimeError(f"the home is not whole: {report.findings[0]}")

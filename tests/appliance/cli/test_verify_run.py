@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from appliance.cli import main, verify_run
-from collector.seal.verify_segments import Task
+from collector.seal.verify_segments import Task, check
 from tests.collector.homes import Home, stream
 
 
@@ -37,7 +37,6 @@ def verify(folder: Path, *words: str) -> int:
 def interrupted(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """Have somebody press Ctrl-C once so many segments were opened."""
     opened: list[str] = []
-    check = verify_run.check
 
     def until(task: Task) -> Any:
         if len(opened) == after:
