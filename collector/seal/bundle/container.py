@@ -220,7 +220,7 @@ class Container:
         """Give the lines of a member with their newlines.
 
         Raises:
-            Refused: E-25, a line longer than `most`, or without newline.
+            Refused: E-11, a line longer than `most`, or without newline.
         """
         rest = b""
         for piece in self.pieces(name):
@@ -229,9 +229,9 @@ class Container:
             for line in lines:
                 yield line + b"\n"
             if len(rest) > most:
-                raise Refused("E-25", f"{name} has a line of more than {most} bytes")
+                raise Refused("E-11", f"{name} has a line of more than {most} bytes")
         if rest:
-            raise Refused("E-25", f"{name} ends without a newline")
+            raise Refused("E-11", f"{name} ends without a newline")
 
     def hashes(self, name: str) -> tuple[str, int]:
         """Return SHA-256 and CRC-32 of a member's bytes."""

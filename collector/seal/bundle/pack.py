@@ -237,7 +237,10 @@ class _Packer:
         """Write rows and proof of one segment."""
         sealed, log = disclosed.sealed, disclosed.sealed.entry["log"]
         self._schemas_shown.add(sealed.entry["schema"])
-        self._heap.add(f"proofs/{sealed.id}.json", dumps(disclosed.proof))
+        proof = dumps(disclosed.proof)
+        if len(proof) > documents.MAX_JSON:
+            raise SealError(f"{sealed.id} has too many groups to be shown at C2", hint="ask for C1")
+        self._heap.add(f"proofs/{sealed.id}.json", proof)
         if disclosed.rows:
             with self._heap.begin(f"records/{sealed.id}.jsonl") as member:
                 for shown in disclosed.shown():

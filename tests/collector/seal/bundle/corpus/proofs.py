@@ -134,6 +134,12 @@ def _a_deep_line(forge: Forge) -> None:
 
 
 @fault("E-11")
+def _a_line_without_a_newline(forge: Forge) -> None:
+    name = f"records/{SITE}/demo/2.jsonl"
+    forge.members[name] = forge.members[name][:-1]
+
+
+@fault("E-11")
 def _a_line_with_a_space(forge: Forge) -> None:
     name = f"records/{SITE}/demo/0.jsonl"
     forge.members[name] = forge.members[name].replace(b'"g":', b'"g": ', 1)
