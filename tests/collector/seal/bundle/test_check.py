@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from collector.seal import policy
+from collector.seal.bundle import history
 from collector.seal.bundle.check import Result, Trust, check
 from collector.seal.bundle.subject import Subject, keep_subject
 from tests.collector.seal.bundle import packing
@@ -72,3 +73,31 @@ def test_one_person_is_kept_by_themselves(tmp_path: Path) -> None:
     result = checked(tmp_path / "bundle.zip", packing.policy(school, tmp_path / "policy"))
     assert result.valid
     assert len([s for s in result.segments if s.level == "C1"]) == len(kept.levels) == 2
+
+
+def test_what_was_lawfully_destroyed_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:
+    school = packing.school(tmp_path / "home")
+    wanted = packing.order(school)
+    (manifest,) = [
+        entry
+        for chapter in history.freeze(school.home, wanted, school.now_us)[1]
+        for entry in chapter.told.values()
+        if entry["type"] == "segment" and entry["seq"] == 0
+    ]
+    school.now_us += 91 * 24 * HOUR
+    sealer = school.start()
+    sealer.destroy(
+        {
+            "type": "destroyed", "segments": [["demo", 0, manifest["root"]]],
+            "policy": "retention", "due": school.now_us, "holds_checked": sealer.size,
+            "actor": "box", "second": "policy", "method": "unlink",
+            "backups_gone_by": school.now_us,
+        }
+    )  # fmt: skip
+    sealer.stop()
+    packed = packing.packed(school, wanted, tmp_path / "case.zip")
+    assert packed.destroyed == [f"{SITE}/demo/0"]
+    result = checked(tmp_path / "case.zip", packing.policy(school, tmp_path / "policy"))
+    assert (result.number, result.failure) == (None, None)
+    states = {segment.id: segment.state for segment in result.segments}
+    assert states == {f"{SITE}/demo/0": "destroyed", f"{SITE}/demo/2": "valid"}
