@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import pyarrow.compute as pc
-
 from appliance.errors import WrongUse
 from appliance.search.engine_local import LocalEngine
 from appliance.search.newest import bound, scope_sql
@@ -57,7 +55,7 @@ def places(
                 f"more than {MAX_LIMIT} rows fit the question", hint="ask for a shorter period"
             )
         if table.num_rows:
-            numbers = pc.cast(table["file_row_number"], "int64").to_pylist()
+            numbers = table["file_row_number"].to_pylist()
             found[f"{file.site}/{file.log}/{file.seq}"] = _ranges(numbers)
     return found
 
