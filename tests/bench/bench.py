@@ -57,7 +57,7 @@ FULL = {
     "day": 10_000_000,
     "stage_flows": 1_000_000,
     "lines": 600_000,
-    "verify_rows": 2_000_000,
+    "verify_rows": 4_000_000,
 }
 MEMORY_RATE = 20_000
 PEER_S = 20.0

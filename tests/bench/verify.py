@@ -27,13 +27,13 @@ from tests.bench.bench_seal import START_US, flows
 SITE = "bench"
 HOUR_US = 3_600_000_000
 DAYS, LOGS = 90, 7
-SEGMENTS = 4
+SEGMENTS = 8
 _SIZE = 10
 """Bytes of a file that stands for a segment; nobody opens it."""
 
 
 def run(folder: Path, rows: int) -> dict[str, Any]:
-    """Verify `rows` rows in four segments, then a ledger of 90 days, hourly, of seven logs."""
+    """Verify `rows` rows in eight segments, then a ledger of 90 days, hourly, of seven logs."""
     with mock.patch.object(os, "fsync"), mock.patch.object(os, "fdatasync"):
         deep_home, ledger_home = folder / "deep", folder / "ledger"
         _fill(deep_home, rows // SEGMENTS)
