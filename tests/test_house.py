@@ -159,8 +159,8 @@ def test_the_shipped_settings_are_right_when_uncommented() -> None:
     plain = BoxSettings.model_validate({"sites": [{"id": "default"}]})
     assert read.radius.clients
     radius = read.radius.model_copy(update={"clients": ()})
-    lists = ("exporters", "believed_senders", "lease_files", "neighbours", "uplinks", "sniff")
-    lists = (*lists, "timestamp_authorities", "witnesses")
+    lists: tuple[str, ...] = ("exporters", "believed_senders", "lease_files", "neighbours")
+    lists += ("uplinks", "sniff", "timestamp_authorities", "witnesses")
     assert all(getattr(read, name) for name in lists)
     assert read.names.capture
     none: dict[str, object] = dict.fromkeys(lists, ())

@@ -41,7 +41,9 @@ def frames(table: pa.Table, site: str, *, first: int = 0) -> list[Frame]:
         name: table[name].to_pylist()
         for name in ("source", "port", "local_port", "transport", "file", "payload")
     }
-    times = {name: table[name].cast(pa.int64()).to_pylist() for name in ("time", "received")}
+    times: dict[str, list[Any]] = {
+        name: table[name].cast(pa.int64()).to_pylist() for name in ("time", "received")
+    }
     return [
         Frame(
             kind=FrameKind.FLOW,

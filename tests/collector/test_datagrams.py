@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,20 +37,22 @@ def test_what_was_sent_is_sealed_byte_for_byte_and_gives_the_same_rows_again(hom
     home.run()
     kept = home.sealed("datagrams")
     flows = [frame for frame in sent if frame.local_port == 2055]
-    assert sorted(kept["payload"].to_pylist()) == sorted(frame.payload for frame in flows)
+    payloads: list[Any] = kept["payload"].to_pylist()
+    assert sorted(payloads) == sorted(frame.payload for frame in flows)
     assert set(kept["source"].to_pylist()) == {"192.0.2.1"}
     assert set(kept["port"].to_pylist()) == {50_000}
     again = datagram_rows.frames(kept.sort_by("received"), "school-a")
     assert [f._replace(number=-1) for f in again] == flows
     decoded = FlowDecoder("school-a").decode(again).flows
     assert decoded is not None
-    ports = sorted(decoded.columns["src_port"].to_pylist())
-    assert ports == sorted(home.sealed("flows")["src_port"].to_pylist())
+    ports: list[Any] = decoded.columns["src_port"].to_pylist()
+    sealed: list[Any] = home.sealed("flows")["src_port"].to_pylist()
+    assert sorted(ports) == sorted(sealed)
     assert home.findings() == []
 
 
 def test_long_rows_make_a_full_segment_sooner(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(schema.FULL_ROWS, "datagrams", 16)  # type: ignore[arg-type]
+    monkeypatch.setitem(schema.FULL_ROWS, "datagrams", 16)
     home.write(list(stream(40)))
     home.run()
     files = sorted((home.folder / "logs/school-a/datagrams").rglob("*.parquet"))

@@ -127,5 +127,6 @@ def test_datagrams_can_be_searched_and_taken_out(
     assert said.status == 0, said.err
     assert out.stat().st_size
     if form == "parquet":
-        sizes = [len(payload) for payload in pq.read_table(out)["payload"].to_pylist()]
+        payloads: list[Any] = pq.read_table(out)["payload"].to_pylist()
+        sizes = [len(payload) for payload in payloads]
         assert sizes == [24 + 10 * 48] * 5
