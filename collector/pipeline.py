@@ -204,6 +204,7 @@ class Pipeline:
             )
         line = SiteLine(site, logs, self._settings)
         line.log_vkey = sealer.log_vkey
+        logs["flows"].complete = line.complete
         self._lines[site.id] = line
         return sealer
 

@@ -67,7 +67,6 @@ class SiteLine:
         self.site = site.id
         self.networks = Networks(site.networks, site.shared)
         self.logs = logs
-        logs["flows"].complete = self.complete
         self.decoder = FlowDecoder(site.id, _limits(site.id, settings))
         self.conntrack = ConntrackDecoder(site.id)
         self.sources = SourceBook(site.id)

@@ -10,11 +10,12 @@ import importlib.util
 import re
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -23,6 +24,8 @@ from appliance.errors import BoxError
 
 FOLDERS = ("logs", "open", "rollup")
 """The folders of a home that questions may read."""
+
+Answer = TypeVar("Answer")
 
 _HOLDER = re.compile(r"\$(\w+)")
 
@@ -75,6 +78,7 @@ class Runner:
         self._cursor = connection.cursor()
         self._seconds = seconds
         self._late = False
+        self._beside: list[Runner] = []
 
     def table(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
         """Return the rows of a statement.
@@ -90,6 +94,20 @@ class Runner:
     def show(self, name: str, table: pa.Table) -> None:
         """Let this question's next statements read a table by a name."""
         self._cursor.register(name, table)
+
+    @contextmanager
+    def beside(self, job: Callable[[Runner], Answer]) -> Iterator[Future[Answer]]:
+        """Let a job run statements of this question while the block runs others.
+
+        A statement of few rows keeps one core busy, most of its time with planning.
+        """
+        other = Runner(self._cursor, self._seconds)
+        self._beside.append(other)
+        try:
+            with ThreadPoolExecutor(1) as thread:
+                yield thread.submit(job, other)
+        finally:
+            other._cursor.close()
 
     def _run(self, sql: str, parameters: Mapping[str, object]) -> duckdb.DuckDBPyConnection:
         if self._late:
@@ -135,6 +153,8 @@ class Runner:
         """Stop the question now."""
         self._late = True
         self._cursor.interrupt()
+        for other in self._beside:
+            other.stop()
 
     def _too_slow(self) -> Stopped:
         return Stopped(

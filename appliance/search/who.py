@@ -8,7 +8,7 @@ of candidates with its size, "nobody", or "unknown address".
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC
 from functools import partial
@@ -27,7 +27,6 @@ from appliance.search.who_answer import (
     UNKNOWN,
     Block,
     Evidence,
-    Group,
     Reading,
     WhoAnswer,
     judge,
@@ -152,17 +151,25 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
     values = _values(question, at_us, start, end) | who_flows.learnt(late)
     inside = engine.is_inside(question.address, question.site)
     upstream = () if inside else _upstream(engine, run, question, (at_us, end))
-    groups, rows = who_flows.counted(run, files, values, at_us)
+    found = who_flows.find(run, files, values)
+    likely = {binding.session for binding in late} | (found.sessions if found else set())
+    sessions = partial(_sessions, engine, question=question, window=(start, end), late=late)
+    with run.beside(partial(sessions, named=likely)) as told:
+        groups, rows = who_flows.counted(run, found, values, at_us)
     by_other = not groups and bool(upstream) and question.other is not None
     if by_other:
-        groups, rows = who_flows.counted(run, files, values | {"by_other": True}, at_us)
-    held, spans = _sessions(engine, run, question, (start, end), groups, late)
+        values |= {"by_other": True}
+        groups, rows = who_flows.counted(run, who_flows.find(run, files, values), values, at_us)
+    named = {group.session for group in groups if group.session}
+    held, spans = told.result() if named <= likely else sessions(run, named=named)
     known = any(group.person or group.doubt for group in groups)
     blocks = () if known or inside else _blocks(engine, run, question, at_us)
     for ip in dict.fromkeys(block.ip for block in blocks):
         lent = replace(question, address=ipaddress.ip_address(ip))
         late = bindings.of_address(engine.late(sites, start, end), lent.address)
-        of_it, _ = _sessions(engine, run, lent, (start, end), (), late)
+        of_it, _ = _sessions(
+            engine, run, question=lent, window=(start, end), named=set(), late=late
+        )
         held += [h for h in of_it if any(b.site == h.site and b.ip == ip for b in blocks)]
     ids = {g.person for g in groups} | {h.person for h in held}
     ids |= {person for group in groups for person in group.doubt}
@@ -212,9 +219,10 @@ def _key(question: WhoQuestion) -> int | None:
 def _sessions(
     engine: LocalEngine,
     run: Runner,
+    *,
     question: WhoQuestion,
     window: tuple[int, int],
-    groups: Sequence[Group],
+    named: Set[str],
     late: Sequence[Binding],
 ) -> tuple[list[Held], dict[str, Span]]:
     """Return the sessions that held the address, and how long those named by flows lasted.
@@ -233,7 +241,7 @@ def _sessions(
         end_us=window[1],
     )
     ids = {mention.session for mention in mentions(told_with, most=MAX_SESSIONS + 1)}
-    whole = mentions(ids | {group.session for group in groups if group.session})
+    whole = mentions(ids | named)
     if not whole:
         return [], {}
     values: dict[str, object] = {"sessions": [mention.session for mention in whole]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -35,32 +36,57 @@ _OF_THE_END = (
 """What a flow shown has beside the columns of its row: how it was read from the asked end."""
 
 
-def counted(
-    run: Runner,
-    files: Sequence[str],
-    values: Mapping[str, object],
-    at_us: int,
-) -> tuple[list[Group], list[dict[str, Any]]]:
-    """Return the flows counted by person, and a few of them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Where flows that may be of an address were found."""
 
-    The few that a port has are found by few columns and then read by where they lie; a whole school
-    behind one address is counted where it lies.
+    files: Sequence[str]
+    rows: pa.Table | None
+    """Them all with their places; None where they are too many to take into memory."""
+
+    @property
+    def sessions(self) -> set[str]:
+        """Those that the rows name, at either end."""
+        if self.rows is None:
+            return set()
+        both = (self.rows["session"], self.rows["peer_session"])
+        return {session for column in both for session in column.to_pylist() if session}
+
+
+def find(run: Runner, files: Sequence[str], values: Mapping[str, object]) -> Found | None:
+    """Return the flows that may be of the asked address, None where there are none.
+
+    The few that a port has are found by few columns and then read by where they lie.
     """
     if not files:
-        return [], []
+        return None
     values = {**values, "files": list(files)}
     other = {"address": values["other"], "port": values["other_port"], "key": None}
     ends = other if values["by_other"] else {}
     near = run.table(f"{_SQL['near']} LIMIT {MAX_HITS + 1}", {**values, **ends})
     if not near.num_rows:
+        return None
+    few = near.num_rows <= MAX_HITS
+    return Found(files=list(files), rows=rows_at(run, near, _COLUMNS) if few else None)
+
+
+def counted(
+    run: Runner, found: Found | None, values: Mapping[str, object], at_us: int
+) -> tuple[list[Group], list[dict[str, Any]]]:
+    """Return the flows counted by person, and a few of them.
+
+    A whole school behind one address is counted where it lies.
+    """
+    if found is None:
         return [], []
-    rows = rows_at(run, near, _COLUMNS) if near.num_rows <= MAX_HITS else None
+    rows = found.rows
     if rows is not None:
         run.show("near", rows)
     log = "read_parquet($files)" if rows is None else "near"
     flows = _SQL["flows"].replace("{log}", log)
     if "late_sites" in values:
         flows = _SQL["learnt"].replace("{flows}", flows)
+    values = {**values, "files": found.files}
     groups = run.table(_SQL["groups"].replace("{flows}", flows), values).to_pylist()
     if not groups:
         return [], []

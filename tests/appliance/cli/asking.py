@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,8 @@ def filled(path: Path) -> Home:
     home, now = Home(path), now_us()
     home.person(SOMCHAI, "somchai", "สมชาย ใจดี")
     whose = {"person": SOMCHAI, "session": SESSION, "via": "src_ip", "certainty": "sure"}
-    natted = {"nat_src_ip": PUBLIC, "nat_src_port": 40211, "host": "=1+1"}
+    key = int(IPv4Address(PUBLIC)) << 16 | 40211
+    natted = {"nat_src_ip": PUBLIC, "nat_src_port": 40211, "nat_key": key, "host": "=1+1"}
     home.segment(
         flow(now - (20 - i) * MINUTE, "10.0.0.5", "203.0.113.9", **whose, **natted)
         for i in range(10)
