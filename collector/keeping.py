@@ -140,8 +140,9 @@ class Keeper:
             told["held"] += len(plan.held)
             book.refresh()
         forgotten = retention.forget(catalog, _NAMING, self._now_us())
-        if forgotten.names or forgotten.bindings:
-            _log.info("forgot %d names and %d bindings", forgotten.names, forgotten.bindings)
+        if forgotten.names or forgotten.bindings or forgotten.mentions:
+            counts = forgotten.names, forgotten.bindings, forgotten.mentions
+            _log.info("forgot %d names, %d bindings and %d mentions of sessions", *counts)
         self._clear_quarantine()
         return {**told, "names": forgotten.names, "bindings": forgotten.bindings}
 

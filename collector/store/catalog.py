@@ -202,6 +202,11 @@ class Catalog:
         rows = self._read("mentions", {**values, **_period(start_us, end_us)})
         return [Mention(**row) for row in rows]
 
+    def mentions_before(self, before_us: int) -> list[Mention]:
+        """Return all that was told last before an instant."""
+        rows = self._read("mentions_before", {"before_us": before_us})
+        return [Mention(**row) for row in rows]
+
     def add_part(self, *parts: FileEntry) -> None:
         """Let search see `parts`."""
         with self._transaction() as tables:
@@ -249,11 +254,17 @@ class Catalog:
         with self._transaction() as tables:
             tables.executemany(_SQL["add_mention"], [asdict(mention) for mention in mentions])
 
-    def forget(self, names: Iterable[PersonName], bindings: Iterable[Binding]) -> None:
-        """Drop names and late bindings; what they said is overwritten in the file."""
+    def forget(
+        self,
+        names: Iterable[PersonName],
+        bindings: Iterable[Binding],
+        mentions: Iterable[Mention],
+    ) -> None:
+        """Drop names, late bindings and mentions; what they said is overwritten in the file."""
         with self._transaction() as tables:
             tables.executemany(_SQL["drop_person"], [asdict(name) for name in names])
             tables.executemany(_SQL["drop_late"], [_binding_key(old) for old in bindings])
+            tables.executemany(_SQL["drop_mention"], [asdict(old) for old in mentions])
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -162,6 +162,16 @@ WHERE name IN (SELECT value FROM json_each(:names))
 ORDER BY first_us DESC, session, name
 LIMIT :most;
 
+-- mentions_before --
+-- All that was told last before an instant.
+SELECT name, site, session, first_us, last_us
+FROM mentions
+WHERE last_us < :before_us;
+
+-- drop_mention --
+-- Forgets with what a session was told.
+DELETE FROM mentions WHERE name = :name AND site = :site AND session = :session;
+
 -- paths --
 -- Every file that is known, whether questions still go to it or not.
 SELECT path FROM files;

@@ -92,10 +92,11 @@ class Forgotten:
 
     names: int
     bindings: int
+    mentions: int
 
 
 def forget(catalog: Catalog, logs: Iterable[str], now_us: int) -> Forgotten:
-    """Forget names and late bindings that no stored row needs any more."""
+    """Forget names, late bindings and mentions that no stored row needs any more."""
     spans = _spans(catalog, logs)
     before = now_us - AFTER_US
     names = [
@@ -108,8 +109,13 @@ def forget(catalog: Catalog, logs: Iterable[str], now_us: int) -> Forgotten:
         for one in catalog.late_bindings(end_us=before)
         if one.end_us < before and not _needed(spans[one.site], one.start_us, one.end_us)
     ]
-    catalog.forget(names, bindings)
-    return Forgotten(names=len(names), bindings=len(bindings))
+    mentions = [
+        one
+        for one in catalog.mentions_before(before)
+        if not _needed(spans[one.site], one.first_us, one.last_us)
+    ]
+    catalog.forget(names, bindings, mentions)
+    return Forgotten(names=len(names), bindings=len(bindings), mentions=len(mentions))
 
 
 Spans = list[tuple[int, int]]
