@@ -242,10 +242,11 @@ def _sessions(
     )
     ids = {mention.session for mention in mentions(told_with, most=MAX_SESSIONS + 1)}
     whole = mentions(ids | named)
-    if not whole:
+    files = engine.paths(_files_of(engine, whole, sites)) if whole else []
+    if not files:  # nobody, or whose rows were destroyed
         return [], {}
-    values: dict[str, object] = {"sessions": [mention.session for mention in whole]}
-    values["files"] = engine.paths(_files_of(engine, whole, sites))
+    values: dict[str, object] = {"files": files}
+    values["sessions"] = [mention.session for mention in whole]
     rows = run.table(_SQL["sessions"], values).to_pylist()
     learnt_late = frozenset(b.session for b in late if b.address == address)
     timeline = bindings.timeline_of(rows, leases)

@@ -65,6 +65,11 @@ class Home:
         """Swap parts for a segment."""
         self._catalog.publish(segment, replaces)
 
+    def destroy(self, segment: FileEntry) -> None:
+        """Take a segment away; what the catalogue learnt from its rows stays a while."""
+        (self.path / segment.path).unlink()
+        self._catalog.gone([segment.path])
+
     def engine(self, limits: Limits | None = None) -> LocalEngine:
         """Return an engine over this home that keeps its audit events in `audited`."""
         return LocalEngine(

@@ -187,6 +187,13 @@ def test_of_a_months_sessions_only_the_files_that_tell_of_it_are_read(
     assert [len(files) for files in given if isinstance(files, list)] == [2]
 
 
+def test_a_session_whose_rows_were_destroyed_is_nobody(home: Home) -> None:
+    rows = home.segment([session("start", T, SOMCHAI, "10.0.0.5")], log="sessions")
+    home.destroy(rows)
+    with home.engine() as engine:
+        assert asked(engine, "10.0.0.5", T + 5 * MINUTE).verdict == who.NOBODY
+
+
 def test_a_session_ends_at_its_expiry_where_no_stop_came(home: Home) -> None:
     home.segment([session("start", T, SUDA, "10.0.0.5", expires=T + MINUTE)], log="sessions")
     with home.engine() as engine:
