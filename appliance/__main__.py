@@ -5,13 +5,11 @@ Parts are built in the order of their dependencies and closed in reverse.
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,15 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
-from typing_extensions import override
 
 from appliance import forgetting
 from appliance import settings as box_settings
-from appliance.errors import BoxError
 from appliance.hub.errands import Errands
 from appliance.search.engine_local import engine_of
+from appliance.serving import listening, serve
 from appliance.settings import BoxSettings
 from appliance.web.app import create_app
 from appliance.web.asking_local import LocalAsking
@@ -42,7 +38,6 @@ from collector.records import AuditEvent, Clock
 API_TOKEN = Path("run") / "api.token"
 """The bearer token of local programs, readable by the box's own user alone; new at each start."""
 DEMO_MINUTES = 10
-STOP_S = 5.0
 
 
 def run(
@@ -65,41 +60,10 @@ def run(
     Raises:
         BoxError: the port is taken, or the database cannot be opened.
     """
-    with _listening(settings) as listener, _app(home, settings, clock) as app:
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            # The audit log says where somebody sat: never what the sender claims.
-            proxy_headers=False,
-            lifespan="on",
-        )
-        server = _Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), name="web")
-        thread.start()
-        while thread.is_alive() and not server.started:
-            thread.join(0.02)
-        if server.started:
-            ready()
-        while thread.is_alive() and not stop.wait(0.2):
-            pass
-        server.should_exit = True
-        thread.join(STOP_S)
-        server.force_exit = True
-        thread.join()
-    if not stop.is_set():
-        raise BoxError("the admin pages ended by themselves", hint="see the lines above")
-
-
-class _Server(uvicorn.Server):
-    """uvicorn in a thread of ours: signals belong to whoever set `stop`."""
-
-    @override
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
+    admin = settings.admin
+    port = listening(admin.host, admin.port, "the admin pages", "[admin] port")
+    with port as listener, _app(home, settings, clock) as app:
+        serve(app, listener, stop, name="web", ready=ready, lifespan="on")
 
 
 class DemoSchool:
@@ -133,23 +97,6 @@ class DemoSchool:
         if self._process is not None and self.running:
             self._process.terminate()
             self._process.wait()
-
-
-@contextmanager
-def _listening(settings: BoxSettings) -> Iterator[socket.socket]:
-    host, port = settings.admin.host, settings.admin.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            what = "is taken" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
-            raise BoxError(
-                f"the admin pages cannot listen: {host} port {port} {what}",
-                hint="stop what uses it, or set another: [admin] port in prathu.toml",
-            ) from error
-        yield listener
 
 
 @contextmanager

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-import uvicorn
 from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
-from typing_extensions import override
 
-from appliance.errors import BoxError
+from appliance import serving
 from appliance.hub.witness_state import Conflict, Misspelt, Unbelieved, Unknown, Witness
 from collector.errors import CollectorError
 from collector.seal.fault import Refused
 from collector.seal.witness import MAX_REQUEST, SIZE_TYPE
 
-STOP_S = 5.0
 MOST_AT_ONCE = 64
 _log = logging.getLogger(__name__)
 _STATUS: tuple[tuple[type[CollectorError], int], ...] = (
@@ -100,56 +94,15 @@ def serve(
     Raises:
         BoxError: it cannot listen there.
     """
-    with _listening(at) as listener:
-        config = uvicorn.Config(
+    host, _, port = at.rpartition(":")
+    where = serving.listening(host.strip("[]"), int(port), "the witness", "[hub] listen")
+    with where as listener:
+        serving.serve(
             app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
+            listener,
+            stop,
+            name="witness",
+            ready=lambda: ready(listener.getsockname()[1]),
             lifespan="off",
             limit_concurrency=MOST_AT_ONCE,
         )
-        server = _Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), name="witness")
-        thread.start()
-        while thread.is_alive() and not server.started:
-            thread.join(0.02)
-        if server.started:
-            ready(listener.getsockname()[1])
-        while thread.is_alive() and not stop.wait(0.2):
-            pass
-        server.should_exit = True
-        thread.join(STOP_S)
-        server.force_exit = True
-        thread.join()
-    if not stop.is_set():
-        raise BoxError("the witness ended by itself", hint="see the lines above")
-
-
-class _Server(uvicorn.Server):
-    """uvicorn in a thread of ours: signals belong to whoever set `stop`."""
-
-    @override
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
-
-@contextmanager
-def _listening(at: str) -> Iterator[socket.socket]:
-    host, _, port = at.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, int(port)))
-        except OSError as error:
-            what = "is taken" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
-            raise BoxError(
-                f"the witness cannot listen: {at} {what}",
-                hint="stop what uses it, or set another: [hub] listen in prathu.toml",
-            ) from error
-        yield listener
