@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from captive_portal.settings import PortalSettings, Radius, SignIn
+from captive_portal.settings import Gateway, PortalSettings, Radius, SignIn, Zone
 from collector import settings as collector_settings
 from collector.errors import SettingsError
 from collector.settings import CollectorSettings, Section
@@ -52,6 +52,15 @@ class Backup(Section):
     """The SFTP server's host key, as `ssh-keyscan` prints it; path from the home on."""
     s3_keys: str = "secrets/backup.s3"
     """A file with two lines, access key and secret key; path from the home on."""
+    days: int = Field(default=1, ge=0, le=14)
+    """The box makes one by itself every so many days where `to` says where; 0: people do."""
+    rehearse_days: int = Field(default=30, ge=0, le=366)
+    """And restores one beside and verifies it, every so many days; 0: people do."""
+    hour: int = Field(default=3, ge=0, le=23)
+    """Not before this hour, Asia/Bangkok; what the box slept through is made up for at once."""
+    scratch: str = ""
+    """A folder where rehearsals are laid out and deleted; empty: in the home. It takes as much as
+    the segments do."""
 
 
 class BoxSettings(CollectorSettings):
@@ -59,6 +68,9 @@ class BoxSettings(CollectorSettings):
 
     sign_in: SignIn = SignIn()
     radius: Radius = Radius()
+    zones: tuple[Zone, ...] = ()
+    """Parts of sites with ways in of their own; without any, all inside networks are one."""
+    gateway: Gateway = Gateway()
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     admin: Admin = Admin()
@@ -70,7 +82,9 @@ class BoxSettings(CollectorSettings):
         """The processes that only some boxes run: what they look at is set."""
         watch = self.lease_files or self.neighbours or self.uplinks
         sniff = self.sniff or self.names.capture
-        return (*(("watch",) if watch else ()), *(("sniff",) if sniff else ()))
+        backup = self.backup.to and (self.backup.days or self.backup.rehearse_days)
+        wanted = {"watch": watch, "sniff": sniff, "backup": backup}
+        return tuple(name for name, why in wanted.items() if why)
 
     @property
     def portal(self) -> PortalSettings:
@@ -78,6 +92,8 @@ class BoxSettings(CollectorSettings):
         return PortalSettings(
             sign_in=self.sign_in,
             radius=self.radius,
+            zones=self.zones,
+            gateway=self.gateway,
             database=self.database,
             sign_in_lines=bool(self.believed_senders),
         )
@@ -97,4 +113,7 @@ def load(home: Path) -> BoxSettings:
             raise SettingsError(
                 f"radius.clients: {client.network} is of unknown site {client.site!r}"
             )
+    for zone in settings.zones:
+        if zone.site not in known:
+            raise SettingsError(f"zones: {zone.id} is of unknown site {zone.site!r}")
     return settings

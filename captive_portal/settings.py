@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -37,6 +37,62 @@ class SignIn(Section):
     """Who answers for the log, as the notice names them; empty: the site's name."""
     contact: str = ""
     """How to reach them and their data protection officer."""
+
+
+class Zone(Section):
+    """A part of a site with ways in of its own: the pupils' Wi-Fi, the teachers', a lab."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    """Its name in rows and addresses of pages, for ever."""
+    site: str
+    """The site that it is in."""
+    name: str = ""
+    """What people call it, in Thai; empty: the site's name."""
+    name_en: str = ""
+    """The same in English."""
+    networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    """Its devices' addresses, where the box is not their router."""
+    interface: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,15}$")
+    """The interface of the box that its devices are behind; empty: the box stands beside."""
+    address: str = ""
+    """The box's IPv4 address in it with its length, as 10.20.0.1/20."""
+    address6: str = ""
+    """The same for IPv6, as fd00:20::1/64; empty: no IPv6 there, told to devices by silence."""
+    leases: str = ""
+    """First and last address that DHCP gives, as 10.20.0.50-10.20.15.250."""
+    portal: bool = True
+    """Devices must sign in; without, everything passes and only leases tell who it was."""
+    ways: tuple[str, ...] = ("local",)
+    """Ways to sign in, tried in this order: local, ldap, radius, voucher, oidc, device."""
+    garden: tuple[str, ...] = ()
+    """Names that are reached before sign-in, as www.school.example; `*.` for all below."""
+    notice: str = ""
+    """A file under the home with a text of the school's own for the page, Thai; `.en` beside it."""
+    logo: str = ""
+    """A picture file under the home, PNG or SVG, at most 20 kB."""
+    colour: str = Field(default="", pattern=r"^(#[0-9a-fA-F]{6})?$")
+    """Of the head of its pages."""
+
+    @model_validator(mode="after")
+    def _stands_somewhere(self) -> Zone:
+        if bool(self.networks) == bool(self.interface):
+            raise ValueError("a zone has either networks or an interface")
+        if self.interface and not self.address:
+            raise ValueError(f"zone {self.id}: the box needs an address on {self.interface}")
+        return self
+
+
+class Gateway(Section):
+    """The box as the router of its zones. Empty `uplink`: it is nobody's router."""
+
+    uplink: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,15}$")
+    """The interface that the Internet is behind."""
+    upstream_dns: tuple[str, ...] = ()
+    """Resolvers that the box asks; empty: those of its own /etc/resolv.conf."""
+    domain: str = "school.internal"
+    """Of names that DHCP gives."""
+    doh: tuple[str, ...] = ()
+    """More addresses of DNS-over-HTTPS servers to refuse, besides those known."""
 
 
 class RadiusClient(Section):
@@ -72,6 +128,8 @@ class PortalSettings(Section):
 
     sign_in: SignIn = SignIn()
     radius: Radius = Radius()
+    zones: tuple[Zone, ...] = ()
+    gateway: Gateway = Gateway()
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     sign_in_lines: bool = False

@@ -13,13 +13,14 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, Index, String, Uuid, func, select
+from sqlalchemy import Engine, ForeignKey, Index, String, Uuid, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from captive_portal.database import Base, Moment
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names, passwords
+from captive_portal.people.groups import GroupRow
 
 
 class Kind(StrEnum):
@@ -45,7 +46,12 @@ class AccountRow(Base):
     """One account."""
 
     __tablename__ = "account"
-    __table_args__ = (Index("uq_account_site_folded", "site", "folded", unique=True),)
+    __table_args__ = (
+        Index("uq_account_site_folded", "site", "folded", unique=True),
+        Index("ix_account_site_source_outside_id", "site", "source", "outside_id"),
+        Index("ix_account_site_student_code", "site", "student_code"),
+        Index("ix_account_site_id_hash", "site", "id_hash"),
+    )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     site: Mapped[str] = mapped_column(String(63))
@@ -59,6 +65,17 @@ class AccountRow(Base):
     proofing: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(Moment)
     disabled_at: Mapped[datetime | None] = mapped_column(Moment)
+    person_group: Mapped[UUID | None] = mapped_column(
+        ForeignKey(GroupRow.id, name="fk_account_person_group")
+    )
+    source: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    outside_id: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    student_code: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    id_kind: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    id_hash: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    grade: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    room: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    nt_password: Mapped[str | None] = mapped_column(String(200))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +93,12 @@ class Account:
     created_at: datetime
     disabled_at: datetime | None
     has_password: bool
+    group: UUID | None = None
+    source: str = ""
+    """Where its password is checked: empty: here; else `ldap`, `radius`, `oidc` or `voucher`."""
+    grade: str = ""
+    room: str = ""
+    student_code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +152,7 @@ class People:
                 row.folded = names.folded(account)
                 db.add(row)
             _fill(row, new, account, stored)
+            db.flush()
             return _account(row)
 
     def first_admin(self, site: str, *, now: datetime, account: str = "admin") -> tuple[str, str]:
@@ -279,4 +303,9 @@ def _account(row: AccountRow) -> Account:
         created_at=row.created_at,
         disabled_at=row.disabled_at,
         has_password=row.password is not None,
+        group=row.person_group,
+        source=row.source,
+        grade=row.grade,
+        room=row.room,
+        student_code=row.student_code,
     )

@@ -66,6 +66,9 @@ class SessionRow(Base):
     generation: Mapped[int]
     bytes_in: Mapped[int | None] = mapped_column(BigInteger)
     bytes_out: Mapped[int | None] = mapped_column(BigInteger)
+    serial: Mapped[int | None] = mapped_column(index=True)
+    """Names the session in the kernel's marks; None where the gate has no part in it."""
+    zone: Mapped[str] = mapped_column(String(63), default="", server_default="")
     rest: Mapped[dict[str, Any]] = mapped_column(JSON)
     """What is only ever read back with the row."""
 
@@ -213,6 +216,8 @@ def _row(session: Session, state: str | None) -> dict[str, Any]:
         "generation": session.generation,
         "bytes_in": session.counters.bytes_in,
         "bytes_out": session.counters.bytes_out,
+        "serial": session.serial,
+        "zone": session.zone,
         "rest": _rest(session),
     }
 
@@ -256,6 +261,8 @@ def _session(row: SessionRow) -> Session:
         counters=Counters(**rest["counters"]),
         counted_at=_moment(rest["counted_at"]),
         addressed_at=(_moment(rest["addressed_at"][0]), _moment(rest["addressed_at"][1])),
+        serial=row.serial,
+        zone=row.zone,
         told=tuple(UUID(event) for event in rest["told"]),
         **{name: rest[name] for name in (*_TEXTS, *_NUMBERS)},
     )

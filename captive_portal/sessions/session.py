@@ -121,6 +121,10 @@ class Session:
     called_station: str = ""
     calling_station: str = ""
     acct_session_id: str = ""
+    serial: int | None = None
+    """Names the session in the kernel's marks, 1 to 2^24-1; None: the gate has no part in it."""
+    zone: str = ""
+    """The part of the site that it began in."""
     key: str = ""
     """What a NAS's packets of this session have in common; empty for the portal's."""
     generation: int = 0

@@ -7,7 +7,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-import captive_portal.people.accounts
+import captive_portal.people.devices
+import captive_portal.people.notices
+import captive_portal.people.usage
+import captive_portal.people.vouchers
+import captive_portal.radius.signing
 import captive_portal.sessions.rows  # noqa: F401  # their tables
 from captive_portal.database import FILE, VERSION_TABLE, Base, open_database
 from captive_portal.errors import PortalError
