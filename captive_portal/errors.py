@@ -50,3 +50,7 @@ def cannot_listen(what: str, host: str, port: int, section: str, error: OSError)
         f"cannot listen for {what} on {host}:{port}: {error.strerror}",
         hint=hints.get(error.errno, f"change {section} in prathu.toml"),
     )
+
+
+class GateError(PortalError):
+    """The gate could not be changed or read."""
