@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from appliance import settings as box_settings
 from appliance.backup import making, restoring
 from appliance.backup.target import Target, opened
-from appliance.cli import report, verify_run
+from appliance.cli import rehearsal, report
 from appliance.cli.context import Context
 from appliance.cli.init import make_folders
 from appliance.cli.keys import typed
-from appliance.cli.verify import tables
 from appliance.errors import BoxError
-from appliance.settings import Backup, BoxSettings
-from collector.errors import SealError
-from collector.seal.vault import KEK, Secrets, credential
-from collector.seal.verify import Question, Report, verify
+from appliance.settings import Backup
+from collector import durable
+from collector.errors import Busy
+from collector.keeping import BOX
+
+_NICE = 19
+"""A backup that the box makes by itself takes what CPU and disk the others leave."""
 
 
 def register(app: typer.Typer) -> None:
@@ -43,21 +44,52 @@ def backup(
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Then restore it beside, and verify that.")
     ] = False,
+    by_itself: Annotated[bool, typer.Option("--by-itself", hidden=True)] = False,
 ) -> None:
     """Make a backup, encrypted to the key on paper: settings, keys, database, ledger."""
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
-    report.act(context.home, settings, "backup", target=f"to {to or settings.backup.to}")
-    with _place(context.home, settings.backup, to) as target:
-        made = making.backup(
-            context.home, settings, target, now=report.now(), logs=logs or settings.backup.logs
-        )
+    if by_itself:
+        os.nice(_NICE)
+        signal.signal(signal.SIGTERM, _end)
+    run = rehearsal.Run(context.home, settings, where=to, actor=BOX if by_itself else "")
+    told: dict[str, Any] = {}
+    with _alone(context.home):
+        with run.noted("backup") as good, _place(context.home, settings.backup, to) as target:
+            run.act("backup", f"to {to or settings.backup.to}")
+            logs = logs or settings.backup.logs
+            made = making.backup(context.home, settings, target, now=report.now(), logs=logs)
+            good(made.archive)
         told = asdict(made)
         if rehearse:
-            told["rehearsal"] = _rehearse(context.home, settings, target, made.archive)
+            with (
+                run.noted("rehearsal") as good,
+                _place(context.home, settings.backup, to) as target,
+            ):
+                told["rehearsal"] = run.rehearse(target, made.archive, logs=logs)
+                good(told["rehearsal"])
     context.show(told)
     if not made.database:
         context.say("The database is not in it: back it up with its own tools.")
+
+
+def _end(*_: object) -> None:
+    """Let what is half done be cleared away when the box stops."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Keep a second backup of this home out: both would work in one folder."""
+    lock = durable.Lock(home / "run" / "backup.lock")
+    try:
+        lock.take()
+    except Busy as error:
+        raise BoxError("a backup is being made already", hint="wait for it") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def restore(  # noqa: PLR0913  # one argument per option
@@ -87,7 +119,7 @@ def restore(  # noqa: PLR0913  # one argument per option
         told = restoring.restore(
             context.home, target, private=private, name=archive, logs=not no_logs
         )
-    proof = _proven(context.home, _kek(context.home))
+    proof = rehearsal.proven(context.home)
     missing = [one for one in proof.findings if one.number == "E-02"]
     context.show(
         {
@@ -118,36 +150,3 @@ def _place(home: Path, settings: Backup, where: str) -> Iterator[Target]:
         raise BoxError("where to?", hint="prathu backup TO, or [backup] to in prathu.toml")
     with opened(where, home=home, settings=settings) as target:
         yield target
-
-
-def _rehearse(home: Path, settings: BoxSettings, target: Target, name: str) -> str:
-    """Restore a backup beside the home with the box's own key, verify it, and write that down."""
-    beside = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=home / "stage"))
-    try:
-        make_folders(beside)
-        private = str(making.own_key(home))
-        told = restoring.restore(beside, target, private=private, name=name, envelope=False)
-        proof = _proven(beside, _kek(home))
-        odd = [one for one in proof.findings if one.number != "E-02"]
-        good = not odd and len(proof.findings) == 2 * len(told.missing)
-        result = "whole" if good else f"NOT WHOLE: {proof.findings[0].text}"
-    finally:
-        shutil.rmtree(beside)
-    rows = f"{proof.entries} entries, {told.segments} segments, {proof.rows} rows"
-    text = f"rehearsal of {name}: {result}; {rows}"
-    report.act(home, settings, "rehearsal", target=text)
-    return text
-
-
-def _proven(home: Path, kek: bytes | None) -> Report:
-    """Return what the verifier says of a restored home; every row where the ring key is there."""
-    with verify_run.pool() as each:
-        return verify(home, Question(deep=kek is not None, kek=kek, each=each), read=tables)
-
-
-def _kek(home: Path) -> bytes | None:
-    """Return the ring key; None where only the service may open it."""
-    try:
-        return Secrets(home, random=os.urandom, wrap=credential(os.environ)).read(KEK)
-    except (SealError, PermissionError):
-        return None

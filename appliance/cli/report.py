@@ -53,8 +53,8 @@ def tell(home: Path, settings: BoxSettings, kind: str, events: Sequence[Event]) 
             _append(home, settings, frames)
 
 
-def act(home: Path, settings: BoxSettings, word: str, *, target: str = "") -> None:
-    """Write down that somebody at the command line did `word`, of `target`.
+def act(home: Path, settings: BoxSettings, word: str, *, target: str = "", actor: str = "") -> None:
+    """Write down that somebody did `word`, of `target`: who sits at the command line, or `actor`.
 
     Raises:
         CollectorError: it could not be written down; do not go on.
@@ -63,7 +63,7 @@ def act(home: Path, settings: BoxSettings, word: str, *, target: str = "") -> No
         event_id=uuid4(),
         time=now(),
         site=settings.sites[0].id,
-        actor=unix_actor(),
+        actor=actor or unix_actor(),
         act=word,
         target=target,
     )

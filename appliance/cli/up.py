@@ -29,9 +29,9 @@ from collector import durable
 
 PROCESSES = ("receive", "seal", "portal", "web")
 """In the order of starting."""
-OPTIONAL = ("watch", "sniff")
+OPTIONAL = ("watch", "sniff", "backup")
 """Run only where the settings give them something to look at."""
-STOPPING = ("web", "portal", "sniff", "watch", "receive", "seal")
+STOPPING = ("backup", "web", "portal", "sniff", "watch", "receive", "seal")
 """The sealer last: it seals what the others still brought."""
 START_S = 60.0
 STOP_S = 120.0
@@ -48,7 +48,7 @@ def up(
     only: Annotated[
         str,
         typer.Option(
-            help="Some of: receive, seal, portal, web, watch, sniff; with commas between."
+            help="Some of: receive, seal, portal, web, watch, sniff, backup; with commas between."
         ),
     ] = "",
 ) -> None:
@@ -152,6 +152,14 @@ def _sniff(
             process.wait(STOP_S)
 
 
+def _backup(
+    home: Path, settings: BoxSettings, stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    from appliance.cli import backup_schedule
+
+    backup_schedule.run(home, settings, stop, clock=wall_clock, ready=ready)
+
+
 def _watched(settings: BoxSettings) -> Iterator[list[str]]:
     """Yield the module and the options of each program that watches an interface."""
     for each in settings.sniff:
@@ -172,6 +180,7 @@ _RUN: Mapping[str, Callable[[Path, BoxSettings, threading.Event, Callable[[], No
     "web": _web,
     "watch": _watch,
     "sniff": _sniff,
+    "backup": _backup,
 }
 
 
@@ -227,7 +236,7 @@ class Supervisor:
             name,
         ]
         process = subprocess.Popen(  # noqa: S603, TID251  # the box's own processes
-            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent
+            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent
         )
         old = self._children.get(name)
         child = _Child(name, process, time.monotonic())
@@ -286,6 +295,6 @@ class Supervisor:
         self._context.say("Ctrl-C stops the box")
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask the kernel for SIGTERM when the supervisor is gone, however it went."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
