@@ -31,6 +31,10 @@ class ReportRefused(ReportError):
     """The collector was told and took nothing: an event, or the disk, is at fault."""
 
 
+class GateError(PortalError):
+    """The gate could not be changed or read."""
+
+
 def cannot_listen(what: str, host: str, port: int, section: str, error: OSError) -> PortalError:
     """Return what to say of a port that cannot be opened.
 
@@ -50,7 +54,3 @@ def cannot_listen(what: str, host: str, port: int, section: str, error: OSError)
         f"cannot listen for {what} on {host}:{port}: {error.strerror}",
         hint=hints.get(error.errno, f"change {section} in prathu.toml"),
     )
-
-
-class GateError(PortalError):
-    """The gate could not be changed or read."""
