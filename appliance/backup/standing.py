@@ -119,7 +119,7 @@ def _standing(what: What, known: dict[str, Any], settings: Backup, now_us: int) 
 
 def _time(us: object, now_us: int) -> int | None:
     """Return a time that was written down; one to come is of a clock that was wrong."""
-    return us if isinstance(us, int) and us <= now_us + HOUR_US else None
+    return us if isinstance(us, int) and 0 <= us <= now_us + HOUR_US else None
 
 
 def _part(known: dict[str, Any], what: What) -> dict[str, Any]:

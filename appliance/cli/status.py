@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from appliance import settings as box_settings
+from appliance.backup import standing
 from appliance.cli import datagram_forecast, offline, status_text
 from appliance.cli.context import Context, wall_clock
 from appliance.cli.up import PROCESSES
@@ -62,6 +63,7 @@ def read(home: Path) -> dict[str, Any]:
         "stored": _stored(home, disk.free),
         "disk_free_bytes": disk.free,
         "kept_alarms": kept.alarms(home, None, wall_clock() // 1000),
+        "backup": standing.plain(standing.read(home, settings.backup, wall_clock() // 1000)),
         "clock": datetime.fromtimestamp(wall_clock() / 1e9, UTC).isoformat(timespec="seconds"),
         "keys": _keys(home),
         "recovery_key": settings.keys.recovery or None,

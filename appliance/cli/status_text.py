@@ -50,6 +50,7 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
         yield from _outside(one)
     for line in status.get("kept_alarms", ()):
         yield "ALARM", line
+    yield from _backups(status.get("backup") or {})
     days = status["stored"].get("disk_days_left")
     lasts = "" if days is None else f", enough for {_days(days)} at this rate"
     yield "disk", f"{size(status['disk_free_bytes'])} free{lasts}"
@@ -256,6 +257,20 @@ def _outside(one: Record) -> Iterator[tuple[str, str]]:
     for fault in one["faults"]:
         name = "ALARM" if fault["alarm"] else "outside"
         yield name, f"{one['site']}: {printable(fault['name'])}: {printable(fault['fault'])}"
+
+
+def _backups(told: Mapping[str, Record]) -> Iterator[tuple[str, str]]:
+    """Say when the last backup was made and when one was last rehearsed, failures first."""
+    for one in told.values():
+        if one["alarm"]:
+            yield "ALARM", printable(one["alarm"])
+    for what, one in told.items():
+        made = "never" if one["ok_us"] is None else times.rfc3339(one["ok_us"])
+        came = f" ({printable(one['told'])})" if one["told"] else ""
+        due = (
+            "; not by itself" if one["due_us"] is None else f"; due {times.rfc3339(one['due_us'])}"
+        )
+        yield "backup", f"last {what}: {made}{came}{due}"
 
 
 def _us(moment: str) -> int:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.backup import standing
+from appliance.backup.standing import Standing
 from appliance.web import sources
 from appliance.web.deps import Deps
 from appliance.web.sources import Meter, Source, Stranger
@@ -77,6 +79,8 @@ class BoxStatus:
     """Legal holds that end soon, as the last daily run found."""
     clock_waits: bool
     """Whether nothing is destroyed, since time went on by days at once."""
+    backups: tuple[Standing, ...]
+    """How it stands with backups and with their rehearsals."""
     now_us: int
     sources: list[Source]
     strangers: list[Stranger]
@@ -126,6 +130,7 @@ def read(deps: Deps, meter: Meter) -> BoxStatus:
         disk_alarm=disk_alarm(disk.free, disk.total),
         holds_ending=len(keeping.get("ending", ())),
         clock_waits=int(keeping.get("wait_us", 0)) > now_us,
+        backups=standing.read(deps.home, deps.settings.backup, now_us),
         now_us=now_us,
     )
 

@@ -45,3 +45,22 @@ def test_a_running_box_holds_keeps_and_is_backed_up(box: Box, tmp_path: Path) ->
     box.prathu("hold", "release", held["hold"])
     box.down()
     box.prathu("verify", "--deep")
+
+
+def test_a_running_box_backs_itself_up_and_rehearses(box: Box, tmp_path: Path) -> None:
+    box.down()
+    place = tmp_path / "disk"
+    (box.home / "prathu.d" / "backup.toml").write_text(f'[backup]\nto = "{place}"\nlogs = true\n')
+    box.up()
+    state = box.home / "state" / "backup.json"
+    wait_for(
+        "the rehearsal", lambda: state.exists() and b'"rehearsal"' in state.read_bytes(), seconds=90
+    )
+    status = json.loads(box.prathu("--json", "status"))
+    assert status["processes"]["backup"]
+    assert status["backup"]["backup"]["fault"] == ""
+    assert ": whole; " in status["backup"]["rehearsal"]["told"]
+    assert not list((box.home / "stage").glob("rehearsal-*"))
+    wait_for("its row", lambda: box.rows("search", "act:rehearsal", "--log", "audit"))
+    rows = box.rows("search", "act:rehearsal", "--log", "audit", "--format", "jsonl")
+    assert [row["actor"] for row in rows] == ["box"]

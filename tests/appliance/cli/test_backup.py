@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
+import signal
 import tarfile
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +16,13 @@ import pytest
 from pyrage import x25519
 
 from appliance.backup import archive
-from appliance.cli import main
+from appliance.backup.target import Folder
+from appliance.cli import backup_schedule, main
 from appliance.errors import BoxError
+from appliance.settings import load
 from captive_portal.database import open_database
 from captive_portal.people.accounts import Kind, NewAccount, People, Role
+from collector import durable
 from collector.records import moment
 from collector.seal import recovery
 from collector.settings import SpoolSettings
@@ -169,6 +174,65 @@ def test_a_rehearsal_leaves_an_entry(shop: Shop) -> None:
     said = shop.box.prathu("--json", "backup", str(shop.disk), "--logs", "--rehearse")
     assert said.status == 3
     assert "does not open" in said.err
+    last = shop.box.audits()[-1]
+    assert last.act == "rehearsal"
+    assert last.target.startswith("FAILED: ")
+    assert "does not open" in last.target
+    assert not list((shop.box.home / "stage").glob("rehearsal-*"))
+    status = shop.box.prathu("status").out
+    assert "ALARM     the last rehearsal failed: " in status
+    assert "last backup: 20" in status
+
+
+def test_segments_that_never_reached_the_backup_fail_its_rehearsal(shop: Shop) -> None:
+    told = shop.backup("--rehearse")
+    assert "0 segments, " in told["rehearsal"]
+    assert " left out, " in told["rehearsal"]
+    put = Folder.put
+
+    def forgetful(folder: Folder, name: str, source: Path) -> None:
+        if "/flows/" not in name:
+            put(folder, name, source)
+
+    shop.box.patch.setattr(Folder, "put", forgetful)
+    said = shop.box.prathu("backup", str(shop.disk), "--logs", "--rehearse")
+    assert said.status == 3
+    assert "1 segments are not there, such as logs/school-a/flows/" in said.err
+
+
+def test_what_the_box_makes_by_itself_is_said_to_be_its_own(shop: Shop) -> None:
+    settings = shop.box.home / "prathu.d" / "backup.toml"
+    settings.write_text(f'[backup]\nto = "{shop.disk}"\nlogs = true\n')
+    said = shop.box.prathu("status")
+    assert "backup    last backup: never; due " in said.out
+    shop.box.patch.setattr(os, "nice", lambda by: by)
+    shop.box.patch.setattr(signal, "signal", lambda *_: None)
+    assert shop.box.prathu("-q", "backup", "--by-itself", "--rehearse").status == 0
+    told = [event for event in shop.box.audits() if event.act in ("backup", "rehearsal")]
+    assert [(event.act, event.actor) for event in told] == [("backup", "box"), ("rehearsal", "box")]
+    now_us = shop.clock() // 1000
+    assert backup_schedule.due_now(shop.box.home, load(shop.box.home), now_us) == set()
+    status = json.loads(shop.box.prathu("--json", "status").out)["backup"]
+    assert status["rehearsal"]["told"].endswith(" rows")
+    assert status["backup"]["due_us"] > now_us
+    elsewhere = shop.box.prathu("backup", str(shop.disk) + "-stick", "--rehearse")
+    assert elsewhere.status == 0, elsewhere.err
+    again = json.loads(shop.box.prathu("--json", "status").out)["backup"]
+    assert again["backup"]["told"] == status["backup"]["told"]
+
+
+def test_a_second_backup_at_once_is_refused_in_one_line(shop: Shop) -> None:
+    with durable.Lock(shop.box.home / "run" / "backup.lock"):
+        said = shop.box.prathu("backup", str(shop.disk))
+    assert (said.status, "a backup is being made already" in said.err) == (3, True)
+    assert not shop.disk.exists()
+
+
+def test_a_rehearsal_leaves_room_for_what_arrives(shop: Shop) -> None:
+    full = shutil.disk_usage(shop.box.home)._replace(free=0)
+    shop.box.patch.setattr(shutil, "disk_usage", lambda _: full)
+    said = shop.box.prathu("backup", str(shop.disk), "--logs", "--rehearse")
+    assert (said.status, "no room in" in said.err) == (3, True)
 
 
 @pytest.mark.parametrize(
