@@ -34,6 +34,8 @@ from collector.seal.vault import SECRETS
 OWN_KEY = f"{SECRETS}/backup.key"
 """Opens backups on this box alone, for rehearsals; it never leaves."""
 SEGMENTS = "segments"
+SEALED_TO = "segments.to"
+"""Beside the segments: the public halves of the keys that open them all."""
 KEPT = timedelta(days=14)
 """Older archives go: with them the wrapped keys of what was destroyed since."""
 _PREFIX, _SUFFIX = "prathu-", ".tar.age"
@@ -72,7 +74,7 @@ def backup(home: Path, settings: BoxSettings, target: Target, *, now: datetime, 
         target.put(name, beside)
         there = target.names()
         books = kept.read_books(home, [site.id for site in settings.sites])
-        new = _put_segments(home, target, books, there, recipients, work) if logs else 0
+        new = _put_segments(home, target, books, there, recipients, work) if logs else set()
         gone = _destroy(target, books, there)
         old = _prune(target, there, now)
     finally:
@@ -80,8 +82,8 @@ def backup(home: Path, settings: BoxSettings, target: Target, *, now: datetime, 
     return Made(
         archive=name,
         size_bytes=size,
-        segments_new=new,
-        segments_there=sum(one.endswith(".parquet.age") for one in there) + new - gone,
+        segments_new=_whole(new),
+        segments_there=_whole(new | set(there)) - gone,
         segments_gone=gone,
         archives_gone=old,
         database=not settings.database,
@@ -177,8 +179,15 @@ def _put_segments(  # where from, where to, and what is there
     there: list[str],
     recipients: archive.Recipients,
     work: Path,
-) -> int:
-    known, new = set(there), 0
+) -> set[str]:
+    """Put what is not there; all anew where what is there opens with other keys than now."""
+    known = {name for name in there if name.startswith(f"{SEGMENTS}/")}
+    keys = "".join(f"{one}\n" for one in sorted(map(str, recipients))).encode()
+    if known and not _opens(target, there, keys, work):
+        known = set()
+    elif SEALED_TO not in there:
+        _put(target, SEALED_TO, keys, work)
+    new = set()
     for place in _places(books):
         name = segment_name(place)
         if name in known:
@@ -190,8 +199,40 @@ def _put_segments(  # where from, where to, and what is there
             continue  # destroyed meanwhile
         target.put(name, sealed)
         sealed.unlink()
-        new += name.endswith(".parquet.age")
+        new.add(name)
+    if not known:
+        _put(target, SEALED_TO, keys, work)
     return new
+
+
+def _opens(target: Target, there: list[str], keys: bytes, work: Path) -> bool:
+    """Say whether all segments that are there were encrypted to these keys.
+
+    Another paper, or a restore onto another machine, brings other keys; then the newest backup has
+    to open with the newest paper alone.
+    """
+    if SEALED_TO not in there:
+        return False
+    copy = work / SEALED_TO
+    try:
+        target.get(SEALED_TO, copy)
+        return copy.read_bytes() == keys
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _put(target: Target, name: str, data: bytes, work: Path) -> None:
+    file = work / name
+    try:
+        file.write_bytes(data)
+        target.put(name, file)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _whole(names: set[str]) -> int:
+    """Return how many segments are whole: the Parquet file goes last."""
+    return sum(name.endswith(".parquet.age") for name in names)
 
 
 def _places(books: dict[str, Book]) -> Iterator[str]:

@@ -81,13 +81,13 @@ def restore(  # what to bring, and with which key
             path.unlink(missing_ok=True)
     if envelope:
         _ring_key(home, private)
+    _begin_spool(home)  # before what may fail half-way: numbers must never begin anew
     missing, count = [], 0
     for place in _places(home):
         if logs and _fetch(home, target, place, set(there), identity):
             count += place.endswith(".parquet")
         else:
             missing.append(place)
-    _begin_spool(home)
     return Restored(
         archive=found,
         made_at=str(head.get("time", "")),

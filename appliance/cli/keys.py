@@ -48,7 +48,12 @@ def register(app: typer.Typer) -> None:
 
 
 @keys_app.command("recovery")
-def make_recovery(ctx: typer.Context) -> None:
+def make_recovery(
+    ctx: typer.Context,
+    again: Annotated[
+        bool, typer.Option("--again", help="Another one, in place of one that is lost or was seen.")
+    ] = False,
+) -> None:
     """Make a recovery key; its private half is printed once, for the director's paper."""
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
@@ -56,6 +61,11 @@ def make_recovery(ctx: typer.Context) -> None:
     if settings.keys.recovery and not path.exists():
         hint = "take it out of prathu.toml first"
         raise WrongUse("keys.recovery is set in prathu.toml", hint=hint)
+    if settings.keys.recovery and not again:
+        raise WrongUse(
+            f"there is a key on paper already: {settings.keys.recovery}",
+            hint="where it is lost or was seen: prathu keys recovery --again makes another",
+        )
     public, private = recovery.pair()
     report.act(context.home, settings, "keys", target=f"recovery {public}")
     durable.make_dir(path.parent, 0o750)
@@ -64,6 +74,10 @@ def make_recovery(ctx: typer.Context) -> None:
     context.show({"public": public, "private": private, "settings": str(path), "sealed": sealed})
     context.say("Write the private half on paper, twice, and lock it away: it is shown only now.")
     context.say("เขียนกุญแจส่วนตัวลงกระดาษสองฉบับ เก็บในตู้ที่ล็อก: แสดงเพียงครั้งนี้ครั้งเดียว")
+    if settings.keys.recovery:
+        context.say("Keep the old paper too: older backups and holds of one person need it.")
+        context.say("เก็บกระดาษเดิมไว้ด้วย: ข้อมูลสำรองและคำสั่งให้เก็บรายบุคคลที่ทำไว้ก่อนต้องใช้")
+        context.say("Make a backup now; from then on the new paper opens the newest one.")
     if not sealed:
         context.say("The ring key is sealed to it when the sealing process starts the next time.")
 

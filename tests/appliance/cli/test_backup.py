@@ -123,6 +123,20 @@ def test_a_restored_home_is_whole_and_goes_on(shop: Shop, tmp_path: Path) -> Non
     assert shop.at(home, "--json", "search", "*").out.count('"src_port"') == 9
 
 
+def test_a_new_paper_opens_the_newest_backup_with_all_its_segments(
+    shop: Shop, tmp_path: Path
+) -> None:
+    first = shop.backup("--logs")
+    made = shop.box.prathu("--json", "keys", "recovery", "--again")
+    assert made.status == 0, made.err
+    second = shop.backup("--logs")
+    assert second["segments_new"] >= first["segments_there"]
+    assert second["segments_new"] == second["segments_there"]
+    assert shop.backup("--logs")["segments_new"] <= 1, "only what the last backup left in audit"
+    said = shop.restore(tmp_path / "new", key=json.loads(made.out)["private"])
+    assert said.status == 0, said.err
+
+
 def test_only_new_segments_go_and_destroyed_ones_are_destroyed_there_too(shop: Shop) -> None:
     first = shop.backup("--logs")
     shop.clock.ahead += timedelta(hours=1)

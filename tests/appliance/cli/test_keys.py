@@ -95,7 +95,14 @@ def test_the_paper_brings_the_ring_key_back(box: Box) -> None:
 
 
 def test_another_paper_takes_the_place_of_the_first(box: Box) -> None:
-    first, second = (json.loads(box.prathu("--json", "keys", "recovery").out) for _ in range(2))
+    first = json.loads(box.prathu("--json", "keys", "recovery").out)
+    refused = box.prathu("keys", "recovery")
+    assert (refused.status, "--again" in refused.err) == (2, True), (
+        "a paper is not made void unseen"
+    )
+    said = box.prathu("--json", "keys", "recovery", "--again")
+    assert "Keep the old paper" in said.err
+    second = json.loads(said.out)
     assert first["public"] != second["public"]
     (box.home / "secrets/prathu.kek").unlink()
     assert box.prathu("keys", "restore", typed=first["private"] + "\n").status == 3
