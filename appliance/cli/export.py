@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from appliance import settings as box_settings
 from appliance.cases import case as cases
 from appliance.cases.case import Words
-from appliance.cli import offline, report
+from appliance.cli import offline, outside, report
 from appliance.cli.context import Context, error_console, wall_clock
 from appliance.cli.hold import actor
 from appliance.cli.search import open_engine
@@ -215,6 +215,7 @@ def _define(context: Context, settings: BoxSettings, words: Words, bar: _Bar) ->
         ask(context.home / "run" / "seal.sock", {"do": "seal"}, timeout=ASK_S)
     else:
         offline.seal_spool(context.home, settings)
+    outside.have_it_signed(context, settings, words.site)
     names = {site.id: site.name for site in settings.sites}
     with open_engine(context) as engine:
         order = cases.define(

@@ -21,6 +21,7 @@ from appliance.search.printable import printable
 from appliance.settings import BoxSettings
 from collector import durable
 from collector.control import ask
+from collector.errors import CollectorError
 from collector.outside.asking import Outside
 from collector.seal import entries, ledger, outside, tiles
 
@@ -41,7 +42,7 @@ def show(
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
     if now:
-        _ask_all(context, settings)
+        ask_all(context, settings)
     found = known.read(context.home, settings, wall_clock() // 1000)
     keys = {site.id: log_keys(context.home, site.id) for site in settings.sites}
     if context.as_json:
@@ -85,7 +86,7 @@ def log_keys(home: Path, site: str) -> list[str]:
     return found
 
 
-def _ask_all(context: Context, settings: BoxSettings) -> None:
+def ask_all(context: Context, settings: BoxSettings) -> None:
     """Ask everybody, and wait for what the box itself has asked meanwhile."""
 
     def came(one: Came) -> None:
@@ -98,6 +99,33 @@ def _ask_all(context: Context, settings: BoxSettings) -> None:
             if not sealer({"do": "outside"})["asked"]:
                 break
             time.sleep(WAIT_S)
+
+
+def have_it_signed(context: Context, settings: BoxSettings, site: str) -> None:
+    """Ask everybody before a bundle is packed: what is signed later is not in it.
+
+    That nobody answers stops nothing; it is said.
+    """
+    if not settings.witnesses and not settings.timestamp_authorities:
+        return
+    folder = ledger.folders(context.home, site)[-1]
+    sealed = outside.published(folder)
+    try:
+        ask_all(context, settings)
+    except CollectorError as error:
+        context.say(f"nobody outside was asked: {error}")
+    asked = any(not one.sites or site in one.sites for one in settings.witnesses)
+    if asked and sealed is not None and _cosigned(folder) < sealed.size:
+        context.say(
+            "no witness has signed what was sealed just now: where a policy asks for witnesses, "
+            "this bundle is not valid (E-19); why: prathu outside"
+        )
+
+
+def _cosigned(folder: Path) -> int:
+    """Return the greatest size that some witness has cosigned."""
+    kept = outside.listed(folder)
+    return max((one.size for one in kept if one.kind == outside.COSIGNATURES), default=0)
 
 
 @contextmanager

@@ -97,6 +97,30 @@ def test_a_box_that_rests_asks_an_authority_and_a_witness(
     assert said.out.count("was there not after") == 2
 
 
+def test_a_bundle_is_signed_by_the_witness_before_it_is_packed(
+    prathu: Prathu, tmp_path: Path
+) -> None:
+    home, hub, policy = tmp_path / "box", tmp_path / "hub", tmp_path / "policy"
+    hub.mkdir()
+    (hub / "prathu.toml").write_text(SETTINGS)
+    key = program(hub, "hub", "key").stdout.strip()
+    (log_key,) = json.loads(prathu("--json", "outside").out)["sites"][0]["log_keys"]
+    assert program(hub, "hub", "allow", log_key).returncode == 0
+    policy.write_text(f"log {log_key}\nwitness hub {key}\nquorum hub\n")
+    case = ["--question", "*", "--log", "audit", "--from", "-1h", "--to", "now"]
+    case += ["--approver", "mayuree", "--recipient", "police", "--request", "1/2570"]
+    with running(hub) as port:
+        add(home, f'[[witnesses]]\nkey = "{key}"\nurl = "http://127.0.0.1:{port}/"\n')
+        said = prathu("export", "--case", "c1", "--out", str(tmp_path / "c1.zip"), *case)
+        assert said.status == 0, said.err
+    said = prathu("verify-bundle", str(tmp_path / "c1.zip"), "--policy", str(policy))
+    assert said.status == 0, said.out
+    said = prathu("export", "--case", "c2", "--out", str(tmp_path / "c2.zip"), *case)
+    assert (said.status, "no witness has signed" in said.err) == (0, True), said.err
+    said = prathu("verify-bundle", str(tmp_path / "c2.zip"), "--policy", str(policy))
+    assert (said.status, "E-19" in said.out) == (1, True)
+
+
 def test_the_printed_way_of_the_guide_takes_a_token(
     prathu: Prathu, authority: Authority, tmp_path: Path
 ) -> None:
