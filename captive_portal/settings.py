@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated
+import re
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -16,6 +17,17 @@ class Section(BaseModel):
 
 def _network(value: str) -> str:
     return str(ipaddress.ip_network(value, strict=False))
+
+
+def _mac(value: str) -> str:
+    digits = re.sub(r"[:.-]", "", value).lower()
+    if not re.fullmatch(r"[0-9a-f]{12}", digits):
+        raise ValueError(f"{value!r} is no MAC, as 02:00:5e:10:00:01")
+    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
+
+
+def _with_length(value: str) -> str:
+    return str(ipaddress.ip_interface(value)) if value else value
 
 
 class SignIn(Section):
@@ -54,9 +66,9 @@ class Zone(Section):
     """Its devices' addresses, where the box is not their router."""
     interface: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,15}$")
     """The interface of the box that its devices are behind; empty: the box stands beside."""
-    address: str = ""
+    address: Annotated[str, AfterValidator(_with_length)] = ""
     """The box's IPv4 address in it with its length, as 10.20.0.1/20."""
-    address6: str = ""
+    address6: Annotated[str, AfterValidator(_with_length)] = ""
     """The same for IPv6, as fd00:20::1/64; empty: no IPv6 there, told to devices by silence."""
     leases: str = ""
     """First and last address that DHCP gives, as 10.20.0.50-10.20.15.250."""
@@ -91,21 +103,51 @@ class Gateway(Section):
     """Resolvers that the box asks; empty: those of its own /etc/resolv.conf."""
     domain: str = "school.internal"
     """Of names that DHCP gives."""
-    doh: tuple[str, ...] = ()
+    doh: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     """More addresses of DNS-over-HTTPS servers to refuse, besides those known."""
+    free: tuple[Annotated[str, AfterValidator(_mac)], ...] = ()
+    """MACs of devices that pass without sign-in: printers, the school's own access points."""
+    block: tuple[Annotated[str, AfterValidator(_mac)], ...] = ()
+    """MACs of devices that nothing is taken from."""
+    manage: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    """Networks beyond the uplink that may reach SSH and the admin pages; nobody else there may."""
+
+
+NasKind = Literal[
+    "mikrotik", "ruckus", "aruba", "cisco", "unifi", "omada", "fortigate", "pfsense", "opnsense",
+    "chillispot", "generic",
+]  # fmt: skip
+"""Makers of NASes whose attributes are known."""
 
 
 class RadiusClient(Section):
-    """A NAS: an access point or a router that reports sessions."""
+    """A NAS: an access point, a switch or a router that asks about people or reports sessions."""
 
     network: Annotated[str, AfterValidator(_network)]
-    """The address, or the network, that it speaks from."""
+    """The address, or the network, that it speaks from; the longest match wins."""
     secret_file: str
-    """Path of the shared secret, under the home."""
+    """Path of the shared secret, under the home; at least 16 characters."""
     site: str
     """The site whose sessions it reports."""
-    require_message_authenticator: bool = False
-    """Refuse packets of it that carry no Message-Authenticator (RFC 2869)."""
+    identifier: str = Field(default="", max_length=253)
+    """Its NAS-Identifier, where two sites speak from one address; each has a secret of its own."""
+    kind: NasKind = "generic"
+    """Whose it is; tells which attributes it understands."""
+    message_authenticator: Literal["require", "learning", "legacy"] = "require"
+    """Access-Requests without Message-Authenticator (CVE-2024-3596): refused; refused from the
+    first that has one on, for each address; or taken."""
+    coa_port: int = Field(default=0, ge=0, le=65535)
+    """Where it takes Disconnect and CoA (RFC 5176); 0: as its kind does, 3799 or 1700."""
+    mac_format: Literal[
+        "AA-BB-CC-DD-EE-FF",
+        "aa-bb-cc-dd-ee-ff",
+        "AA:BB:CC:DD:EE:FF",
+        "aa:bb:cc:dd:ee:ff",
+        "AABBCCDDEEFF",
+        "aabbccddeeff",
+        "aabb.ccdd.eeff",
+    ] = "AA-BB-CC-DD-EE-FF"
+    """How MACs are spelt that it is told and has not spelt itself."""
 
 
 class Radius(Section):
@@ -113,14 +155,48 @@ class Radius(Section):
 
     host: str = "0.0.0.0"  # noqa: S104  # NASes reach it from the LAN
     """The address it listens on."""
+    authentication_port: int = Field(default=1812, ge=0, le=65535)
+    """Access requests (RFC 2865); 0 takes any free port."""
     accounting_port: int = Field(default=1813, ge=0, le=65535)
     """Accounting requests (RFC 2866); 0 takes any free port."""
+    coa_port: int = Field(default=3799, ge=0, le=65535)
+    """Disconnect and CoA requests from NASes (RFC 5176); 0 takes any free port."""
     clients: tuple[RadiusClient, ...] = ()
+    packets_per_second: int = Field(default=5000, ge=1)
+    """Of one address, on each port; more is dropped unread and counted."""
+    language: Literal["th", "en"] = "th"
+    """Of the sentence that a refused person reads."""
+    random_macs: bool = False
+    """Devices sign in by their MAC even if it is not their maker's (the locally administered bit)."""
+    nt_hashes: bool = False
+    """Keep the NT hash of passwords too, encrypted: MSCHAPv2 and PEAP need it. It is as good as the
+    password to whoever has the database and its key."""
+    eap: bool = False
+    """Run FreeRADIUS behind this server for 802.1X (EAP-TTLS and PEAP)."""
+    eap_realm: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,253}$")
+    """Phones may name themselves anonymous@ this outside the tunnel; empty: any realm."""
+    eap_certificate: str = "radius/eap.pem"
+    """Certificate chain that phones see, PEM, under the home; made by the box when it is absent."""
+    eap_key: str = "radius/eap.key"
+    """Its private key."""
     lost_stop_s: int = Field(default=1800, ge=60)
     """A session without interim update for so long is presumed ended at the time last seen.
 
     For NASes that send interim updates; other ones' sessions run `session_hours`.
     """
+
+
+class School(Section):
+    """The codes of a site's school; no rule leads from one to another, so all are told."""
+
+    site: str
+    """The site that the school is."""
+    ministry: str = Field(default="", pattern=r"^([0-9]{10})?$")
+    """The ministry's code, 10 digits."""
+    smis: str = Field(default="", pattern=r"^([0-9]{8})?$")
+    """The SMIS code, 8 digits, as DMC has it."""
+    obec: str = Field(default="", pattern=r"^([0-9]{6})?$")
+    """The code of the Office of the Basic Education Commission, 6 digits."""
 
 
 class PortalSettings(Section):
@@ -130,6 +206,7 @@ class PortalSettings(Section):
     radius: Radius = Radius()
     zones: tuple[Zone, ...] = ()
     gateway: Gateway = Gateway()
+    schools: tuple[School, ...] = ()
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     sign_in_lines: bool = False

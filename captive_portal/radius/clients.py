@@ -3,48 +3,91 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from captive_portal.errors import PortalError
-from captive_portal.settings import RadiusClient
+from captive_portal.settings import NasKind, RadiusClient
 
-LEAST_SECRET = 8
-"""Octets. A shorter secret is found from one packet in minutes."""
+LEAST_SECRET = 16
+"""Octets. One packet is enough to try shorter ones by the billion."""
+COA_PORT = 3799
+"""RFC 5176 2.3."""
+_OTHER_COA_PORTS: dict[NasKind, int] = {"cisco": 1700}
 _WELL_KNOWN = {b"testing123", b"secret", b"password", b"radius", b"12345678"}
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """A NAS that may send."""
 
-    network: ipaddress.IPv4Network | ipaddress.IPv6Network
+    network: Network
     site: str
     secret: bytes
-    require_message_authenticator: bool
+    identifier: str = ""
+    """Only packets with this NAS-Identifier are its; empty: all from its network."""
+    kind: NasKind = "generic"
+    message_authenticator: str = "require"
+    """`require`, `learning` or `legacy`."""
+    coa_port: int = COA_PORT
+    mac_format: str = "AA-BB-CC-DD-EE-FF"
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others of the table."""
+        return f"{self.network} {self.identifier}".strip()
 
 
 class Clients:
     """Finds the NAS that an address is."""
 
     def __init__(self, clients: Iterable[Client]) -> None:
-        self._clients = sorted(clients, key=lambda c: c.network.prefixlen, reverse=True)
-        self.find = lru_cache(maxsize=4096)(self._find)
+        of_network: dict[Network, dict[str, Client]] = defaultdict(dict)
+        for client in clients:
+            if client.identifier in of_network[client.network]:
+                raise PortalError(
+                    f"settings: radius.clients: {client.name} stands there twice",
+                    hint="two NASes behind one address need an `identifier` each",
+                )
+            of_network[client.network][client.identifier] = client
+        self._all = tuple(one for named in of_network.values() for one in named.values())
+        self._networks = sorted(of_network.items(), key=lambda item: -item[0].prefixlen)
+        self._named = lru_cache(maxsize=4096)(self._find)
 
-    def _find(self, address: str) -> Client | None:
-        """Return the client of the smallest network that `address` is in, or nobody."""
+    def find(self, address: str, identifier: str = "") -> Client | None:
+        """Return the client of the smallest network that `address` is in, or nobody.
+
+        Args:
+            address: Where the packet came from.
+            identifier: Its NAS-Identifier; where NASes share an address, the secret proves it.
+        """
+        named = self._named(address)
+        return None if named is None else named.get(identifier) or named.get("")
+
+    def _find(self, address: str) -> dict[str, Client] | None:
         host = parse_address(address)
-        for client in self._clients:
-            if host.version == client.network.version and host in client.network:
-                return client
+        for network, named in self._networks:
+            if host.version == network.version and host in network:
+                return named
         return None
 
+    def shared(self, address: str) -> bool:
+        """Say whether the NAS-Identifier tells who of several sends from there."""
+        named = self._named(address)
+        return named is not None and any(named)
+
+    def of(self, name: str) -> Client | None:
+        """Return the client whose `network` is this text."""
+        return next((one for one in self._all if str(one.network) == name), None)
+
     def __len__(self) -> int:
-        return len(self._clients)
+        return len(self._all)
 
 
 def parse_address(text: str) -> Address:
@@ -58,7 +101,8 @@ def load(home: Path, clients: Iterable[RadiusClient]) -> Clients:
     """Return the NASes of the settings with their secrets.
 
     Raises:
-        PortalError: a secret cannot be read, or is one that everybody knows.
+        PortalError: a secret cannot be read, or is one that everybody knows; or two entries are
+            one.
     """
     return Clients([_client(home, client) for client in clients])
 
@@ -72,14 +116,27 @@ def _client(home: Path, client: RadiusClient) -> Client:
             f"settings: radius.clients: the secret of {client.network} cannot be read: {error}",
             hint="write the shared secret into that file",
         ) from error
-    if len(secret) < LEAST_SECRET or secret in _WELL_KNOWN:
+    if len(secret) < LEAST_SECRET or secret in _WELL_KNOWN or len(set(secret)) < 5:
         raise PortalError(
             f"settings: radius.clients: the secret of {client.network} in {path} is too easy",
-            hint="make one with: openssl rand -base64 24",
+            hint=f"{LEAST_SECRET} characters or more: make one with: openssl rand -base64 24",
         )
     return Client(
         network=ipaddress.ip_network(client.network),
         site=client.site,
         secret=secret,
-        require_message_authenticator=client.require_message_authenticator,
+        identifier=client.identifier,
+        kind=client.kind,
+        message_authenticator=client.message_authenticator,
+        coa_port=client.coa_port or _OTHER_COA_PORTS.get(client.kind, COA_PORT),
+        mac_format=client.mac_format,
     )
+
+
+def spelt(mac: str, pattern: str) -> str:
+    """Return a MAC (lower case, colons) as a NAS spells it; `pattern` is a spelling of aa…ff."""
+    digits = mac.replace(":", "")
+    if pattern[0] == "A":
+        digits = digits.upper()
+    told = iter(digits)
+    return "".join(next(told) if mark.isalnum() else mark for mark in pattern)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyrad import packet
 
+from captive_portal.errors import PortalError
 from captive_portal.radius import guard
 from captive_portal.radius.clients import Client
 from captive_portal.radius.guard import Discard
@@ -21,12 +22,12 @@ KNOWN = guard.dictionary()
 PACKETS = Path(__file__).parents[4] / "shared" / "data" / "radius" / "packets.json"
 
 
-def client(*, secret: bytes = SECRET, require: bool = False) -> Client:
+def client(*, secret: bytes = SECRET, policy: str = "require") -> Client:
     return Client(
         network=ipaddress.ip_network("192.0.2.0/24"),
         site="a",
         secret=secret,
-        require_message_authenticator=require,
+        message_authenticator=policy,
     )
 
 
@@ -85,10 +86,57 @@ def test_a_bad_packet_is_dropped_for_its_reason(datagram: bytes, reason: str) ->
     assert str(error.value) == reason
 
 
-def test_a_nas_that_must_sign_is_not_believed_without() -> None:
+def access(attributes: bytes, *, code: int = 1, secret: bytes = SECRET) -> bytes:
+    """Return an Access-Request with a Message-Authenticator before all else."""
+    blank = attribute(80, bytes(16)) + attributes
+    head = bytes((code, 7)) + (20 + len(blank)).to_bytes(2, "big") + bytes(range(16))
+    mac = hmac.new(secret, head + blank, hashlib.md5).digest()
+    return head + attribute(80, mac) + attributes
+
+
+def unsigned(attributes: bytes, *, code: int = 1) -> bytes:
+    head = bytes((code, 7)) + (20 + len(attributes)).to_bytes(2, "big")
+    return head + bytes(range(16)) + attributes
+
+
+def enter(datagram: bytes, *, must_sign: bool = True) -> Any:
+    whole = guard.shape(datagram, (guard.ACCESS_REQUEST, guard.STATUS_SERVER))
+    return guard.open_access(whole, client(), KNOWN, must_sign=must_sign)
+
+
+NAME = attribute(1, b"somchai")
+
+
+def test_accounting_need_not_be_signed_but_a_question_about_a_person_must_be() -> None:
+    assert through(request(START))
+    assert enter(access(NAME))["User-Name"] == ["somchai"]
     with pytest.raises(Discard, match="no-message-authenticator"):
-        through(request(START), client(require=True))
-    assert through(signed(START), client(require=True))
+        enter(unsigned(NAME))
+    assert enter(unsigned(NAME), must_sign=False)
+
+
+@pytest.mark.parametrize(
+    ("datagram", "reason"),
+    [
+        (access(NAME, secret=b"another"), "wrong-message-authenticator"),
+        (unsigned(attribute(79, b"\x02\x07\x00\x04")), "eap-without-message-authenticator"),
+        (unsigned(b"", code=12), "no-message-authenticator"),
+        (unsigned(NAME, code=2), "unexpected-code"),
+    ],
+)
+def test_policy_does_not_matter_to_what_is_never_taken(datagram: bytes, reason: str) -> None:
+    with pytest.raises(Discard) as error:
+        enter(datagram, must_sign=False)
+    assert str(error.value) == reason
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.5.9", "2.0", "1"])
+def test_a_pyrad_that_can_be_fooled_is_refused(version: str) -> None:
+    with pytest.raises(PortalError, match=r"2\.6 or newer"):
+        guard.check_library(version)
+    guard.check_library("2.6.0")
+    guard.check_library("3.2")
+    guard.check_library()
 
 
 def test_the_answer_is_the_one_of_rfc_2866() -> None:

@@ -8,7 +8,8 @@ from typing_extensions import override
 
 from captive_portal.errors import ReportError, ReportRefused
 from captive_portal.radius.clients import Clients
-from captive_portal.radius.server import REMEMBERED_S, AccountingServer
+from captive_portal.radius.endpoint import REMEMBERED_S
+from captive_portal.radius.server import AccountingServer
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.session import Ids
 from tests.captive_portal.radius.test_guard import START, attribute, client, request
