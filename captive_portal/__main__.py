@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -31,7 +32,8 @@ from captive_portal.report import SEALER, SOCKET, Reporter
 from captive_portal.sessions.keeper import Keeper
 from captive_portal.sessions.rows import Rows
 from captive_portal.settings import PortalSettings
-from captive_portal.sign_in.local import LocalSignIn
+from captive_portal.sign_in import build
+from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in_lines import SignInLines
 from captive_portal.troubles import Troubles
 from captive_portal.web.app import Portal
@@ -78,9 +80,13 @@ def check(home: Path, settings: PortalSettings, sites: Sequence[SiteTuple]) -> N
     Raises:
         PortalError: as `run`.
     """
-    Places(sites)
+    Places(sites, settings.zones)
     clients.load(home, settings.radius.clients)
-    open_database(home, settings.database).dispose()
+    engine = open_database(home, settings.database)
+    try:
+        build.chain(home, settings, engine, clock=time.time_ns)
+    finally:
+        engine.dispose()
 
 
 class _QuietServer(uvicorn.Server):
@@ -101,11 +107,12 @@ class _Process:
     ) -> None:
         self._home = home
         self._settings = settings
-        self._places = Places(sites)
+        self._places = Places(sites, settings.zones)
         self._clock = clock
         self._listening: dict[str, int] = {}
         self._troubles = Troubles()
         self._lines: SignInLines | None = None
+        self._chain: Chain | None = None
 
     async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         """Build, serve until `stop`, and take down in reverse."""
@@ -123,7 +130,10 @@ class _Process:
             stack.callback(desk.close)
             radius = await self._radius(desk)
             stack.callback(radius.close)
-            web = self._web(People(engine), desk, stack)
+            self._chain = stack.enter_context(
+                build.chain(self._home, self._settings, engine, clock=self._clock)
+            )
+            web = self._web(People(engine), self._chain, desk, stack)
             if self._settings.sign_in_lines:
                 caller = stack.enter_context(Reporter(self._home / SEALER))
                 self._lines = SignInLines(
@@ -146,17 +156,14 @@ class _Process:
         return server
 
     def _web(
-        self, people: People, desk: SessionDesk, stack: AsyncExitStack
+        self, people: People, chain: Chain, desk: SessionDesk, stack: AsyncExitStack
     ) -> tuple[_QuietServer, socket.socket]:
         settings = self._settings.sign_in
-        local = stack.enter_context(
-            LocalSignIn(people, tries_per_minute=settings.tries_per_minute, clock=self._clock)
-        )
         portal = Portal(
             settings,
             places=self._places,
             people=people,
-            local=local,
+            chain=chain,
             desk=desk,
             clock=self._clock,
         )
@@ -226,6 +233,8 @@ class _Process:
             "troubles": dict(self._troubles.counts),
             "radius": radius.counters.as_dict(),
         }
+        if self._chain:
+            status["sign_in"] = self._chain.standing()
         if self._lines:
             status["sign_in_lines"] = {"kept": self._lines.kept, "refused": self._lines.refused}
         path = self._home / STATUS

@@ -2,94 +2,66 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from typing import Self
 
-from captive_portal.errors import PortalError
-from captive_portal.people import names
-from captive_portal.people.accounts import Account, People
-from captive_portal.sign_in.throttle import Throttle
-from collector.records import Clock
+from captive_portal.errors import Refused
+from captive_portal.people.accounts import Account, Kind, People
+from captive_portal.sign_in.way import Attempt, Unknown
+from captive_portal.sign_in.workers import Workers
 
 THREADS = 2
 WAITING = 64
 """People whose passwords are looked at or wait for it; the next one is asked to come again."""
 
 
-class Busy(PortalError):
-    """Too many people sign in at this moment."""
+class LocalWay:
+    """Checks account and password against the box's own. Used from one event loop."""
 
+    name = "local"
+    locks_after = 0
 
-class TooOften(PortalError):
-    """Wrong passwords came too often from there."""
-
-    def __init__(self, wait_s: int) -> None:
-        super().__init__(f"wait {wait_s} s")
-        self.wait_s = wait_s
-
-
-class LocalSignIn:
-    """Checks account and password. Used from one event loop."""
-
-    def __init__(self, people: People, *, tries_per_minute: int, clock: Clock) -> None:
+    def __init__(self, people: People) -> None:
         self._people = people
-        self._throttle = Throttle(tries_per_minute)
-        self._clock = clock
-        self._pool: ThreadPoolExecutor | None = None
-        self._waiting = 0
+        self._workers = Workers("password", threads=THREADS, waiting=WAITING)
 
     def __enter__(self) -> Self:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="password")
+        self._workers.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._workers.__exit__()
 
-    async def check(self, site: str, address: str, account: str, password: str) -> Account:
-        """Return whose account and password these are.
+    async def check(self, attempt: Attempt) -> Account:
+        """Return whose account and password these are. Raises as `Way` says."""
+        return await self._workers.run(self._check, attempt)
 
-        Args:
-            site: The site of the page.
-            address: Where the person is, in canonical text.
-            account: As typed.
-            password: As typed; kept nowhere.
-
-        Raises:
-            Refused: they are not anybody's.
-            TooOften: too many failed before.
-            Busy: too many sign in now.
-        """
-        name = f"{site}/{names.folded(account)[: names.MAX_ACCOUNT]}"
-        now = self._clock()
-        if wait := self._throttle.wait_s(address, name, now):
-            raise TooOften(wait)
-        if self._pool is None or self._waiting >= WAITING:
-            raise Busy("too many sign in at this moment")
-        self._waiting += 1
-        self._throttle.tried(address, name, now)
+    def _check(self, attempt: Attempt) -> Account:
         try:
-            found = await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._people.check, site, account, password
-            )
-        finally:
-            self._waiting -= 1
-        self._throttle.forgive(address, name, now)
-        return found
+            return self._people.check(attempt.site, attempt.account, attempt.password)
+        except Refused:
+            # The time for it is spent by now, whoever it is.
+            found = self._people.find(attempt.site, attempt.account)
+            if found is None or not _ours(found):
+                raise Unknown("nobody here") from None
+            raise
 
     async def change(self, person: Account, password: str) -> None:
         """Give an account the password that its person chose.
 
         Raises:
             PortalError: it is not fit.
+            Busy: too many wait.
         """
-        if self._pool is None or self._waiting >= WAITING:
-            raise Busy("too many sign in at this moment")
-        self._waiting += 1
-        try:
-            await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._people.set_password, person.id, password
-            )
-        finally:
-            self._waiting -= 1
+        await self._workers.run(self._people.set_password, person.id, password)
+
+    def standing(self) -> Mapping[str, object]:
+        """Return nothing: it is always there."""
+        return {}
+
+
+def _ours(account: Account) -> bool:
+    """Say whether its password would be here: somebody of the roll without one may be elsewhere."""
+    if account.disabled_at is not None:
+        return True
+    return account.has_password and not account.source and account.kind is not Kind.SHADOW

@@ -24,7 +24,8 @@ from captive_portal.people import passwords
 from captive_portal.people.accounts import Account, People
 from captive_portal.sessions.session import Session
 from captive_portal.settings import SignIn
-from captive_portal.sign_in.local import Busy, LocalSignIn, TooOften
+from captive_portal.sign_in.chain import Chain
+from captive_portal.sign_in.way import Attempt, Busy, TooOften, Unsure
 from captive_portal.web import pages
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Place, Places, canonical
@@ -79,14 +80,14 @@ class Portal:
         *,
         places: Places,
         people: People,
-        local: LocalSignIn,
+        chain: Chain,
         desk: Desk,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._places = places
         self._people = people
-        self._local = local
+        self._chain = chain
         self._desk = desk
         self._clock = clock
         self._tokens = Tokens(clock)
@@ -165,7 +166,14 @@ class Portal:
         if not self._tokens.good(fields.get("token", ""), "sign-in", address):
             return await self._form(request, 403, t.stale, typed)
         try:
-            account = await self._local.check(place.id, address, typed, fields.get("password", ""))
+            attempt = Attempt(
+                site=place.id,
+                address=address,
+                mac=await asyncio.to_thread(mac_of, address),
+                account=typed,
+                password=fields.get("password", ""),
+            )
+            account = await self._chain.check(attempt, place.ways)
             if account.must_change:
                 return self._new_password(request, account, 200)
             return await self._begin(request, account)
@@ -176,6 +184,8 @@ class Portal:
         """Show the form again, and why."""
         t = _texts(request)
         match error:
+            case Unsure():
+                return await self._form(request, 403, t.unsure, typed)
             case Refused():
                 return await self._form(request, 403, t.refused, typed)
             case TooOften(wait_s=wait_s):
@@ -220,7 +230,7 @@ class Portal:
         if new != fields.get("again", "") or passwords.fault(new):
             return self._new_password(request, account, 422, t.new_differs)
         try:
-            await self._local.change(account, new)
+            await self._chain.change(account, new)
             return await self._begin(request, account)
         except Busy:
             return _retry(self._new_password(request, account, 503, t.busy), 5)

@@ -1,27 +1,38 @@
-"""Which site a device is in, by its address."""
+"""Which site and which zone of it a device is in, by its address."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from captive_portal.errors import PortalError
+from captive_portal.settings import Zone
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A site and its inside networks."""
+    """A site and its inside networks; in a zone that has ways of its own, with it."""
 
     id: str
     name: str
     networks: Networks
+    zone: Zone | None = None
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The ways to sign in here, in order."""
+        return self.zone.ways if self.zone else ("local",)
 
 
 class Places:
-    """Finds the site of an address."""
+    """Finds the site and the zone of an address."""
 
-    def __init__(self, sites: Sequence[tuple[str, str, Sequence[str]]]) -> None:
+    def __init__(
+        self, sites: Sequence[tuple[str, str, Sequence[str]]], zones: Sequence[Zone] = ()
+    ) -> None:
         self._places = [
             Place(
                 id=site,
@@ -30,14 +41,39 @@ class Places:
             )
             for site, name, networks in sites
         ]
+        by_id = {place.id: place for place in self._places}
+        found = [
+            (network, replace(by_id[zone.site], zone=zone))
+            for zone in zones
+            for network in networks_of(zone)
+            if zone.site in by_id
+        ]
+        # The smallest network wins, as in a routing table.
+        self._zones = sorted(found, key=lambda one: one[0].prefixlen, reverse=True)
 
     def of(self, address: str) -> Place | None:
-        """Return the first site that has this address inside; the box itself is in the first."""
+        """Return the zone's or first site that has this address; the box itself is in the first."""
         host = ipaddress.ip_address(address)
+        for network, place in self._zones:
+            if host.version == network.version and host in network:
+                return place
         for place in self._places:
             if any(host.version == net.version and host in net for net in place.networks):
                 return place
         return self._places[0] if host.is_loopback and self._places else None
+
+
+def networks_of(zone: Zone) -> Networks:
+    """Return where a zone's devices are: its networks, or those of the box's addresses in it.
+
+    Raises:
+        PortalError: an address is none.
+    """
+    try:
+        own = [ipaddress.ip_interface(one).network for one in (zone.address, zone.address6) if one]
+    except ValueError as error:
+        raise PortalError(f"settings: zones: {zone.id}: {error}") from error
+    return (*(ipaddress.ip_network(network) for network in zone.networks), *own)
 
 
 def canonical(peer: str) -> str:

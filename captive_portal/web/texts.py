@@ -34,6 +34,7 @@ class Texts:
     to_session: str
     back: str
     refused: str
+    unsure: str
     too_often: str
     busy: str
     not_now: str
@@ -83,6 +84,7 @@ THAI = Texts(
     to_session="ดูสถานะหรือออกจากระบบ",
     back="กลับไปหน้าลงชื่อเข้าใช้",
     refused="ชื่อผู้ใช้หรือรหัสผ่านไม่ถูกต้อง กรุณาลองใหม่",
+    unsure="ชื่อผู้ใช้หรือรหัสผ่านไม่ถูกต้อง หรือระบบตรวจสอบบัญชียังไม่ตอบ กรุณาลองใหม่ หรือแจ้งผู้ดูแลระบบ",
     too_often="ลองผิดหลายครั้งแล้ว กรุณารออีก {seconds} วินาทีแล้วลองใหม่",
     busy="ขณะนี้มีผู้เข้าใช้งานพร้อมกันจำนวนมาก กรุณารอสักครู่แล้วลองใหม่",
     not_now="ขณะนี้ยังทำรายการไม่ได้ เพราะระบบบันทึกข้อมูลไม่พร้อม กรุณาลองใหม่ในอีกสักครู่ หรือแจ้งผู้ดูแลระบบ",
@@ -150,6 +152,10 @@ ENGLISH = Texts(
     to_session="Status and sign-out",
     back="Back to sign-in",
     refused="Account or password is not right. Please try again.",
+    unsure=(
+        "Account or password is not right, or a directory of accounts does not answer. "
+        "Please try again, or tell the administrator."
+    ),
     too_often="Too many wrong tries. Please wait {seconds} seconds and try again.",
     busy="Many people are signing in at this moment. Please wait a little and try again.",
     not_now=(

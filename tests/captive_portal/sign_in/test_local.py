@@ -2,15 +2,15 @@
 
 import asyncio
 import threading
-import time
 from uuid import uuid4
 
 import pytest
 from typing_extensions import override
 
 from captive_portal.errors import Refused
-from captive_portal.people.accounts import Account, Kind, People, Role
-from captive_portal.sign_in.local import WAITING, Busy, LocalSignIn, TooOften
+from captive_portal.people.accounts import Account, Kind, NewAccount, People, Role
+from captive_portal.sign_in.local import WAITING, LocalWay
+from captive_portal.sign_in.way import Attempt, Busy, Unknown
 from tests.captive_portal.conftest import NOW, SITE
 
 SOMEBODY = Account(
@@ -47,13 +47,22 @@ class Slow(People):
         return SOMEBODY
 
 
+def attempt(account: str, password: str, address: str = "10.0.0.5") -> Attempt:
+    return Attempt(site=SITE, address=address, account=account, password=password)
+
+
+def check(people: People, account: str, password: str) -> Account:
+    with LocalWay(people) as way:
+        return asyncio.run(way.check(attempt(account, password)))
+
+
 def test_two_at_once_and_a_bounded_queue() -> None:
     people = Slow()
 
     async def class_comes() -> list[object]:
-        with LocalSignIn(people, tries_per_minute=10, clock=time.time_ns) as local:
+        with LocalWay(people) as local:
             tries = [
-                asyncio.ensure_future(local.check(SITE, f"10.0.0.{n}", f"pupil{n}", "x"))
+                asyncio.ensure_future(local.check(attempt(f"pupil{n}", "x")))
                 for n in range(WAITING + 5)
             ]
             await asyncio.sleep(0.1)
@@ -66,24 +75,45 @@ def test_two_at_once_and_a_bounded_queue() -> None:
     assert people.most == 2
 
 
-def test_tries_at_the_same_time_count_each(people: People) -> None:
-    async def guess() -> list[object]:
-        with LocalSignIn(people, tries_per_minute=3, clock=lambda: 10**18) as local:
-            tries = [local.check(SITE, "10.0.0.5", "somchai", f"guess{n}") for n in range(10)]
-            return list(await asyncio.gather(*tries, return_exceptions=True))
+def test_who_goes_away_leaves_no_place_taken(people: People) -> None:
+    async def leave() -> Account:
+        with LocalWay(people) as local:
+            for _ in range(3):
+                gone = asyncio.ensure_future(local.check(attempt("somchai", "guess")))
+                await asyncio.sleep(0)
+                gone.cancel()
+            found = await local.check(attempt("somchai", "correct horse"))
+            while local._workers._waiting:  # noqa: ASYNC110  # threads set it
+                await asyncio.sleep(0.01)
+            return found
 
-    results = asyncio.run(guess())
-    assert sum(isinstance(result, Refused) for result in results) == 3
-    assert sum(isinstance(result, TooOften) for result in results) == 7
+    assert asyncio.run(leave()).account == "somchai"
 
 
 def test_a_password_is_changed(people: People) -> None:
     async def change() -> None:
-        with LocalSignIn(people, tries_per_minute=3, clock=lambda: 10**18) as local:
-            account = await local.check(SITE, "10.0.0.5", "somchai", "correct horse")
+        with LocalWay(people) as local:
+            account = await local.check(attempt("somchai", "correct horse"))
             await local.change(account, "another horse")
 
     asyncio.run(change())
     assert people.check(SITE, "somchai", "another horse").account == "somchai"
     with pytest.raises(Refused):
         people.check(SITE, "somchai", "correct horse")
+
+
+def test_somebody_without_password_here_may_be_known_elsewhere(people: People) -> None:
+    people.add(NewAccount(site=SITE, account="of-the-roll"), now=NOW)
+    people.shadow(SITE, "heard-of", now=NOW)
+    for account in ("nobody", "of-the-roll", "heard-of"):
+        with pytest.raises(Unknown):
+            check(people, account, "correct horse")
+
+
+def test_wrong_or_disabled_is_not_asked_elsewhere(people: People) -> None:
+    gone = people.add(NewAccount(site=SITE, account="gone"), now=NOW)
+    people.disable(gone.id, now=NOW)
+    for account in ("somchai", "gone"):
+        with pytest.raises(Refused) as refused:
+            check(people, account, "wrong")
+        assert not isinstance(refused.value, Unknown)

@@ -17,7 +17,8 @@ from captive_portal.people.accounts import Account, Kind, NewAccount, People
 from captive_portal.sessions import portal
 from captive_portal.sessions.session import Person, Session
 from captive_portal.settings import SignIn
-from captive_portal.sign_in.local import LocalSignIn
+from captive_portal.sign_in.chain import Chain
+from captive_portal.sign_in.local import LocalWay
 from captive_portal.web.app import Portal
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Places
@@ -78,12 +79,12 @@ class School:
 @pytest.fixture
 def school(people: People) -> Iterator[School]:
     now, desk = [NOW_NS], Desk()
-    with LocalSignIn(people, tries_per_minute=3, clock=lambda: now[0]) as local:
+    with Chain(LocalWay(people), {}, tries_per_minute=3, clock=lambda: now[0]) as chain:
         app = Portal(
             SignIn(contact="ห้องคอมพิวเตอร์ โทร. 0-0000-0000"),
             places=Places(SITES),
             people=people,
-            local=local,
+            chain=chain,
             desk=desk,
             clock=lambda: now[0],
         )

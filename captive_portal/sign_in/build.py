@@ -1,0 +1,50 @@
+"""Builds the ways of a box from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from captive_portal.errors import PortalError
+from captive_portal.people.accounts import People
+from captive_portal.settings import PortalSettings, Zone
+from captive_portal.sign_in.chain import Chain
+from captive_portal.sign_in.local import LocalWay
+from captive_portal.sign_in.way import Way
+from collector.records import Clock
+
+WORDS = ("local",)
+"""What `Zone.ways` may say."""
+
+
+def chain(_home: Path, settings: PortalSettings, engine: Engine, *, clock: Clock) -> Chain:
+    """Return the ways of a box; nothing is opened yet.
+
+    Raises:
+        PortalError: a zone names a way that is not there, or a secret cannot be read.
+    """
+    outside: dict[tuple[str, str], Sequence[Way]] = {}
+    for zone in settings.zones:
+        _fit(zone, outside.keys())
+    return Chain(
+        LocalWay(People(engine)),
+        outside,
+        tries_per_minute=settings.sign_in.tries_per_minute,
+        clock=clock,
+    )
+
+
+def _fit(zone: Zone, known: Collection[tuple[str, str]]) -> None:
+    for word in zone.ways:
+        if word not in WORDS:
+            raise PortalError(
+                f"settings: zones: {zone.id} has an unknown way {word!r}",
+                hint=f"the ways are {', '.join(WORDS)}",
+            )
+        if word != "local" and (zone.site, word) not in known:
+            raise PortalError(
+                f"settings: zones: {zone.id} signs in by {word}, which site {zone.site} has not",
+                hint="docs/sign-in.md says what each way needs",
+            )

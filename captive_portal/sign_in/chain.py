@@ -1,0 +1,189 @@
+"""All ways of a site in the order of a zone, behind one throttle.
+
+Whoever is not accepted hears the same after about the same time: an unknown name, a wrong
+password, somebody disabled. What a way cannot say now is counted and told in the log, and the
+next way is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Self
+
+from captive_portal.errors import PortalError, Refused
+from captive_portal.people import names
+from captive_portal.people.accounts import Account
+from captive_portal.sign_in.local import LocalWay
+from captive_portal.sign_in.throttle import Throttle, Try
+from captive_portal.sign_in.way import Attempt, Busy, NotNow, TooOften, Unknown, Unsure, Way
+from collector.records import Clock
+
+REFUSAL_S = 1.0
+"""A refusal is not told earlier where more than the box's own accounts are asked."""
+SILENT_NS = 60 * 10**9
+"""So long after a way could not say, nobody who is refused is told that it was theirs."""
+_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")
+_log = logging.getLogger(__name__)
+
+
+class Chain:
+    """The ways of a box. Used from one event loop."""
+
+    def __init__(
+        self,
+        local: LocalWay,
+        outside: Mapping[tuple[str, str], Sequence[Way]],
+        *,
+        tries_per_minute: int,
+        clock: Clock,
+        refusal_s: float = REFUSAL_S,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            local: The box's own accounts.
+            outside: By site and word of `Zone.ways`: `ldap`, `radius`, `voucher`.
+            tries_per_minute: Failed sign-ins of a device before it waits.
+            clock: The time.
+            refusal_s: When a refusal is told at the earliest.
+        """
+        self.counts: Counter[str] = Counter()
+        """Answers by way, as `ldap ad wrong`."""
+        self._local = local
+        self._outside = outside
+        self._throttle = Throttle(tries_per_minute)
+        self._clock = clock
+        self._refusal_s = refusal_s
+        self._silent: dict[str, int] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self._local)
+        for ways in self._outside.values():
+            for way in ways:
+                self._stack.enter_context(way)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    async def check(self, attempt: Attempt, ways: Sequence[str] = ("local",)) -> Account:
+        """Return whose account and password these are.
+
+        Args:
+            attempt: Who tries, from where, with what.
+            ways: Those of the zone, in its order.
+
+        Raises:
+            Refused: they are not anybody's; `Unsure` while a way does not answer.
+            TooOften: too many failed before.
+            Busy: too many sign in now.
+            NotNow: nobody knows them, and not all could be asked.
+        """
+        name, now = _key(attempt), self._clock()
+        if wait := self._throttle.wait_s(attempt.device, name, now):
+            self.counts["too often"] += 1
+            raise TooOften(wait)
+        asked = self._ways(attempt.site, ways)
+        spared = self._spare(attempt, name, asked)
+        counted = self._throttle.tried(attempt.device, name, now)
+        earliest = self._earliest(asked)
+        try:
+            account = await self._ask(attempt, asked)
+        except Busy:
+            self._forgive(counted, *spared)
+            self.counts["busy"] += 1
+            raise
+        except (Refused, NotNow) as error:
+            await asyncio.sleep(earliest - asyncio.get_running_loop().time())
+            raise self._same(error, asked) from None
+        self._forgive(counted, *spared)
+        self._throttle.befriend(attempt.device, name)
+        return account
+
+    async def change(self, person: Account, password: str) -> None:
+        """Give an account of the box the password that its person chose. Raises PortalError."""
+        await self._local.change(person, password)
+
+    def standing(self) -> dict[str, object]:
+        """Return what the status page shows."""
+        ways = {way.name: way.standing() for ways in self._outside.values() for way in ways}
+        return {"counts": dict(self.counts), "ways": {k: dict(v) for k, v in ways.items() if v}}
+
+    def _ways(self, site: str, words: Sequence[str]) -> list[Way]:
+        found: list[Way] = []
+        for word in words:
+            found += [self._local] if word == "local" else self._outside.get((site, word), ())
+        return found
+
+    def _earliest(self, asked: Sequence[Way]) -> float:
+        only_here = all(way is self._local for way in asked)
+        return asyncio.get_running_loop().time() + (0 if only_here else self._refusal_s)
+
+    def _spare(self, attempt: Attempt, name: str, asked: Sequence[Way]) -> list[Try]:
+        """Count a try at the ways that lock accounts, whether they will be asked or not.
+
+        Raises:
+            TooOften: it could lock one for everybody.
+        """
+        counted: list[Try] = []
+        for way in asked:
+            if not way.locks_after:
+                continue
+            most, now = way.locks_after, self._clock()
+            one = self._throttle.spare(way.name, attempt.device, name, most, now)
+            if isinstance(one, int):
+                self._forgive(*counted)
+                self.counts[f"{way.name} spared"] += 1
+                raise TooOften(one)
+            counted.append(one)
+        return counted
+
+    def _forgive(self, *counted: Try) -> None:
+        for one in counted:
+            self._throttle.forgive(one)
+
+    async def _ask(self, attempt: Attempt, asked: Sequence[Way]) -> Account:
+        silent: NotNow | None = None
+        for way in asked:
+            try:
+                account = await way.check(attempt)
+            except Unknown:
+                self.counts[f"{way.name} unknown"] += 1
+            except Refused:
+                self.counts[f"{way.name} wrong"] += 1
+                raise
+            except NotNow as error:
+                silent = error
+                self._note(way, error)
+            else:
+                self.counts[f"{way.name} right"] += 1
+                return account
+        raise silent or Unknown("account or password is not right")
+
+    def _note(self, way: Way, error: PortalError) -> None:
+        self.counts[f"{way.name} silent"] += 1
+        now = self._clock()
+        if self._silent.get(way.name, 0) <= now:
+            _log.warning("%s cannot say who signs in: %s", way.name, error)
+        self._silent[way.name] = now + SILENT_NS
+
+    def _same(self, error: PortalError, asked: Sequence[Way]) -> PortalError:
+        """Return what everybody hears who is not accepted now."""
+        now = self._clock()
+        if any(self._silent.get(way.name, 0) > now for way in asked):
+            only = len(asked) == 1 and isinstance(error, NotNow)
+            return error if only else Unsure("not accepted, and not all could be asked")
+        return Refused("account or password is not right")
+
+
+def _key(attempt: Attempt) -> str:
+    """Return what stands for the account: directories take more spellings for the same than we."""
+    shown = unicodedata.normalize("NFKC", attempt.account[: names.MAX_ACCOUNT])
+    plain = "".join(letter for letter in shown if unicodedata.category(letter) not in _INVISIBLE)
+    return f"{attempt.site}/{names.folded(plain)}"

@@ -1,0 +1,92 @@
+"""What every way to prove who you are has in common: what it is asked, and what it may answer.
+
+A way returns whose account and password these are, or raises one of four: `Unknown` (ask the next
+way), `Refused` (known here and wrong: nobody else is asked), `NotNow` (it cannot say; the next way
+may know), `Busy` (too many wait).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from captive_portal.errors import PortalError, Refused
+from captive_portal.people.accounts import Account
+
+
+class Busy(PortalError):
+    """Too many people sign in at this moment."""
+
+
+class TooOften(PortalError):
+    """Wrong passwords came too often from there."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"wait {wait_s} s")
+        self.wait_s = wait_s
+
+
+class Unknown(Refused):
+    """Nobody of that name is known to this way."""
+
+
+class NotNow(PortalError):
+    """This way cannot say at this moment whether they are right."""
+
+
+class Unsure(Refused):
+    """Not accepted, while one of the ways that were to be asked does not answer.
+
+    Said to everybody who is not accepted at that time: it must not tell who is known where.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Somebody's try to sign in."""
+
+    site: str
+    address: str
+    """Where the person is, in canonical text."""
+    account: str
+    """As typed."""
+    password: str = field(repr=False)
+    """As typed; kept nowhere."""
+    mac: str = ""
+    """Of the device, lower case with colons; empty where it is not known."""
+
+    @property
+    def device(self) -> str:
+        """What stands for the device: its MAC, as addresses are changed more easily."""
+        return self.mac or self.address
+
+
+class Way(Protocol):
+    """One way to prove who you are. Used from one event loop."""
+
+    name: str
+    """For counts and lines of the log: `local`, `ldap ad`."""
+    locks_after: int
+    """Wrong passwords after which it locks an account for everybody; 0: it does not."""
+
+    def __enter__(self) -> Self:
+        """Open what it needs; nothing is asked yet."""
+        ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    async def check(self, attempt: Attempt) -> Account:
+        """Return whose account and password these are.
+
+        Raises:
+            Unknown: nobody's here.
+            Refused: somebody's, and wrong, disabled or locked: the error does not say which.
+            NotNow: it cannot be said now.
+            Busy: too many wait.
+        """
+        ...
+
+    def standing(self) -> Mapping[str, object]:
+        """Return what the status page shows of it."""
+        ...

@@ -1,0 +1,55 @@
+"""Work that takes its time (a password's hash, a directory's answer), off the loop, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, Self, TypeVar
+
+from captive_portal.sign_in.way import Busy
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class Workers:
+    """So many threads, and so many people who wait for them at most."""
+
+    def __init__(self, name: str, *, threads: int, waiting: int) -> None:
+        self._name = name
+        self._threads = threads
+        self._most = waiting
+        self._pool: ThreadPoolExecutor | None = None
+        self._waiting = 0
+
+    def __enter__(self) -> Self:
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+    async def run(
+        self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs
+    ) -> Result:
+        """Run `work` on one of the threads and return what it returns.
+
+        Raises:
+            Busy: as many wait as may, or it is not open.
+        """
+        if self._pool is None or self._waiting >= self._most:
+            raise Busy("too many sign in at this moment")
+        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        job = loop.run_in_executor(self._pool, lambda: work(*given, **named))
+        # Somebody who goes away leaves the thread at work: it is free when the work is done.
+        job.add_done_callback(self._done)
+        return await job
+
+    def _done(self, job: asyncio.Future[Result]) -> None:
+        self._waiting -= 1
+        if not job.cancelled():
+            job.exception()  # looked at, also where nobody waits any more
