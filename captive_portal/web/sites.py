@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from captive_portal.errors import PortalError
 from captive_portal.settings import Zone
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
@@ -64,15 +63,8 @@ class Places:
 
 
 def networks_of(zone: Zone) -> Networks:
-    """Return where a zone's devices are: its networks, or those of the box's addresses in it.
-
-    Raises:
-        PortalError: an address is none.
-    """
-    try:
-        own = [ipaddress.ip_interface(one).network for one in (zone.address, zone.address6) if one]
-    except ValueError as error:
-        raise PortalError(f"settings: zones: {zone.id}: {error}") from error
+    """Return where a zone's devices are: its networks, or those of the box's addresses in it."""
+    own = [ipaddress.ip_interface(one).network for one in (zone.address, zone.address6) if one]
     return (*(ipaddress.ip_network(network) for network in zone.networks), *own)
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from captive_portal.errors import PortalError
 from captive_portal.settings import Zone
 from captive_portal.web.sites import Places
 
@@ -41,9 +40,3 @@ def test_where_a_device_is(address: str, site: str, zone: str, ways: tuple[str, 
 
 def test_outside_is_nowhere() -> None:
     assert Places(SITES, ZONES).of("192.0.2.1") is None
-
-
-def test_an_address_that_is_none_is_told() -> None:
-    zone = Zone(id="wifi", site="school-a", interface="br0", address="10.99.0.1/60")
-    with pytest.raises(PortalError, match="wifi"):
-        Places(SITES, [zone])
