@@ -62,6 +62,8 @@ def add(  # noqa: PLR0913  # one argument per option
     now = wall_clock() // 1000
     from_us = times.parse(since, now).us if since else None
     to_us = times.parse(to, now).end_us if to else None
+    if from_us is not None and from_us >= (now if to_us is None else to_us):
+        raise WrongUse("the period is empty: --from is not before --to")
     if to_us is not None and to_us > now + DAY_US:
         raise WrongUse("--to is to come: a hold keeps what there is", hint="leave out --to")
     request = {
@@ -169,6 +171,8 @@ def listed(ctx: typer.Context) -> None:
     books = kept.read_books(context.home, [site.id for site in settings.sites])
     rows = list(kept.hold_rows(context.home, books, now))
     context.show_rows(rows if context.as_json else map(_row, rows), _COLUMNS)
+    if not rows:
+        context.say("no hold is in force")
     for line in kept.ending(list(books.values()), now):
         context.say(line)
 
@@ -179,17 +183,40 @@ def _do(context: Context, settings: BoxSettings, request: dict[str, Any], target
     told = offline.ask_sealer(context.home, settings, request)
     if "until_us" in told:
         told["until"] = times.rfc3339(told.pop("until_us"))
-    context.show(told)
+    context.show(told if context.as_json else {**told, **_in_words(told)})
+
+
+def _in_words(told: dict[str, Any]) -> dict[str, str]:
+    """Return what a new hold keeps as people read it."""
+    words = {}
+    if told.get("scopes"):
+        words["scopes"] = "; ".join(
+            f"{site}: " + ", ".join(f"{log} {first} to {last}" for log, first, last in scope)
+            for site, scope in told["scopes"].items()
+        )
+    if told.get("bundle"):
+        bundle = told["bundle"]
+        words["bundle"] = f"{bundle['segments']} segments, SHA-256 {bundle['sha256']}"
+    return words
 
 
 def _end(until: str, days: int | None, now_us: int) -> int:
     if until and days is not None:
         raise WrongUse("--until and --days say the same thing", hint="give one of them")
+    latest = now_us + MOST_HELD_US
+    end = latest if days is None else now_us + days * DAY_US
     if until:
         named = times.parse(until, now_us)
         # The day two years from now may be named, though it ends later than two years from now.
-        return max(named.us, min(named.end_us, now_us + MOST_HELD_US))
-    return now_us + (MOST_HELD_US if days is None else days * DAY_US)
+        end = max(named.us, min(named.end_us, latest))
+    if end <= now_us:
+        raise WrongUse("the hold would end before it begins", hint="give a later --until or --days")
+    if end > latest:
+        raise WrongUse(
+            "a hold ends within two years, as an order by section 26 does",
+            hint="give an earlier --until; the hold can be renewed before it ends",
+        )
+    return end
 
 
 def _known(
