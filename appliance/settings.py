@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from captive_portal.settings import Gateway, PortalSettings, Radius, SignIn, Zone
+from captive_portal.settings import Gateway, Ldap, PortalSettings, Radius, School, SignIn, Zone
 from collector import settings as collector_settings
 from collector.errors import SettingsError
 from collector.settings import CollectorSettings, Section
@@ -71,6 +71,10 @@ class BoxSettings(CollectorSettings):
     zones: tuple[Zone, ...] = ()
     """Parts of sites with ways in of their own; without any, all inside networks are one."""
     gateway: Gateway = Gateway()
+    schools: tuple[School, ...] = ()
+    """Codes by which rolls name sites' schools."""
+    ldap: tuple[Ldap, ...] = ()
+    """Directories that check passwords, in the order in which they are asked."""
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     admin: Admin = Admin()
@@ -94,6 +98,8 @@ class BoxSettings(CollectorSettings):
             radius=self.radius,
             zones=self.zones,
             gateway=self.gateway,
+            schools=self.schools,
+            ldap=self.ldap,
             database=self.database,
             sign_in_lines=bool(self.believed_senders),
         )
@@ -108,12 +114,13 @@ def load(home: Path) -> BoxSettings:
     settings = collector_settings.parse(collector_settings.read(home), BoxSettings)
     collector_settings.check_sites(settings)
     known = {site.id for site in settings.sites}
-    for client in settings.radius.clients:
-        if client.site not in known:
-            raise SettingsError(
-                f"radius.clients: {client.network} is of unknown site {client.site!r}"
-            )
-    for zone in settings.zones:
-        if zone.site not in known:
-            raise SettingsError(f"zones: {zone.id} is of unknown site {zone.site!r}")
+    told = [
+        *((f"radius.clients: {one.network}", one.site) for one in settings.radius.clients),
+        *((f"zones: {one.id}", one.site) for one in settings.zones),
+        *((f"ldap: {one.id}", one.site) for one in settings.ldap),
+        *(("schools: a school", one.site) for one in settings.schools),
+    ]
+    for what, site in told:
+        if site not in known:
+            raise SettingsError(f"{what} is of unknown site {site!r}")
     return settings

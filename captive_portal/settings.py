@@ -199,6 +199,78 @@ class School(Section):
     """The code of the Office of the Basic Education Commission, 6 digits."""
 
 
+_Directory = Annotated[str, Field(pattern=r"^ldaps?://[^/\s]+/?$")]
+
+
+class OutsideGroup(Section):
+    """A group of a directory, and what its people are here. The first that fits counts."""
+
+    outside: str
+    """What the directory calls it: its whole DN, or its plain name; of RADIUS the value of Class
+    or Filter-Id."""
+    group: str = ""
+    """Name of the site's group that they are in; empty: that of their kind."""
+    kind: Literal["", "pupil", "teacher", "staff", "guest"] = ""
+    """What they are here; empty: as they are, a pupil at first sight."""
+
+
+class Ldap(Section):
+    """A directory that checks passwords: OpenLDAP, Active Directory and others of their kind.
+
+    It is spoken to over TLS 1.2 or newer only, and its certificate is always checked.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    """Its name in counts and in ids of people, for ever."""
+    site: str
+    """The site whose people it has."""
+    servers: tuple[Annotated[str, Field(pattern=r"^ldaps?://[^/\s]+/?$")], ...] = Field(
+        min_length=1
+    )
+    """Tried in this order: ldaps://dc1.school.example, or ldap:// for StartTLS; the name must stand
+    in the certificate."""
+    ca_file: str = ""
+    """Certificates of who signed the servers', PEM, under the home; empty: those of the system."""
+    active_directory: bool = False
+    """Accounts are found by sAMAccountName and known by objectGUID; else by uid and entryUUID."""
+    base: str = Field(min_length=1)
+    """DN below which people are."""
+    bind_dn: str = ""
+    """The account that looks people up; it needs the right to read and no other."""
+    bind_password_file: str = ""
+    """Path of its password, under the home."""
+    user_dn: str = ""
+    """Instead of such an account: what people themselves bind as, `{account}` in it, as
+    uid={account},ou=people,dc=school,dc=example or {account}@school.example."""
+    filter: str = ""
+    """Finds somebody, `{account}` in it; empty: by the attribute of `name_attribute`."""
+    name_attribute: str = ""
+    """The login name; empty: uid, or sAMAccountName."""
+    full_name_attribute: str = "displayName"
+    """The name that people read; cn where it is empty."""
+    id_attribute: str = ""
+    """What never changes and is never given out again; empty: entryUUID, or objectGUID."""
+    group_base: str = ""
+    """DN below which groups are; empty: `base`."""
+    groups: tuple[OutsideGroup, ...] = ()
+    """Groups and what their people are here, groups in groups too."""
+    locks_after: int = Field(default=0, ge=0)
+    """Wrong passwords after which the directory locks an account (of half an hour); strangers may
+    not use them up. 0: it locks none."""
+
+    @model_validator(mode="after")
+    def _can_ask(self) -> Ldap:
+        if bool(self.bind_dn) == bool(self.user_dn):
+            raise ValueError(f"ldap {self.id}: it has either bind_dn or user_dn")
+        if self.bind_dn and not self.bind_password_file:
+            raise ValueError(f"ldap {self.id}: bind_dn needs bind_password_file")
+        for name in ("user_dn", "filter"):
+            text = getattr(self, name)
+            if text and "{account}" not in text:
+                raise ValueError(f"ldap {self.id}: {name} has no {{account}}")
+        return self
+
+
 class PortalSettings(Section):
     """The sections that are the portal's."""
 
@@ -207,6 +279,7 @@ class PortalSettings(Section):
     zones: tuple[Zone, ...] = ()
     gateway: Gateway = Gateway()
     schools: tuple[School, ...] = ()
+    ldap: tuple[Ldap, ...] = ()
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     sign_in_lines: bool = False
