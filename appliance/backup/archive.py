@@ -47,11 +47,12 @@ class Writer:
         self._tar.addfile(info, io.BytesIO(data))
 
     def add_file(self, name: str, path: Path) -> None:
-        """Add a copy of a file, with its rights, as long as it is now."""
+        """Add a copy of a file, with its rights and time, as long as it is now."""
         with path.open("rb") as file:
             found = os.fstat(file.fileno())
             info = tarfile.TarInfo(name)
             info.size, info.mode = found.st_size, found.st_mode & 0o777
+            info.mtime = int(found.st_mtime)
             self._tar.addfile(info, file)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from appliance.backup.sftp import Sftp
 from appliance.errors import BoxError, WrongUse
 from appliance.settings import Backup
 from collector import durable
+from collector.errors import StoreError
 
 
 class Target(Protocol):
@@ -50,15 +51,22 @@ class Folder:
     def put(self, name: str, source: Path) -> None:
         """Keep a copy of a file under a name; it appears whole or not at all."""
         path = self._root / name
-        durable.make_dir(path.parent)
         beside = path.with_name(path.name + ".tmp")
-        shutil.copyfile(source, beside)
-        descriptor = os.open(beside, os.O_RDONLY)
         try:
-            durable.sync_file(descriptor, beside)
-        finally:
-            os.close(descriptor)
-        durable.rename(beside, path)
+            durable.make_dir(path.parent)
+            shutil.copyfile(source, beside)
+            descriptor = os.open(beside, os.O_RDONLY)
+            try:
+                durable.sync_file(descriptor, beside)
+            finally:
+                os.close(descriptor)
+            durable.rename(beside, path)
+        except (OSError, StoreError) as error:
+            with suppress(OSError):
+                beside.unlink()  # half a file would fill what room is left
+            why = error.strerror if isinstance(error, OSError) else error
+            hint = "make room there, or give another place"
+            raise BoxError(f"cannot write {path}: {why}", hint=hint) from error
 
     def get(self, name: str, to: Path) -> None:
         """Copy a file here."""

@@ -18,6 +18,7 @@ from appliance.search.engine_local import LocalEngine
 from appliance.search.places import Progress, places, sealed_files
 from appliance.search.question import Asked, Question
 from collector import kept
+from collector.records import Binding
 from collector.seal.bundle import history
 from collector.seal.bundle.order import Order, Told
 from collector.store.catalog import PersonName
@@ -61,7 +62,7 @@ def define(
     if words.person:
         person = _person(engine, words)
         shown: dict[str, Any] = {"subject": person.person}
-        query = _about(words, person)
+        query = _about(words, person, len(learnt_late(engine, words, person.person)))
         if _level(words) == "C0":
             shown["window"] = (words.start_us, words.end_us)
     else:
@@ -98,8 +99,20 @@ def define(
         )
     except ValidationError as error:
         told = error.errors()[0]
+        name = str(told["loc"][-1]) if told["loc"] else ""
+        if told["type"] == "string_pattern_mismatch" and name in _FORMS:
+            raise WrongUse(f"--{name} {told['input']!r} cannot be", hint=_FORMS[name]) from error
         place = ".".join(map(str, told["loc"]))
         raise WrongUse(f"the case: {place} {told['msg']}".replace("Value error, ", "")) from error
+
+
+_PERSON_FORM = "an id, such as the account: letters, digits, point, hyphen, underscore, at most 64"
+_FORMS = {
+    "recipient": "one word in small Latin letters, such as police or court; who it is: --authority",
+    "approver": _PERSON_FORM,
+    "exporter": _PERSON_FORM,
+}
+"""What these words may be: they stand in the ledger for ever, which holds no names."""
 
 
 def _level(words: Words) -> Any:  # noqa: ANN401  # one of three words, checked
@@ -157,12 +170,23 @@ def _person(engine: LocalEngine, words: Words) -> PersonName:
     return next(iter(people.values()))
 
 
-def _about(words: Words, person: PersonName) -> dict[str, str]:
+def learnt_late(engine: LocalEngine, words: Words, person: str) -> list[Binding]:
+    """Return sessions of a person whose flows may be sealed without the name, so in no group."""
+    if "flows" not in words.logs:
+        return []
+    found = engine.late((words.site,), words.start_us, words.end_us)
+    return [one for one in found if one.person == person]
+
+
+def _about(words: Words, person: PersonName, late: int) -> dict[str, str]:
     logs, name = ", ".join(words.logs), person.full_name or person.account
     begin, end = times.thai(words.start_us), times.thai(words.end_us)
     thai = f"บันทึก {logs} ทั้งหมดของ {name} ({person.person}) ตั้งแต่ {begin} ถึงก่อน {end}"
     begin, end = times.rfc3339(words.start_us), times.rfc3339(words.end_us)
     english = f"{logs} of {name} ({person.person}) from {begin} until before {end}"
+    if late:
+        thai += f" ไม่รวมแถวของ {late} เซสชันที่ทราบชื่อภายหลังการปิดผนึก"
+        english += f"; without rows of {late} sessions that became known after sealing"
     return {"person": person.person, "thai": thai, "english": english}
 
 

@@ -221,6 +221,13 @@ def _define(context: Context, settings: BoxSettings, words: Words, bar: _Bar) ->
         order = cases.define(
             engine, words, names[words.site], lambda done, of: bar("searching", done, of)
         )
+        late = cases.learnt_late(engine, words, order.subject) if order.subject else []
+    if late:
+        context.say(
+            f"{len(late)} sessions of this person became known after sealing: flows sealed before "
+            "are not under this name, and not in this bundle; show them under another case "
+            f"number, at C0: --question 'user:{words.person}'"
+        )
     if order.from_us > words.start_us:
         begun = times.rfc3339(order.from_us)
         context.say(f"the ledger begins at {begun}: what was before, this box cannot show")

@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
 def ingest(
     ctx: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Captures, or log files.")],
-    log: Annotated[Log, typer.Option(help="flows: NetFlow or IPFIX; events: syslog, a line each.")],
+    log: Annotated[Log, typer.Option(help="flows: NetFlow, IPFIX or sFlow; events: syslog.")],
     site: Annotated[str, typer.Option(help="Whose it is; needed when there are several.")] = "",
     again: Annotated[
         bool, typer.Option("--again", help="Take a file that was taken before.")
@@ -93,7 +93,8 @@ def _site(settings: BoxSettings, wanted: str) -> str:
 def _digest(home: Path, path: Path, *, again: bool) -> str:
     """Return the hash of a file, refusing one that was taken before."""
     if not path.is_file():
-        raise WrongUse(f"{path} is not a file")
+        what = "is not a file" if path.exists() else "is not there"
+        raise WrongUse(f"{path} {what}", hint="give captures or log files, one or more")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     told = home / INGESTED / digest
@@ -208,7 +209,7 @@ def _flows(file: BinaryIO, site: str) -> Iterator[Frame]:
         if wire_ns is None:  # one raw datagram: only its header says when it was sent
             wire_ns = capture.sent_ns(datagram.payload)
         if wire_ns is None:
-            raise Malformed("neither a capture nor a NetFlow or IPFIX datagram")
+            raise Malformed("neither a capture nor a datagram of NetFlow, IPFIX or sFlow")
         yield Frame(
             kind=FrameKind.FLOW,
             site=site,

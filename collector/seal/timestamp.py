@@ -94,7 +94,7 @@ def read_pem(data: bytes) -> tuple[Certificate, ...]:
     try:
         return tuple(x509.load_pem_x509_certificates(data))
     except ValueError as error:
-        raise Refused("E-18", f"not a PEM file of certificates: {error}") from error
+        raise Refused("E-18", "not a PEM file of certificates") from error
 
 
 def roots_of(certificates: Iterable[Certificate]) -> tuple[Certificate, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shutil
@@ -17,7 +18,7 @@ from uuid import uuid4
 import pytest
 from minio import Minio
 
-from appliance.backup.target import Target, opened
+from appliance.backup.target import Folder, Target, opened
 from appliance.errors import BoxError, WrongUse
 from appliance.settings import Backup
 
@@ -145,6 +146,19 @@ def test_files_are_kept_by_name(place: Place, tmp_path: Path) -> None:
         assert back.read_bytes() == source.read_bytes()
         target.delete("b.age")
         assert target.names() == ["a.age", "segments/school-a/flows/1.age"]
+
+
+def test_a_full_disk_is_told_and_keeps_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, to: Path) -> None:
+        to.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(BoxError, match="No space left on device"):
+        Folder(tmp_path / "disk").put("a/b", tmp_path / "source")
+    assert [path for path in (tmp_path / "disk").rglob("*") if path.is_file()] == []
 
 
 def test_a_torn_upload_is_no_file(server: Server) -> None:

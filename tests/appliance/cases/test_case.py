@@ -76,6 +76,38 @@ def test_a_person_is_shown_whole_and_nobody_else(box: Box, tmp_path: Path) -> No
     assert b"malee" not in text
 
 
+def test_what_became_known_after_sealing_is_said_where_all_is_claimed(
+    box: Box, tmp_path: Path
+) -> None:
+    late = session_frame(NOW - timedelta(minutes=6), "suda", "10.0.0.3")
+    with SpoolWriter(box.home / "spool", SpoolSettings(), clock=lambda: 0) as spool:
+        spool.wait_durable(spool.append(late))
+    assert box.prathu("seal", "--now").status == 0
+    out = tmp_path / "case.zip"
+    case = ["export", "--case", "c1", "--out", str(out), "--person", "suda", *WORDS]
+    said = box.prathu(*case)
+    assert said.status == 0, said.err
+    assert "1 sessions of this person became known after sealing" in said.err
+    with zipfile.ZipFile(out) as file:
+        query = json.loads(file.read("manifest.json"))["query"]
+    assert "became known after sealing" in query["english"]
+    assert "ทราบชื่อภายหลังการปิดผนึก" in query["thai"]
+    words = ("--question", "user:suda", *WORDS)
+    said = box.prathu("--json", "prove", "--case", "c2", *words)
+    assert said.lines()[0]["rows"] == 5
+
+
+@pytest.mark.parametrize("word", ["--recipient", "--approver"])
+def test_a_word_for_the_ledger_that_cannot_be_is_explained(
+    box: Box, tmp_path: Path, word: str
+) -> None:
+    words = [*WORDS, word, "สถานีตำรวจ"]
+    said = box.prathu(
+        "export", "--case", "c1", "--out", str(tmp_path / "o.zip"), "--person", "malee", *words
+    )
+    assert (said.status, f"{word} 'สถานีตำรวจ' cannot be; " in said.err) == (2, True), said.err
+
+
 def test_it_stands_in_the_ledger_each_time_before_it_goes(box: Box, tmp_path: Path) -> None:
     first, again = tmp_path / "first.zip", tmp_path / "again.zip"
     case = ("export", "--case", "12-2570")
