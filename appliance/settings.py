@@ -6,7 +6,16 @@ from pathlib import Path
 
 from pydantic import Field
 
-from captive_portal.settings import Gateway, Ldap, PortalSettings, Radius, School, SignIn, Zone
+from captive_portal.settings import (
+    Gateway,
+    Ldap,
+    PortalSettings,
+    Radius,
+    School,
+    Sessions,
+    SignIn,
+    Zone,
+)
 from collector import settings as collector_settings
 from collector.errors import SettingsError
 from collector.settings import CollectorSettings, Section
@@ -67,6 +76,7 @@ class BoxSettings(CollectorSettings):
     """Everything that `prathu.toml` may say."""
 
     sign_in: SignIn = SignIn()
+    sessions: Sessions = Sessions()
     radius: Radius = Radius()
     zones: tuple[Zone, ...] = ()
     """Parts of sites with ways in of their own; without any, all inside networks are one."""
@@ -95,6 +105,7 @@ class BoxSettings(CollectorSettings):
         """The portal's sections alone."""
         return PortalSettings(
             sign_in=self.sign_in,
+            sessions=self.sessions,
             radius=self.radius,
             zones=self.zones,
             gateway=self.gateway,

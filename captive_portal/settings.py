@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -118,6 +119,27 @@ NasKind = Literal[
     "chillispot", "generic",
 ]  # fmt: skip
 """Makers of NASes whose attributes are known."""
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"no time zone {value!r}") from error
+    return value
+
+
+class Sessions(Section):
+    """How sessions of the box's own are kept."""
+
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "Asia/Bangkok"
+    """Hours, the school calendar and the days and months of quotas are in this time."""
+    interim_minutes: int = Field(default=10, ge=1, le=1440)
+    """What the gate counted is written to the log so often; to the database each minute."""
+    seen_minutes: int = Field(default=10, ge=2)
+    """A device that was not heard of for so long is none of those that a group allows."""
+    roam_minutes: int = Field(default=10, ge=0)
+    """So long after it was last heard of, a device keeps its session in another zone."""
 
 
 class RadiusClient(Section):
@@ -275,6 +297,7 @@ class PortalSettings(Section):
     """The sections that are the portal's."""
 
     sign_in: SignIn = SignIn()
+    sessions: Sessions = Sessions()
     radius: Radius = Radius()
     zones: tuple[Zone, ...] = ()
     gateway: Gateway = Gateway()
