@@ -23,6 +23,17 @@ class Refused(PortalError):
     """A sign-in that was not accepted. Says the same whether or not the account exists."""
 
 
+class Denied(PortalError):
+    """Who it is was right, but they may not be on now; nothing was begun.
+
+    `reason` is a word of `captive_portal.sessions.policy.Reason`, for pages to say it with.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"may not be on now: {reason}")
+        self.reason = reason
+
+
 class ReportError(PortalError):
     """The collector could not be told; nothing may be acknowledged."""
 

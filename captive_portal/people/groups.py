@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, Date, Engine, Index, String, Uuid, select
+from sqlalchemy import JSON, Date, Engine, Index, String, Uuid, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -58,6 +58,7 @@ class GroupRow(Base):
     slow_kbit: Mapped[int]
     hours: Mapped[list[Any]] = mapped_column(JSON)
     remember_days: Mapped[int]
+    roams: Mapped[bool]
     vlan: Mapped[int | None]
     ssids: Mapped[list[Any]] = mapped_column(JSON)
 
@@ -112,6 +113,8 @@ class Group:
     """Empty: always."""
     remember_days: int = 0
     """A device signs in by itself for so long after its person did."""
+    roams: bool = True
+    """A device takes its session along to another zone of the site."""
     vlan: int | None = None
     ssids: tuple[str, ...] = ()
     """802.1X is allowed on these only; empty: on all."""
@@ -165,6 +168,34 @@ class Groups:
             return Group(id=UUID(int=0), site=site, name="") if row is None else _group(row)
 
 
+class Calendar:
+    """The school calendar of each site. Every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def put(self, site: str, day: date, *, kind: str, name: str) -> None:
+        """Say what a day is like: `holiday`, `exam`, or a weekday that it is taught like."""
+        with Session(self._engine) as db, db.begin():
+            row = db.get(SchoolDayRow, (site, day)) or SchoolDayRow(site=site, day=day)
+            row.kind, row.name = kind, name
+            db.add(row)
+
+    def drop(self, site: str, day: date) -> None:
+        """Make a day one like its weekday again."""
+        with Session(self._engine) as db, db.begin():
+            db.execute(
+                delete(SchoolDayRow).where(SchoolDayRow.site == site, SchoolDayRow.day == day)
+            )
+
+    def kinds(self, site: str, first: date, last: date) -> dict[date, str]:
+        """Return what the days from `first` to `last` are like that are not like their weekday."""
+        query = select(SchoolDayRow.day, SchoolDayRow.kind).where(SchoolDayRow.site == site)
+        query = query.where(SchoolDayRow.day >= first, SchoolDayRow.day <= last)
+        with Session(self._engine) as db:
+            return {day: kind for day, kind in db.execute(query)}
+
+
 def new(site: str, name: str) -> Group:
     """Return a group of that name without any limit."""
     return Group(id=uuid4(), site=site, name=name)
@@ -179,7 +210,8 @@ def _fill(row: GroupRow, group: Group) -> None:
     row.quota_day_minutes = group.quota_day_minutes
     row.at_quota, row.slow_kbit = group.at_quota, group.slow_kbit
     row.hours = [[list(h.days), h.first_minute, h.last_minute] for h in group.hours]
-    row.remember_days, row.vlan, row.ssids = group.remember_days, group.vlan, list(group.ssids)
+    row.remember_days, row.roams = group.remember_days, group.roams
+    row.vlan, row.ssids = group.vlan, list(group.ssids)
 
 
 def _group(row: GroupRow) -> Group:
@@ -204,6 +236,7 @@ def _group(row: GroupRow) -> Group:
             for days, first, last in row.hours
         ),
         remember_days=row.remember_days,
+        roams=row.roams,
         vlan=row.vlan,
         ssids=tuple(row.ssids),
     )

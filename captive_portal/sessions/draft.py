@@ -33,6 +33,10 @@ class Book(Protocol):
         """Return the open sessions of a site that are known in this way."""
         ...
 
+    def open_of_person(self, person: UUID) -> Sequence[Session]:
+        """Return the open sessions of somebody, at any site."""
+        ...
+
 
 class Empty:
     """A book with nothing in it."""
@@ -57,6 +61,10 @@ class Empty:
         """Return nothing."""
         return ()
 
+    def open_of_person(self, person: UUID) -> Sequence[Session]:  # noqa: ARG002  # as `Book`
+        """Return nothing."""
+        return ()
+
 
 class Draft:
     """Sessions changed and events to tell, in order. It is a `Book` of both itself and the base."""
@@ -74,6 +82,10 @@ class Draft:
                 self.events.append(event)
         self.changed[session.id] = session
         return session
+
+    def tell(self, event: SessionEvent) -> None:
+        """Take an event of a session that is not kept: somebody was not let in."""
+        self.events.append(event)
 
     def get(self, session: UUID) -> Session | None:
         """Return the session with this id."""
@@ -99,6 +111,11 @@ class Draft:
         """Return the open sessions of a site that are known in this way."""
         found = self._merged(self._base.open_of(site, method))
         return [s for s in found if s.site == site and s.method == method]
+
+    def open_of_person(self, person: UUID) -> Sequence[Session]:
+        """Return the open sessions of somebody, at any site."""
+        found = self._merged(self._base.open_of_person(person))
+        return [s for s in found if s.person is not None and s.person.id == person]
 
     def _merged(self, before: Iterable[Session]) -> list[Session]:
         kept = [s for s in before if s.id not in self.changed]

@@ -8,15 +8,23 @@ it sent; portal: the row `opening`, written before, is closed at the next start)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from captive_portal.sessions import accounting, portal, told
+from captive_portal.errors import Denied
+from captive_portal.sessions import accounting, addresses, admission, portal, review, told
 from captive_portal.sessions.accounting import Accounting
+from captive_portal.sessions.addresses import Neighbour
+from captive_portal.sessions.admission import SEEN_WITHIN, Terms
+from captive_portal.sessions.causes import Cause
+from captive_portal.sessions.charging import Meter
 from captive_portal.sessions.draft import Draft
+from captive_portal.sessions.passes import Passed
+from captive_portal.sessions.policy import Grant
 from captive_portal.sessions.rows import Rows
+from captive_portal.sessions.serials import Serials
 from captive_portal.sessions.session import Ids, Person, Session
 from collector.records import SessionEvent, SignInLine
 
@@ -26,6 +34,9 @@ Tell = Callable[[Sequence[SessionEvent]], None]
 Raises:
     ReportError: it could not be told.
 """
+
+Changed = Callable[[Sequence[Session]], None]
+"""Told which sessions are in the database as they are now; runs on the sessions' thread."""
 
 LOOK_EVERY = timedelta(minutes=1)
 """So often all open sessions are gone through for NASes that have fallen silent."""
@@ -39,16 +50,34 @@ class Times:
     """From sign-in, or from a NAS's last word, to expiry."""
     silent: timedelta
     """A NAS that sends interim updates and is silent for so long has lost the stop."""
+    interim: timedelta = timedelta(minutes=10)
+    """The counters of a session that the gate lets in are told so often."""
+    seen_within: timedelta = SEEN_WITHIN
+    """A device of which nothing was heard for so long does not count."""
+    grace: timedelta = timedelta(minutes=10)
+    """So long after it was last heard of, a device takes its session to another zone."""
 
 
 class Keeper:
     """All sessions of a box. Not for more than one thread."""
 
-    def __init__(self, rows: Rows, *, tell: Tell, ids: Ids, times: Times) -> None:
+    def __init__(  # these are what it stands on
+        self,
+        rows: Rows,
+        *,
+        tell: Tell,
+        ids: Ids,
+        times: Times,
+        meter: Meter | None = None,
+        changed: Changed = lambda _: None,
+    ) -> None:
         self._rows = rows
         self._tell = tell
         self._ids = ids
         self._times = times
+        self._meter = meter
+        self._changed = changed
+        self._serials = Serials(rows.latest_serial, rows.has_serial)
         self._looked: datetime | None = None
 
     def recover(self, now: datetime) -> None:
@@ -64,23 +93,57 @@ class Keeper:
             self._keep(draft)
         self.tick(now)
 
-    def sign_in(  # one sign-in is made of these
-        self, site: str, person: Person, address: str, *, mac: str, now: datetime
+    def sign_in(  # noqa: PLR0913  # one sign-in is made of these
+        self,
+        site: str,
+        person: Person,
+        address: str,
+        *,
+        mac: str,
+        now: datetime,
+        terms: Terms | None = None,
+        zone: str = "",
+        gated: bool = False,
     ) -> Session:
-        """Begin a session of the sign-in page.
+        """Begin a session of the sign-in page, or go on with the person's own on that device.
+
+        Args:
+            site: Where.
+            person: Who signs in.
+            address: Of the device.
+            mac: Of the device, where it is known.
+            now: The time.
+            terms: What its person may do; None: anything, for `times.lasts`.
+            zone: The part of the site.
+            gated: Whether a gate is to let it in: then it has a serial.
 
         Raises:
+            Denied: the person may not be on; the log has a row `reject`.
             ReportError: the collector cannot be told; nobody was let in.
         """
+        terms = terms or Terms(grant=Grant(until=now + self._times.lasts))
         fresh = portal.new(
             uuid4(), site, person, address, mac=mac, now=now, lasts=self._times.lasts
         )
+        serial = self._serials.take(now) if gated else None
+        fresh = admission.under(replace(fresh, zone=zone, serial=serial), terms)
         draft = Draft(self._rows)
-        session = portal.sign_in(draft, fresh, ids=self._ids)
+        try:
+            session = admission.admit(draft, fresh, terms, ids=self._ids)
+        except Denied as error:
+            self._deny(fresh, error)
+            raise
         if session.id == fresh.id:
             self._rows.write([fresh], opening=True)
         self._keep(draft)
         return session
+
+    def _deny(self, fresh: Session, why: Denied) -> None:
+        """Tell who was not let in."""
+        denied = replace(fresh, cause=why.reason)
+        draft = Draft(self._rows)
+        draft.tell(denied.event("reject", self._ids.make("reject", fresh.id), fresh.start))
+        self._keep(draft)
 
     def sign_out(self, session: Session, *, now: datetime) -> None:
         """End a session because its person wishes so.
@@ -88,8 +151,61 @@ class Keeper:
         Raises:
             ReportError: the collector cannot be told; the session goes on.
         """
+        self.end(session.id, Cause.USER_REQUEST, now=now)
+
+    def end(self, session: UUID, cause: str, *, now: datetime) -> Session | None:
+        """End a session; return it as it ended, now or before, or None if there is none.
+
+        Raises:
+            ReportError: the collector cannot be told; the session goes on.
+        """
         draft = Draft(self._rows)
-        portal.end(draft, session, now, "User-Request", ids=self._ids)
+        known = self._rows.get(session)
+        if known is None:
+            return None
+        ended = portal.end(draft, known, now, cause, ids=self._ids)
+        self._keep(draft)
+        return ended
+
+    def count(
+        self, sessions: Sequence[Session], passed: Mapping[int, Passed], now: datetime
+    ) -> None:
+        """Take in what the gate counted for these open sessions, and charge their people.
+
+        Raises:
+            ReportError: the collector cannot be told.
+        """
+        draft = Draft(self._rows)
+        for one in sessions:
+            found = None if one.serial is None else passed.get(one.serial)
+            counted = one if found is None else review.count(one, found, now)
+            if counted != one:
+                draft.put(counted)
+        if self._meter:
+            self._meter.pass_time(sessions, now)
+        self._keep(draft)
+
+    def review(self, sessions: Sequence[tuple[Session, Terms | None]], now: datetime) -> None:
+        """Go through open sessions: who may not be on any more, whose speed or end changes.
+
+        Raises:
+            ReportError: the collector cannot be told; all of them are as they were.
+        """
+        draft = Draft(self._rows)
+        how = review.Review(now=now, interim=self._times.interim, ids=self._ids)
+        for session, terms in sessions:
+            review.look(draft, session, terms, how)
+        self._keep(draft)
+
+    def see(self, neighbours: Sequence[Neighbour], now: datetime) -> None:
+        """Take in which devices are at which addresses.
+
+        Raises:
+            ReportError: the collector cannot be told; sessions are as they were.
+        """
+        draft = Draft(self._rows)
+        for one in neighbours:
+            addresses.see(draft, one, now, grace=self._times.grace, ids=self._ids)
         self._keep(draft)
 
     def accounting(self, requests: Sequence[tuple[Accounting, Person | None]]) -> list[Accounting]:
@@ -166,11 +282,27 @@ class Keeper:
         return self._ids.make("start", session.id)
 
     def _keep(self, draft: Draft) -> None:
-        if draft.events:
-            self._tell(draft.events)
-        # A crash here: the events are told again, under the same ids, and are stored once.
-        if draft.changed:
-            self._rows.write(draft.changed.values())
+        try:
+            if draft.events:
+                self._tell(draft.events)
+            # A crash here: the events are told again, under the same ids, and are stored once.
+            self._write(draft)
+        finally:
+            if self._meter:
+                self._meter.drop()  # what is written is noted; what is not is reckoned anew
+
+    def _write(self, draft: Draft) -> None:
+        sessions = list(draft.changed.values())
+        if self._meter is None:
+            if sessions:
+                self._rows.write(sessions)
+        else:
+            sessions = self._meter.charge(sessions, draft)
+            if sessions or self._meter.waits:
+                self._rows.write(sessions, also=self._meter.write)
+                self._meter.written()
+        if sessions:
+            self._changed(sessions)
 
 
 def signed_in(rows: Rows, site: str, address: str, now: datetime) -> Session | None:

@@ -18,7 +18,7 @@ from captive_portal.sessions.causes import Cause
 MB = 1_000_000
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FURTHEST = timedelta(days=32)
-"""Nobody's grant is reckoned further ahead; it is made anew each minute."""
+"""No session is longer, so that nobody's hours are reckoned further ahead."""
 Calendar = Mapping[date, str]
 """What a day is like where it is not like its weekday: `holiday`, `exam`, or another weekday."""
 
@@ -163,8 +163,8 @@ def grant(  # noqa: PLR0913  # a grant hangs on these
         zone: The school's own time.
     """
     minutes = rules.session_minutes
-    until = since + (longest if minutes is None else timedelta(minutes=minutes))
-    until, ends = min(until, now + FURTHEST), Cause.SESSION_TIMEOUT
+    length = longest if minutes is None else timedelta(minutes=minutes)
+    until, ends = since + min(length, FURTHEST), Cause.SESSION_TIMEOUT
     over = _over(rules, used)
     closes = open_until(rules.hours, calendar, now, until, zone) if rules.hours else until
     if closes is None:

@@ -58,7 +58,10 @@ def end(
     if not session.open:
         return session
     time = max(time, session.start)
-    ended = replace(session, end=time, cause=cause, stopped=session.method == METHOD)
+    ended = replace(session, end=time, cause=str(cause), stopped=session.method == METHOD)
+    if session.serial is not None:
+        lasted = int((time - session.start).total_seconds())
+        ended = replace(ended, counters=replace(session.counters, duration_s=lasted))
     event_id = event_id or ids.make("stop", session.id, cause, time)
     return draft.put(ended, ended.event("stop", event_id, time))
 
@@ -67,7 +70,7 @@ def expire(draft: Draft, sessions: Iterable[Session], now: datetime, *, ids: Ids
     """End what has run out, at the time at which it ran out, however late that is seen."""
     for session in sessions:
         if session.open and session.expires is not None and session.expires <= now:
-            end(draft, session, session.expires, "Session-Timeout", ids=ids)
+            end(draft, session, session.expires, session.ends, ids=ids)
 
 
 def new(  # noqa: PLR0913  # a session is made of these

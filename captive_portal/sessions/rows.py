@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Connection,
     Engine,
     ForeignKey,
     Index,
@@ -126,6 +127,11 @@ class Rows:
         query = select(SessionRow).where(SessionRow.state == OPEN, SessionRow.site == site)
         return self._select(query.where(SessionRow.method == method))
 
+    def open_of_person(self, person: UUID) -> Sequence[Session]:
+        """Return the open sessions of somebody, at any site."""
+        query = select(SessionRow).where(SessionRow.person == person, SessionRow.state == OPEN)
+        return self._select(query)
+
     def open(self) -> Sequence[Session]:
         """Return all open sessions, the latest first."""
         query = select(SessionRow).where(SessionRow.state == OPEN)
@@ -135,6 +141,28 @@ class Rows:
         """Return the open sessions whose expiry has come."""
         query = select(SessionRow).where(SessionRow.state == OPEN, SessionRow.expires <= now)
         return self._select(query.order_by(SessionRow.expires))
+
+    def named(self, start: str) -> Sequence[Session]:
+        """Return up to two sessions whose id begins so; hyphens and case do not matter."""
+        low = start.replace("-", "").lower()
+        try:
+            first, last = UUID(low.ljust(32, "0")), UUID(low.ljust(32, "f"))
+        except ValueError:
+            return []
+        query = select(SessionRow).where(SessionRow.id >= first, SessionRow.id <= last)
+        return self._select(query.limit(2))
+
+    def latest_serial(self) -> int | None:
+        """Return the serial of the session that began last, of those that have one."""
+        query = select(SessionRow.serial).where(SessionRow.serial.is_not(None))
+        with Database(self._engine) as db:
+            return db.scalars(query.order_by(SessionRow.start.desc()).limit(1)).one_or_none()
+
+    def has_serial(self, serial: int) -> bool:
+        """Say whether a session that is kept bears this serial."""
+        query = select(SessionRow.id).where(SessionRow.serial == serial).limit(1)
+        with Database(self._engine) as db:
+            return db.scalars(query).one_or_none() is not None
 
     def count_open(self) -> int:
         """Return how many sessions are open."""
@@ -153,8 +181,14 @@ class Rows:
             query = query.where(SessionRow.site == site)
         return self._select(query.order_by(SessionRow.start.desc()).limit(limit))
 
-    def write(self, sessions: Iterable[Session], *, opening: bool = False) -> None:
-        """Write sessions as they are now, all or none."""
+    def write(
+        self,
+        sessions: Iterable[Session],
+        *,
+        opening: bool = False,
+        also: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
+        """Write sessions as they are now, all or none, and what `also` writes with them."""
         rows = [_row(session, OPENING if opening else None) for session in sessions]
         held = [
             {"session": row["id"], "address": address, "site": row["site"]}
@@ -163,11 +197,14 @@ class Rows:
             for address in row["rest"]["addresses"]
         ]
         with self._engine.begin() as db:
-            # What was known of them goes first, and with it, by cascade, their addresses.
-            db.execute(_sessions.delete().where(_sessions.c.id == bindparam("gone")), _gone(rows))
-            db.execute(_sessions.insert(), rows)
+            if rows:
+                # What was known of them goes first, and with it, by cascade, their addresses.
+                gone = _sessions.delete().where(_sessions.c.id == bindparam("gone"))
+                db.execute(gone, _gone(rows))
+                db.execute(_sessions.insert(), rows)
             if held:
                 db.execute(_addresses.insert(), held)
+            also(db)
 
     @contextmanager
     def one_look(self) -> Iterator[Rows]:
@@ -224,6 +261,9 @@ def _row(session: Session, state: str | None) -> dict[str, Any]:
 
 _TEXTS = ("nas_port", "ssid", "called_station", "calling_station", "acct_session_id", "key")
 _NUMBERS = ("started", "stopped", "interims")
+_GATE = ("group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams")
+_GATE_TUPLES = ("kernel", "charged")
+_GATE_TIMES = ("renewed", "cap", "charged_at", "reported_at")
 
 
 def _rest(session: Session) -> dict[str, Any]:
@@ -238,6 +278,8 @@ def _rest(session: Session) -> dict[str, Any]:
     rest["addressed_at"] = [_text(at) for at in session.addressed_at]
     rest["longest_s"] = session.longest_s
     rest["told"] = [str(event) for event in session.told]
+    rest |= {name: getattr(session, name) for name in (*_GATE, *_GATE_TUPLES)}
+    rest |= {name: _text(getattr(session, name)) for name in _GATE_TIMES}
     return rest
 
 
@@ -265,7 +307,15 @@ def _session(row: SessionRow) -> Session:
         zone=row.zone,
         told=tuple(UUID(event) for event in rest["told"]),
         **{name: rest[name] for name in (*_TEXTS, *_NUMBERS)},
+        **_gate(rest),
     )
+
+
+def _gate(rest: dict[str, Any]) -> dict[str, Any]:
+    """Return what the gate needs, of a row that has it."""
+    found: dict[str, Any] = {name: rest[name] for name in _GATE if name in rest}
+    found |= {name: tuple(rest[name]) for name in _GATE_TUPLES if name in rest}
+    return found | {name: _moment(rest[name]) for name in _GATE_TIMES if name in rest}
 
 
 def _person(row: SessionRow, rest: dict[str, Any]) -> Person | None:

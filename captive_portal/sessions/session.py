@@ -124,7 +124,29 @@ class Session:
     serial: int | None = None
     """Names the session in the kernel's marks, 1 to 2^24-1; None: the gate has no part in it."""
     zone: str = ""
-    """The part of the site that it began in."""
+    """The part of the site that it is in."""
+    group: str = ""
+    """The name of its person's group, of a session that the box lets in."""
+    renewed: datetime | None = None
+    """When its person last signed in; its length is counted from then. None: at its start."""
+    cap: datetime | None = None
+    """The way in ends it then, whatever the group says: a voucher's time."""
+    ends: str = "Session-Timeout"
+    """The cause of its end if nothing comes before `expires`."""
+    up_kbit: int | None = None
+    down_kbit: int | None = None
+    slow: bool = False
+    idle_s: int | None = None
+    """Without a packet of the device for so long, it ends."""
+    roams: bool = True
+    """Its device may take it along to another zone of the site."""
+    kernel: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """The kernel's latest figures, in the order of `Passed`, which begin anew when it does."""
+    charged: tuple[int, int] = (0, 0)
+    """Bytes in and out that its person's usage has already."""
+    charged_at: datetime | None = None
+    reported_at: datetime | None = None
+    """When its counters were last told."""
     key: str = ""
     """What a NAS's packets of this session have in common; empty for the portal's."""
     generation: int = 0
@@ -175,7 +197,7 @@ class Session:
             called_station=self.called_station,
             calling_station=self.calling_station,
             acct_session_id=self.acct_session_id,
-            cause=self.cause if kind == "stop" else "",
+            cause=self.cause if kind in ("stop", "reject") else "",
             bytes_in=self.counters.bytes_in,
             bytes_out=self.counters.bytes_out,
             packets_in=self.counters.packets_in,

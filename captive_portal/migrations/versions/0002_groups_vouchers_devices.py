@@ -16,6 +16,7 @@ def upgrade() -> None:
     """Make the tables. Times are int microseconds since 1970-01-01T00:00:00Z."""
     _groups()
     _roll()
+    _rolls()
     _vouchers()
     _devices()
     _notices()
@@ -53,6 +54,7 @@ def _groups() -> None:
         sa.Column("slow_kbit", sa.Integer(), nullable=False),
         sa.Column("hours", sa.JSON(), nullable=False),
         sa.Column("remember_days", sa.Integer(), nullable=False),
+        sa.Column("roams", sa.Boolean(), nullable=False),
         sa.Column("vlan", sa.Integer(), nullable=True),
         sa.Column("ssids", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_person_group"),
@@ -73,6 +75,7 @@ def _groups() -> None:
         sa.Column("bytes_in", sa.BigInteger(), nullable=False),
         sa.Column("bytes_out", sa.BigInteger(), nullable=False),
         sa.Column("seconds", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
         sa.Column("bonus_mb", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("person", "day", name="pk_usage"),
     )
@@ -89,6 +92,7 @@ def _roll() -> None:
             ("id_hash", 64),
             ("grade", 32),
             ("room", 32),
+            ("closed_by", 16),
         ):
             account.add_column(
                 sa.Column(name, sa.String(length=length), nullable=False, server_default="")
@@ -100,6 +104,26 @@ def _roll() -> None:
         account.create_index("ix_account_site_source_outside_id", ["site", "source", "outside_id"])
         account.create_index("ix_account_site_student_code", ["site", "student_code"])
         account.create_index("ix_account_site_id_hash", ["site", "id_hash"])
+
+
+def _rolls() -> None:
+    op.create_table(
+        "roll_layout",
+        sa.Column("site", sa.String(length=63), nullable=False),
+        sa.Column("fingerprint", sa.String(length=32), nullable=False),
+        sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("confirmed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site", "fingerprint", name="pk_roll_layout"),
+    )
+    op.create_table(
+        "promotion",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("site", sa.String(length=63), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("undone_at", sa.BigInteger(), nullable=True),
+        sa.Column("before", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_promotion"),
+    )
 
 
 def _vouchers() -> None:
