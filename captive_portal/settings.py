@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -18,6 +19,13 @@ class Section(BaseModel):
 
 def _network(value: str) -> str:
     return str(ipaddress.ip_network(value, strict=False))
+
+
+def _https(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme != "https" or not parts.hostname or parts.username is not None):
+        raise ValueError(f"{value!r} is no https address, as https://wifi.school.example/")
+    return value
 
 
 def _mac(value: str) -> str:
@@ -42,8 +50,20 @@ class SignIn(Section):
     """A session ends so long after sign-in, whatever else happens."""
     tries_per_minute: int = Field(default=10, ge=1)
     """Failed sign-ins from one address before it has to wait."""
-    public_url: str = ""
+    tls_port: int | None = Field(default=None, ge=0, le=65535)
+    """The port of the page by https; none: there is http alone."""
+    certificate: str = ""
+    """PEM file of the certificate with its chain, path from the home on; a new one is taken up
+    without a restart. Empty: the box makes one itself, of which phones warn."""
+    certificate_key: str = "tls/sign-in.key"
+    """PEM file of its key, path from the home on."""
+    names: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}$")], ...] = ()
+    """Names besides that of `public_url` that lead to the page, as wifi.school.example; who asks
+    for any other host is sent to the page."""
+    public_url: Annotated[str, AfterValidator(_https)] = ""
     """The page's https address, told to devices that ask (RFC 8908); empty: they are not told."""
+    venue_url: Annotated[str, AfterValidator(_https)] = ""
+    """An https address with news of the school, which devices may show; empty: none."""
     keep_days: int = Field(default=90, ge=90)
     """How long the notice says that the log is kept; the law asks for 90 days at least."""
     controller: str = ""

@@ -26,8 +26,9 @@ from captive_portal.sessions.session import Session
 from captive_portal.settings import SignIn
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.way import Attempt, Busy, TooOften, Unsure
-from captive_portal.web import pages
+from captive_portal.web import captive_api, pages
 from captive_portal.web.neighbours import mac_of
+from captive_portal.web.own_names import OwnNames
 from captive_portal.web.sites import Place, Places, canonical
 from captive_portal.web.texts import Texts, texts
 from captive_portal.web.tokens import Tokens
@@ -91,6 +92,7 @@ class Portal:
         self._desk = desk
         self._clock = clock
         self._tokens = Tokens(clock)
+        self._names = OwnNames(settings)
 
     def app(self) -> FastAPI:
         """Return the application."""
@@ -112,9 +114,10 @@ class Portal:
     async def guard(
         self, request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
-        """Turn what a handler cannot do into a page, and set the headers of all pages."""
+        """Send who looks for another host to the page; make pages of what handlers cannot do."""
         try:
-            response = await call_next(request)
+            page = self._names.elsewhere(request)
+            response = RedirectResponse(page, 302) if page else await call_next(request)
         except _Answer as early:
             response = early.response
         except ClientDisconnect:
@@ -294,19 +297,14 @@ class Portal:
         return Response(pages.STYLE, media_type="text/css", headers=keep)
 
     async def api(self, request: Request) -> Response:
-        """Tell the device whether it is captive (RFC 8908 section 5)."""
+        """Tell the device whether it is captive, in every state and to every device."""
         address = canonical(_peer(request))
         place = self._places.of(address)
         session = await self._desk.at(place.id, address) if place else None
-        state: dict[str, object] = {"captive": place is not None and session is None}
-        if self._settings.public_url:
-            state["user-portal-url"] = self._settings.public_url
-        if session is not None and session.expires is not None:
-            now = datetime.fromtimestamp(self._clock() / 1e9, UTC)
-            state["seconds-remaining"] = max(0, int((session.expires - now).total_seconds()))
-            state["can-extend-session"] = True
+        now = datetime.fromtimestamp(self._clock() / 1e9, UTC)
+        told = captive_api.state(session, self._settings, managed=place is not None, now=now)
         kept = {"Cache-Control": "private, no-store"}
-        return JSONResponse(state, media_type="application/captive+json", headers=kept)
+        return JSONResponse(told, media_type=captive_api.MEDIA_TYPE, headers=kept)
 
     async def health(self) -> Response:
         """Say that the process answers."""

@@ -2,15 +2,18 @@
 
 import asyncio
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from captive_portal.errors import ReportError
 from captive_portal.people.accounts import Account, Kind, NewAccount, People
@@ -19,6 +22,7 @@ from captive_portal.sessions.session import Person, Session
 from captive_portal.settings import SignIn
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.local import LocalWay
+from captive_portal.web import captive_api, neighbours
 from captive_portal.web.app import Portal
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Places
@@ -27,6 +31,7 @@ from tests.captive_portal.conftest import NOW, SITE
 
 NOW_NS = int(NOW.timestamp()) * 10**9
 PUPIL = "10.0.0.5"
+URL = "https://wifi.school.example/"
 SITES = [(SITE, "โรงเรียน ก", ["10.0.0.0/8", "fd00::/8"]), ("school-b", "", ["172.16.0.0/12"])]
 
 
@@ -81,7 +86,7 @@ def school(people: People) -> Iterator[School]:
     now, desk = [NOW_NS], Desk()
     with Chain(LocalWay(people), {}, tries_per_minute=3, clock=lambda: now[0]) as chain:
         app = Portal(
-            SignIn(contact="ห้องคอมพิวเตอร์ โทร. 0-0000-0000"),
+            SignIn(contact="ห้องคอมพิวเตอร์ โทร. 0-0000-0000", public_url=URL, names=("portal.test",)),
             places=Places(SITES),
             people=people,
             chain=chain,
@@ -257,10 +262,11 @@ def test_the_api_answers_in_every_state(school: School) -> None:
     device = school.device()
     answer = device.get("/captive-portal/api")
     assert answer.headers["content-type"] == "application/captive+json"
-    assert answer.json() == {"captive": True}
+    assert answer.json() == {"captive": True, "user-portal-url": URL}
     sign_in(device)
     assert device.get("/captive-portal/api").json() == {
         "captive": False,
+        "user-portal-url": URL,
         "seconds-remaining": 3600,
         "can-extend-session": True,
     }
@@ -284,16 +290,27 @@ def test_a_token_is_for_one_purpose_and_address() -> None:
     assert not tokens.good("๑๒.x", "sign-in", PUPIL)
 
 
-def test_the_kernels_neighbour_gives_the_mac(tmp_path: Path) -> None:
-    table = tmp_path / "arp"
-    table.write_text(
-        "IP address       HW type     Flags       HW address            Mask     Device\n"
-        "10.0.0.5         0x1         0x2         02:00:00:00:00:AA     *        br0\n"
-        "10.0.0.6         0x1         0x0         00:00:00:00:00:00     *        br0\n"
-    )
-    assert mac_of("10.0.0.5", table) == "02:00:00:00:00:aa"
-    assert mac_of("10.0.0.6", table) == mac_of("10.0.0.7", table) == ""
-    assert mac_of("10.0.0.5", tmp_path / "none") == ""
+def neighbour(state: int, *attributes: tuple[int, bytes]) -> bytes:
+    """Return the body of a RTM_NEWNEIGH."""
+    body = struct.pack("=BxxxiHBB", 2, 3, state, 0, 1)
+    for kind, value in attributes:
+        body += struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+    return body
+
+
+def test_the_kernels_neighbour_gives_the_mac() -> None:
+    mac, address = bytes.fromhex("0200000000aa"), bytes([10, 0, 0, 5])
+    known = neighbours.neighbour(neighbour(0x02, (1, address), (2, mac)))
+    assert known == (address, "02:00:00:00:00:aa")
+    assert neighbours.neighbour(neighbour(0x20, (1, address), (2, mac))) is None  # failed
+    assert neighbours.neighbour(neighbour(0x01, (1, address))) is None  # incomplete
+    assert mac_of("192.0.2.99") == mac_of("2001:db8::99") == ""
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_message_is_no_neighbour(octets: bytes) -> None:
+    for _, body in neighbours.messages(octets):
+        neighbours.neighbour(body)
 
 
 def test_a_device_that_goes_away_amid_its_form_leaves_no_trace_in_the_log(
@@ -324,3 +341,74 @@ def test_a_device_that_goes_away_amid_its_form_leaves_no_trace_in_the_log(
     asyncio.run(school.app.app()(scope, receive, send))
     assert [m["status"] for m in sent if m["type"] == "http.response.start"] == [400]
     assert caplog.records == []
+
+
+PROBES = [
+    "http://captive.apple.com/hotspot-detect.html",
+    "http://connectivitycheck.gstatic.com/generate_204",
+    "http://clients3.google.com/generate_204",
+    "http://www.msftconnecttest.com/connecttest.txt",
+    "http://www.msftncsi.com/ncsi.txt",
+    "http://detectportal.firefox.com/success.txt",
+    "http://connectivitycheck.cbg-app.huawei.com/generate_204",
+    "http://connect.rom.miui.com/generate_204",
+    "http://nobody.example/any/path?to=http://evil.example/",
+    "http://nobody.example/session",
+    "http://nobody.example/captive-portal/api",
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("url", PROBES)
+def test_whatever_a_device_asks_of_others_sends_it_to_the_page(
+    school: School, url: str, method: str
+) -> None:
+    answer = school.device().request(method, url)
+    assert answer.status_code == 302
+    assert answer.headers["location"] == URL
+    assert answer.headers["cache-control"] == "no-store"
+    assert "evil" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["a@b", "[::1", "x\x7f", "%0d%0aset-cookie:a=b", "a" * 3000])
+def test_a_host_that_is_none_gets_the_page_and_comes_back_nowhere(
+    school: School, host: str
+) -> None:
+    answer = school.device().get("/", headers={"host": host})
+    assert answer.status_code in (200, 302)
+    assert answer.headers.get("location", URL) == URL
+    assert host not in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+def test_an_address_as_host_is_ours(school: School) -> None:
+    assert school.device().get("http://10.0.0.1/").status_code == 200
+    assert school.device().get("http://[fd00::1]:8080/").status_code == 200
+
+
+def test_the_api_tells_https_addresses_alone(people: People) -> None:
+    settings = SignIn(public_url=URL, venue_url="https://school.example/news")
+    told = captive_api.state(None, settings, managed=True, now=NOW)
+    assert told == {
+        "captive": True,
+        "user-portal-url": URL,
+        "venue-info-url": "https://school.example/news",
+    }
+    assert captive_api.state(None, settings, managed=False, now=NOW) == {"captive": False}
+    for wrong in (
+        "http://wifi.school.example/",
+        "wifi.school.example",
+        "https://a@b/",
+        "https:///",
+    ):
+        with pytest.raises(ValidationError, match="no https address"):
+            SignIn(public_url=wrong)
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", captive_api.MEDIA_TYPE, "text/html;q=0.2, */*"])
+def test_the_api_answers_whatever_is_accepted(school: School, accept: str | None) -> None:
+    headers = {} if accept is None else {"accept": accept}
+    answer = school.device().get("/captive-portal/api", headers=headers)
+    assert (answer.status_code, answer.json()["captive"]) == (200, True)
+    assert "private" in answer.headers["cache-control"]
+    assert "set-cookie" not in answer.headers

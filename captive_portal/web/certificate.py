@@ -1,0 +1,152 @@
+"""The sign-in page's certificate: from a file, which may change while we run, or made here.
+
+A self-made one keeps what is typed from being read on the way, but phones warn of it, and refuse
+the captive portal API (RFC 8908 section 4): the page then opens by the redirect alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import os
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from captive_portal.errors import PortalError
+
+DAYS = 397
+"""Browsers take no longer ones."""
+RENEW = dt.timedelta(days=30)
+WARN = dt.timedelta(days=60)
+"""So long before its end a certificate from elsewhere is told of."""
+_AGAIN = "settings: sign_in: certificate"
+
+
+class Certificate:
+    """Certificate and key in two PEM files, and the TLS context that has them."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Load both.
+
+        Raises:
+            PortalError: a file is missing or wrong.
+        """
+        self._files = certificate, key
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._loaded = self._stamp()
+        self._load()
+
+    def refresh(self) -> None:
+        """Load the files again if they changed; connections from then on get the new ones.
+
+        Raises:
+            PortalError: the new ones are wrong; the old ones stay in use.
+        """
+        stamp = self._stamp()
+        if stamp != self._loaded:
+            self._loaded = stamp
+            self._load()
+
+    def ends(self) -> dt.datetime:
+        """Return when the certificate ends, UTC."""
+        return _read(self._files[0]).not_valid_after_utc
+
+    def self_made(self) -> bool:
+        """Whether it was signed with its own key."""
+        read = _read(self._files[0])
+        return read.issuer == read.subject
+
+    def _stamp(self) -> tuple[int, ...]:
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in self._files)
+
+    def _load(self) -> None:
+        certificate, key = self._files
+        try:
+            # Tried on another context first: a wrong pair must not take the place of a right one.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+            self.context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise PortalError(
+                f"{_AGAIN}: {certificate} with {key} cannot be used: {error}",
+                hint="both are PEM files of one pair: certificate with its chain, and key",
+            ) from error
+
+
+def make(certificate: Path, key: Path, names: list[str], *, now: dt.datetime) -> None:
+    """Write a certificate that we sign ourselves, unless there is one that lasts.
+
+    Args:
+        certificate: Where it goes.
+        key: Where its key goes.
+        names: Host names and addresses of the page.
+        now: The time.
+
+    Raises:
+        PortalError: the files cannot be written or read.
+    """
+    try:
+        there = certificate.exists() and key.exists()
+        if there and _read(certificate).not_valid_after_utc - now > RENEW:
+            return
+        certificate.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        private = ec.generate_private_key(ec.SECP256R1())
+        _write(key, _pem(private), 0o600)
+        _write(certificate, _signed(private, names, now), 0o644)
+    except OSError as error:
+        raise PortalError(f"{_AGAIN}: cannot make {certificate}: {error}") from error
+
+
+def _signed(private: ec.EllipticCurvePrivateKey, names: list[str], now: dt.datetime) -> bytes:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=DAYS - 1))
+        .add_extension(x509.SubjectAlternativeName([_name(one) for one in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+def _name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def _pem(private: ec.EllipticCurvePrivateKey) -> bytes:
+    return private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _read(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise PortalError(f"{_AGAIN}: {path} is no certificate: {error}") from error
