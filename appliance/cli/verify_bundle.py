@@ -21,11 +21,16 @@ from collector.seal.fault import Refused
 
 _SHOWN = 20
 """Segments told to people; `--json` has them all."""
-_UNCHECKED = ("E-19", "E-20")
-"""What a policy asks for and cannot be checked is no mistake in writing."""
-
+_UNCHECKED = "E-20"
+"""What a policy asks for and this program's library cannot check is no mistake in writing."""
+_LEVELS = {
+    "C0": "แถวเหล่านี้ ไม่ใช่ทั้งหมด / these rows, never all",
+    "C1": "ทุกแถวของบุคคลนี้ตามที่ผนึก / all rows of this person, as sealed",
+    "C2": "ทุกแถว และเห็นทุกกลุ่ม / all rows, every group seen",
+}
 
 _ASK = "ask the box's owner for the policy, by another way than the bundle: --policy FILE"
+_NUMBERS = "the numbers: docs/evidence-format.md, section 11"
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +75,7 @@ def _policy(path: Path) -> policies.Policy:
 
     Raises:
         WrongUse: it cannot be read, or is none.
-        Refused: E-19 or E-20, it asks for what cannot be checked.
+        Refused: E-20, it asks for what this program cannot check.
     """
     try:
         found = policies.parse(path.read_text(encoding="utf-8"))
@@ -79,7 +84,7 @@ def _policy(path: Path) -> policies.Policy:
     except UnicodeDecodeError as error:
         raise WrongUse(f"--policy: {path} is not text") from error
     except Refused as refused:
-        if refused.number in _UNCHECKED:
+        if refused.number == _UNCHECKED:
             raise
         raise WrongUse(f"--policy {path}: {refused}") from refused
     if not found.logs:
@@ -107,7 +112,8 @@ def _show(context: Context, result: Result) -> None:
 
 def _lines(result: Result) -> Iterator[str]:
     if not result.valid:
-        yield f"ไม่ถูกต้อง / not valid: {result.number}: {result.failure}"
+        word = "ตรวจไม่ได้ / not checked" if result.number == "E-06" else "ไม่ถูกต้อง / not valid"
+        yield f"{word}: {result.number}: {result.failure}; {_NUMBERS}"
         yield from [_ASK] if result.number == "E-06" else []
         return
     yield f"ถูกต้อง / valid: case {result.case} of {result.site}, {result.rows} rows"
@@ -130,7 +136,8 @@ def _segment(segment: SegmentResult) -> str:
         return f"{segment.id}: lawfully destroyed{when}"
     if segment.state != "valid":
         return f"{segment.id}: {segment.state}"
-    told = f"{segment.id}: valid, {segment.level}, {segment.rows} rows"
+    what = _LEVELS.get(segment.level or "", "")
+    told = f"{segment.id}: valid, {segment.level} ({what}), {segment.rows} rows"
     if segment.proven_us is None:
         return told
     return f"{told}, there before {times.rfc3339(segment.proven_us)} by {segment.proven_by}"

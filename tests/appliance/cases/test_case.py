@@ -202,5 +202,19 @@ def test_a_file_that_is_no_bundle_is_refused_in_one_line(box: Box, tmp_path: Pat
     file.write_bytes(b"PK\x03\x04" * 1000)
     said = box.prathu("verify-bundle", str(file), "--policy", policy(box))
     assert (said.status, said.out.count("\n")) == (1, 1)
+    assert "section 11" in said.out, "where the numbers are explained"
     assert box.prathu("verify-bundle", str(tmp_path / "none.zip")).status == 2
     assert box.prathu("verify-bundle", str(file), "--policy", str(file)).status == 2
+
+
+def test_without_a_policy_nothing_is_said_against_a_bundle(box: Box, tmp_path: Path) -> None:
+    out, words = str(tmp_path / "case.zip"), ("--person", "somchai", *WORDS)
+    assert box.prathu("export", "--case", "1", "--out", out, *words).status == 0
+    said = box.prathu("verify-bundle", out)
+    assert (said.status, "not checked: E-06" in said.out) == (1, True)
+    assert "not valid" not in said.out
+    said = box.prathu("verify-bundle", out, "--policy", policy(box))
+    assert "C1 (ทุกแถวของบุคคลนี้ตามที่ผนึก / all rows of this person, as sealed)" in said.out
+    (tmp_path / "no-quorum").write_text(f"log {ledger(box)[0]['log_vkey']}\n")
+    said = box.prathu("verify-bundle", out, "--policy", str(tmp_path / "no-quorum"))
+    assert (said.status, "`quorum none` asks for nobody" in said.err) == (2, True)
