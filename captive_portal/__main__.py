@@ -7,24 +7,20 @@ one another, and stopped in reverse.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
-from typing_extensions import override
 
 from captive_portal.database import FILE, open_database
 from captive_portal.desk import SessionDesk, session_ids, times
-from captive_portal.errors import PortalError, cannot_listen
+from captive_portal.errors import PortalError
 from captive_portal.people.accounts import People
 from captive_portal.radius import clients
 from captive_portal.radius.server import AccountingServer
@@ -37,7 +33,7 @@ from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in_lines import SignInLines
 from captive_portal.troubles import Troubles
 from captive_portal.web.app import Portal
-from captive_portal.web.connections import BoundedProtocol
+from captive_portal.web.serving import PageServer
 from captive_portal.web.sites import Places
 from collector.records import Clock
 
@@ -87,16 +83,6 @@ def check(home: Path, settings: PortalSettings, sites: Sequence[SiteTuple]) -> N
         build.chain(home, settings, engine, clock=time.time_ns)
     finally:
         engine.dispose()
-
-
-class _QuietServer(uvicorn.Server):
-    """uvicorn that leaves signals to whoever started the process."""
-
-    @override
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Capture none."""
-        yield
 
 
 class _Process:
@@ -157,7 +143,7 @@ class _Process:
 
     def _web(
         self, people: People, chain: Chain, desk: SessionDesk, stack: AsyncExitStack
-    ) -> tuple[_QuietServer, socket.socket]:
+    ) -> PageServer:
         settings = self._settings.sign_in
         portal = Portal(
             settings,
@@ -167,37 +153,24 @@ class _Process:
             desk=desk,
             clock=self._clock,
         )
-        listener = listen(settings.host, settings.port)
-        stack.callback(listener.close)
-        self._listening["sign_in"] = int(listener.getsockname()[1])
-        config = uvicorn.Config(
-            portal.app(),
-            http=BoundedProtocol,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=500,
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=3,
+        server = stack.enter_context(
+            PageServer(portal.app(), settings, home=self._home, clock=self._clock)
         )
-        return _QuietServer(config), listener
+        self._listening |= server.ports
+        return server
 
     async def _serve(
         self,
         stop: threading.Event,
         desk: SessionDesk,
         radius: AccountingServer,
-        web: tuple[_QuietServer, socket.socket],
+        web: PageServer,
     ) -> None:
-        server, listener = web
         async with asyncio.TaskGroup() as group:
             answering = group.create_task(radius.serve())
-            timing = group.create_task(self._time(desk, radius))
+            timing = group.create_task(self._time(desk, radius, web))
             told = self._lines and group.create_task(self._lines.follow(self._troubles))
-            pages = group.create_task(server.serve(sockets=[listener]))
+            pages = group.create_task(web.serve())
             # `stop` is a thread's event, so it is looked at now and then.
             while not stop.is_set() and not pages.done():  # noqa: ASYNC110  # as above
                 await asyncio.sleep(0.1)
@@ -205,14 +178,17 @@ class _Process:
             if told:
                 told.cancel()
             radius.close()
-            server.should_exit = True
+            web.stop()
             await pages
             answering.cancel()
         (self._home / STATUS).unlink(missing_ok=True)
 
-    async def _time(self, desk: SessionDesk, radius: AccountingServer) -> None:
-        work: dict[str, Callable[[], Awaitable[None]]]
-        work = {"ending sessions": desk.tick, "the status": partial(self._say, desk, radius)}
+    async def _time(self, desk: SessionDesk, radius: AccountingServer, web: PageServer) -> None:
+        work: dict[str, Callable[[], Awaitable[None]]] = {
+            "ending sessions": desk.tick,
+            "the certificate": web.look,
+            "the status": partial(self._say, desk, radius, web),
+        }
         while True:
             for what, do in work.items():
                 try:
@@ -222,7 +198,7 @@ class _Process:
                     self._troubles.note(what, error)
             await asyncio.sleep(TICK_S)
 
-    async def _say(self, desk: SessionDesk, radius: AccountingServer) -> None:
+    async def _say(self, desk: SessionDesk, radius: AccountingServer, web: PageServer) -> None:
         """Write the status file, whole or not at all."""
         status = {
             "at_ns": self._clock(),
@@ -233,6 +209,8 @@ class _Process:
             "troubles": dict(self._troubles.counts),
             "radius": radius.counters.as_dict(),
         }
+        if standing := web.standing():
+            status["certificate"] = standing
         if self._chain:
             status["sign_in"] = self._chain.standing()
         if self._lines:
@@ -242,22 +220,3 @@ class _Process:
         new = path.with_suffix(".new")
         new.write_text(json.dumps(status, ensure_ascii=False), encoding="utf-8")
         new.replace(path)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening TCP socket.
-
-    Raises:
-        PortalError: the port is taken, or is not ours to open.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(256)
-    except OSError as error:
-        listener.close()
-        raise cannot_listen("sign-ins", host, port, "[sign_in]", error) from error
-    listener.setblocking(False)
-    return listener

@@ -42,8 +42,8 @@ def _with_length(value: str) -> str:
 class SignIn(Section):
     """The sign-in page."""
 
-    host: str = "0.0.0.0"  # noqa: S104  # people's devices reach it from the LAN
-    """The address it listens on."""
+    host: str = "::"
+    """The address it listens on; `::` is all, IPv4 too."""
     port: int = Field(default=8080, ge=0, le=65535)
     """0 takes any free port."""
     session_hours: float = Field(default=12, gt=0, le=24 * 31)
@@ -209,7 +209,7 @@ class Radius(Section):
     language: Literal["th", "en"] = "th"
     """Of the sentence that a refused person reads."""
     random_macs: bool = False
-    """Devices sign in by their MAC even if it is not their maker's (the locally administered bit)."""
+    """Devices sign in by their MAC even if it is made up (the locally administered bit)."""
     nt_hashes: bool = False
     """Keep the NT hash of passwords too, encrypted: MSCHAPv2 and PEAP need it. It is as good as the
     password to whoever has the database and its key."""

@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from captive_portal.__main__ import listen
 from captive_portal.errors import PortalError
 from captive_portal.radius.server import AccountingServer
+from captive_portal.web.serving import listen
 
 NO_ADDRESS = "Cannot assign requested address; this machine has no such address (ip address)"
 
