@@ -78,5 +78,8 @@ def _take(
 ) -> None:
     changed = replace(session, addresses=addresses, last_seen=max(session.last_seen, now))
     draft.put(
-        changed, changed.event("update", ids.make("address", session.id, addresses, now), now)
+        changed,
+        changed.event(
+            "update", ids.make("address", session.id, addresses, session.addresses, now), now
+        ),
     )

@@ -72,7 +72,8 @@ def admit(draft: Draft, fresh: Session, terms: Terms, *, ids: Ids) -> Session:
         return draft.put(fresh, fresh.event("start", ids.make("start", fresh.id), now))
     longer = under(replace(own, last_seen=now, renewed=now, mac=fresh.mac or own.mac), terms)
     longer = _moved(longer, fresh)
-    return draft.put(longer, longer.event("update", ids.make("prolong", own.id, now), now))
+    event_id = ids.make("prolong", own.id, now, longer.addresses, longer.expires)
+    return draft.put(longer, longer.event("update", event_id, now))
 
 
 def others(

@@ -102,7 +102,7 @@ def _bring(draft: Draft, session: Session, changed: Session, review: Review) -> 
         changed = replace(changed, counters=replace(changed.counters, duration_s=lasted))
     if due or changed.expires != session.expires or changed.slow != session.slow:
         changed = replace(changed, reported_at=now)
-        event_id = review.ids.make("review", changed.id, now)
+        event_id = review.ids.make("review", changed.id, now, changed.expires)
         draft.put(changed, changed.event("update", event_id, now))
     elif changed != session:
         draft.put(changed)
