@@ -270,6 +270,7 @@ def _plain(packed: Packed) -> dict[str, Any]:
         "rows": packed.rows,
         "levels": packed.levels,
         "destroyed": packed.destroyed,
+        "lost": packed.lost,
     }
 
 

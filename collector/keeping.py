@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from collector import durable
+from collector import durable, losing
 from collector.control import Handler
 from collector.errors import CollectorError, SealError, StoreError
 from collector.kept import HOLDS, STATE, days, disk_words, ending, hold_file, state
@@ -91,6 +91,7 @@ class Keeper:
             "hold-person": self._hold_person,
             "release": self._release,
             "renew": self._renew,
+            "lose": self._lose,
         }
 
     def _ask(self, worker: SealWorker, act: Asked, request: Request) -> dict[str, Any]:
@@ -115,6 +116,15 @@ class Keeper:
 
     def _renew(self, sealers: Sealers, _: Catalog, request: Request) -> dict[str, Any]:
         return self.renew(sealers, request)
+
+    def _lose(self, sealers: Sealers, _: Catalog, request: Request) -> dict[str, Any]:
+        """Enter that segments are lost, as two people say."""
+        books = {site: self._book(site) for site in sealers}
+        told = losing.declare(self.home, books, request, self._now_us())
+        for site, entries in told.items():
+            for entry in entries:
+                sealers[site].record(entry)
+        return {"lost": sum(len(e["segments"]) for some in told.values() for e in some)}
 
     # Destruction.
 

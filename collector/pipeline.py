@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,10 @@ class Pipeline:
         cause = self._last_end.cause()
         start = Start(cause=cause, spool=begin, settings=changed, approvals=told.approvals)
         box = sealing.box(self._settings, told, clock=self._clock, boot_id=self._boot_id)
-        sealers = {site.id: self._open_site(site, box, start) for site in self._settings.sites}
+        sealers = {
+            site.id: self._open_site(site, box, replace(start, lost=told.lost.get(site.id, ())))
+            for site in self._settings.sites
+        }
         history.told()
         self._mend_catalog()
         self.worker = sealing.SealWorker(

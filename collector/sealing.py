@@ -14,7 +14,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +56,8 @@ class AtStart:
     clock_state: ClockState | None = None
     approvals: tuple[str, ...] = ()
     """Two ids of people, to go on where a key is lost."""
+    lost: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    """By site, entries by which two people say that segments are lost."""
 
 
 NOTHING_TOLD = AtStart()

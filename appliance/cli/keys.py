@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,6 @@ from captive_portal.database import open_database
 from captive_portal.errors import PortalError
 from captive_portal.people.accounts import Account, People, Role
 from collector import durable
-from collector.errors import Busy
 from collector.pipeline import Pipeline
 from collector.seal import ledger, recovery
 from collector.seal.fault import Refused
@@ -36,8 +34,6 @@ _TEXT = """\
 [keys]
 recovery = "{public}"
 """
-_TRIES, _PAUSE_S = 30, 0.5
-"""A sealing process that cannot start is started again and again: between two of its tries."""
 
 keys_app = typer.Typer(no_args_is_help=True, help="The keys of the box, and the one on paper.")
 
@@ -156,18 +152,30 @@ def replace(
     settings = box_settings.load(context.home)
     if offline.running(context.home, "seal"):
         raise WrongUse("no key is lost: the sealing process runs", hint="prathu status")
-    if len(approve or ()) != 2:
-        raise WrongUse("two people must approve", hint="--approve ONE --approve OTHER")
-    people = _approving(context.home, settings, site_of(settings, site), approve or [])
-    ids = tuple(str(person.id) for person in people)
-    if len(set(ids)) != 2:
-        raise WrongUse("one person cannot approve twice")
+    ids = two_people(context.home, settings, site, approve or [])
     report.act(context.home, settings, "keys", target=f"replace, approved by {' and '.join(ids)}")
     told = _replaced(context.home, settings, ids)
     if not told:
         raise NotFound("no key was lost: nothing was replaced")
     for line in told:
         context.say(line)
+
+
+def two_people(
+    home: Path, settings: BoxSettings, site: str, accounts: list[str]
+) -> tuple[str, ...]:
+    """Return the ids of two people of the staff who approve, each by the password.
+
+    Raises:
+        WrongUse: they are not two, a password is wrong, or somebody is not of the staff.
+    """
+    if len(accounts) != 2:
+        raise WrongUse("two people must approve", hint="--approve ONE --approve OTHER")
+    people = _approving(home, settings, site_of(settings, site), accounts)
+    ids = tuple(str(person.id) for person in people)
+    if len(set(ids)) != 2:
+        raise WrongUse("one person cannot approve twice")
+    return ids
 
 
 def _approving(home: Path, settings: BoxSettings, site: str, accounts: list[str]) -> list[Account]:
@@ -206,14 +214,9 @@ def _replaced(home: Path, settings: BoxSettings, approvals: tuple[str, ...]) -> 
     def keep(pipeline: Pipeline) -> None:
         alarms.extend(pipeline.status()["alarms"])
 
-    for left in range(_TRIES, 0, -1):
-        try:
-            offline.seal_spool(home, settings, then=keep, approvals=approvals)
-            break
-        except Busy:
-            if left == 1:
-                raise
-            time.sleep(_PAUSE_S)
+    offline.between_tries(
+        lambda: offline.seal_spool(home, settings, then=keep, approvals=approvals)
+    )
     return [*(["the ring key was lost: a new one wraps what comes"] if lost else []), *alarms]
 
 

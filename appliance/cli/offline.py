@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from appliance.settings import BoxSettings
 from collector import timekeeping
 from collector.__main__ import READ_BYTES, boot_id
 from collector.control import ask
+from collector.errors import Busy
 from collector.keeping import Keeper
+from collector.losing import Entries
 from collector.pipeline import Pipeline
 from collector.sealing import AtStart
 from collector.spool import SpoolReader, first_position
@@ -19,6 +22,8 @@ from collector.spool import SpoolReader, first_position
 Fed = Callable[[int], None]
 Then = Callable[[Pipeline], None]
 ASK_S = 900.0
+_TRIES, _PAUSE_S = 30, 0.5
+"""A sealing process that cannot start is started again and again: between two of its tries."""
 
 
 def seal_spool(
@@ -28,6 +33,7 @@ def seal_spool(
     *,
     then: Then = lambda _: None,
     approvals: tuple[str, ...] = (),
+    lost: Entries | None = None,
 ) -> None:
     """Take everything durable in the spool through the pipeline and seal it.
 
@@ -37,12 +43,13 @@ def seal_spool(
         fed: Told after each step how many frames went through.
         then: Given the pipeline once all is sealed.
         approvals: Two ids of people, to go on where a key is lost.
+        lost: Entries by which two people say that segments are lost, by site.
 
     Raises:
         Busy: the sealing process runs after all.
     """
     pipeline = Pipeline(home, settings, clock=wall_clock, boot_id=boot_id())
-    told = AtStart(clock_state=timekeeping.read(), approvals=approvals)
+    told = AtStart(clock_state=timekeeping.read(), approvals=approvals, lost=lost or {})
     pipeline.start(first_position(home / "spool"), told)
     reader = SpoolReader(home / "spool", pipeline.position)
     while frames := reader.read(READ_BYTES):
@@ -52,6 +59,22 @@ def seal_spool(
     pipeline.seal_now()
     then(pipeline)
     pipeline.stop()
+
+
+def between_tries(act: Callable[[], None]) -> None:
+    """Do what needs the locks of a sealing process that does not run, or only tries to.
+
+    Raises:
+        Busy: it does run.
+    """
+    for _ in range(_TRIES):
+        try:
+            act()
+        except Busy:
+            time.sleep(_PAUSE_S)
+        else:
+            return
+    act()
 
 
 def ask_sealer(home: Path, settings: BoxSettings, request: dict[str, Any]) -> dict[str, Any]:

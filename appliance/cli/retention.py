@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,10 +13,15 @@ from appliance import settings as box_settings
 from appliance.cli import offline, report
 from appliance.cli.context import Context, wall_clock
 from appliance.cli.hold import actor
+from appliance.cli.keys import two_people
 from appliance.cli.status_text import size
+from appliance.errors import WrongUse
 from appliance.search import times
 from appliance.search.printable import printable
-from collector import kept
+from appliance.settings import BoxSettings
+from collector import kept, losing
+from collector.seal.holds import Kept
+from collector.seal.lost import missing
 
 retention_app = typer.Typer(no_args_is_help=True, help="How long logs are kept.")
 
@@ -62,6 +68,65 @@ def run(
 
     done |= forgetting.forget(context.home, settings, now=report.now(), tell=tell)
     context.show(done)
+
+
+@retention_app.command()
+def lost(  # noqa: PLR0913  # one argument per option
+    ctx: typer.Context,
+    segments: Annotated[
+        list[str] | None, typer.Argument(help="SITE/LOG/NUMBER, as the list has them.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are gone.")] = False,
+    cause: Annotated[
+        Literal["disk-fault", "not-restored", "deleted", "stolen", "unknown"],
+        typer.Option(help="What happened, for the ledger."),
+    ] = "unknown",
+    reason: Annotated[str, typer.Option(help="What happened, in words; kept beside it.")] = "",
+    approve: Annotated[
+        list[str] | None, typer.Option(help="An account of the staff; twice, two people.")
+    ] = None,
+    site: Annotated[str, typer.Option(help="The site of these accounts.")] = "",
+) -> None:
+    """List segments whose files are gone; with two people, write down that they are lost."""
+    context: Context = ctx.obj
+    settings = box_settings.load(context.home)
+    books = kept.read_books(context.home, [one.id for one in settings.sites])
+    if not segments and not everything:
+        gone = [(id, one) for id, book in books.items() for one in missing(context.home, book)]
+        context.show_rows([_gone(id, one) for id, one in gone], ["segment", "received", "rows"])
+        return
+    if segments and everything:
+        raise WrongUse("--all and segments say different things", hint="give one of them")
+    if not reason:
+        raise WrongUse("what happened? the reason is kept for a court", hint="--reason TEXT")
+    request = {
+        "do": "lose",
+        "segments": list(segments or ()),
+        "cause": cause,
+        "reason": reason,
+        "actor": actor(),
+        "approvals": two_people(context.home, settings, site, approve or []),
+    }
+    what = "all" if everything else " ".join(segments or ())
+    by = " and ".join(request["approvals"])
+    report.act(context.home, settings, "lost", target=f"{what[:200]}: {cause}, approved by {by}")
+    context.show(_lose(context.home, settings, request))
+
+
+def _lose(home: Path, settings: BoxSettings, request: dict[str, Any]) -> dict[str, Any]:
+    """Have the sealing process enter it; one that cannot start without it is started with it."""
+    if offline.running(home, "seal"):
+        return offline.ask_sealer(home, settings, request)
+
+    books = kept.read_books(home, [one.id for one in settings.sites])
+    told = losing.declare(home, books, request, wall_clock() // 1000)
+    offline.between_tries(lambda: offline.seal_spool(home, settings, lost=told))
+    return {"lost": sum(len(e["segments"]) for entries in told.values() for e in entries)}
+
+
+def _gone(site: str, one: Kept) -> dict[str, Any]:
+    received = times.rfc3339(one.received_us)
+    return {"segment": f"{site}/{one.log}/{one.seq}", "received": received, "rows": one.rows}
 
 
 def _overview(context: Context) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from collector.errors import SealError
 from collector.seal import policy as policies
 from collector.seal import timestamp
 from collector.seal.fault import Refused
+from collector.seal.files import MISSING, Finding
 from collector.seal.keys import KEK, Secrets
 from collector.seal.ledger import FOLDER
 from collector.seal.note import ED25519, ML_DSA_44, VKey, parse_vkey
@@ -194,20 +195,46 @@ def _show(context: Context, report: Report, *, deep: bool) -> None:
 
 
 def _lines(report: Report, *, deep: bool) -> Iterator[str]:
-    if report.findings:
-        first = report.findings[0]
+    absent = [one for one in report.findings if one.text == MISSING]
+    wrong = [one for one in report.findings if one.text != MISSING]
+    if wrong:
+        first = wrong[0]
         yield f"not whole: {first.number} {first.place}: {first.text}"
-        for finding in report.findings[1:_SHOWN]:
+        for finding in wrong[1:_SHOWN]:
             yield f"  then: {finding.number} {finding.place}: {finding.text}"
-        if len(report.findings) > _SHOWN:
-            yield f"  and {len(report.findings) - _SHOWN} more: --json has them all"
+        if len(wrong) > _SHOWN:
+            yield f"  and {len(wrong) - _SHOWN} more: --json has them all"
+    elif absent:
+        yield "not whole: what is here is as it was sealed, but not all is here"
+    elif report.lost:
+        yield "whole, but for what two people said is lost: all that is here is as it was sealed"
     else:
         yield "whole: every entry, checkpoint and file is as it was sealed"
+    yield from _absent(absent)
     yield _counts(report, deep=deep)
+    yield from _lost(report)
     yield from _destroyed(report)
     for vkey, why in report.believed:
         yield f"log key {vkey}: {_WHY[why]}"
     yield from report.notes
+
+
+def _absent(absent: list[Finding]) -> Iterator[str]:
+    """Yield what is not here and nobody said why; that is another thing than what is wrong."""
+    if absent:
+        files = "file is" if len(absent) == 1 else "files are"
+        yield f"  not here: {absent[0].number} {len(absent)} {files} missing: {absent[0].place} …"
+        yield "    bring them back; or two people say what happened: prathu retention lost"
+
+
+def _lost(report: Report) -> Iterator[str]:
+    """Yield what is not here, and who said why; nothing is proven of it any more."""
+    for one in report.lost:
+        segments = f"{one.segments:,} segments of {one.site}/{one.log} ({one.first} to {one.last})"
+        yield (
+            f"lost, declared: {segments}, {one.rows:,} rows: {one.cause}, by "
+            f"{' and '.join(one.approvals)} on {times.rfc3339(one.time_us)}"
+        )
 
 
 def _destroyed(report: Report) -> Iterator[str]:

@@ -53,6 +53,8 @@ class Start:
     """First position in the spool that a log takes which is new."""
     approvals: tuple[str, ...] = ()
     """Two ids of people, needed only to go on after a lost log or epoch key."""
+    lost: tuple[Mapping[str, Any], ...] = ()
+    """Entries by which two people say that segments are lost, to go on without them."""
     settings: tuple[str, str] | None = None
     """Commitments to the settings before and after, when they changed since the last start."""
 

@@ -76,7 +76,7 @@ class Chain:
         self._put = put
         self.clock_state = box.clock_state
         self.segments: dict[tuple[str, int], str] = {}
-        """Paths of the segments of the open ledger that were not destroyed."""
+        """Paths of the segments of the open ledger that were not destroyed or lost."""
         self.alarms: list[str] = []
         """What the operator must see."""
 
@@ -239,7 +239,7 @@ class Chain:
         """Keep what start must find on the disk."""
         if entry["type"] == "segment":
             self.segments[entry["log"], entry["seq"]] = files.paths(entry)[0]
-        elif entry["type"] == "destroyed":
+        elif entry["type"] in ("destroyed", "lost"):
             for log, seq, _ in entry["segments"]:
                 self.segments.pop((log, seq), None)
 

@@ -178,6 +178,11 @@ def _approvals(value: object) -> bool:
     )
 
 
+def _two(value: object) -> bool:
+    """Two different people."""
+    return _approvals(value) and bool(value)
+
+
 def _pair(value: object) -> bool:
     return _row(value, (_natural, _natural)) and isinstance(value, list) and value[0] <= value[1]
 
@@ -277,6 +282,12 @@ TYPES: Mapping[str, Mapping[str, Check]] = {
         "second": _id,
         "method": _word,
         "backups_gone_by": _natural,
+    },
+    "lost": {
+        "segments": _list(_log, _natural, _hash),
+        "cause": _word,
+        "reason_commit": _hash,
+        "approvals": _two,
     },
     "export": {
         "bundle": _bundle,

@@ -17,6 +17,8 @@ from collector.seal.canonical import Schema, check_types
 from collector.seal.fault import Refused
 
 LOGS = "logs"
+MISSING = "the file is missing"
+"""What is said of a file that is not here, as against one that is wrong."""
 Reader = Callable[[Path], Iterable[pa.Table]]
 """Gives the rows of a Parquet file in order, in tables of any size."""
 
@@ -54,7 +56,7 @@ def check_sizes(home: Path, entry: Mapping[str, Any]) -> Iterator[Finding]:
         try:
             found = (home / place).stat().st_size
         except FileNotFoundError:
-            yield Finding(number="E-02", place=place, text="the file is missing")
+            yield Finding(number="E-02", place=place, text=MISSING)
             continue
         if found != size:
             text = f"the file has {found} bytes, the ledger says {size}"

@@ -23,7 +23,7 @@ MOST_HELD_US = 730 * DAY_US
 """So long an official's order may have data kept; then it must be given anew."""
 RENEW_US = 30 * DAY_US
 """So long before its end a hold asks to be renewed or let go."""
-TYPES = ("segment", "hold", "release", "destroyed")
+TYPES = ("segment", "hold", "release", "destroyed", "lost")
 _MARKS = tuple(f'"type":"{kind}"'.encode() for kind in TYPES)
 """How an entry of these types looks: it is RFC 8785, and quotes inside its texts are escaped."""
 
@@ -79,6 +79,15 @@ class Gone:
     actor: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A segment of which two people said that its file is gone."""
+
+    time_us: int
+    cause: str
+    approvals: tuple[str, ...]
+
+
 def bundle_place(hold: str) -> str:
     """Return where the bundle of a hold lies, from the home on."""
     return f"holds/{hold}/bundle.age"
@@ -90,6 +99,8 @@ class Account:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, int], Kept] = {}
         self.gone: dict[tuple[str, int], Gone] = {}
+        self.lost: dict[tuple[str, int], Lost] = {}
+        """Of those that are kept: nobody need find their files, and what is found must be right."""
         self.holds: list[Hold] = []
         self.time_us = 0
         """Of the newest entry taken."""
@@ -99,7 +110,7 @@ class Account:
 
         Raises:
             Refused: E-02, destruction that was not lawful; what it names counts as destroyed still,
-                so that it is told once.
+                so that it is told once. Or a loss of what was not there to be lost.
         """
         kind, self.time_us = entry["type"], entry["time"]
         if kind == "segment":
@@ -112,12 +123,13 @@ class Account:
             faults = list(self._unlawful(entry))
             for log, seq, root in entry["segments"]:
                 self.kept.pop((log, seq), None)
+                self.lost.pop((log, seq), None)
                 self.gone[log, seq] = Gone(
                     root=root, time_us=entry["time"], policy=entry["policy"], actor=entry["actor"]
                 )
-            if faults:
-                more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
-                raise Refused("E-02", f"{faults[0]}{more}")
+            _refuse(faults)
+        elif kind == "lost":
+            _refuse(list(self._lose(entry)))
 
     def holding(self, log: str, seq: int, time_us: int) -> list[Hold]:
         """Return the holds that keep a segment at a time."""
@@ -126,6 +138,17 @@ class Account:
     def in_force(self, time_us: int) -> list[Hold]:
         """Return the holds that are in force at a time."""
         return [h for h in self.holds if h.until_us is None or time_us < h.until_us]
+
+    def _lose(self, entry: Mapping[str, Any]) -> Iterator[str]:
+        told = Lost(
+            time_us=entry["time"], cause=entry["cause"], approvals=tuple(entry["approvals"])
+        )
+        for log, seq, root in entry["segments"]:
+            known = self.kept.get((log, seq))
+            if known is None or known.root != root:
+                yield f"{log} {seq} was not there to be lost, or has another root"
+            else:
+                self.lost[log, seq] = told
 
     def _unlawful(self, entry: Mapping[str, Any]) -> Iterator[str]:
         time_us = entry["time"]
@@ -144,6 +167,12 @@ class Account:
                 yield f"{log} {seq} was destroyed within 90 days of its receipt"
             elif held := self.holding(log, seq, time_us):
                 yield f"{log} {seq} was destroyed while {held[0].hold} held it"
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    if faults:
+        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+        raise Refused("E-02", f"{faults[0]}{more}")
 
 
 def _kept(entry: Mapping[str, Any]) -> Kept:

@@ -203,6 +203,8 @@ class Sealer:
         with self._chain.locked():
             self._fulfil()
         self._recover()
+        for entry in told.lost:
+            self.record(entry)
         self._check_files()
         self._catch_up(told)
         self._chain.turn()
@@ -273,7 +275,7 @@ class Sealer:
             if not (self._home / path).exists():
                 raise SealError(
                     f"{path} is in the ledger but not on the disk",
-                    hint="restore it; prathu verify tells all that is missing",
+                    hint="restore it, or two people say that it is lost: prathu retention lost",
                 )
 
     def _catch_up(self, told: Start) -> None:

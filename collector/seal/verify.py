@@ -24,12 +24,14 @@ from collector.seal.verify_outside import Believed, Proven, verify_outside
 from collector.seal.verify_segments import (
     Destroyed,
     Each,
+    LostSegments,
     Progress,
     Task,
     bundles,
     check,
     destroyed,
     judge,
+    lost,
     meanwhile,
     no_key,
     presence,
@@ -91,6 +93,8 @@ class Report:
     """Segments that were opened in an earlier run, as the question says."""
     destroyed: list[Destroyed] = field(default_factory=list)
     """What the ledgers say was destroyed; lawfully, where no finding speaks against it."""
+    lost: list[LostSegments] = field(default_factory=list)
+    """What is not here, and two people said why: nothing is proven of it any more."""
 
     @property
     def whole(self) -> bool:
@@ -159,7 +163,8 @@ class _Verifier:
         self._report.destroyed += destroyed(site, results)
         self._report.segments += len(segments)
         found += bundles(self._home, account)
-        found += presence(self._home, segments, gone, listed, self._schemas)
+        self._report.lost += lost(self._home, site, account)
+        found += presence(self._home, segments, gone, listed, self._schemas, account.lost.keys())
         if self._question.deep:
             self._deep(site, segments, rings, results)
         if found[before:]:

@@ -6,7 +6,7 @@ What a ledger calls destroyed is judged by the same account that the sealing pro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -41,6 +41,21 @@ class Destroyed:
     time_us: int
     policy: str
     actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostSegments:
+    """Segments of a log of which one entry says that their files are gone, and they are."""
+
+    site: str
+    log: str
+    first: int
+    last: int
+    segments: int
+    rows: int
+    time_us: int
+    cause: str
+    approvals: tuple[str, ...]
 
 
 class Task(NamedTuple):
@@ -106,6 +121,29 @@ def destroyed(site: str, results: Sequence[LedgerResult]) -> Iterator[Destroyed]
             )
 
 
+def lost(home: Path, site: str, account: Account) -> Iterator[LostSegments]:
+    """Give what people said is lost and is not here, by entry and log."""
+    gone = [
+        (told.time_us, log, told.cause, told.approvals, account.kept[log, seq])
+        for (log, seq), told in sorted(account.lost.items())
+        if not (home / files.LOGS / account.kept[log, seq].name).exists()
+    ]
+    gone.sort(key=lambda row: row[:4])
+    for (time_us, log, cause, approvals), rows in groupby(gone, key=lambda row: row[:4]):
+        kept = [row[4] for row in rows]
+        yield LostSegments(
+            site=site,
+            log=log,
+            first=min(one.seq for one in kept),
+            last=max(one.seq for one in kept),
+            segments=len(kept),
+            rows=sum(one.rows for one in kept),
+            time_us=time_us,
+            cause=cause,
+            approvals=approvals,
+        )
+
+
 def bundles(home: Path, account: Account) -> Iterator[Finding]:
     """Give bundles of holds in force that are missing, or not as the ledger says."""
     for hold in account.in_force(account.time_us):
@@ -124,15 +162,21 @@ def presence(
     gone: Sequence[Entry],
     listed: Sequence[str],
     schemas: Mapping[str, Schema],
+    lost: Set[tuple[str, int]],
 ) -> Iterator[Finding]:
-    """Give files that are missing, of another size, without entry, or that should be destroyed."""
+    """Give files that are missing, of another size, without entry, or that should be destroyed.
+
+    A file that people said is lost need not be there; one that is there must be right.
+    """
     known = {place for entry in segments for place in files.paths(entry)}
     dead = {place for entry in gone for place in files.paths(entry)}
     for odd in [name for name in listed if name not in known][:MOST_FINDINGS]:
         why = "is still there after its destruction" if odd in dead else "has no entry"
         yield Finding(number="E-02", place=odd, text=f"the file {why} in the ledger")
     for entry in segments:
-        yield from files.check_sizes(home, entry)
+        declared = (entry["log"], entry["seq"]) in lost
+        if not declared or (home / files.paths(entry)[0]).exists():
+            yield from files.check_sizes(home, entry)
         if entry["schema"] not in schemas:
             place = f"{ledger.FOLDER}/{ledger.SCHEMAS}/{entry['schema']}.json"
             if not (home / place).exists():

@@ -586,6 +586,7 @@ _TYPES = {
     "hold": "hold scope bundle until ref_commit",
     "release": "hold ref_commit",
     "destroyed": "segments policy due holds_checked actor second method backups_gone_by",
+    "lost": "segments cause reason_commit approvals",
     "export": "bundle request_commit rows approver exporter recipient",
     "access": "start end searches views exports signins audit_seq",
     "config": "before after actor logs",
@@ -742,6 +743,13 @@ _FORMS: dict[str, Callable[[Json], bool]] = {
     "hold": _is_hold,
     "release": lambda e: text(e["hold"], ID) and _hash(e["ref_commit"]),
     "destroyed": _is_destroyed,
+    "lost": lambda e: (
+        _rows_of(e["segments"], _log, natural, _hash)
+        and text(e["cause"], WORD)
+        and _hash(e["reason_commit"])
+        and _approvals(e["approvals"])
+        and len(e["approvals"]) == 2
+    ),
     "export": _is_export,
     "access": _is_access,
     "config": lambda e: (

@@ -168,7 +168,7 @@ def _moment(time_us: int) -> str:
     return f"{entries.day(time_us):%Y-%m-%dT%H:%M:%SZ}"
 
 
-_FATES = frozenset({"destroyed", "hold", "release"})
+_FATES = frozenset({"destroyed", "lost", "hold", "release"})
 
 
 def _add_fates(chapters: Sequence[Chapter]) -> None:
@@ -189,7 +189,7 @@ def _add_fates(chapters: Sequence[Chapter]) -> None:
 
 
 def _concerns(entry: Entry, shown: set[tuple[str, int]], holds: set[str]) -> bool:
-    if entry["type"] == "destroyed":
+    if entry["type"] in ("destroyed", "lost"):
         return any((log, seq) in shown for log, seq, _ in entry["segments"])
     return entry["hold"] in holds
 

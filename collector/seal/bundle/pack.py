@@ -45,6 +45,8 @@ class Packed:
     levels: dict[str, str]
     destroyed: list[str]
     """Segments of the period that were lawfully destroyed."""
+    lost: list[str]
+    """Segments of the period whose files are gone, as two people said; not shown."""
 
 
 def pack(
@@ -94,6 +96,7 @@ class _Packer:
         self._rows: dict[str, int] = {}
         self._withheld: dict[str, list[str]] = {}
         self._destroyed: list[str] = []
+        self._lost: list[str] = []
 
     def run(self, keys: Keys, tell: Progress) -> None:
         """Write all members."""
@@ -118,6 +121,7 @@ class _Packer:
             rows=self._rows,
             levels=self._levels,
             destroyed=self._destroyed,
+            lost=self._lost,
         )
 
     # The ledgers.
@@ -172,6 +176,10 @@ class _Packer:
         asked = sorted((e for e in asked if e["log"] in self._order.levels), key=files.segment_id)
         self._destroyed = [files.segment_id(e) for e in asked if [e["log"], e["seq"]] in gone]
         there = [e for e in asked if [e["log"], e["seq"]] not in gone]
+        lost = [row[:2] for e in told if e["type"] == "lost" for row in e["segments"]]
+        absent = [e for e in there if [e["log"], e["seq"]] in lost and not self._here(e)]
+        self._lost = [files.segment_id(e) for e in absent]
+        there = [e for e in there if e not in absent]
         chosen = [entry for entry in there if self._shows(entry, keys)]
         self._check_found({files.segment_id(entry) for entry in chosen})
         columns = records.csv_columns([self._schema(entry) for entry in chosen])
@@ -185,6 +193,10 @@ class _Packer:
             with self._heap.begin("records.csv") as member:
                 while piece := cells.read(container.CHUNK):
                     member.write(piece)
+
+    def _here(self, entry: Mapping[str, Any]) -> bool:
+        """Say whether the rows of a segment are here; only where people said so may they not be."""
+        return (self._home / files.paths(entry)[0]).exists()
 
     def _shows(self, entry: Mapping[str, Any], keys: Keys) -> bool:
         """Say whether anything of a segment will be shown: at C0 only where something is found."""

@@ -93,12 +93,21 @@ def shop(
     return Shop(box, tmp_path, clock)
 
 
-def test_a_restored_home_is_whole_and_goes_on(shop: Shop, tmp_path: Path) -> None:
+def staff(shop: Shop) -> None:
+    """Let two people have roles."""
     people = People(open_database(shop.box.home))
-    staff: Any = {"kind": Kind.STAFF, "role": Role.ADMIN, "password": "correct horse"}
+    role: Any = {"kind": Kind.STAFF, "role": Role.ADMIN, "password": "correct horse"}
     for name in ("mayuree", "somsak"):
-        account = NewAccount(site="school-a", account=name, **staff)
+        account = NewAccount(site="school-a", account=name, **role)
         people.add(account, now=moment(shop.clock() // 1000))
+
+
+TWO = ("--approve", "mayuree", "--approve", "somsak")
+TYPED = "correct horse\n" * 2
+
+
+def test_a_restored_home_is_whole_and_goes_on(shop: Shop, tmp_path: Path) -> None:
+    staff(shop)
     made = shop.backup("--logs")
     assert made["segments_new"] > 0
     said = shop.restore(tmp_path / "new")
@@ -111,10 +120,7 @@ def test_a_restored_home_is_whole_and_goes_on(shop: Shop, tmp_path: Path) -> Non
     assert (home / "secrets/prathu.kek").read_bytes() == (
         shop.box.home / "secrets/prathu.kek"
     ).read_bytes()
-    approved = shop.at(
-        home, "keys", "replace", "--approve", "mayuree", "--approve", "somsak",
-        typed="correct horse\n" * 2,
-    )  # fmt: skip
+    approved = shop.at(home, "keys", "replace", *TWO, typed=TYPED)
     assert approved.status == 0, approved.err
     shop.seal(4, home)
     verified = shop.at(home, "--json", "verify", "--deep")
@@ -167,16 +173,84 @@ def test_nothing_readable_and_no_signing_key_leaves(shop: Shop, tmp_path: Path) 
     assert not list((shop.box.home / "stage" / "backup").iterdir())
 
 
-def test_without_segments_the_rest_is_proven_and_what_is_missing_is_counted(
+def test_without_segments_the_box_goes_on_and_what_is_not_here_is_told_apart(
     shop: Shop, tmp_path: Path
 ) -> None:
+    staff(shop)
+    shop.clock.ahead += timedelta(hours=1)
+    shop.seal(2)
     shop.backup()
-    said = shop.restore(tmp_path / "new")
+    home = tmp_path / "new"
+    said = shop.restore(home)
     assert said.status == 1
     told = json.loads(said.out)
-    assert told["missing"] > 0
+    assert told["missing"] > 1
     assert all(line.startswith("E-02") for line in told["findings"])
     assert "all else is whole" in said.err
+    assert shop.at(home, "keys", "replace", *TWO, typed=TYPED).status == 0
+    shop.seal(4, home)
+    shop.clock.ahead += timedelta(hours=1)
+    shop.seal(3, home)
+    verified = shop.at(home, "verify", "--deep")
+    assert verified.status == 1
+    assert verified.out.startswith("not whole: what is here is as it was sealed, but not all is")
+    assert f"not here: E-02 {2 * told['missing']} files are missing: logs/school-a/" in verified.out
+    # Another finding is another matter.
+    odd = home / "logs" / "school-a" / "odd"
+    odd.write_text("what is this?")
+    assert shop.at(home, "verify").out.startswith("not whole: E-02 logs/school-a/odd: the file has")
+    odd.unlink()
+    # What was found elsewhere can be brought back, what cannot is declared.
+    back = sorted((shop.box.home / "logs").rglob("flows/**/0.*"))
+    for path in back:
+        place = home / path.relative_to(shop.box.home)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+    listed = shop.at(home, "--json", "retention", "lost").lines()
+    assert len(listed) == told["missing"] - 1
+    words = ("--cause", "not-restored", "--reason", "เครื่องเดิมเสีย ไม่มีสำเนา", "--all")
+    done = shop.at(home, "--json", "retention", "lost", *words, *TWO, typed=TYPED)
+    assert done.status == 0, done.err
+    assert done.lines() == [{"lost": len(listed)}]
+    verified = shop.at(home, "verify", "--deep")
+    assert verified.status == 0, verified.out
+    assert verified.out.startswith("whole, but for what two people said is lost")
+    assert "rows: not-restored, by " in verified.out
+    (kept,) = (home / "state" / "lost").iterdir()
+    assert json.loads(kept.read_bytes())["reason"] == words[3]
+
+
+def test_a_segment_that_a_disk_lost_stops_the_box_until_two_people_say_so(shop: Shop) -> None:
+    staff(shop)
+    (path,) = (shop.box.home / "logs" / "school-a" / "flows").rglob("*.parquet")
+    kept = path.read_bytes()
+    path.unlink()
+    said = shop.box.prathu("seal", "--now")
+    assert (said.status, "prathu retention lost" in said.err) == (3, True)
+    (row,) = shop.box.prathu("--json", "retention", "lost").lines()
+    assert (row["segment"], row["rows"]) == ("school-a/flows/0", 5)
+    words = ("retention", "lost", "school-a/flows/0", "--cause", "disk-fault")
+    for more, typed, told in (
+        ((), "", "what happened?"),
+        (("--reason", "x"), "", "two people must approve"),
+        (("--reason", "x", *TWO[:2]), "", "two people must approve"),
+        (("--reason", "x", *TWO[:2], *TWO[:2]), TYPED, "one person cannot approve twice"),
+        (("--reason", "x", *TWO), "correct horse\nwrong\n", "somsak: "),
+        (("school-a/flows/7", "--reason", "x", *TWO), TYPED, "is no segment that is gone"),
+    ):
+        said = shop.box.prathu(*words, *more, typed=typed)
+        assert (said.status in (2, 3), told in said.err) == (True, True), said.err
+        assert said.err.count("\n") == 1
+    said = shop.box.prathu(*words, "--reason", "disk 2 failed", *TWO, typed=TYPED)
+    assert said.status == 0, said.err
+    assert shop.box.prathu("verify", "--deep").status == 0
+    assert any(event.act == "lost" for event in shop.box.audits())
+    path.write_bytes(kept[:-1] + b"x")
+    assert shop.box.prathu("verify", "--deep").status == 1
+    path.write_bytes(kept)
+    assert shop.box.prathu("verify", "--deep").out.startswith("whole: every entry")
+    said = shop.box.prathu(*words, "--reason", "x", *TWO, typed=TYPED)
+    assert "is no segment that is gone" in said.err
 
 
 def test_a_rehearsal_leaves_an_entry(shop: Shop) -> None:

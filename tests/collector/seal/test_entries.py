@@ -87,6 +87,12 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "method": "unlink",
         "backups_gone_by": BEGIN,
     },
+    "lost": {
+        "segments": [["demo", 0, HASH]],
+        "cause": "disk-fault",
+        "reason_commit": HASH,
+        "approvals": ["p1", "p2"],
+    },
     "export": {
         "bundle": {"sha256": HASH, "size": 9},
         "request_commit": HASH,
