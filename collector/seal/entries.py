@@ -183,20 +183,18 @@ def _two(value: object) -> bool:
     return _approvals(value) and bool(value)
 
 
-def _pair(value: object) -> bool:
-    return _row(value, (_natural, _natural)) and isinstance(value, list) and value[0] <= value[1]
-
-
 _id = _text(r"[A-Za-z0-9._-]{1,64}")
 _word = _text(r"[a-z0-9][a-z0-9._/+-]{0,63}")
 _hash = _text(r"[0-9a-f]{64}")
 _log = _text(r"[a-z][a-z0-9_]{0,31}")
-_site = _text(r"(?!schema$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_SITE = r"(?!schema(?:/|$))[a-z0-9](?:(?:[a-z0-9-]|\.(?!\.))*[a-z0-9])?"
+_site = _text(_SITE)
 _boot = _text(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _big = _text(r"0|-?[1-9][0-9]{0,18}")
-_origin = _text(r"[a-z0-9.-]+/ledger/[0-9]{4}(-[1-9][0-9]*)?")
+_origin = _text(_SITE + r"/ledger/[0-9]{4}(?:-(?:[2-9]|[1-9][0-9]+))?")
 _string = _text(r"(?s).+")
 _starts = _by_log(_list(_log, _positive, _natural, _natural, _natural))
+_sealed = _by_log(_list(_log, _natural, _natural, _natural))
 _bundle = _object(sha256=_hash, size=_natural)
 
 _COMMON: Mapping[str, Check] = {
@@ -233,7 +231,7 @@ TYPES: Mapping[str, Mapping[str, Check]] = {
         "schema": _hash,
         "key_commit": _hash,
         "tag_alg": _one_of("hmac"),
-        "spool": _pair,
+        "spool": lambda value: _row(value, (_natural, _natural)),
         "file": _object(name=_string, size=_natural, sha256=_hash),
         "clock": _object(offset_us=_integer, source=_word, stratum=_or_null(_natural)),
         "software": _word,
@@ -241,11 +239,7 @@ TYPES: Mapping[str, Mapping[str, Check]] = {
     "empty": {
         "start": _natural,
         "end": _natural,
-        "logs": lambda value: (
-            bool(value)
-            and _by_log(_list(_log, _natural, _natural, _natural))(value)
-            and all(row[2] <= row[3] for row in value)
-        ),
+        "logs": lambda value: bool(value) and _sealed(value),
     },
     "gap": {
         "start": _natural,
@@ -336,6 +330,12 @@ def year_end_us(time_us: int) -> int:
 
 
 def _check_segment(entry: Mapping[str, Any]) -> None:
+    _check_interval(entry)
+    _check_spool(*entry["spool"])
+    if entry["file"]["name"] != segment_path(
+        entry["site"], entry["log"], entry["seq"], entry["start"]
+    ):
+        raise Refused("E-11", f"the file name {entry['file']['name']!r} is not the segment's")
     rows, groups = entry["rows"], entry["groups"]
     extremes = [entry[name] for name in ("event_min", "event_max", "received_max")]
     if rows == 0:
@@ -343,13 +343,24 @@ def _check_segment(entry: Mapping[str, Any]) -> None:
             raise Refused("E-17", "a segment of no rows has groups, times or another root than H()")
     elif not 0 < groups <= rows or None in extremes:
         raise Refused("E-17", f"a segment of {rows} rows with {groups} groups or without times")
-    if any(value is not None and int(value) >= YEAR_2400_US for value in extremes):
+    times = [int(value) for value in extremes if value is not None]
+    if any(abs(value) >= 1 << 63 for value in times):
+        raise Refused("E-11", "a time that no row has")
+    if times and times[0] > times[1]:
+        raise Refused("E-17", "event_min lies behind event_max")
+    if any(value >= YEAR_2400_US for value in times):
         raise Refused("E-23", "a time behind the year 2400")
+
+
+def _check_spool(low: int, high: int) -> None:
+    if low > high:
+        raise Refused("E-01", "the spool goes back")
+
+
+def _check_empty(entry: Mapping[str, Any]) -> None:
     _check_interval(entry)
-    if entry["file"]["name"] != segment_path(
-        entry["site"], entry["log"], entry["seq"], entry["start"]
-    ):
-        raise Refused("E-11", f"the file name {entry['file']['name']} is not that of the segment")
+    for _, _, low, high in entry["logs"]:
+        _check_spool(low, high)
 
 
 def _check_interval(entry: Mapping[str, Any]) -> None:
@@ -376,8 +387,9 @@ def _check_destroyed(entry: Mapping[str, Any]) -> None:
 
 _RULES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "segment": _check_segment,
-    "empty": _check_interval,
+    "empty": _check_empty,
     "gap": _check_interval,
+    "access": _check_interval,
     "epoch": _check_epoch,
     "hold": _check_hold,
     "destroyed": _check_destroyed,

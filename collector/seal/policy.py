@@ -52,6 +52,7 @@ def parse(text: str) -> Policy:
         Refused: E-05, a line that is not understood; E-20 or E-19, a key that cannot be checked or
             a quorum that cannot be.
     """
+    text = text.replace("\r\n", "\n")  # a line ends so where Windows wrote it
     if len(text) > MOST_BYTES or _CONTROL.search(text):
         raise Refused("E-05", "a policy is text of at most 1 MiB, without control characters")
     reading = _Reading()

@@ -24,7 +24,7 @@ from collector.seal.policy import Policy
 NOTE = re.compile(r"checkpoints/([0-9a-f]{64})\.(0|[1-9][0-9]{0,15})\.note")
 ENTRY = re.compile(r"entries/([0-9a-f]{64})/(0|[1-9][0-9]{0,15})\.json")
 _TLOG = "c2sp.org/tlog-proof@v1"
-_ORIGIN = re.compile(r"([a-z0-9.-]+)/ledger/([0-9]{4})(?:-([1-9][0-9]*))?")
+_ORIGIN = re.compile(r"([a-z0-9.-]+)/ledger/([0-9]{4})(?:-([2-9]|[1-9][0-9]+))?")
 _MOST_TLOG = note.MAX_BYTES + (1 << 16)
 
 
@@ -85,7 +85,7 @@ def _notes(bundle: Container, site: str, policy: Policy) -> dict[str, Chapter]:
             except Refused as refused:
                 raise Refused(refused.number, f"{name}: {refused}") from None
     if not chapters:
-        raise Refused("E-03", "there is no checkpoint")
+        raise Refused("E-21", "there is no checkpoint")
     return chapters
 
 
@@ -99,11 +99,13 @@ def _take_note(
 ) -> None:
     signed = note.parse(bundle.read(name, note.MAX_BYTES))
     checkpoint = note.parse_checkpoint(signed.text)
+    if not 0 < checkpoint.size < 1 << 53:
+        raise Refused("E-05", f"a ledger has no size {checkpoint.size}")
     if (origin_hash(checkpoint.origin), checkpoint.size) != told:
         raise Refused("E-25", "origin and size are not those of its name")
     found = _ORIGIN.fullmatch(checkpoint.origin)
-    if found is None or found[1] != site or not 0 < checkpoint.size < 1 << 53:
-        raise Refused("E-11", f"{checkpoint.origin} is no ledger of {site}")
+    if found is None or found[1] != site:
+        raise Refused("E-22", f"{checkpoint.origin!r} is no ledger of {site}")
     keys = [key for key in policy.logs if key.name == checkpoint.origin]
     if all(key.kind == note.ML_DSA_44 for key in keys):
         raise Refused("E-03", f"the policy has no log key of {checkpoint.origin}")

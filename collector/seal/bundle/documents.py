@@ -27,6 +27,8 @@ STEPS = ("asked", "approved", "ran", "packed", "received")
 LEVELS = ("C0", "C1", "C2")
 """Of a bundle; C3 is the key, which never leaves the premises."""
 MAX_JSON = 16 << 20
+MOST_NESTED = 32
+"""Lists and objects that may lie in one another."""
 MAX_LINE = 8 << 20
 """Of `records/`: a line of syslog at its longest, each character written as six."""
 Check = Callable[[Any], bool]
@@ -48,11 +50,21 @@ def parse(data: bytes, place: str) -> Any:  # noqa: ANN401  # whatever the docum
         found = json.loads(
             data, parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_once
         )
+        if _deeper(found, MOST_NESTED):
+            raise Refused("E-11", f"{place}: lists and objects are nested too deep")
         if rfc8785.dumps(found) != data:
             raise Refused("E-11", f"{place} is not in its canonical form")
     except (ValueError, TypeError, RecursionError) as error:
         raise Refused("E-11", f"{place} is not JSON as RFC 8785 writes it: {error}") from error
     return found
+
+
+def _deeper(found: object, most: int) -> bool:
+    """Say whether more than `most` lists and objects lie in one another."""
+    if not isinstance(found, dict | list):
+        return False
+    inner = found.values() if isinstance(found, dict) else found
+    return most == 0 or any(_deeper(one, most - 1) for one in inner)
 
 
 def _no_float(text: str) -> object:
@@ -74,7 +86,9 @@ def check(found: object, members: Mapping[str, Check], place: str) -> dict[str, 
     """
     if not isinstance(found, dict) or found.keys() != members.keys():
         odd = found.keys() ^ members.keys() if isinstance(found, dict) else {"not an object"}
-        raise Refused("E-11", f"{place}: members missing or unknown: {', '.join(sorted(odd))}")
+        raise Refused(
+            "E-11", f"{place}: members missing or unknown: {', '.join(sorted(odd))[:80]!r}"
+        )
     for name, holds in members.items():
         if not holds(found[name]):
             raise Refused("E-11", f"{place}: {name} cannot be {str(found[name])[:80]!r}")
@@ -144,12 +158,11 @@ case_id = text(r"[A-Za-z0-9._-]{1,64}")
 _person = case_id
 _word = text(r"[a-z0-9][a-z0-9._/+-]{0,63}")
 _log = text(r"[a-z][a-z0-9_]{0,31}")
-_site = text(r"(?!schema$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-segment_id = text(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[a-z][a-z0-9_]{0,31}/(0|[1-9][0-9]{0,15})")
+_SITE = r"(?!schema(?:/|$))[a-z0-9](?:(?:[a-z0-9-]|\.(?!\.))*[a-z0-9])?"
+_site = text(_SITE)
+segment_id = text(_SITE + r"/[a-z][a-z0-9_]{0,31}/(0|[1-9][0-9]{0,15})")
 _hash = text(r"[0-9a-f]{64}")
-_tag = text(r"[0-9a-f]{16}")
 _string = text(r"(?s).*")
-_origin = text(r"[a-z0-9.-]+/ledger/[0-9]{4}(-[1-9][0-9]*)?")
 _moment = text(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _hashes = flat(base64_of(32))
 
@@ -194,8 +207,8 @@ CUSTODY: Mapping[str, Check] = {
     "time": natural,
     "who": _person,
 }
-_ENTRIES_LOG = record(origin=_origin, size=natural, indices=flat(natural), proof=_hashes)
-_CONSISTENCY_LOG = record(origin=_origin, sizes=flat(natural), proofs=flat(_hashes))
+_ENTRIES_LOG = record(origin=_string, size=natural, indices=flat(natural), proof=_hashes)
+_CONSISTENCY_LOG = record(origin=_string, sizes=flat(natural), proofs=flat(_hashes))
 
 
 def _pair(value: object) -> bool:
@@ -237,8 +250,6 @@ def read_logs(data: bytes, place: str, format_: str) -> list[dict[str, Any]]:
     holds = _ENTRIES_LOG if format_ == ENTRIES else _CONSISTENCY_LOG
     found = check(parse(data, place), {"format": only(format_), "logs": flat(holds)}, place)
     logs: list[dict[str, Any]] = found["logs"]
-    if not all(a["origin"] < b["origin"] for a, b in pairwise(logs)):
-        raise Refused("E-11", f"{place}: the logs do not ascend by origin")
     return logs
 
 
@@ -251,7 +262,7 @@ def read_proof(data: bytes, place: str) -> dict[str, Any]:
     found = parse(data, place)
     members = dict(_PROOF)
     if isinstance(found, dict) and "absent" in found:
-        members["absent"] = lambda value: bool(value) and ascending(_tag)(value)
+        members["absent"] = lambda value: bool(value) and flat(_string)(value)
     return check(found, members, place)
 
 

@@ -121,7 +121,7 @@ def _epochs(chapter: Chapter, genesis: Entry) -> list[_Epoch]:
         if entry["type"] != "epoch":
             continue
         key = _key(chapter, entry["vkey"])
-        if entry["epoch"] != len(found) or key == found[-1].key:
+        if entry["epoch"] != len(found) or key in [before.key for before in found]:
             raise Refused("E-03", f"{chapter.origin}: epoch {entry['epoch']} does not follow")
         found.append(_Epoch(index, key, entry["broken"]))
     return found
@@ -240,27 +240,30 @@ def _check_clock(chapter: Chapter) -> None:
 
 
 def _check_fates(chapters: Sequence[Chapter], meaning: Meaning) -> None:
-    holds: dict[str, Entry] = {}
+    holds: dict[str, list[Entry]] = {}
     for chapter in chapters:
         for index, entry in chapter.told.items():
             if entry["type"] == "segment":
                 meaning.segments[entry["log"], entry["seq"]] = chapter, index
             elif entry["type"] == "hold":
-                holds[entry["hold"]] = entry
+                holds.setdefault(entry["hold"], []).append(entry)
             elif entry["type"] == "release":
                 holds.pop(entry["hold"], None)
             elif entry["type"] == "destroyed":
                 _destroy(entry, holds, meaning)
 
 
-def _destroy(entry: Entry, holds: Mapping[str, Entry], meaning: Meaning) -> None:
+def _destroy(entry: Entry, holds: Mapping[str, Sequence[Entry]], meaning: Meaning) -> None:
+    if entry["time"] < entry["due"]:
+        raise Refused("E-02", f"entry {entry['index']}: destruction before it was due")
+    in_force = [hold for of_one_id in holds.values() for hold in of_one_id]
     for log, seq, root in entry["segments"]:
         if (log, seq) not in meaning.segments:
             continue  # one that this bundle does not speak of
         chapter, index = meaning.segments[log, seq]
         known = chapter.told[index]
         wrong = _unlawful(entry, known, root)
-        held = [hold for hold in holds.values() if _holds(hold, log, seq, entry["time"])]
+        held = [hold for hold in in_force if _holds(hold, log, seq, entry["time"])]
         if wrong or held:
             reason = wrong or f"{held[0]['hold']} held it"
             raise Refused("E-02", f"{log} {seq} was destroyed though {reason}")
@@ -271,8 +274,6 @@ def _unlawful(entry: Entry, known: Entry, root: str) -> str:
     received = known["end"] if known["received_max"] is None else int(known["received_max"])
     if root != known["root"]:
         return "its root is another"
-    if entry["time"] < entry["due"]:
-        return "it was not due"
     return "90 days had not passed" if entry["time"] < received + LEAST_US else ""
 
 

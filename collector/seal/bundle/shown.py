@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
@@ -82,6 +83,7 @@ def _check_proof(proof: Mapping[str, Any], claim: Claim) -> None:
         raise Refused("E-10", "a group is disclosed and a neighbour")
     for each in shown:
         _check_ranges(each)
+    _check_counts(shown)
     _check_tags(proof)
     _check_level(proof, claim.level)
     total = sum(high - low for each in shown for low, high in each["rows"])
@@ -90,22 +92,27 @@ def _check_proof(proof: Mapping[str, Any], claim: Claim) -> None:
 
 
 def _check_ranges(each: Mapping[str, Any]) -> None:
-    if not 0 < each["count"] < 1 << 32:
-        raise Refused("E-15", f"group {each['g']} has {each['count']} rows")
     ranges = each["rows"]
     ascending = all(low < high for low, high in ranges)
     apart = all(a[1] < b[0] for a, b in pairwise(ranges))
-    if not ranges or not ascending or not apart or ranges[-1][1] > each["count"]:
+    if ranges and (not ascending or not apart or ranges[-1][1] > each["count"]):
         raise Refused("E-10", f"the ranges of group {each['g']} are not in order")
+
+
+def _check_counts(shown: Sequence[Mapping[str, Any]]) -> None:
+    for each in shown:
+        if not 0 < each["count"] < 1 << 32 or not each["rows"]:
+            raise Refused("E-15", f"group {each['g']} of {each['count']} rows shows none of them")
 
 
 def _check_tags(proof: Mapping[str, Any]) -> None:
     listed = sorted(chain(proof["disclosed"], proof["neighbours"]), key=lambda each: each["g"])
     tags = [each["tag"] for each in listed]
-    if not all(map(documents.text("[0-9a-f]{16}"), tags)):
-        raise Refused("E-15", "a tag is not 8 bytes")
-    if any(a >= b for a, b in pairwise(tags)):
-        raise Refused("E-15", "the tags do not ascend")
+    for some in (tags, proof.get("absent", [])):
+        if not all(map(documents.text("[0-9a-f]{16}"), some)):
+            raise Refused("E-15", "a tag is not 8 bytes")
+        if any(a >= b for a, b in pairwise(some)):
+            raise Refused("E-15", "the tags do not ascend")
 
 
 def _check_level(proof: Mapping[str, Any], level: str) -> None:
@@ -123,23 +130,24 @@ def _check_level(proof: Mapping[str, Any], level: str) -> None:
     if not shown and not absent:
         raise Refused("E-16", f"{level} is claimed, but nobody is shown, nor shown to be absent")
     wanted = {g for one in shown for g in (one - 1, one + 1)}
-    for tag in absent:
-        wanted |= _around(proof, tag)
+    wanted |= set(_around(proof, absent))
     wanted = {g for g in wanted if 0 <= g < proof["groups"]} - shown
     if not wanted <= beside.keys() or (level == "C1" and wanted != beside.keys()):
         raise Refused("E-15", "neighbours are missing, or are beside nothing that is shown")
 
 
-def _around(proof: Mapping[str, Any], tag: str) -> set[int]:
-    """Return the two groups between which a tag is missing; -1 and `groups` are the edges."""
-    listed = {e["g"]: e["tag"] for e in chain(proof["disclosed"], proof["neighbours"])}
-    if tag in listed.values():
-        raise Refused("E-15", f"the tag {tag} is claimed to be absent, but is there")
-    below = max((g for g, other in listed.items() if other < tag), default=-1)
-    above = min((g for g, other in listed.items() if other > tag), default=proof["groups"])
-    if above != below + 1:
-        raise Refused("E-15", f"the tag {tag} is not between two adjacent groups")
-    return {below, above}
+def _around(proof: Mapping[str, Any], absent: Sequence[str]) -> Iterator[int]:
+    """Give the two groups between which each tag is missing; -1 and `groups` are the edges."""
+    listed = sorted((e["g"], e["tag"]) for e in chain(proof["disclosed"], proof["neighbours"]))
+    tags = [tag for _, tag in listed]  # they ascend as the groups do
+    places = [-1, *(g for g, _ in listed), proof["groups"]]
+    for tag in absent:
+        at = bisect_left(tags, tag)
+        if tag in tags[at : at + 1]:
+            raise Refused("E-15", f"the tag {tag} is claimed to be absent, but is there")
+        if places[at + 1] != places[at] + 1:
+            raise Refused("E-15", f"the tag {tag} is not between two adjacent groups")
+        yield from places[at : at + 2]
 
 
 # The rows.
@@ -185,8 +193,7 @@ class _Reader:
     def _check_end(self) -> None:
         if next(self._expected, None) is not None:
             raise Refused("E-10", "rows are missing")
-        for salts in (self._salts, self._detail_salts):
-            _check_salts(salts)
+        _check_salts([*self._salts, *self._detail_salts])
 
     def _take(self, lines: list[bytes]) -> tuple[Shown, dict[str, list[str]]]:
         schema = self._claim.schema

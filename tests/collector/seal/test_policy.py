@@ -76,7 +76,7 @@ def test_one_key_counts_once() -> None:
         (f"{WITNESSES}group g any g\nquorum g", "E-19"),
         (f"{WITNESSES}group g any\nquorum g", "E-05"),
         ("trust everybody\nquorum none", "E-05"),
-        ("quorum none\r\n", "E-05"),
+        ("quorum none\r", "E-05"),
         ("# \x00\nquorum none", "E-05"),
         ("quorum\u00a0none", "E-05"),
     ],

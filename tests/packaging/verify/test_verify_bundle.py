@@ -78,7 +78,7 @@ def key(name: str, kind: int) -> str:
 def test_another_log_key_is_not_believed(case: Path, tmp_path: Path) -> None:
     origin = (case / "policy").read_text().split()[1].partition("+")[0]
     policy = tmp_path / "policy"
-    policy.write_text(f"log {key(origin, 1)}\n")
+    policy.write_text(f"log {key(origin, 1)}\nquorum none\n")
     status, answer, _ = program.run(case / "case.zip", policy)
     assert (status, answer["number"]) == (1, "E-03")
 
@@ -175,6 +175,10 @@ def test_golden_rows_have_their_leaves() -> None:
     for told in golden["leaves"]:
         core = {n: told["row"][n] for n, _ in schema.core}
         detail = {n: told["row"][n] for n, _ in schema.detail}
+        if told["row"]["bytes"] >= 1 << 63:  # hashing knows it, but no file can hold it
+            with pytest.raises(verifier.Fault, match="E-12"):
+                verifier.encode(schema.core, core, "")
+            continue
         encoded = verifier.encode(schema.core, core, "")
         assert encoded.hex() == told["core"]
         salt = bytes.fromhex(told["detail_salt"])

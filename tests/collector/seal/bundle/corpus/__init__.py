@@ -17,13 +17,13 @@ from collector.seal.bundle.pack import pack
 from collector.seal.note import COSIGNATURE, ML_DSA_44, SigningKey, VKey
 from collector.seal.witness import Cosigner
 from tests.collector.seal.bundle import packing
-from tests.collector.seal.bundle.corpus import claims, course, members, proofs, signed
+from tests.collector.seal.bundle.corpus import claims, course, hostile, members, proofs, signed
 from tests.collector.seal.bundle.corpus.faults import FORGED
 from tests.collector.seal.bundle.forge import Forge, zipped
 from tests.collector.seal.school import BEGIN, HOUR, SITE
 
 __all__ = ["Case", "corpus"]
-WRITTEN = (claims, course, members, proofs, signed)
+WRITTEN = (claims, course, hostile, members, proofs, signed)
 """Where the changes stand; importing them registers them."""
 NEW_YEAR = 1_830_297_600_000_000
 """2028-01-01T00:00:00Z in µs."""
