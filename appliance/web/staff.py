@@ -49,7 +49,7 @@ class PortalStaff:
     def get(self, member: UUID) -> Member | None:
         """Return the member unless it is gone, disabled or staff no more."""
         account = self._people.get(member)
-        if account is None or account.disabled_at or not RIGHTS[account.role]:
+        if account is None or account.closed(self._now()) or not RIGHTS[account.role]:
             return None
         return Member(
             id=account.id,
@@ -81,7 +81,7 @@ class PortalStaff:
                 name=one.full_name,
                 kind=one.kind.value,
                 role=one.role.value,
-                disabled=one.disabled_at is not None,
+                disabled=one.closed(self._now()),
             )
             for one in self._people.list()
             if wanted in names.folded(one.account) or wanted in names.folded(one.full_name)

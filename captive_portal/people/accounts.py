@@ -1,16 +1,18 @@
 """People's accounts, and the table they lie in.
 
-An account is never deleted here, only disabled: who it was must be known as long as the log that
-names it is kept.
+An account is never deleted here, only closed: who it was must be known as long as the log that
+names it is kept. It is closed from `disabled_at` on, which may lie ahead.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, ForeignKey, Index, String, Uuid, func, select
@@ -21,6 +23,9 @@ from captive_portal.database import Base, Moment
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names, passwords
 from captive_portal.people.groups import GroupRow
+from collector.records import Clock, moment
+
+_wall_clock: Clock = time.time_ns  # noqa: TID251  # a password is asked about now
 
 
 class Kind(StrEnum):
@@ -40,6 +45,17 @@ class Role(StrEnum):
     NONE = "none"
     VIEWER = "viewer"
     ADMIN = "admin"
+
+
+class ClosedBy(StrEnum):
+    """Why an account is closed, or will be: a roll opens again only what a roll has closed."""
+
+    NOBODY = ""
+    STAFF = "staff"
+    ROLL = "roll"
+    PROMOTION = "promotion"
+    DATE = "date"
+    """It was for a time from the beginning."""
 
 
 class AccountRow(Base):
@@ -65,6 +81,7 @@ class AccountRow(Base):
     proofing: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(Moment)
     disabled_at: Mapped[datetime | None] = mapped_column(Moment)
+    closed_by: Mapped[str] = mapped_column(String(16), default="", server_default="")
     person_group: Mapped[UUID | None] = mapped_column(
         ForeignKey(GroupRow.id, name="fk_account_person_group")
     )
@@ -92,6 +109,7 @@ class Account:
     proofing: str
     created_at: datetime
     disabled_at: datetime | None
+    """Closed from then on; ask `closed`, as it may lie ahead."""
     has_password: bool
     group: UUID | None = None
     source: str = ""
@@ -99,6 +117,10 @@ class Account:
     grade: str = ""
     room: str = ""
     student_code: str = ""
+
+    def closed(self, now: datetime) -> bool:
+        """Say whether nobody can sign in with it at a time."""
+        return self.disabled_at is not None and self.disabled_at <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +135,11 @@ class NewAccount:
     proofing: str = ""
     password: str | None = None
     must_change: bool = False
+    student_code: str = ""
+    id_kind: str = ""
+    id_hash: str = ""
+    grade: str = ""
+    room: str = ""
 
     @property
     def staff(self) -> bool:
@@ -124,11 +151,23 @@ def _staff(kind: str, role: str) -> bool:
     return role != Role.NONE or kind in (Kind.TEACHER, Kind.STAFF)
 
 
+class NtSealing(Protocol):
+    """Seals the NT hash of a password (`nt_hashes.NtHashes`), where the settings keep them."""
+
+    def sealed(self, person: UUID, password: str) -> str:
+        """Return what the database keeps of a person's password."""
+        ...
+
+
 class People:
     """The accounts of a box. Every method is one transaction."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, *, clock: Clock = _wall_clock, nt: NtSealing | None = None
+    ) -> None:
         self._engine = engine
+        self._clock = clock
+        self._nt = nt
 
     def add(self, new: NewAccount, *, now: datetime) -> Account:
         """Make an account; a shadow account of the same name becomes it and keeps its id.
@@ -152,6 +191,7 @@ class People:
                 row.folded = names.folded(account)
                 db.add(row)
             _fill(row, new, account, stored)
+            row.nt_password = self._sealed(row.id, new.password)
             db.flush()
             return _account(row)
 
@@ -228,6 +268,7 @@ class People:
         with self._changing() as db:
             row = _known(db, person)
             row.password = passwords.hashed(password, staff=_staff(row.kind, row.role))
+            row.nt_password = self._sealed(row.id, password)
             row.must_change = must_change
 
     def change(self, person: UUID, *, full_name: str, kind: Kind, proofing: str) -> None:
@@ -236,11 +277,26 @@ class People:
             row = _known(db, person)
             row.full_name, row.kind, row.proofing = names.clean(full_name), kind, proofing
 
-    def disable(self, person: UUID, *, now: datetime) -> None:
-        """Close an account; what it did stays under its name."""
+    def disable(self, person: UUID, *, now: datetime, why: ClosedBy = ClosedBy.STAFF) -> None:
+        """Close an account from `now` on, which may lie ahead; what it did stays under its name.
+
+        One that is closed already, or will be before, stays so.
+        """
         with self._changing() as db:
             row = _known(db, person)
-            row.disabled_at = row.disabled_at or now
+            if row.disabled_at is None or now < row.disabled_at:
+                row.disabled_at, row.closed_by = now, why
+
+    def enable(self, person: UUID) -> None:
+        """Open an account again, or let it stay open."""
+        with self._changing() as db:
+            row = _known(db, person)
+            row.disabled_at, row.closed_by = None, ClosedBy.NOBODY
+
+    def put_in_group(self, person: UUID, group: UUID | None) -> None:
+        """Put an account in a group of its own; None: in that of its kind."""
+        with self._changing() as db:
+            _known(db, person).person_group = group
 
     def check(self, site: str, account: str, password: str) -> Account:
         """Return whose password this is.
@@ -252,12 +308,26 @@ class People:
         """
         with Session(self._engine) as db:
             row = _find(db, site, account)
-            stored = row.password if row is not None and row.disabled_at is None else None
+            closed = row is None or _account(row).closed(moment(self._clock() // 1000))
+            stored = None if row is None or closed else row.password
         if not passwords.matches(password, stored) or row is None or stored is None:
             raise Refused("account or password is not right")
         if passwords.outdated(stored, staff=_staff(row.kind, row.role)):
             self.set_password(row.id, password, must_change=row.must_change)
+        elif self._nt is not None and row.nt_password is None:
+            self._keep_nt(row.id, stored, password)
         return _account(row)
+
+    def _sealed(self, person: UUID, password: str | None) -> str | None:
+        """Return the NT hash of a new password to keep; another one's must not stay."""
+        return None if self._nt is None or password is None else self._nt.sealed(person, password)
+
+    def _keep_nt(self, person: UUID, stored: str, password: str) -> None:
+        """Keep the NT hash of a password that was right, unless it was changed meanwhile."""
+        with self._changing() as db:
+            row = _known(db, person)
+            if row.password == stored:
+                row.nt_password = self._sealed(person, password)
 
     @contextmanager
     def _changing(self) -> Iterator[Session]:
@@ -288,6 +358,8 @@ def _fill(row: AccountRow, new: NewAccount, account: str, stored: str | None) ->
     row.kind, row.role = new.kind, new.role
     row.password, row.must_change = stored, new.must_change
     row.proofing = names.clean(new.proofing)
+    row.student_code, row.grade, row.room = new.student_code, new.grade, new.room
+    row.id_kind, row.id_hash = new.id_kind, new.id_hash
 
 
 def _account(row: AccountRow) -> Account:

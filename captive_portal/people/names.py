@@ -9,11 +9,20 @@ MAX_ACCOUNT = 253
 """Characters of an account name: as many as RADIUS can carry octets."""
 MAX_FULL_NAME = 200
 _MAC = re.compile(r"[0-9A-Fa-f]{12}")
+# Sara am typed as two characters, a tone mark perhaps between them.
+_TWO_PART_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
+_THAI_DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789")
 
 
 def clean(text: str) -> str:
-    """Return `text` in NFC, without spaces at its ends and with single ones inside."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """Return `text` in NFC, without spaces at its ends, single ones inside, and sara am as one."""
+    one = _TWO_PART_AM.sub("\\1\u0e33", unicodedata.normalize("NFC", text))
+    return " ".join(one.split())
+
+
+def digits(text: str) -> str:
+    """Return `text` with Thai digits as Arabic ones."""
+    return text.translate(_THAI_DIGITS)
 
 
 def folded(account: str) -> str:

@@ -1,45 +1,42 @@
-"""The school's roll as CSV: accounts by the headers of its columns, Thai or English.
+"""A school's roll, read and checked: pupils and staff out of DMC's and other lists.
 
-Good rows are taken and bad ones reported by their line. The same file twice changes nothing.
-Columns that are not known are left out: nothing else of a pupil's file is read.
+Good rows are taken and bad ones given back with the reason. What the list holds beside the columns
+that are known never leaves the row it stands in; citizen ids leave it as hashes alone.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from typing import NamedTuple
 
-from captive_portal.errors import PortalError
-from captive_portal.people import names, passwords
-from captive_portal.people.accounts import Account, Kind, NewAccount, People
+from typing_extensions import override
 
-MAX_BYTES = 32 << 20
-MAX_ROWS = 200_000
-_HEADERS: Mapping[str, tuple[str, ...]] = {
-    "account": ("account", "username", "user name", "user", "login", "ชื่อผู้ใช้", "บัญชีผู้ใช้", "บัญชี"),
-    "full_name": (
-        "full name", "fullname", "name", "display name",
-        "ชื่อ-นามสกุล", "ชื่อ-สกุล", "ชื่อสกุล", "ชื่อนามสกุล", "ชื่อ นามสกุล", "ชื่อ สกุล", "ชื่อเต็ม",
-    ),
-    "prefix": ("prefix", "คำนำหน้า", "คำนำหน้าชื่อ"),
-    "first": ("first name", "firstname", "given name", "ชื่อ"),
-    "last": ("last name", "lastname", "surname", "family name", "นามสกุล", "สกุล"),
-    "kind": ("kind", "type", "ประเภท", "ประเภทผู้ใช้", "สถานะ"),
-    "password": ("password", "รหัสผ่าน"),
-    "proofing": ("proofing", "proof", "การพิสูจน์ตัวตน", "วิธียืนยันตัวตน"),
-}  # fmt: skip
-_KINDS: Mapping[str, Kind] = {
-    "pupil": Kind.PUPIL, "student": Kind.PUPIL, "นักเรียน": Kind.PUPIL, "นักศึกษา": Kind.PUPIL,
-    "teacher": Kind.TEACHER, "ครู": Kind.TEACHER, "อาจารย์": Kind.TEACHER,
-    "staff": Kind.STAFF, "บุคลากร": Kind.STAFF, "เจ้าหน้าที่": Kind.STAFF,
-    "guest": Kind.GUEST, "visitor": Kind.GUEST, "ผู้มาติดต่อ": Kind.GUEST, "บุคคลภายนอก": Kind.GUEST,
-}  # fmt: skip
+from captive_portal.errors import PortalError
+from captive_portal.people import dates, grades, identifiers, layout, names, passwords, sheets
+from captive_portal.people.accounts import Kind, NewAccount
+from captive_portal.people.keys import PersonKey
+from captive_portal.people.layout import Layout
+from captive_portal.settings import School
+
+MAX_BYTES = sheets.MAX_BYTES
 DEFAULT_PROOFING = "school register"
+MAX_CODE = 32
+_KINDS = {layout.fold(word): kind for word, kind in layout.KINDS.items()}
+_STATUSES = {layout.fold(word): left for word, left in layout.STATUSES.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """What a roll is read against."""
+
+    site: str
+    """The school that it is of."""
+    key: PersonKey
+    schools: Sequence[School] = ()
+    """Whose codes the rows may say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,31 +44,31 @@ class Line:
     """One row of the file, checked."""
 
     number: int
-    """The line in the file, as an editor counts it."""
+    """The row in the file, as a spreadsheet or an editor counts it."""
     new: NewAccount
     told: frozenset[str]
     """Which columns had something in them."""
+    group: str = ""
+    left: bool = False
+    until: date | None = None
+    """The last day of somebody who is here for a time."""
+    warning: str = ""
+    cells: Mapping[str, str] = field(default_factory=dict)
+    """What may be given back of the row, should it turn out bad."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Roll:
-    """A file as read."""
+class Bad:
+    """A row that was left out, and what may be given back of it."""
 
-    lines: Sequence[Line]
-    faults: Sequence[str]
-    """What is wrong with the rows left out, each with its line."""
-    ignored: Sequence[str]
-    """Headers of the columns that were not read."""
+    number: int
+    reason: str
+    cells: Mapping[str, str]
 
-
-@dataclass(slots=True)
-class Outcome:
-    """What taking a roll in did, or would do."""
-
-    new: int = 0
-    changed: int = 0
-    same: int = 0
-    faults: list[str] = field(default_factory=list)
+    @override
+    def __str__(self) -> str:
+        """Return it as one line."""
+        return f"line {self.number}: {self.reason}"
 
 
 class Made(NamedTuple):
@@ -81,122 +78,183 @@ class Made(NamedTuple):
     password: str
 
 
-def read(octets: bytes, *, site: str) -> Roll:
-    """Return the people in a CSV file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roll:
+    """A file as read."""
+
+    site: str
+    layout: Layout
+    lines: Sequence[Line]
+    bad: Sequence[Bad]
+    notes: Sequence[str]
+    """What holds for the whole file."""
+
+
+def read(octets: bytes, where: Where) -> Roll:
+    """Return the people in a file.
 
     Args:
-        octets: UTF-8 (with or without mark) or, as old spreadsheets write, Windows-874; with
-            commas, semicolons or tabs.
-        site: Where they are.
+        octets: XLSX or CSV, as `sheets` reads them.
+        where: Whose roll it is.
 
     Raises:
-        PortalError: not such a file, or without a column for the account name.
+        PortalError: not such a file, or its columns are not understood.
     """
-    if len(octets) > MAX_BYTES:
-        raise PortalError(f"the file is larger than {MAX_BYTES >> 20} MiB", hint="split it")
-    text = _decoded(octets)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    try:
-        columns, ignored = _columns(next(rows, []))
-        checked = list(_lines(rows, columns, site))
-    except csv.Error as error:
-        raise PortalError(f"line {rows.line_num}: {error}", hint="is it a CSV file?") from error
-    faults = [fault for fault in checked if isinstance(fault, str)]
-    lines = [line for line in checked if isinstance(line, Line)]
-    return Roll(lines=lines, faults=faults, ignored=ignored)
-
-
-def _decoded(octets: bytes) -> str:
-    if octets.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _try(octets, "utf-16")
-    try:
-        return octets.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return _try(octets, "cp874")
-
-
-def _try(octets: bytes, encoding: str) -> str:
-    try:
-        return octets.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise PortalError("the file is not text", hint="save it as CSV UTF-8") from error
-
-
-def _delimiter(text: str) -> str:
-    first = text.partition("\n")[0]
-    return max(",;\t", key=first.count)
-
-
-def _columns(headers: Sequence[str]) -> tuple[dict[str, int], list[str]]:
-    spelt = {_plain(name): member for member, known in _HEADERS.items() for name in known}
-    columns: dict[str, int] = {}
-    ignored: list[str] = []
-    for at, header in enumerate(headers):
-        member = spelt.get(_plain(header))
-        if member is None:
-            ignored.append(names.clean(header))
-        elif member in columns:
-            raise PortalError(f"line 1: two columns for {member}: {header}")
-        else:
-            columns[member] = at
-    if "account" not in columns:
-        raise PortalError(
-            "line 1: no column for the account name",
-            hint="the first line names the columns, for instance: account,full_name,kind,password",
-        )
-    return columns, [name for name in ignored if name]
-
-
-def _plain(header: str) -> str:
-    text = unicodedata.normalize("NFC", header).casefold().replace("_", " ")
-    return "".join(" ".join(text.split()).split(" ")).replace("-", "")
-
-
-def _lines(
-    rows: Iterator[list[str]], columns: Mapping[str, int], site: str
-) -> Iterator[Line | str]:
-    seen: set[str] = set()
-    count = 0
-    for row in rows:
-        number = rows.line_num  # type: ignore[attr-defined]  # csv.reader's
-        if not any(cell.strip() for cell in row):
-            continue
-        count += 1
-        if count > MAX_ROWS:
-            raise PortalError(f"more than {MAX_ROWS} rows", hint="split the file")
-        cells = {name: row[at].strip() for name, at in columns.items() if at < len(row)}
-        fault, new = _person(cells, site)
-        if not fault:
-            folded = names.folded(new.account)
-            fault = f"account {new.account} stands in the file twice" if folded in seen else ""
-            seen.add(folded)
-        told = frozenset(name for name, cell in cells.items() if cell)
-        yield f"line {number}: {fault}" if fault else Line(number=number, new=new, told=told)
-
-
-def _person(cells: Mapping[str, str], site: str) -> tuple[str, NewAccount]:
-    """Return what is wrong with a row, or nothing, and the account in it."""
-    kind = _KINDS.get(_fold(cells.get("kind", "")), Kind.PUPIL)
-    account = names.clean(cells.get("account", ""))
-    password = cells.get("password") or None
-    new = NewAccount(
-        site=site,
-        account=account,
-        full_name=_full_name(cells),
-        kind=kind,
-        proofing=cells.get("proofing") or DEFAULT_PROOFING,
-        password=password,
+    rows = sheets.rows(octets)
+    first = list(itertools.islice(rows, layout.LOOKED_AT + layout.SAMPLE))
+    found, taken = layout.find(first)
+    reader = _Reader(found, where)
+    for row in itertools.chain(first[taken:], rows):
+        reader.take(row)
+    return Roll(
+        site=where.site,
+        layout=found,
+        lines=reader.lines,
+        bad=reader.bad,
+        notes=[*found.notes, *reader.notes()],
     )
-    fault = names.fault(account) or (passwords.fault(password) if password else "")
-    if not fault and cells.get("kind") and _fold(cells["kind"]) not in _KINDS:
-        fault = f"no kind {cells['kind']!r}; known: {', '.join(_KINDS)}"
-    if not fault and len(new.full_name) > names.MAX_FULL_NAME:
-        fault = f"the name is longer than {names.MAX_FULL_NAME} characters"
-    return fault, new
 
 
-def _fold(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip().casefold()
+class _Reader:
+    """Checks row after row."""
+
+    def __init__(self, found: Layout, where: Where) -> None:
+        self.lines: list[Line] = []
+        self.bad: list[Bad] = []
+        self._columns = found.columns
+        self._where = where
+        self._seen: dict[tuple[str, str], int] = {}
+        self._schools: set[str] = set()
+
+    def take(self, row: sheets.Row) -> None:
+        """Take a row in, or put it with the bad ones."""
+        cells = {
+            name: row.cells[at]
+            for name, at in self._columns.items()
+            if at < len(row.cells) and row.cells[at]
+        }
+        if not cells:
+            return
+        kept = {name: cell for name, cell in cells.items() if name not in layout.SECRET}
+        try:
+            line = self._line(row.number, cells, kept)
+            self._once(line)
+        except PortalError as error:
+            # Somebody may have put a citizen id where a code belongs: it is given back nowhere.
+            shown = {
+                name: "" if identifiers.looks_like_id(cell) else cell for name, cell in kept.items()
+            }
+            self.bad.append(Bad(number=row.number, reason=str(error), cells=shown))
+            return
+        self.lines.append(line)
+
+    def notes(self) -> list[str]:
+        """Return what holds for the whole file.
+
+        Raises:
+            PortalError: it is of several schools, and no settings say which is which.
+        """
+        if len(self._schools) > 1:
+            raise PortalError(
+                f"the file is of {len(self._schools)} schools, and the settings know no codes",
+                hint="fill in [[schools]] in prathu.toml, or import one school at a time",
+            )
+        if self._schools:
+            return ["the school's code was not checked: [[schools]] in prathu.toml names none"]
+        return []
+
+    def _line(self, number: int, cells: Mapping[str, str], kept: Mapping[str, str]) -> Line:
+        self._check_school(cells.get("school_code", ""))
+        found = identifiers.read(cells.get("national_id", ""))
+        code = _code(cells.get("student_code", ""))
+        account = names.clean(cells.get("account", "")) or code
+        if identifiers.is_citizen_id(account):
+            raise PortalError(
+                "a citizen id would be the account's name and stand in every log",
+                hint="use the student code",
+            )
+        kind = _kind(cells.get("kind", ""))
+        where = grades.read(cells.get("grade", ""), cells.get("room", ""))
+        new = NewAccount(
+            site=self._where.site,
+            account=account,
+            full_name=_full_name(cells),
+            kind=kind,
+            proofing=cells.get("proofing", "")[:200] or DEFAULT_PROOFING,
+            password=cells.get("password") or None,
+            student_code=code,
+            id_kind=found.kind if found else "",
+            id_hash=self._where.key.hash("id", found.text) if found else "",
+            grade=where.grade,
+            room=where.room,
+        )
+        _check(new)
+        return Line(
+            number=number,
+            new=new,
+            told=frozenset(cells),
+            group=names.clean(cells.get("group", "")),
+            left=_left(cells.get("status", "")),
+            until=dates.read(cells["until"]) if cells.get("until") else None,
+            warning=found.warning if found else "",
+            cells=kept,
+        )
+
+    def _check_school(self, code: str) -> None:
+        if not code:
+            return
+        if not self._where.schools:
+            self._schools.add(code)
+            return
+        site = identifiers.site_of_code(self._where.schools, code)
+        if site is None:
+            raise PortalError(
+                f"no school of this box has the code {code[:20]}",
+                hint="[[schools]] in prathu.toml has the codes",
+            )
+        if site != self._where.site:
+            raise PortalError(f"the row is of the school {site}", hint="import it there")
+
+    def _once(self, line: Line) -> None:
+        """Refuse somebody who stands in the file twice."""
+        new = line.new
+        for what, text in (
+            ("account", names.folded(new.account)),
+            ("student code", new.student_code),
+            ("identifier", new.id_hash),
+        ):
+            first = self._seen.setdefault((what, text), line.number) if text else line.number
+            if first != line.number:
+                shown = f" {new.account}" if what == "account" else ""
+                raise PortalError(f"{what}{shown} stands in the file twice, first in line {first}")
+
+
+def _code(text: str) -> str:
+    plain = names.digits(names.clean(text)).replace(" ", "")
+    if len(plain) > MAX_CODE:
+        raise PortalError(f"the student code is longer than {MAX_CODE} characters")
+    if identifiers.looks_like_id(plain):
+        raise PortalError(
+            "the student code looks like a citizen id or a rounded number",
+            hint="fill in the school's own number for the pupil",
+        )
+    return plain
+
+
+def _kind(text: str) -> Kind:
+    if not text:
+        return Kind.PUPIL
+    kind = _KINDS.get(layout.fold(text))
+    if kind is None:
+        raise PortalError(f"no kind {text[:40]!r}", hint=f"known: {', '.join(layout.KINDS)}")
+    return kind
+
+
+def _left(text: str) -> bool:
+    left = _STATUSES.get(layout.fold(text), False if not text else None)
+    if left is None:
+        raise PortalError(f"no status {text[:40]!r}", hint=f"known: {', '.join(layout.STATUSES)}")
+    return left
 
 
 def _full_name(cells: Mapping[str, str]) -> str:
@@ -206,51 +264,9 @@ def _full_name(cells: Mapping[str, str]) -> str:
     return names.clean(f"{given} {cells.get('last', '')}")
 
 
-class Taker:
-    """Brings the accounts in line with a roll, row by row.
-
-    Passwords of accounts that have one are never touched. Accounts that are not in the roll stay.
-    """
-
-    def __init__(
-        self, people: People, *, now: datetime, make_passwords: bool = False, dry_run: bool = False
-    ) -> None:
-        """Args: the accounts, the time, whether to make missing passwords, and only count."""
-        self.outcome = Outcome()
-        self._people = people
-        self._now = now
-        self._make_passwords = make_passwords
-        self._dry_run = dry_run
-
-    def take(self, line: Line) -> Made | None:
-        """Take one row; what is wrong with it goes to the outcome's faults."""
-        found = self._people.find(line.new.site, line.new.account)
-        try:
-            if found is None or found.kind is Kind.SHADOW:
-                return self._add(line.new)
-            self._change(found, line)
-        except PortalError as error:
-            self.outcome.faults.append(f"line {line.number}: {error}")
-        return None
-
-    def _add(self, new: NewAccount) -> Made | None:
-        made = None
-        if self._make_passwords and new.password is None:
-            made = Made(account=new.account, password=passwords.one_time())
-            new = replace(new, password=made.password, must_change=True)
-        if not self._dry_run:
-            self._people.add(new, now=self._now)
-        self.outcome.new += 1
-        return made
-
-    def _change(self, found: Account, line: Line) -> None:
-        new = line.new
-        full_name = new.full_name or found.full_name
-        kind = new.kind if "kind" in line.told else found.kind
-        proofing = new.proofing if "proofing" in line.told else found.proofing
-        if (found.full_name, found.kind, found.proofing) == (full_name, kind, proofing):
-            self.outcome.same += 1
-            return
-        if not self._dry_run:
-            self._people.change(found.id, full_name=full_name, kind=kind, proofing=proofing)
-        self.outcome.changed += 1
+def _check(new: NewAccount) -> None:
+    wrong = names.fault(new.account) or (passwords.fault(new.password) if new.password else "")
+    if not wrong and len(new.full_name) > names.MAX_FULL_NAME:
+        wrong = f"the name is longer than {names.MAX_FULL_NAME} characters"
+    if wrong:
+        raise PortalError(wrong)

@@ -33,7 +33,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def people(engine: Engine) -> People:
-    people = People(engine)
+    people = People(engine, clock=lambda: int(NOW.timestamp()) * 10**9)
     people.add(
         NewAccount(
             site=SITE,

@@ -9,6 +9,8 @@ from sqlalchemy import Engine, text
 
 import captive_portal.people.devices
 import captive_portal.people.notices
+import captive_portal.people.promotion
+import captive_portal.people.taking
 import captive_portal.people.usage
 import captive_portal.people.vouchers
 import captive_portal.radius.signing

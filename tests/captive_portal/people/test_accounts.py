@@ -89,6 +89,19 @@ def test_a_disabled_account_cannot_sign_in_and_is_still_there(people: People) ->
     assert again.disabled_at == NOW
 
 
+def test_an_account_may_be_closed_from_a_day_on(people: People, engine: Engine) -> None:
+    found = people.find(SITE, "somchai")
+    assert found is not None
+    people.disable(found.id, now=NOW + timedelta(days=7))
+    people.disable(found.id, now=NOW + timedelta(days=9))
+    assert people.check(SITE, "somchai", "correct horse").id == found.id
+    later = People(engine, clock=lambda: int((NOW + timedelta(days=7)).timestamp()) * 10**9)
+    with pytest.raises(Refused):
+        later.check(SITE, "somchai", "correct horse")
+    people.enable(found.id)
+    assert later.check(SITE, "somchai", "correct horse").disabled_at is None
+
+
 def test_a_shadow_is_made_once_and_becomes_the_account(people: People) -> None:
     first = people.shadow(SITE, "สมหญิง", now=NOW)
     assert (first.kind, first.has_password) == (Kind.SHADOW, False)
