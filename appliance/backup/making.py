@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,6 +38,8 @@ SEALED_TO = "segments.to"
 """Beside the segments: the public halves of the keys that open them all."""
 KEPT = timedelta(days=14)
 """Older archives go: with them the wrapped keys of what was destroyed since."""
+Tell = Callable[[str, int, int], None]
+"""Told what is under way, how much of it is done, and of how much."""
 _PREFIX, _SUFFIX = "prathu-", ".tar.age"
 _STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -56,7 +58,15 @@ class Made:
     """Whether the database is in it; one that is not SQLite is backed up by its own tools."""
 
 
-def backup(home: Path, settings: BoxSettings, target: Target, *, now: datetime, logs: bool) -> Made:
+def backup(
+    home: Path,
+    settings: BoxSettings,
+    target: Target,
+    *,
+    now: datetime,
+    logs: bool,
+    tell: Tell = lambda *_: None,
+) -> Made:
     """Make a backup.
 
     Raises:
@@ -69,12 +79,15 @@ def backup(home: Path, settings: BoxSettings, target: Target, *, now: datetime, 
     name = f"{_PREFIX}{now.astimezone(UTC):{_STAMP}}{_SUFFIX}"
     beside = work / name
     try:
+        tell("database and ledgers", 0, 1)
         archive.write(beside, recipients, lambda out: _fill(home, settings, out, now))
         size = beside.stat().st_size
         target.put(name, beside)
         there = target.names()
         books = kept.read_books(home, [site.id for site in settings.sites])
-        new = _put_segments(home, target, books, there, recipients, work) if logs else set()
+        new = set[str]()
+        if logs:
+            new = _put_segments(home, target, books, there, recipients, work, tell)
         gone = _destroy(target, books, there)
         old = _prune(target, there, now)
     finally:
@@ -172,13 +185,14 @@ def _database(home: Path) -> bytes:
         copy.unlink(missing_ok=True)
 
 
-def _put_segments(  # where from, where to, and what is there
+def _put_segments(  # noqa: PLR0913  # where from, where to, and what is there
     home: Path,
     target: Target,
     books: dict[str, Book],
     there: list[str],
     recipients: archive.Recipients,
     work: Path,
+    tell: Tell,
 ) -> set[str]:
     """Put what is not there; all anew where what is there opens with other keys than now."""
     known = {name for name in there if name.startswith(f"{SEGMENTS}/")}
@@ -188,7 +202,9 @@ def _put_segments(  # where from, where to, and what is there
     elif SEALED_TO not in there:
         _put(target, SEALED_TO, keys, work)
     new = set()
-    for place in _places(books):
+    places = list(_places(books))
+    for number, place in enumerate(places):
+        tell("segments", number, len(places))
         name = segment_name(place)
         if name in known:
             continue

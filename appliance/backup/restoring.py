@@ -15,7 +15,7 @@ import pyrage
 
 from appliance import settings as box_settings
 from appliance.backup import archive
-from appliance.backup.making import newest, segment_name
+from appliance.backup.making import Tell, newest, segment_name
 from appliance.backup.target import Target
 from appliance.errors import BoxError, NotFound, WrongUse
 from collector import durable, kept
@@ -39,7 +39,7 @@ class Restored:
     """Segments that the ledger has and the place of the backup has not, from the home on."""
 
 
-def restore(  # what to bring, and with which key
+def restore(  # noqa: PLR0913  # what to bring, and with which key
     home: Path,
     target: Target,
     *,
@@ -47,6 +47,7 @@ def restore(  # what to bring, and with which key
     name: str = "",
     logs: bool = True,
     envelope: bool = True,
+    tell: Tell = lambda *_: None,
 ) -> Restored:
     """Bring the newest backup, or the one named, into an empty home.
 
@@ -57,6 +58,7 @@ def restore(  # what to bring, and with which key
         name: Of the archive.
         logs: Bring the segments too.
         envelope: Take the ring key out of its envelope, which only the paper opens.
+        tell: Told how many files of segments are here.
 
     Raises:
         WrongUse: the home is not empty, or the key is none.
@@ -66,9 +68,7 @@ def restore(  # what to bring, and with which key
     check_empty(home)
     identity = _identity(private)
     there = target.names()
-    found = name or newest(there)
-    if found is None or found not in there:
-        raise NotFound(f"there is no backup {name}".rstrip(), hint="see what lies there")
+    found = wanted(there, name)
     work = home / "stage" / "restore"
     durable.make_dir(work)
     sealed, plain = work / "archive.age", work / "archive.tar"
@@ -83,7 +83,9 @@ def restore(  # what to bring, and with which key
         _ring_key(home, private)
     _begin_spool(home)  # before what may fail half-way: numbers must never begin anew
     missing, count = [], 0
-    for place in _places(home):
+    places = list(_places(home))
+    for number, place in enumerate(places):
+        tell("segments", number, len(places))
         if logs and _fetch(home, target, place, set(there), identity):
             count += place.endswith(".parquet")
         else:
@@ -94,6 +96,20 @@ def restore(  # what to bring, and with which key
         segments=count,
         missing=tuple(one for one in missing if one.endswith(".parquet")),
     )
+
+
+def wanted(there: list[str], name: str = "") -> str:
+    """Return the archive of this name, or the newest.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = name or newest(there)
+    if found is None or found not in there:
+        known = [one for one in there if one.endswith(".tar.age")]
+        what = f"there is no backup {name}".rstrip()
+        raise NotFound(what, hint=f"there are: {', '.join(known)}" if known else "give the place")
+    return found
 
 
 def check_empty(home: Path) -> None:

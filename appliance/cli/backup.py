@@ -15,11 +15,11 @@ import typer
 from appliance import settings as box_settings
 from appliance.backup import making, restoring
 from appliance.backup.target import Target, opened
-from appliance.cli import rehearsal, report
+from appliance.cli import bars, rehearsal, report
 from appliance.cli.context import Context
 from appliance.cli.init import make_folders
 from appliance.cli.keys import typed
-from appliance.errors import BoxError
+from appliance.errors import BoxError, WrongUse
 from appliance.settings import Backup
 from collector import durable
 from collector.errors import Busy
@@ -55,10 +55,16 @@ def backup(
     run = rehearsal.Run(context.home, settings, where=to, actor=BOX if by_itself else "")
     told: dict[str, Any] = {}
     with _alone(context.home):
-        with run.noted("backup") as good, _place(context.home, settings.backup, to) as target:
+        with (
+            run.noted("backup") as good,
+            _place(context.home, settings.backup, to) as target,
+            bars.bar(context) as bar,
+        ):
             run.act("backup", f"to {to or settings.backup.to}")
             logs = logs or settings.backup.logs
-            made = making.backup(context.home, settings, target, now=report.now(), logs=logs)
+            made = making.backup(
+                context.home, settings, target, now=report.now(), logs=logs, tell=bar
+            )
             good(made.archive)
         told = asdict(made)
         if rehearse:
@@ -108,16 +114,20 @@ def restore(  # noqa: PLR0913  # one argument per option
     """Bring a backup onto an empty home; what stands on the paper is asked for."""
     context: Context = ctx.obj
     restoring.check_empty(context.home)
-    private = typed("Private half (AGE-SECRET-KEY-1…)")
-    make_folders(context.home)
     place = Backup(
         ssh_key=str((ssh_key or Path()).resolve()),
         known_hosts=str((known_hosts or Path()).resolve()),
         s3_keys=str((s3_keys or Path()).resolve()),
     )
+    if "://" not in source and not Path(source).is_dir():
+        raise WrongUse(f"{source} is no folder", hint="give the place that prathu backup wrote to")
     with _place(context.home, place, source) as target:
+        restoring.wanted(target.names(), archive)  # before anybody types from paper
+    private = typed("Private half (AGE-SECRET-KEY-1…)")
+    make_folders(context.home)
+    with _place(context.home, place, source) as target, bars.bar(context) as bar:
         told = restoring.restore(
-            context.home, target, private=private, name=archive, logs=not no_logs
+            context.home, target, private=private, name=archive, logs=not no_logs, tell=bar
         )
     proof = rehearsal.proven(context.home)
     missing = [one for one in proof.findings if one.number == "E-02"]

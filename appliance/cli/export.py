@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from appliance import settings as box_settings
 from appliance.cases import case as cases
 from appliance.cases.case import Words
-from appliance.cli import offline, outside, report
-from appliance.cli.context import Context, error_console, wall_clock
+from appliance.cli import bars, offline, outside, report
+from appliance.cli.bars import Bar
+from appliance.cli.context import Context, wall_clock
 from appliance.cli.hold import actor
 from appliance.cli.search import open_engine
 from appliance.errors import BoxError, WrongUse
@@ -203,13 +203,13 @@ def _prove(context: Context, settings: BoxSettings, case: str, told: _Told) -> d
             f"the case {case} is defined, and never changes",
             hint=f"leave the words out: prathu export --case {case} --out FILE",
         )
-    with _bar(context) as bar:
+    with bars.bar(context) as bar:
         if order is None:
             order = _define(context, settings, told.case(case, settings, wall_clock() // 1000), bar)
         return _pack(context.home, order, bar)
 
 
-def _define(context: Context, settings: BoxSettings, words: Words, bar: _Bar) -> Order:
+def _define(context: Context, settings: BoxSettings, words: Words, bar: Bar) -> Order:
     """Seal what was received so far, then find what the case is about."""
     if offline.running(context.home, "seal"):
         ask(context.home / "run" / "seal.sock", {"do": "seal"}, timeout=ASK_S)
@@ -234,7 +234,7 @@ def _define(context: Context, settings: BoxSettings, words: Words, bar: _Bar) ->
     return order
 
 
-def _pack(home: Path, order: Order, bar: _Bar) -> dict[str, Any]:
+def _pack(home: Path, order: Order, bar: Bar) -> dict[str, Any]:
     request = {"do": "prove", "order": order.model_dump()}
     if offline.running(home, "seal"):
         socket = home / "run" / "seal.sock"
@@ -298,24 +298,8 @@ def _summary(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_Bar = Callable[[str, int, int], None]
-
-
 @contextmanager
-def _bar(context: Context) -> Iterator[_Bar]:
-    quiet = context.quiet or not error_console().is_terminal
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=error_console(), transient=True, disable=quiet) as progress:
-        task = progress.add_task("", total=None)
-
-        def tell(what: str, done: int, of: int) -> None:
-            progress.update(task, description=what, completed=done, total=max(of, 1))
-
-        yield tell
-
-
-@contextmanager
-def _watched(look: Callable[[], dict[str, Any]], bar: _Bar) -> Iterator[None]:
+def _watched(look: Callable[[], dict[str, Any]], bar: Bar) -> Iterator[None]:
     """Move the bar while somebody else packs."""
     done = threading.Event()
 
