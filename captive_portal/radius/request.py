@@ -65,7 +65,7 @@ def read(
     Raises:
         Discard: no or an unknown Acct-Status-Type.
     """
-    values = _Values(request)
+    values = Values(request)
     status = _STATUS.get(values.number("Acct-Status-Type") or 0)
     if status is None:
         raise Discard("no-status-type")
@@ -73,25 +73,19 @@ def read(
     session_id = values.text("Acct-Session-Id")
     if status not in ("on", "off") and not session_id:
         values.faults.append("no-session-id")
-    nas = Nas(
-        identifier=values.text("NAS-Identifier"),
-        address=values.text("NAS-IP-Address") or values.text("NAS-IPv6-Address"),
-        source=source,
-        client=str(client.network),
-    )
     calling, called = values.text("Calling-Station-Id"), values.text("Called-Station-Id")
     accounting = Accounting(
         event_id=ids.make("radius", client.site, source, _fingerprint(request, status)),
         status=status,
         time=time,
         site=client.site,
-        nas=nas,
+        nas=nas(values, source, client),
         account=names.clean(values.text("User-Name")),
         acct_session_id=session_id,
         calling_station=calling,
         called_station=called,
         mac=names.mac(calling),
-        ssid=_ssid(values, called),
+        ssid=ssid(values, called),
         nas_port=values.text("NAS-Port-Id") or str(values.number("NAS-Port") or ""),
         addresses=_addresses(values),
         method=_method(values),
@@ -102,7 +96,17 @@ def read(
     return Heard(accounting=accounting, faults=tuple(values.faults))
 
 
-class _Values:
+def nas(values: Values, source: str, client: Client) -> Nas:
+    """Return who sent a packet, by what it says of itself and by where it came from."""
+    return Nas(
+        identifier=values.text("NAS-Identifier"),
+        address=values.text("NAS-IP-Address") or values.text("NAS-IPv6-Address"),
+        source=source,
+        client=str(client.network),
+    )
+
+
+class Values:
     """Reads attributes by name; one that cannot be read is a fault, not an error."""
 
     def __init__(self, request: packet.AcctPacket) -> None:
@@ -132,7 +136,7 @@ class _Values:
         """Return an attribute as text; what cannot be printed becomes the replacement sign."""
         value = self.first(name)
         if isinstance(value, bytes):
-            value = _decoded(value)
+            value = decoded(value)
         return "" if value is None else _printable(str(value))
 
     def _raw(self, name: str) -> bytes | None:
@@ -143,7 +147,7 @@ class _Values:
         return octets[0] if octets else None
 
 
-def _decoded(octets: bytes) -> str:
+def decoded(octets: bytes) -> str:
     """Return text of a NAS that does not speak UTF-8: Thai ones then speak TIS-620."""
     try:
         return octets.decode("utf-8")
@@ -163,7 +167,7 @@ def _control(letter: str) -> bool:
     return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
 
 
-def _time(values: _Values, received: datetime) -> datetime:
+def _time(values: Values, received: datetime) -> datetime:
     """Return when it happened.
 
     Acct-Delay-Time needs no clock on the NAS, so it goes before Event-Timestamp when the two
@@ -184,7 +188,7 @@ def _time(values: _Values, received: datetime) -> datetime:
     return sent
 
 
-def _counters(values: _Values) -> Counters:
+def _counters(values: Values) -> Counters:
     return Counters(
         bytes_in=_wide(values, "Acct-Input-Octets", "Acct-Input-Gigawords"),
         bytes_out=_wide(values, "Acct-Output-Octets", "Acct-Output-Gigawords"),
@@ -194,7 +198,7 @@ def _counters(values: _Values) -> Counters:
     )
 
 
-def _lasted(values: _Values) -> int | None:
+def _lasted(values: Values) -> int | None:
     seconds = values.number("Acct-Session-Time")
     if seconds is not None and seconds > _LONGEST_SESSION_S:
         values.faults.append("absurd-Acct-Session-Time")
@@ -202,7 +206,7 @@ def _lasted(values: _Values) -> int | None:
     return seconds
 
 
-def _wide(values: _Values, low: str, high: str) -> int | None:
+def _wide(values: Values, low: str, high: str) -> int | None:
     """Return a counter of 64 bits: Gigawords count its wraps (RFC 2869 5.1)."""
     octets = values.number(low)
     if octets is None:
@@ -214,7 +218,7 @@ def _wide(values: _Values, low: str, high: str) -> int | None:
     return counted
 
 
-def _addresses(values: _Values) -> tuple[str, ...]:
+def _addresses(values: Values) -> tuple[str, ...]:
     """Return the addresses and prefixes that the user has, in canonical text, each once.
 
     On a radio cell or a switch, Framed-IPv6-Prefix is the prefix of the link (RFC 3162 2.3), which
@@ -247,7 +251,7 @@ _WIDEST = 32
 _NO_ADDRESS = {"255.255.255.255", "255.255.255.254", "0.0.0.0", "::"}  # noqa: S104  # as above
 
 
-def _address(values: _Values, name: str, told: str) -> str | None:
+def _address(values: Values, name: str, told: str) -> str | None:
     try:
         network = ipaddress.ip_network(told, strict=False)
     except ValueError:
@@ -261,7 +265,7 @@ def _address(values: _Values, name: str, told: str) -> str | None:
     return str(network)
 
 
-def _method(values: _Values) -> str:
+def _method(values: Values) -> str:
     """Return how the NAS knows the user, where the packet itself proves that it was by 802.1X.
 
     EAP-Key-Name names a key that EAP made (RFC 4072); WLAN-AKM-Suite is the key management of the
@@ -277,7 +281,7 @@ def _method(values: _Values) -> str:
 _AKM_802_1X = {0x000FAC00 | suite for suite in (1, 3, 5, 11, 12, 13)}
 
 
-def _session_timeout(values: _Values) -> timedelta | None:
+def _session_timeout(values: Values) -> timedelta | None:
     """Return how long the NAS lets the session last at most (RFC 2866 5.13); 0 is no limit."""
     seconds = values.number("Session-Timeout")
     if not seconds or seconds > _LONGEST_SESSION_S:
@@ -285,7 +289,8 @@ def _session_timeout(values: _Values) -> timedelta | None:
     return timedelta(seconds=seconds)
 
 
-def _ssid(values: _Values, called: str) -> str:
+def ssid(values: Values, called: str) -> str:
+    """Return the network's name: the vendor's word, else what follows the MAC (RFC 3580 3.20)."""
     vendors = values.text("Ruckus-SSID") or values.text("Aruba-Essid-Name")
     found = _MAC_AND_SSID.fullmatch(called)
     return vendors or (found[1] if found else "")

@@ -1,0 +1,144 @@
+"""What the database says of people and devices that ask to be let in; for a thread of its own.
+
+Questions come in batches: one look-up answers for all devices of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy import Engine, or_, select, tuple_
+from sqlalchemy.orm import Session as Database
+
+from captive_portal.people.accounts import Account, AccountRow, People
+from captive_portal.people.devices import DeviceRow
+from captive_portal.people.groups import Group, Groups
+from captive_portal.people.nt_hashes import NtHashes
+from captive_portal.radius.login import Login, MsChap2
+from captive_portal.sessions.admission import Terms, others
+from captive_portal.sessions.session import Session
+
+TermsOf = Callable[[Account, datetime], Terms]
+"""Returns on what terms somebody may be let in now; asks the database."""
+_GROUPS_FOR = timedelta(seconds=5)
+_MOST_GROUPS = 1000
+
+
+class OpenSessions(Protocol):
+    """Where a person's open sessions are looked up."""
+
+    def open_of_person(self, person: UUID) -> Sequence[Session]:
+        """Return the open sessions of a person."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is known of whoever asks."""
+
+    account: Account
+    terms: Terms
+    group: Group
+    nt_hash: bytes | None = None
+    full: bool = False
+    """On as many devices as allowed, and none gives way."""
+
+
+class Book:
+    """Looks people and devices up."""
+
+    def __init__(
+        self, engine: Engine, *, terms: TermsOf, sessions: OpenSessions, nt: NtHashes | None
+    ) -> None:
+        self._engine = engine
+        self._people = People(engine)
+        self._groups = Groups(engine)
+        self._terms = terms
+        self._sessions = sessions
+        self._nt = nt
+        self._known: dict[tuple[str, UUID | None, str], tuple[datetime, Group]] = {}
+
+    def look(self, logins: Sequence[Login], now: datetime) -> list[Standing | None]:
+        """Return what is known of each; None: nobody's name, or no listed device."""
+        owners = self._owners({(one.site, one.device) for one in logins if one.device}, now)
+        found: list[Standing | None] = []
+        standings: dict[tuple[UUID, str], Standing] = {}
+        for login in logins:
+            if login.device:
+                account = owners.get((login.site, login.device))
+            else:
+                account = self._people.find(login.site, login.user) if login.user else None
+            if account is None:
+                found.append(None)
+                continue
+            # A device's owner stands alike for all devices of the batch, but for their number.
+            key = (account.id, login.mac)
+            if key not in standings:
+                standings[key] = self.standing(account, login, now)
+            found.append(standings[key])
+        return found
+
+    def standing(self, account: Account, login: Login, now: datetime) -> Standing:
+        """Return what is known of somebody whose account is."""
+        terms = self._terms(account, now)
+        wanted = self._nt is not None and isinstance(login.credential, MsChap2)
+        return Standing(
+            account=account,
+            terms=terms,
+            group=self._group(account, now),
+            nt_hash=self.nt_hash(account.id) if wanted else None,
+            full=self._full(account, terms, login, now),
+        )
+
+    def account(self, site: str, name: str) -> Account | None:
+        """Return the account of a name."""
+        return self._people.find(site, name)
+
+    def person(self, person: UUID) -> Account | None:
+        """Return the account with an id."""
+        return self._people.get(person)
+
+    def nt_hash(self, person: UUID) -> bytes | None:
+        """Return the NT hash of a person's password, if it is kept."""
+        if self._nt is None:
+            return None
+        with Database(self._engine) as db:
+            query = select(AccountRow.nt_password).where(AccountRow.id == person)
+            return self._nt.opened(person, db.scalar(query))
+
+    def _owners(
+        self, devices: Iterable[tuple[str, str]], now: datetime
+    ) -> dict[tuple[str, str], Account]:
+        wanted = list(devices)
+        if not wanted:
+            return {}
+        query = select(DeviceRow.site, DeviceRow.mac, DeviceRow.person).where(
+            tuple_(DeviceRow.site, DeviceRow.mac).in_(wanted),
+            or_(DeviceRow.until.is_(None), DeviceRow.until > now),
+        )
+        with Database(self._engine) as db:
+            rows = db.execute(query).all()
+        owners = {person: self._people.get(person) for person in {row.person for row in rows}}
+        told = {(row.site, row.mac): owners[row.person] for row in rows}
+        return {device: owner for device, owner in told.items() if owner is not None}
+
+    def _group(self, account: Account, now: datetime) -> Group:
+        key = (account.site, account.group, str(account.kind))
+        held = self._known.get(key)
+        if held is not None and held[0] + _GROUPS_FOR > now >= held[0]:
+            return held[1]
+        group = self._groups.of(account.site, account.group, account.kind)
+        if len(self._known) >= _MOST_GROUPS:
+            self._known.clear()
+        self._known[key] = (now, group)
+        return group
+
+    def _full(self, account: Account, terms: Terms, login: Login, now: datetime) -> bool:
+        if terms.devices is None or terms.at_limit != "reject":
+            return False
+        held = others(self._sessions.open_of_person(account.id), login.mac, now, terms.seen_within)
+        return len({one.mac or str(one.id) for one in held}) >= terms.devices
