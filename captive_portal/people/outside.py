@@ -46,7 +46,7 @@ class Outside:
         self._engine = engine
         self._people = People(engine)
 
-    def adopt(self, who: Outsider, *, now: datetime) -> Account:
+    def adopt(self, who: Outsider, now: datetime) -> Account:
         """Return the account of somebody whose password is right, made at first sight.
 
         Raises:

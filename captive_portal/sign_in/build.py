@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from captive_portal.errors import PortalError
 from captive_portal.people.accounts import People
+from captive_portal.people.outside import Outside
 from captive_portal.settings import PortalSettings, Zone
 from captive_portal.sign_in.chain import Chain
+from captive_portal.sign_in.directory import LdapWay
 from captive_portal.sign_in.local import LocalWay
 from captive_portal.sign_in.way import Way
 from collector.records import Clock
 
-WORDS = ("local",)
+WORDS = ("local", "ldap")
 """What `Zone.ways` may say."""
 
 
-def chain(_home: Path, settings: PortalSettings, engine: Engine, *, clock: Clock) -> Chain:
+def chain(home: Path, settings: PortalSettings, engine: Engine, *, clock: Clock) -> Chain:
     """Return the ways of a box; nothing is opened yet.
 
     Raises:
         PortalError: a zone names a way that is not there, or a secret cannot be read.
     """
-    outside: dict[tuple[str, str], Sequence[Way]] = {}
+    adopt = Outside(engine).adopt
+    outside: defaultdict[tuple[str, str], list[Way]] = defaultdict(list)
+    for directory in settings.ldap:
+        way = LdapWay(directory, home, adopt=adopt, clock=clock)
+        outside[directory.site, "ldap"].append(way)
     for zone in settings.zones:
         _fit(zone, outside.keys())
     return Chain(

@@ -47,7 +47,7 @@ class Workers:
         job = loop.run_in_executor(self._pool, lambda: work(*given, **named))
         # Somebody who goes away leaves the thread at work: it is free when the work is done.
         job.add_done_callback(self._done)
-        return await job
+        return await asyncio.shield(job)
 
     def _done(self, job: asyncio.Future[Result]) -> None:
         self._waiting -= 1
