@@ -6,11 +6,8 @@ since it writes the ledgers. What is only read of all this stands in `kept.py`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import os
-import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -19,13 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from collector import durable, losing
+from collector import durable, holding, losing
 from collector.control import Handler
 from collector.errors import CollectorError, SealError, StoreError
-from collector.kept import HOLDS, STATE, days, disk_words, ending, hold_file, state
+from collector.kept import STATE, days, disk_words, ending, state
 from collector.records import Clock
 from collector.seal import destroy, holds
-from collector.seal.files import file_hash
 from collector.seal.holds import DAY_US, MOST_HELD_US, Book
 from collector.seal.sealer import Sealer
 from collector.sealing import Act, SealWorker
@@ -149,12 +145,23 @@ class Keeper:
             told["bytes"] += sum(one.size for one in plan.due)
             told["held"] += len(plan.held)
             book.refresh()
+        self._end_bundles(sealers)
         forgotten = retention.forget(catalog, _NAMING, self._now_us())
         if forgotten.names or forgotten.bindings or forgotten.mentions:
             counts = forgotten.names, forgotten.bindings, forgotten.mentions
             _log.info("forgot %d names, %d bindings and %d mentions of sessions", *counts)
         self._clear_quarantine()
         return {**told, "names": forgotten.names, "bindings": forgotten.bindings}
+
+    def _end_bundles(self, sealers: Sealers) -> None:
+        """Release holds of one person that have ended: nothing else would delete their bundles."""
+        now = self._now_us()
+        books = [self._book(site) for site in sealers]
+        ended = {one.hold for book in books for one in book.holds if one.bundle}
+        ended -= {one.hold for book in books for one in book.in_force(now)}
+        for name in sorted(ended):
+            self.release(sealers, name)
+            _log.info("the hold %s has ended: its bundle is deleted", name)
 
     def _daily(self, sealers: Sealers, catalog: Catalog) -> None:
         try:
@@ -238,18 +245,14 @@ class Keeper:
         Raises:
             SealError: there is no such bundle, or it would be held too long.
         """
-        name, site, until = _name(request), str(request["sites"][0]), self._until(request)
+        name, until = holding.name_of(request), self._until(request)
+        site = str(request["sites"][0])
         path = self.home / holds.bundle_place(name)
         if site not in sealers or not path.is_file():
             raise SealError(f"there is no bundle of {site} at {path}")
-        bundle = {
-            "sha256": file_hash(path),
-            "size": path.stat().st_size,
-            "segments": int(request["segments"]),
-        }
-        commit = _write_hold(self.home, name, request, self._now_us())
-        entry = {**_entry(name, commit, until, scope=[]), "scope": None, "bundle": bundle}
-        sealers[site].record(entry)
+        bundle = holding.bundle_of(path, int(request["segments"]))
+        commit = holding.write_file(self.home, name, request, self._now_us())
+        sealers[site].record(holding.entry(name, commit, until, bundle=bundle))
         return {"hold": name, "until_us": until, "bundle": bundle}
 
     def release(self, sealers: Sealers, name: str) -> dict[str, Any]:
@@ -274,20 +277,18 @@ class Keeper:
         """Place a hold of another name and end on what a hold keeps, then release that one.
 
         Raises:
-            SealError: there is no such hold, or it would last longer than an order can ask for.
+            SealError: there is no such hold, its bundle is gone, or it would last longer than an
+                order can ask for.
         """
         old, until = str(request["renewed"]), self._until(request)
-        private = hold_file(self.home, old)
-        again = {name: private.get(name) for name in ("reference", "from_us", "to_us", "logs")}
         found = {site: [h for h in self._book(site).holds if h.hold == old] for site in sealers}
-        scopes = {
-            site: [list(run) for hold in listed for run in hold.scope]
-            for site, listed in found.items()
-            if any(hold.scope for hold in listed)
-        }
-        if not scopes:
-            raise SealError(f"there is no hold {old} on a range", hint="see: prathu hold list")
-        self._place(sealers, {**again, "sites": list(scopes), **request}, scopes, until)
+        found = {site: listed for site, listed in found.items() if listed}
+        if not found:
+            raise SealError(f"there is no hold {old}", hint="prathu hold list shows them")
+        again = holding.renewed(self.home, found, request, until=until, now_us=self._now_us())
+        for site, listed in again.items():
+            for entry in listed:
+                sealers[site].record(entry)
         self.release(sealers, old)
         return {"hold": str(request["hold"]), "renews": old, "until_us": until}
 
@@ -304,10 +305,10 @@ class Keeper:
         self, sealers: Sealers, request: Request, scopes: Mapping[str, Any], until: int
     ) -> None:
         """Write down what a hold is for, then enter it in the ledger of each site."""
-        name = _name(request)
-        commit = _write_hold(self.home, name, request, self._now_us())
+        name = holding.name_of(request)
+        commit = holding.write_file(self.home, name, request, self._now_us())
         for site, scope in scopes.items():
-            sealers[site].record(_entry(name, commit, until, scope=scope))
+            sealers[site].record(holding.entry(name, commit, until, scope=scope))
 
     def _scope(self, site: str, request: Request) -> list[list[Any]]:
         kept = list(self._book(site).kept.values())
@@ -339,46 +340,3 @@ def _answering(act: Asked, request: Request, done: Future[dict[str, Any]]) -> Ac
             done.set_exception(error)
 
     return answer
-
-
-def _name(request: Request) -> str:
-    """Return the name of a new hold, which names a folder too."""
-    name = str(request["hold"])
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}", name):
-        raise SealError(f"{name[:80]!r} is no name for a hold")
-    return name
-
-
-def _entry(name: str, commit: str, until: int, *, scope: list[list[Any]]) -> dict[str, Any]:
-    return {
-        "type": "hold",
-        "hold": name,
-        "scope": scope,
-        "bundle": None,
-        "until": until,
-        "ref_commit": commit,
-    }
-
-
-def _write_hold(home: Path, name: str, request: Request, now_us: int) -> str:
-    """Keep what a hold is for, which the ledger must not say; return its commitment.
-
-    A crash before the ledger has the entry leaves a file that no hold speaks of.
-    """
-    salt = os.urandom(16)
-    reference = str(request["reference"])
-    record = {
-        "reference": reference,
-        "salt": salt.hex(),
-        "reason": str(request.get("reason", "")),
-        "actor": str(request["actor"]),
-        "placed_us": now_us,
-        "from_us": request["from_us"],
-        "to_us": request["to_us"],
-        "logs": request["logs"],
-        "sites": request["sites"],
-    }
-    path = home / HOLDS / name / "hold.json"
-    durable.make_dir(path.parent)
-    durable.write_new(path, json.dumps(record, ensure_ascii=False).encode(), mode=0o600)
-    return hashlib.sha256(salt + reference.encode()).hexdigest()

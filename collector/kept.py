@@ -203,8 +203,8 @@ def ending(books: Sequence[Book], now_us: int) -> list[str]:
         if one.until_us is not None and one.until_us - now_us < holds.RENEW_US
     }
     return [
-        f"the hold {name} ends in {(until - now_us) // DAY_US} days: prathu hold renew {name}, "
-        "or what it keeps is destroyed when due"
+        f"the hold {name} ends in {(until - now_us) // DAY_US} days: prathu hold renew {name} by "
+        "a new order, or what it keeps is destroyed when due"
         for name, until in sorted(soon.items())
     ]
 

@@ -141,13 +141,23 @@ def renew(
     hold: Annotated[str, typer.Argument(help="As `prathu hold list` names it.")],
     until: Until = "",
     days: Days = None,
+    case: Annotated[str, typer.Option("--case", help="The new order's number, if other.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, for the register of holds.")] = "",
 ) -> None:
     """Keep what a hold keeps for longer, by a new order; the old hold is released."""
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
     end = _end(until, days, wall_clock() // 1000)
-    request = {"do": "renew", "hold": new_name(), "renewed": hold, "until_us": end}
-    _do(context, settings, {**request, "actor": actor()}, f"renew {hold} as {request['hold']}")
+    request = {
+        "do": "renew",
+        "hold": new_name(),
+        "renewed": hold,
+        "until_us": end,
+        "reference": case,
+        "reason": reason,
+        "actor": actor(),
+    }
+    _do(context, settings, request, f"renew {hold} as {request['hold']} {case}".rstrip())
 
 
 @hold_app.command()

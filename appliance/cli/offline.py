@@ -57,8 +57,10 @@ def seal_spool(
         pipeline.tick(idle=False)
         fed(len(frames))
     pipeline.seal_now()
-    then(pipeline)
-    pipeline.stop()
+    try:
+        then(pipeline)
+    finally:
+        pipeline.stop()
 
 
 def between_tries(act: Callable[[], None]) -> None:

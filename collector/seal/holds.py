@@ -58,6 +58,8 @@ class Hold:
     """SHA-256 of the bundle that keeps one person."""
     bundle_size: int
     """Its bytes; 0 without."""
+    bundle_segments: int
+    """Segments that it shows; 0 without."""
     until_us: int | None
     ref_commit: str
     placed_us: int
@@ -197,6 +199,7 @@ def _hold(entry: Mapping[str, Any]) -> Hold:
         scope=tuple((log, low, high) for log, low, high in entry["scope"] or ()),
         bundle=entry["bundle"] and entry["bundle"]["sha256"],
         bundle_size=entry["bundle"]["size"] if entry["bundle"] else 0,
+        bundle_segments=entry["bundle"]["segments"] if entry["bundle"] else 0,
         until_us=entry["until"],
         ref_commit=entry["ref_commit"],
         placed_us=entry["time"],

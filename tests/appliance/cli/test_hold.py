@@ -145,9 +145,26 @@ def test_one_person_is_kept_in_a_bundle_and_the_segments_go(box: Box, clock: Clo
     data = sealed.read_bytes()
     sealed.write_bytes(data[:-1] + b"x")
     assert "E-25" in box.prathu("verify").out
+    assert "is not there, or is another" in box.prathu("hold", "renew", held["hold"]).err
     sealed.write_bytes(data)
-    assert box.prathu("hold", "release", held["hold"]).status == 0
+    # Thirty days before its end the box asks; the renewal has the number of the new order.
+    clock.ahead = timedelta(days=675)
+    assert f"the hold {held['hold']} ends in 24 days" in box.prathu("hold", "list").err
+    said = box.prathu("--json", "hold", "renew", held["hold"], "--case", "77/2571")
+    assert said.status == 0, said.err
+    (row,) = box.prathu("--json", "hold", "list").lines()
+    assert (row["hold"], row["reference"]) == (said.lines()[0]["hold"], "77/2571")
+    assert row["bundle"] == held["bundle"]["sha256"]
     assert not sealed.exists()
+    again = box.home / "holds" / row["hold"] / "bundle.age"
+    assert again.read_bytes() == data
+    assert box.prathu("hold", "renew", held["hold"]).err.startswith("prathu: there is no hold")
+    assert box.prathu("verify", "--deep").status == 0
+    # A hold that nobody renews ends, and with it what only it kept.
+    clock.ahead = timedelta(days=675 + 731)
+    assert box.prathu("retention", "run").status == 0
+    assert not again.exists()
+    assert box.prathu("--json", "hold", "list").lines() == []
     assert box.prathu("verify").status == 0
 
 
