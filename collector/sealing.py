@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from collector import VERSION, columns, timekeeping
+from collector.errors import CollectorError
 from collector.records import Clock
 from collector.seal.chain import Box, ClockState
 from collector.seal.sealer import Interval, Sealed, Sealer
@@ -218,7 +219,9 @@ class SealWorker:
                     self._seal(*batch)
                 self._queue.task_done()
         except BaseException as error:  # noqa: BLE001  # kept, and raised in the main loop
-            _log.exception("sealing failed")
+            # Who raises it tells what a known error says; only a mistake of ours needs its place.
+            level = logging.DEBUG if isinstance(error, CollectorError) else logging.ERROR
+            _log.log(level, "sealing failed", exc_info=True)
             self._failure = error
 
     def _seal(self, batch: Sequence[Closed], access: Mapping[str, int] | None) -> None:

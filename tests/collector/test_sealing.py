@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collector.errors import SealError
 from collector.pipeline import Pipeline
 from collector.seal.chain import ClockState
 from collector.seal.tiles import Tiles
@@ -72,6 +74,23 @@ def test_another_keeper_of_the_clock_is_told_once_and_its_offset_with_each_segme
     assert (status["alarms"], status["keys_wrapped"]) == ([], False)
     pipeline.stop()
     assert home.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "traced"), [(SealError("a refusal"), False), (KeyError("a mistake"), True)]
+)
+def test_only_a_mistake_of_ours_leaves_a_traceback(
+    home: Home, error: Exception, traced: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wrong(*_: object) -> None:
+        raise error
+
+    pipeline, _ = home.start()
+    with caplog.at_level(logging.INFO):
+        pipeline.worker.aside(wrong)
+        with pytest.raises(type(error)):
+            pipeline.close()
+    assert ("sealing failed" in caplog.text) is traced
 
 
 def test_what_is_known_of_the_clock_at_start_stands_before_the_first_interval(home: Home) -> None:
