@@ -33,6 +33,8 @@ from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in_lines import SignInLines
 from captive_portal.troubles import Troubles
 from captive_portal.web.app import Portal
+from captive_portal.web.front import Front
+from captive_portal.web.looks import Looks
 from captive_portal.web.serving import PageServer
 from captive_portal.web.sites import Places
 from collector.records import Clock
@@ -145,14 +147,9 @@ class _Process:
         self, people: People, chain: Chain, desk: SessionDesk, stack: AsyncExitStack
     ) -> PageServer:
         settings = self._settings.sign_in
-        portal = Portal(
-            settings,
-            places=self._places,
-            people=people,
-            chain=chain,
-            desk=desk,
-            clock=self._clock,
-        )
+        looks = Looks(self._home, self._settings.zones)
+        front = Front(settings, places=self._places, looks=looks, clock=self._clock)
+        portal = Portal(front, people=people, chain=chain, desk=desk)
         server = stack.enter_context(
             PageServer(portal.app(), settings, home=self._home, clock=self._clock)
         )

@@ -25,6 +25,11 @@ class Person:
     full_name: str = ""
     proofing: str = ""
 
+    @property
+    def name(self) -> str:
+        """What to call them."""
+        return self.full_name or self.account
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nas:

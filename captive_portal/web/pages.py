@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from captive_portal.web.looks import Look
 from captive_portal.web.texts import Texts
 
 _HERE = Path(__file__).parent
@@ -27,6 +28,7 @@ class Page:
 
     t: Texts
     site_name: str
+    look: Look
     here: str
     """The page's path, for the link to the other language."""
     message: str = ""

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,15 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from captive_portal.errors import ReportError
+from captive_portal.errors import PortalError, ReportError
 from captive_portal.people.accounts import Account, Kind, NewAccount, People
 from captive_portal.sessions import portal
 from captive_portal.sessions.session import Person, Session
-from captive_portal.settings import SignIn
+from captive_portal.settings import SignIn, Zone
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.local import LocalWay
 from captive_portal.web import captive_api, neighbours
 from captive_portal.web.app import Portal
+from captive_portal.web.front import Front
+from captive_portal.web.looks import LARGEST_LOGO, Looks, ink_on
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Places
 from captive_portal.web.tokens import VALID_NS, Tokens
@@ -81,18 +84,35 @@ class School:
         )
 
 
+def zones(home: Path) -> tuple[Zone, ...]:
+    """Return a zone with a look of its own, whose files are in the home."""
+    (home / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (home / "lab.txt").write_text("ห้องเปิด 08:00 น.\n\nห้ามกินขนม <b>", encoding="utf-8")
+    (home / "lab.txt.en").write_text("Opens at eight.", encoding="utf-8")
+    lab = Zone(
+        id="lab",
+        site=SITE,
+        name="ห้องคอมพิวเตอร์",
+        name_en="Computer room",
+        networks=("10.30.0.0/16",),
+        colour="#ffdd00",
+        logo="logo.png",
+        notice="lab.txt",
+    )
+    return (lab,)
+
+
 @pytest.fixture
-def school(people: People) -> Iterator[School]:
+def school(people: People, tmp_path: Path) -> Iterator[School]:
     now, desk = [NOW_NS], Desk()
     with Chain(LocalWay(people), {}, tries_per_minute=3, clock=lambda: now[0]) as chain:
-        app = Portal(
-            SignIn(contact="ห้องคอมพิวเตอร์ โทร. 0-0000-0000", public_url=URL, names=("portal.test",)),
-            places=Places(SITES),
-            people=people,
-            chain=chain,
-            desk=desk,
-            clock=lambda: now[0],
+        settings = SignIn(
+            contact="ห้องคอมพิวเตอร์ โทร. 0-0000-0000", public_url=URL, names=("portal.test",)
         )
+        looks = Looks(tmp_path, zones(tmp_path))
+        places = Places(SITES, zones(tmp_path))
+        front = Front(settings, places=places, looks=looks, clock=lambda: now[0])
+        app = Portal(front, people=people, chain=chain, desk=desk)
         yield School(app, desk, people, now)
 
 
@@ -412,3 +432,59 @@ def test_the_api_answers_whatever_is_accepted(school: School, accept: str | None
     assert (answer.status_code, answer.json()["captive"]) == (200, True)
     assert "private" in answer.headers["cache-control"]
     assert "set-cookie" not in answer.headers
+
+
+def test_a_zone_looks_as_its_settings_say(school: School) -> None:
+    device = school.device("10.30.0.9")
+    thai, english = device.get("/").text, device.get("/?lang=en").text
+    assert "ห้องคอมพิวเตอร์" in thai
+    assert "ห้องเปิด 08:00 น." in thai
+    assert "ห้ามกินขนม &lt;b&gt;" in thai
+    assert "Computer room" in english
+    assert "Opens at eight." in english
+    style = device.get("/look/lab.css")
+    assert style.headers["content-type"].startswith("text/css")
+    assert "#ffdd00" in style.text
+    logo = device.get("/look/lab.logo")
+    assert (logo.status_code, logo.headers["content-type"]) == (200, "image/png")
+    elsewhere = school.device().get("/").text
+    assert "/look/" not in elsewhere
+    assert "ห้องคอมพิวเตอร์" not in elsewhere
+    assert device.get("/look/none.logo").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "colour", ["#000000", "#ffffff", "#0b5a8a", "#ffdd00", "#777777", "#808080"]
+)
+def test_text_on_a_zones_colour_can_be_read(colour: str) -> None:
+    assert contrast(colour, ink_on(colour)) >= 4.0
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.1, written again."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        r, g, b = [p / 12.92 if p < 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    bright, dark = sorted((light(one), light(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("missing.png", None, "No such file"),
+        ("big.png", b"\x89PNG\r\n\x1a\n" + bytes(LARGEST_LOGO), "more than 20 kB"),
+        ("page.html", b"<html>", "no PNG, JPEG or SVG"),
+    ],
+)
+def test_a_logo_that_is_none_names_the_zone(
+    tmp_path: Path, name: str, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    zone = Zone(id="lab", site=SITE, networks=("10.30.0.0/16",), logo=name)
+    with pytest.raises(PortalError, match=f"zones: lab: logo: .*{said}"):
+        Looks(tmp_path, (zone,))

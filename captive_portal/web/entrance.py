@@ -1,0 +1,124 @@
+"""The way in: the form for account and password, and a new password at first use."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
+
+from captive_portal.errors import PortalError, Refused
+from captive_portal.people import passwords
+from captive_portal.people.accounts import Account, People
+from captive_portal.sign_in.chain import Chain
+from captive_portal.sign_in.way import Attempt, Busy, TooOften, Unsure
+from captive_portal.web import pages
+from captive_portal.web.front import Desk, Front, Visit, common, note, shown
+from captive_portal.web.neighbours import mac_of
+
+
+class Entrance:
+    """The handlers of `/` and `/password`."""
+
+    def __init__(self, front: Front, *, people: People, chain: Chain, desk: Desk) -> None:
+        self._front = front
+        self._people = people
+        self._chain = chain
+        self._desk = desk
+
+    async def form(self, request: Request) -> Response:
+        """Show the sign-in form."""
+        return await self._form(self._front.visit(request), 200)
+
+    async def _form(
+        self, visit: Visit, status: int, message: str = "", account: str = "", retry_s: int = 0
+    ) -> Response:
+        session = await self._desk.at(visit.place.id, visit.address)
+        page = pages.SignInPage(
+            **common(visit, "/", message),
+            token=self._front.tokens.make("sign-in", visit.address),
+            account=account,
+            signed_in_as=session.person.name if session and session.person else "",
+            keep_days=self._front.settings.keep_days,
+        )
+        return shown(page, status, retry_s=retry_s)
+
+    async def sign_in(self, request: Request) -> Response:
+        """Take account and password; on success go to the session's page (303)."""
+        visit = self._front.visit(request)
+        fields = await visit.fields()
+        typed = fields.get("account", "")
+        if not self._front.tokens.good(fields.get("token", ""), "sign-in", visit.address):
+            return await self._form(visit, 403, visit.t.stale, typed)
+        try:
+            attempt = Attempt(
+                site=visit.place.id,
+                address=visit.address,
+                mac=await asyncio.to_thread(mac_of, visit.address),
+                account=typed,
+                password=fields.get("password", ""),
+            )
+            account = await self._chain.check(attempt, visit.place.ways)
+            if account.must_change:
+                return self._new_password(visit, account, 200)
+            return await self._begin(visit, account)
+        except PortalError as error:
+            return await self._not_in(visit, error, typed)
+
+    async def _not_in(self, visit: Visit, error: PortalError, typed: str) -> Response:
+        """Show the form again, and why."""
+        t = visit.t
+        match error:
+            case Unsure():
+                return await self._form(visit, 403, t.unsure, typed)
+            case Refused():
+                return await self._form(visit, 403, t.refused, typed)
+            case TooOften(wait_s=wait_s):
+                again = t.too_often.format(seconds=wait_s)
+                return await self._form(visit, 429, again, typed, retry_s=wait_s)
+            case Busy():
+                return await self._form(visit, 503, t.busy, typed, retry_s=5)
+        note(error)
+        return await self._form(visit, 503, t.not_now, typed, retry_s=30)
+
+    async def _begin(self, visit: Visit, account: Account) -> Response:
+        mac = await asyncio.to_thread(mac_of, visit.address)
+        await self._desk.sign_in(visit.place.id, account, visit.address, mac)
+        return RedirectResponse(f"/session?lang={visit.t.lang}", 303)
+
+    def _new_password(
+        self, visit: Visit, account: Account, status: int, message: str = "", retry_s: int = 0
+    ) -> Response:
+        person = str(account.id)
+        page = pages.PasswordPage(
+            **common(visit, "/", message),
+            token=self._front.tokens.make("password", visit.address, person),
+            person=person,
+        )
+        return shown(page, status, retry_s=retry_s)
+
+    async def password(self, request: Request) -> Response:
+        """Take a new password at first use; the token proves that the old one was right."""
+        visit = self._front.visit(request)
+        t, fields = visit.t, await visit.fields()
+        person, new = fields.get("person", ""), fields.get("new", "")
+        token = fields.get("token", "")
+        if not self._front.tokens.good(token, "password", visit.address, person):
+            return await self._form(visit, 403, t.stale)
+        account = await asyncio.to_thread(self._people.get, UUID(person))
+        if account is None or not self._may_choose(account, visit):
+            return await self._form(visit, 403, t.stale)
+        if new != fields.get("again", "") or passwords.fault(new):
+            return self._new_password(visit, account, 422, t.new_differs)
+        try:
+            await self._chain.change(account, new)
+            return await self._begin(visit, account)
+        except Busy:
+            return self._new_password(visit, account, 503, t.busy, retry_s=5)
+        except PortalError as error:
+            return await self._not_in(visit, error, account.account)
+
+    def _may_choose(self, account: Account, visit: Visit) -> bool:
+        usable = account.must_change and not account.closed(self._front.now())
+        return usable and account.site == visit.place.id

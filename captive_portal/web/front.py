@@ -1,0 +1,163 @@
+"""What all handlers of the sign-in side share: who asks, from where, and how a page is given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+
+from captive_portal.errors import PortalError
+from captive_portal.people.accounts import Account
+from captive_portal.sessions.session import Session
+from captive_portal.settings import SignIn
+from captive_portal.web import pages
+from captive_portal.web.looks import Look, Looks
+from captive_portal.web.sites import Place, Places, canonical
+from captive_portal.web.texts import Texts, texts
+from captive_portal.web.tokens import Tokens
+from collector.records import Clock
+
+MAX_FORM = 8192
+"""Bytes of a form; ours need a few hundred."""
+_log = logging.getLogger(__name__)
+
+
+class Desk(Protocol):
+    """Where sessions begin and end; every call returns when it is durable, or raises."""
+
+    async def sign_in(self, site: str, account: Account, address: str, mac: str) -> Session:
+        """Begin a session. Raises ReportError."""
+        ...
+
+    async def sign_out(self, session: Session) -> None:
+        """End a session. Raises ReportError."""
+        ...
+
+    async def at(self, site: str, address: str) -> Session | None:
+        """Return the session on an address."""
+        ...
+
+
+class Answer(Exception):
+    """Not an error: a page given early."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A request of a device at a place that the page is for."""
+
+    request: Request
+    place: Place
+    address: str
+    t: Texts
+    look: Look
+
+    async def fields(self) -> Mapping[str, str]:
+        """Return the fields of its form, bounded before it is read; empty where it is none.
+
+        Raises:
+            Answer: it is too long.
+        """
+        body = b""
+        async for piece in self.request.stream():
+            body += piece
+            if len(body) > MAX_FORM:
+                raise Answer(PlainTextResponse(self.t.too_much + "\n", 413))
+        try:
+            return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20))
+        except ValueError:
+            return {}
+
+
+class Front:
+    """The settings, places and looks of the pages. The desk and the people are the handlers'."""
+
+    def __init__(self, settings: SignIn, *, places: Places, looks: Looks, clock: Clock) -> None:
+        self.settings = settings
+        self.looks = looks
+        self.tokens = Tokens(clock)
+        self._places = places
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        return datetime.fromtimestamp(self._clock() / 1e9, UTC)
+
+    def at(self, request: Request) -> tuple[Place | None, str]:
+        """Return where a device is, if in a place of ours, and its address.
+
+        The address is the connection's, as the kernel gives it: headers are not believed.
+        """
+        peer = request.client.host if request.client else "0.0.0.0"  # noqa: S104  # nobody's
+        address = canonical(peer)
+        return self._places.of(address), address
+
+    def visit(self, request: Request) -> Visit:
+        """Return who asks.
+
+        Raises:
+            Answer: from elsewhere; it says so.
+        """
+        place, address = self.at(request)
+        t = texts(request.query_params.get("lang"))
+        if place is None:
+            raise Answer(self.message(request, 403, t.not_here))
+        look = self.looks.of(place)
+        return Visit(request=request, place=place, address=address, t=t, look=look)
+
+    def message(
+        self, request: Request, status: int, message: str, *, heading: str = ""
+    ) -> Response:
+        """Return a page with one sentence, to anybody."""
+        place, _ = self.at(request)
+        t = texts(request.query_params.get("lang"))
+        page = pages.MessagePage(
+            t=t,
+            site_name=place.name if place else "Prathu",
+            look=self.looks.of(place),
+            here="/",
+            message=message,
+            heading=heading or t.title,
+        )
+        return HTMLResponse(pages.show(page), status)
+
+
+def common(visit: Visit, here: str, message: str = "") -> dict[str, Any]:
+    """Return what every page shows, as arguments of its class."""
+    return {
+        "t": visit.t,
+        "site_name": visit.place.name,
+        "look": visit.look,
+        "here": here,
+        "message": message,
+    }
+
+
+def shown(page: pages.Page, status: int = 200, *, retry_s: int = 0) -> Response:
+    """Return a page as an answer.
+
+    Args:
+        page: The page.
+        status: Of HTTP.
+        retry_s: When to try again; 0: nothing is said.
+    """
+    headers = {"Retry-After": str(retry_s)} if retry_s else None
+    return HTMLResponse(pages.show(page), status, headers)
+
+
+def note(error: Exception) -> None:
+    """Tell the log of a page that was not possible."""
+    if isinstance(error, PortalError):
+        _log.warning("a page was not possible: %s", error)
+    else:
+        _log.error("a page failed", exc_info=error)
