@@ -33,6 +33,7 @@ from tests.bench import (
     conntrack,
     live,
     names,
+    one_segment,
     peer,
     questions,
     stages,
@@ -153,6 +154,11 @@ def bench_bundle(folder: Path, size: Figures) -> Figures:
     return bundle.run(folder / "bundle", count, rows)
 
 
+def bench_sealing(folder: Path, size: Figures) -> Figures:
+    """Seal one large segment, and prove one person of it."""
+    return one_segment.run(folder, one_segment.ROWS if size is FULL else 100_000)
+
+
 PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "decode": bench_decode,
     "conntrack": bench_conntrack,
@@ -160,6 +166,7 @@ PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "attribution": bench_attribution,
     "stages": bench_stages,
     "questions": bench_questions,
+    "sealing": bench_sealing,
     "verify": bench_verify,
     "memory": bench_memory,
     "syslog": bench_syslog,
@@ -173,6 +180,8 @@ SINGLE = (
     ("decode", "flows_per_s", 1e6, "decode alone", 2, "M flows/s", False),
     ("conntrack", "messages_per_s", 1e6, "decode alone, conntrack", 0.5, "M messages/s", False),
     ("names", "packets_per_s", 1e3, "packets read for names", 10, "k packets/s", False),
+    ("sealing", "us_per_row", 1, "sealing a row, beyond Parquet, CPU", 3, "µs", True),
+    ("sealing", "proof_bytes", 1, "proof of one person, beside the rows", 1000, "bytes", True),
     ("verify", "rows_per_s", 1e3, "verify --deep", 400, "k rows/s", False),
     ("verify", "ledger_s", 1, "verify, 90 days hourly of 7 logs", 10, "s", True),
     ("memory", "pss_peak_bytes", 1e6, "memory of all processes", 900, "MB PSS", True),

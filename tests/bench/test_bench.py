@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from collector.decode.syslog import rfc3164, vendors
-from tests.bench import bench, bundle, names, stages, verify, wire
+from tests.bench import bench, bundle, names, one_segment, stages, verify, wire
 from tests.bench.fortigate import FortiGate
 from tests.bench.questions import CHUNK
 
@@ -46,6 +46,13 @@ def test_every_row_of_a_bundle_is_packed_and_checked(tmp_path: Path) -> None:
     figures = bundle.run(tmp_path, 3, 30)
     assert (figures["segments"], figures["rows"]) == (3, 30)
     assert {"packed_cpu_s", "checked_s"} <= figures.keys()
+
+
+def test_one_person_of_a_segment_is_proven(tmp_path: Path) -> None:
+    figures = one_segment.run(tmp_path, 5000)
+    assert 0 < figures["rows_of_the_person"] < 100
+    assert figures["proof_bytes"] > 0
+    assert figures["us_per_row"] > 0
 
 
 def test_a_figure_that_is_not_reached_is_told() -> None:
