@@ -7,15 +7,18 @@ posts bytes to an address and hands on what comes back, whole.
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import logging
+import socket
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from typing_extensions import override
 
@@ -25,6 +28,8 @@ LOOK_S = 5.0
 """Whoever seals is asked so often whether there is something to ask."""
 MOST_BYTES = 1 << 20
 AT_ONCE = 4
+WHOLE = 3
+"""Times `timeout_s`, which is for each single wait, that a whole answer may take."""
 _ROUNDS = 200
 """Of questions that follow from answers, before a pause."""
 _log = logging.getLogger(__name__)
@@ -55,20 +60,92 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_OPENER = urllib.request.build_opener(_NoRedirect)
+class _Patience:
+    """Ends a connection after a while: who answers byte by byte would keep all others waiting."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._timer = threading.Timer(limit_s, self._cut)
+        self._timer.daemon = True
+        self._sockets: list[socket.socket] = []
+        self._over = False
+
+    def __enter__(self) -> Self:
+        """Begin to wait."""
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End; an answer that was cut is none.
+
+        Raises:
+            OSError: it took too long.
+        """
+        self._timer.cancel()
+        for one in self._sockets:
+            one.close()
+        if self._over:
+            raise OSError(f"no whole answer within {self._limit_s:g} s") from error
+
+    def watch(self, line: socket.socket) -> None:
+        """Cut this connection too; a duplicate stays good when TLS takes the socket over."""
+        self._sockets.append(line.dup())
+
+    def _cut(self) -> None:
+        self._over = True
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def opener(self) -> urllib.request.OpenerDirector:
+        """Return what opens addresses over connections that are watched."""
+        patience = self
+
+        class Watched(http.client.HTTPConnection):
+            @override
+            def connect(self) -> None:
+                super().connect()
+                patience.watch(self.sock)
+
+        class WatchedTls(http.client.HTTPSConnection, Watched):
+            """TLS begins on a connection that is watched."""
+
+        class Http(urllib.request.HTTPHandler):
+            @override
+            def http_open(self, req: urllib.request.Request) -> Any:
+                return self.do_open(Watched, req)
+
+        class Https(urllib.request.HTTPSHandler):
+            @override
+            def https_open(self, req: urllib.request.Request) -> Any:
+                return self.do_open(WatchedTls, req)
+
+        return urllib.request.build_opener(_NoRedirect, Http, Https)
 
 
 def post(url: str, kind: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
     """Post to an address over http or https; return status and body, also of a refusal.
 
     Raises:
-        OSError: nobody answered, or not with HTTP.
+        OSError: nobody answered, not with HTTP, or not in time.
     """
+    with _Patience(WHOLE * timeout_s) as patience:
+        return _post(patience.opener(), url, kind, body, timeout_s)
+
+
+def _post(
+    opener: urllib.request.OpenerDirector, url: str, kind: str, body: bytes, timeout_s: float
+) -> tuple[int, bytes]:
     headers = {"Content-Type": kind, "User-Agent": "prathu"}
     try:
         # The settings let http and https through, and nothing else.
         request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310
-        with _OPENER.open(request, timeout=timeout_s) as answer:
+        with opener.open(request, timeout=timeout_s) as answer:
             return answer.status, _bounded(answer.read(MOST_BYTES + 1))
     except urllib.error.HTTPError as refusal:
         with refusal:

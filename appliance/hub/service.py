@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
 
 from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
+from typing_extensions import override
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from appliance import serving
 from appliance.hub.witness_state import Conflict, Misspelt, Unbelieved, Unknown, Witness
@@ -17,6 +21,8 @@ from collector.seal.fault import Refused
 from collector.seal.witness import MAX_REQUEST, SIZE_TYPE
 
 MOST_AT_ONCE = 64
+PATIENCE_S = 60.0
+"""A connection lives no longer: who says nothing, or little by little, keeps nobody else out."""
 _log = logging.getLogger(__name__)
 _STATUS: tuple[tuple[type[CollectorError], int], ...] = (
     (Misspelt, 400),
@@ -45,7 +51,10 @@ def create_app(witness: Witness, about: str) -> FastAPI:
 
     @app.post("/add-checkpoint")
     async def add_checkpoint(request: Request) -> Response:
-        body = await _body(request)
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            return PlainTextResponse("cut off\n", 400)  # nobody reads it
         if body is None:
             return PlainTextResponse(f"more than {MAX_REQUEST} bytes\n", 413)
         return await run_in_threadpool(_answer, witness, body)
@@ -61,6 +70,23 @@ async def _body(request: Request) -> bytes | None:
         if len(data) > MAX_REQUEST:
             return None
     return bytes(data)
+
+
+class _Impatient(H11Protocol):
+    """HTTP that ends a connection after a while, whatever comes or does not come."""
+
+    _end: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._end = self.loop.call_later(PATIENCE_S, transport.abort)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        super().connection_lost(exc)
 
 
 def _answer(witness: Witness, body: bytes) -> Response:
@@ -104,5 +130,6 @@ def serve(
             name="witness",
             ready=lambda: ready(listener.getsockname()[1]),
             lifespan="off",
+            http=_Impatient,
             limit_concurrency=MOST_AT_ONCE,
         )

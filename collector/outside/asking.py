@@ -224,10 +224,14 @@ class Outside:
         """Return the size that a witness is thought to know."""
         at = (outside.origin_of(folder), key.key_id.hex())
         if at not in self._knows:
-            kept = outside.listed(folder)
-            sizes = [k.size for k in kept if (k.kind, k.by) == (outside.COSIGNATURES, at[1])]
-            self._knows[at] = max(sizes, default=0)
+            self._knows[at] = self._signed(folder, at[1])
         return self._knows[at]
+
+    def _signed(self, folder: Path, key_id: str) -> int:
+        """Return the greatest size of which a witness's cosignature is kept."""
+        kept = outside.listed(folder)
+        sizes = [k.size for k in kept if (k.kind, k.by) == (outside.COSIGNATURES, key_id)]
+        return max(sizes, default=0)
 
     def _ask(self, asked: _Asked, url: str, kind: str, body: bytes) -> dict[str, Any]:
         ident = secrets.token_hex(8)
@@ -318,6 +322,10 @@ class Outside:
                 f"size {told}, this box has {newest.size}"
             )
             return self._fail(asked, fault, alarm=True)
+        signed = self._signed(asked.folder, at[1])
+        if told < signed:
+            fault = _FORGOT.format(asked.line.name, at[0], signed, told)
+            return self._fail(asked, fault, alarm=True)
         if told == asked.old == asked.checkpoint.size:
             fault = f"{asked.line.name} knows another history of {at[0]} at size {told}"
             return self._fail(asked, fault, alarm=True)
@@ -385,6 +393,7 @@ class Outside:
         return self._clock() // 1000
 
 
+_FORGOT = "{} forgot what it signed of {}: size {} is kept here, it knows {}. It needs a new key"
 _REFUSALS = {
     403: "it does not believe the log key of {}: give it the line of prathu outside",
     404: "it does not serve {}: give it the line of prathu outside",

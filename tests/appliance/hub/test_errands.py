@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -88,6 +91,36 @@ def test_what_is_no_answer_is_told_as_such(port: int, path: str) -> None:
     sealer = Sealer()
     carry(sealer, Sealer.question(f"http://127.0.0.1:{port}/{path}"))
     assert "does not answer" in sealer.answers[0]["error"]
+
+
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Long: "])
+def test_an_answer_that_never_ends_keeps_nobody_waiting(begun: bytes) -> None:
+    """It comes byte by byte, each in time: the whole is what takes too long."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dripping = threading.Thread(target=_drip, args=(listener, begun))
+        dripping.start()
+        port = listener.getsockname()[1]
+        with pytest.raises(OSError, match="no whole answer within"):
+            post(f"http://127.0.0.1:{port}/", "text/plain", b"x", 0.3)
+        dripping.join(30)
+    assert not dripping.is_alive()
+
+
+def _drip(listener: socket.socket, begun: bytes) -> None:
+    line, _ = listener.accept()
+    with line, contextlib.suppress(OSError):
+        line.sendall(begun)
+        while True:
+            time.sleep(0.05)
+            line.sendall(b"x")
+
+
+def test_a_handshake_that_never_ends_keeps_nobody_waiting(port: int) -> None:
+    """Who listens and says nothing; the waits of TLS are watched like the others."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(OSError):
+        post(f"https://127.0.0.1:{silent.getsockname()[1]}/", "text/plain", b"x", 0.2)
+    with pytest.raises(OSError, match=r"WRONG_VERSION|no whole answer|EOF|SSL"):
+        post(f"https://127.0.0.1:{port}/echo", "text/plain", b"x", 2)
 
 
 def test_nobody_there_is_told(port: int) -> None:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import http.client
 import json
+import queue
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from appliance.hub import service
 from appliance.hub.errands import carry_all, post
+from appliance.hub.witness_state import Witness
 from collector.outside.asking import KEPT, Outside
 from collector.seal import ledger, outside
+from collector.seal.witness import Cosigner
 from collector.settings import CollectorSettings
 from tests.appliance.hub.test_witness_state import LOG, asked
 from tests.collector.seal.school import HOUR, SITE, School
@@ -85,6 +93,47 @@ def test_a_witness_answers_as_the_protocol_has_it(home: Path) -> None:
         assert len(again.stderr.splitlines()) == 1
     seen = prathu(home, "--json", "hub", "seen")
     assert json.loads(seen.stdout)["size"] == 5
+
+
+def test_connections_that_say_nothing_keep_nobody_out_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "PATIENCE_S", 1.0)
+    stop, ports = threading.Event(), queue.SimpleQueue[int]()
+    witness = Witness(
+        tmp_path, Cosigner("hub.example/w", bytes(32)), tmp_path / "logs", clock=time.time_ns
+    )
+    app = service.create_app(witness, "a witness\n")
+    serve = partial(service.serve, app, "127.0.0.1:0", stop, ready=ports.put)
+    thread = threading.Thread(target=serve)
+    thread.start()
+    port = ports.get(timeout=20)
+    started = b"POST /add-checkpoint HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nold"
+    lines = [socket.create_connection(("127.0.0.1", port)) for _ in range(service.MOST_AT_ONCE)]
+    try:
+        for line in lines[::2]:
+            line.sendall(started)
+        until = time.monotonic() + 30
+        while (status := _healthy(port)) != 200 and time.monotonic() < until:
+            time.sleep(0.1)
+        assert status == 200
+    finally:
+        for line in lines:
+            line.close()
+        stop.set()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
+def _healthy(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
 
 
 def test_a_box_asks_a_real_witness_and_a_real_authority(home: Path, tmp_path: Path) -> None:

@@ -172,6 +172,31 @@ def test_a_box_that_forgot_what_its_witness_knows_asks_again_from_there(
     assert one.carry() == [AGAIN, KEPT]
 
 
+def test_a_witness_put_back_to_an_older_state_is_caught_by_the_box(
+    office: Callable[..., Office], tmp_path: Path
+) -> None:
+    one = office()
+    one.carry()
+    state = next(tmp_path.rglob("witness.json"))
+    old = state.read_bytes()
+    signed = max(one.kept("cosig"))
+    one.school.hour()
+    one.carry()
+    assert max(one.kept("cosig")) > signed
+    one.outside.witness.stop()
+    state.write_bytes(old)
+    one.outside.witness.start()
+    one.school.hour()
+    told = one.carry()
+    assert "forgot what it signed" in told[-1]
+    assert one.lines()[KEY.vkey.name]["alarm"] == told[-1]
+    kept = max(one.kept("cosig"))
+    one.school.hour()
+    one.asking.status(now=True)
+    assert "forgot what it signed" in one.carry()[-1]
+    assert max(one.kept("cosig")) == kept
+
+
 def test_an_old_disk_image_is_caught_by_the_witness(
     office: Callable[..., Office], tmp_path: Path
 ) -> None:

@@ -30,6 +30,9 @@ ODD: tuple[Any, ...] = (
 )
 
 
+ORDERS: tuple[dict[str, Any], ...] = ({}, {"withhold": ["demo"]}, {"levels": {"demo": "C2"}})
+
+
 @pytest.fixture(scope="module")
 def forges(tmp_path_factory: pytest.TempPathFactory) -> list[Forge]:
     folder = tmp_path_factory.mktemp("same")
@@ -38,7 +41,11 @@ def forges(tmp_path_factory: pytest.TempPathFactory) -> list[Forge]:
         patch.setattr("os.fdatasync", lambda _: None)
         school = night(folder / "home")
         made = []
-        orders: tuple[dict[str, Any], ...] = ({}, {"withhold": ["demo"]}, {"levels": {"demo": "C2"}})
+        orders: tuple[dict[str, Any], ...] = (
+            {},
+            {"withhold": ["demo"]},
+            {"levels": {"demo": "C2"}},
+        )
         for number, more in enumerate(orders):
             order = packing.order(school, **{"from_us": school.begin_us, **more})
             bundle = folder / f"{number}.zip"
