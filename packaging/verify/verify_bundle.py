@@ -519,7 +519,13 @@ class Policy:
             raise ValueError("a policy is text of at most 1 MiB, without control characters")
         for number, line in enumerate(words.split("\n"), 1):
             parts = [part for part in re.split(r"[ \t]+", line) if part]
-            if parts and not parts[0].startswith("#") and not self._line(parts):
+            if not parts or parts[0].startswith("#"):
+                continue
+            try:
+                understood = self._line(parts)
+            except Fault as fault:
+                raise ValueError(f"line {number} of the policy: {fault.words}") from None
+            if not understood:
                 raise ValueError(f"line {number} of the policy is not understood: {line[:60]!r}")
         if not self.logs:
             raise ValueError("the policy names no log")
@@ -1845,8 +1851,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         policy = Policy(asked.policy.read_text("utf-8")) if asked.policy else None
         asked.bundle.open("rb").close()
-    except (OSError, ValueError, Fault) as error:
-        print(f"verify_bundle: {error}", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(f"verify_bundle: {_told(error)}", file=sys.stderr)
         return 2
     try:
         hint = "keys must come from outside the bundle: --policy FILE"
@@ -1855,10 +1861,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say_invalid(fault, asked.json)
         return 1
     except OSError as error:
-        print(f"verify_bundle: {error}", file=sys.stderr)
+        print(f"verify_bundle: {_told(error)}", file=sys.stderr)
         return 2
     _say_valid(result, asked.json)
     return 0
+
+
+def _told(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return f"cannot read {error.filename}: {error.strerror}"
+    return "the policy is not text" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _say_invalid(fault: Fault, as_json: bool) -> None:
@@ -1866,7 +1878,16 @@ def _say_invalid(fault: Fault, as_json: bool) -> None:
         told = {"number": fault.number, "place": fault.place, "words": fault.words}
         print(json.dumps({"valid": False, **told}, ensure_ascii=False))
     else:
-        print(f"INVALID / ไม่ถูกต้อง  {fault}")
+        unchecked = fault.number == "E-06"
+        print(f"{'NOT CHECKED / ตรวจไม่ได้' if unchecked else 'INVALID / ไม่ถูกต้อง'}  {fault}")
+        print("  the numbers are explained in docs/evidence-format.md, section 11")
+
+
+_LEVELS = {
+    "C0": "  แถวเหล่านี้ ไม่ใช่ทั้งหมด / these rows, never all",
+    "C1": "  ทุกแถวของบุคคลนี้ตามที่ผนึก / all rows of this person, as sealed",
+    "C2": "  ทุกแถว และเห็นทุกกลุ่ม / all rows, every group seen",
+}
 
 
 def _say_valid(result: Result, as_json: bool) -> None:
@@ -1875,7 +1896,7 @@ def _say_valid(result: Result, as_json: bool) -> None:
         return
     print(f"VALID / ถูกต้อง  case {result.case} of {result.site}, {result.rows} rows")
     for id_, told in result.segments.items():
-        print(f"  {id_}: {told}")
+        print(f"  {id_}: {told}{_LEVELS.get(told[-2:], '')}")
     for notice in result.notices:
         print(f"  note: {notice}")
 

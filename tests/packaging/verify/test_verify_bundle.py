@@ -104,6 +104,25 @@ def test_a_policy_that_is_none_is_wrong_use(case: Path, tmp_path: Path, words: s
     assert complaint.count("\n") == 1
 
 
+def test_people_read_what_was_found_and_where_it_is_explained(
+    case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, policy = str(case / "case.zip"), str(case / "policy")
+    assert verifier.main([bundle]) == 1
+    told = capsys.readouterr().out
+    assert told.startswith("NOT CHECKED / ตรวจไม่ได้  E-06")
+    assert "section 11" in told
+    assert verifier.main([bundle, "--policy", policy]) == 0
+    assert "all rows of this person, as sealed" in capsys.readouterr().out
+    (tmp_path / "odd").write_text("# whom to believe\nlog x\n")
+    assert verifier.main([bundle, "--policy", str(tmp_path / "odd")]) == 2
+    assert "verify_bundle: line 2 of the policy: " in capsys.readouterr().err
+    assert verifier.main([bundle, "--policy", bundle]) == 2
+    assert capsys.readouterr().err == "verify_bundle: the policy is not text\n"
+    assert verifier.main([str(tmp_path), "--policy", policy]) == 2
+    assert capsys.readouterr().err.endswith(": Is a directory\n")
+
+
 def test_a_file_that_is_not_there_is_wrong_use(case: Path) -> None:
     status, _, complaint = program.run(case / "none.zip", case / "policy")
     assert status == 2
