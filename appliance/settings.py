@@ -11,6 +11,7 @@ from captive_portal.settings import (
     Ldap,
     PortalSettings,
     Radius,
+    RadiusUpstream,
     School,
     Sessions,
     SignIn,
@@ -85,6 +86,8 @@ class BoxSettings(CollectorSettings):
     """Codes by which rolls name sites' schools."""
     ldap: tuple[Ldap, ...] = ()
     """Directories that check passwords, in the order in which they are asked."""
+    radius_upstream: tuple[RadiusUpstream, ...] = ()
+    """RADIUS servers that check passwords, in the order in which they are asked."""
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     admin: Admin = Admin()
@@ -111,6 +114,7 @@ class BoxSettings(CollectorSettings):
             gateway=self.gateway,
             schools=self.schools,
             ldap=self.ldap,
+            radius_upstream=self.radius_upstream,
             database=self.database,
             sign_in_lines=bool(self.believed_senders),
         )
@@ -129,6 +133,7 @@ def load(home: Path) -> BoxSettings:
         *((f"radius.clients: {one.network}", one.site) for one in settings.radius.clients),
         *((f"zones: {one.id}", one.site) for one in settings.zones),
         *((f"ldap: {one.id}", one.site) for one in settings.ldap),
+        *((f"radius_upstream: {one.id}", one.site) for one in settings.radius_upstream),
         *(("schools: a school", one.site) for one in settings.schools),
     ]
     for what, site in told:

@@ -190,6 +190,8 @@ class RadiusClient(Section):
         "aabb.ccdd.eeff",
     ] = "AA-BB-CC-DD-EE-FF"
     """How MACs are spelt that it is told and has not spelt itself."""
+    orders: bool = False
+    """By Disconnect it may end every session of its site, not only those that it reported."""
 
 
 class Radius(Section):
@@ -208,6 +210,8 @@ class Radius(Section):
     """Of one address, on each port; more is dropped unread and counted."""
     language: Literal["th", "en"] = "th"
     """Of the sentence that a refused person reads."""
+    ways: tuple[str, ...] = ("local",)
+    """Ways that a password which a NAS sends is looked at, as in zones."""
     random_macs: bool = False
     """Devices sign in by their MAC even if it is made up (the locally administered bit)."""
     nt_hashes: bool = False
@@ -313,6 +317,37 @@ class Ldap(Section):
         return self
 
 
+_HostPort = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$")]
+
+
+class RadiusUpstream(Section):
+    """RADIUS servers of somebody else, which check passwords and may be told of sessions."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    """Its name in counts and in ids of people, for ever."""
+    site: str
+    """The site whose people it has."""
+    servers: tuple[_HostPort, ...] = ()
+    """Tried in this order: 192.0.2.10:1812. Empty: passwords are not asked there."""
+    accounting: tuple[_HostPort, ...] = ()
+    """Who is told of sessions, the first that answers: 192.0.2.10:1813. Empty: nobody."""
+    secret_file: str
+    """Path of the shared secret, under the home; at least 16 characters."""
+    method: Literal["pap", "mschapv2"] = "pap"
+    """How passwords are asked about; servers that have only hashes need pap."""
+    nas_identifier: str = Field(default="prathu", min_length=1, max_length=200)
+    """What the box is called there."""
+    legacy: bool = False
+    """Take answers without Message-Authenticator, of servers older than July 2024. Somebody on the
+    way can forge them (CVE-2024-3596)."""
+    groups: tuple[OutsideGroup, ...] = ()
+    """Values of Class or Filter-Id in answers, and what their people are here."""
+    locks_after: int = Field(default=0, ge=0)
+    """As of a directory."""
+    interim_s: int = Field(default=600, ge=60)
+    """How often it is told of each session."""
+
+
 class PortalSettings(Section):
     """The sections that are the portal's."""
 
@@ -323,6 +358,7 @@ class PortalSettings(Section):
     gateway: Gateway = Gateway()
     schools: tuple[School, ...] = ()
     ldap: tuple[Ldap, ...] = ()
+    radius_upstream: tuple[RadiusUpstream, ...] = ()
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     sign_in_lines: bool = False
