@@ -1,112 +1,217 @@
-"""Where sessions change: one thread, and what a home gives it, the key of ids and the times.
+"""Where sessions change: one thread, and after it the gate and the NAS.
 
-Pages, RADIUS and lines of syslog all come here, one after the other.
+Pages, RADIUS and lines of syslog all come here, one after the other. An event is durable, then in
+the database; then the gate is told, outside of the thread, so that many who sign in at a time wait
+for it together; and only then is whoever asked answered.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import secrets
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
+from typing import TypeVar
+from uuid import UUID
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from captive_portal.database import FILE
-from captive_portal.errors import PortalError
+from captive_portal.desk.gatekeeper import Gatekeeper, not_ready
+from captive_portal.desk.rules import RuleBook
+from captive_portal.errors import GateError, PortalError
 from captive_portal.people.accounts import Account, People
+from captive_portal.sessions import accounting
 from captive_portal.sessions.accounting import Accounting
-from captive_portal.sessions.keeper import Keeper, Times, signed_in
+from captive_portal.sessions.addresses import Neighbour
+from captive_portal.sessions.admission import Terms
+from captive_portal.sessions.causes import ENDED_HERE, Cause
+from captive_portal.sessions.keeper import Keeper, signed_in
+from captive_portal.sessions.nas_side import NasSide
 from captive_portal.sessions.rows import Rows
-from captive_portal.sessions.session import Ids, Person, Session
-from captive_portal.settings import PortalSettings
+from captive_portal.sessions.session import Person, Session
+from captive_portal.sessions.zones import Zones
 from captive_portal.troubles import reason
 from collector.records import Clock, SignInLine
 
-KEY = FILE.parent / "session.key"
-"""What session ids are made with; one per home."""
+TOGETHER = 400
+"""So many sessions are gone through at once; who signs in meanwhile waits no longer than that."""
+SHORTEST = 6
+"""Digits of an id that name a session."""
+_log = logging.getLogger(__name__)
 
 
-def session_ids(home: Path) -> Ids:
-    """Return the maker of session ids of a home; its key is made at first use.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kicked:
+    """What came of ending somebody's session, in words."""
 
-    Raises:
-        PortalError: the key cannot be written or read.
-    """
-    path = home / KEY
-    try:
-        if not path.exists():
-            _write_key(path)
-        key = path.read_bytes()
-    except OSError as error:
-        raise PortalError(f"the key of session ids {path}: {error.strerror}") from error
-    if len(key) < 32:
-        raise PortalError(f"the key of session ids {path} is cut short", hint="restore it")
-    return Ids(key)
-
-
-def _write_key(path: Path) -> None:
-    made = path.with_name(f"{path.name}.{os.getpid()}")
-    with made.open("xb") as file:
-        file.write(secrets.token_bytes(32))
-        file.flush()
-        os.fsync(file.fileno())
-    made.chmod(0o660)
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(made)  # whoever came first has made it
-    made.unlink()
-
-
-def times(settings: PortalSettings) -> Times:
-    """Return how long sessions last by the settings."""
-    return Times(
-        lasts=timedelta(hours=settings.sign_in.session_hours),
-        silent=timedelta(seconds=settings.radius.lost_stop_s),
-    )
+    session: Session
+    gate: str
+    nas: str
 
 
 class SessionDesk:
     """The one thread on which sessions change, and the ways to it."""
 
-    def __init__(self, engine: Engine, keeper: Keeper, *, clock: Clock) -> None:
+    def __init__(  # these are what it stands on
+        self,
+        engine: Engine,
+        keeper: Keeper,
+        *,
+        clock: Clock,
+        rules: RuleBook | None = None,
+        zones: Zones | None = None,
+        gatekeeper: Gatekeeper | None = None,
+    ) -> None:
+        self.nas = NasTeller()
+        """Who tells NASes of ends."""
         self._rows = Rows(engine)
         self._people = People(engine)
         self._keeper = keeper
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sessions")
+        self._rules = rules
+        self._zones = zones or Zones(())
+        self._gatekeeper = gatekeeper
+        self._thread = SessionThread(keeper)
 
     def close(self) -> None:
         """Let what is under way end."""
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.close()
 
     def now(self) -> datetime:
         """Return the time."""
         return datetime.fromtimestamp(self._clock() / 1e9, UTC)
 
     def submit(self, work: Callable[[], None]) -> asyncio.Future[None]:
-        """Run something on the sessions' thread."""
-        return asyncio.get_running_loop().run_in_executor(self._thread, work)
+        """Run something on the sessions' thread; the gate hears of it within a tick."""
+        return self._thread.submit(work)
 
-    async def sign_in(self, site: str, account: Account, address: str, mac: str) -> Session:
-        """Begin a session. Raises ReportError."""
-        person = _person(account)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread,
-            lambda: self._keeper.sign_in(site, person, address, mac=mac, now=self.now()),
-        )
+    async def sign_in(  # one sign-in is made of these
+        self,
+        site: str,
+        account: Account,
+        address: str,
+        mac: str,
+        *,
+        zone: str = "",
+        cap: datetime | None = None,
+    ) -> Session:
+        """Begin a session, or go on with the one of that person on that device.
+
+        Args:
+            site: Where.
+            account: Who.
+            address: The device's.
+            mac: The device's, where it is known.
+            zone: The part of the site; empty: by the address.
+            cap: The way in ends it then, whatever the group says.
+
+        Raises:
+            Denied: that person may not be on now.
+            ReportError: the collector cannot be told; nobody was let in.
+            GateError: the gate could not let it in; the session is over again.
+        """
+        found = self._zones.of(address, site)
+        zone = zone or (found.id if found else "")
+        gated = self._gatekeeper is not None and self._gatekeeper.keeps(zone)
+        if gated and self._gatekeeper and not self._gatekeeper.ready:
+            raise not_ready()
+
+        def begin() -> Session:
+            now = self.now()
+            return self._keeper.sign_in(
+                site,
+                _person(account),
+                address,
+                mac=mac,
+                now=now,
+                terms=self._terms(account, now, cap),
+                zone=zone,
+                gated=gated,
+            )
+
+        session, changes = await self._thread.change(begin)
+        try:
+            await self._settle(changes)
+        except GateError:
+            if session.renewed is None:
+                await self._end_quietly(session.id, Cause.GATE)
+            raise
+        return session
+
+    def _terms(self, account: Account, now: datetime, cap: datetime | None) -> Terms | None:
+        return None if self._rules is None else self._rules.terms(account, now, cap=cap)
 
     async def sign_out(self, session: Session) -> None:
-        """End a session. Raises ReportError."""
-        await self.submit(lambda: self._keeper.sign_out(session, now=self.now()))
+        """End a session for its person. Raises ReportError; the gate is told until it has it."""
+        await self.end(session.id, Cause.USER_REQUEST)
+
+    async def end(self, session: UUID, cause: str) -> Session | None:
+        """End a session everywhere, and return it; None: there is no such session.
+
+        Its counters are as of now, if the gate can tell them.
+
+        Raises:
+            ReportError: the collector cannot be told; the session goes on.
+        """
+        await self._count([session])
+        ended, changes = await self._thread.change(
+            lambda: self._keeper.end(session, cause, now=self.now())
+        )
+        try:
+            await self._settle(changes)
+        except GateError as error:
+            _log.warning("a session has ended, and the gate will be told again: %s", error)
+        return ended
+
+    async def kick(self, start: str) -> Kicked:
+        """End the session whose id begins so, in the database, at the gate and at the NAS.
+
+        Raises:
+            PortalError: there is none, or several; or it is over.
+            ReportError: the collector cannot be told; the session goes on.
+        """
+        session = await asyncio.to_thread(one_named, self._rows, start)
+        await self._count([session.id])
+        ended, changes = await self._thread.change(
+            lambda: self._keeper.end(session.id, Cause.ADMIN_RESET, now=self.now())
+        )
+        gate = "" if session.serial is None or self._gatekeeper is None else "shut out"
+        try:
+            await self._settle(changes, but=session.id)
+        except GateError as error:
+            gate = f"not reached, tried again until it is: {error}"
+        ended = ended or session
+        return Kicked(session=ended, gate=gate, nas=await self.nas.now(ended))
 
     async def at(self, site: str, address: str) -> Session | None:
         """Return the session on an address. Waits for nobody who writes."""
         return await asyncio.to_thread(signed_in, self._rows, site, address, self.now())
+
+    async def terms(self, account: Account) -> Terms | None:
+        """Return on what terms somebody may be on now; None: this desk has no rules."""
+        return await asyncio.to_thread(self._terms, account, self.now(), None)
+
+    async def see(self, seen: Iterable[tuple[str, str]]) -> None:
+        """Take in addresses and the MACs that the kernel has just seen there.
+
+        Raises:
+            ReportError: the collector cannot be told.
+            GateError: the gate could not be told; it is as soon as it can.
+        """
+        neighbours = []
+        for address, mac in seen:
+            zone = self._zones.of(address)
+            if zone is not None:
+                here = Neighbour(site=zone.site, zone=zone.id, address=address, mac=mac)
+                neighbours.append(here)
+        if neighbours:
+            _, changes = await self._thread.change(lambda: self._keeper.see(neighbours, self.now()))
+            await self._settle(changes)
 
     def keep(self, heard: Sequence[Accounting]) -> list[Accounting]:
         """Take accounting in; on the sessions' thread. Raises PortalError."""
@@ -138,13 +243,70 @@ class SessionDesk:
         return _person(self._people.shadow(line.site, line.account, now=self.now()))
 
     async def tick(self) -> None:
-        """End what has run out; what fails is as it was, and tried again at the next tick.
+        """End what has run out, and tell the gate what it was not told yet.
+
+        What fails is as it was, and tried again at the next tick.
 
         Raises:
             ReportError: the collector cannot be told.
+            GateError: the gate cannot be told.
             SQLAlchemyError: the database cannot be read or written.
         """
-        await self.submit(lambda: self._keeper.recover(self.now()))
+        recover = partial(self._keeper.recover, self.now())
+        await self._settle(await self._thread.change_and_rest(recover))
+        if self._gatekeeper is not None:
+            if not self._gatekeeper.ready:
+                await self._open_gate(self._gatekeeper)
+            await self._gatekeeper.pay()
+
+    async def _open_gate(self, gatekeeper: Gatekeeper) -> None:
+        """Give the gate the sessions that go on from before, after what it counted is taken in."""
+        sessions = await asyncio.to_thread(self._rows.open)
+        await self._count([session.id for session in sessions])
+        sessions = await asyncio.to_thread(self._rows.open)
+        await gatekeeper.restore(sessions)
+        # Where the gate began anew, its figures are small now, and seen to be new ones.
+        await self._count([session.id for session in sessions])
+
+    async def minute(self) -> None:
+        """Count, charge people, and see who may go on and how fast.
+
+        Raises:
+            ReportError: the collector cannot be told.
+            GateError: the gate does not tell, or cannot be told.
+            SQLAlchemyError: the database cannot be read or written.
+        """
+        sessions = await asyncio.to_thread(self._rows.open)
+        passed = await self._count_all(sessions)
+        if self._rules is not None:
+            terms = await asyncio.to_thread(self._rules.terms_of, sessions, self.now())
+            for ids in _chunks(sessions):
+                review = partial(self._keeper.review, terms, ids, self.now())
+                _, changes = await self._thread.change(review)
+                await self._settle(changes)
+        if self._gatekeeper is not None and self._gatekeeper.ready and passed is not None:
+            open_now = await asyncio.to_thread(self._rows.still_open, [s.id for s in sessions])
+            await self._gatekeeper.reconcile(open_now, passed)
+
+    async def _count_all(self, sessions: Sequence[Session]) -> Sequence[int] | None:
+        """Take in what the gate counted; return the serials that it has, None: there is no gate."""
+        ready = self._gatekeeper is not None and self._gatekeeper.ready
+        passed = await self._gatekeeper.counted() if ready and self._gatekeeper else {}
+        for ids in _chunks(sessions):
+            await self._thread.change(partial(self._keeper.count, ids, passed, self.now()))
+        return list(passed) if ready else None
+
+    async def _count(self, ids: Sequence[UUID]) -> None:
+        """Take in the counts of some sessions, if the gate tells any."""
+        if self._gatekeeper is None:
+            return
+        try:
+            passed = await self._gatekeeper.counted()
+        except GateError:
+            return  # those of the last minute stand
+        for at in range(0, len(ids), TOGETHER):
+            some = ids[at : at + TOGETHER]
+            await self._thread.change(partial(self._keeper.count, some, passed, self.now()))
 
     async def open_sessions(self) -> int:
         """Return how many sessions go on."""
@@ -153,6 +315,51 @@ class SessionDesk:
     async def accounts(self) -> dict[str, int]:
         """Return how many accounts there are of each kind."""
         return await asyncio.to_thread(self._people.counts)
+
+    async def _settle(self, changes: Sequence[Session], *, but: UUID | None = None) -> None:
+        """Tell the gate and, but for one session, the NASes. Raises GateError."""
+        self.nas.later(changes, but=but)
+        if self._gatekeeper is not None:
+            await self._gatekeeper.settle(changes)
+
+    async def _end_quietly(self, session: UUID, cause: str) -> None:
+        """End a session that was not let in; where that fails too, its person signs in anew."""
+        try:
+            await self.end(session, cause)
+        except PortalError as error:
+            _log.warning("a session that the gate did not let in goes on: %s", error)
+
+
+def one_named(rows: Rows, start: str) -> Session:
+    """Return the open session whose id begins so.
+
+    Raises:
+        PortalError: there is none, or several, or it is over.
+    """
+    found = rows.named(start) if len(start) >= SHORTEST else []
+    if len(found) != 1:
+        few = "no session has an id that begins" if not found else "several sessions have ids like"
+        raise PortalError(f"{few} {start[:40]!r}", hint="prathu sessions --live shows them")
+    if found[0].end is not None:
+        raise PortalError(f"session {found[0].id} is over since {found[0].end:%Y-%m-%d %H:%M} UTC")
+    return found[0]
+
+
+def _chunks(sessions: Sequence[Session]) -> Iterator[list[UUID]]:
+    """Yield the ids of sessions, those of a person together."""
+    chunk: list[UUID] = []
+    by_person = sorted(sessions, key=_whose)
+    for _, of_one in groupby(by_person, key=_whose):
+        chunk += [session.id for session in of_one]
+        if len(chunk) >= TOGETHER:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _whose(session: Session) -> str:
+    return "" if session.person is None else str(session.person.id)
 
 
 def _person(account: Account) -> Person:

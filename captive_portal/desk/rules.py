@@ -1,0 +1,126 @@
+"""On what terms people are on: their groups, the calendar and their usage, from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from captive_portal.people.accounts import Account
+from captive_portal.people.groups import Calendar, Group, Groups
+from captive_portal.people.standing import Standing, standings
+from captive_portal.people.usage import Month, Usage
+from captive_portal.sessions import accounting, portal
+from captive_portal.sessions.admission import Terms
+from captive_portal.sessions.policy import FURTHEST, Grant, Reason, Used, grant
+from captive_portal.sessions.session import Session
+from captive_portal.settings import PortalSettings
+
+
+class RuleBook:
+    """Makes terms. Every method reads the database anew."""
+
+    def __init__(self, engine: Engine, settings: PortalSettings) -> None:
+        self._engine = engine
+        self._groups = Groups(engine)
+        self._calendar = Calendar(engine)
+        self._usage = Usage(engine)
+        self._longest = timedelta(hours=settings.sign_in.session_hours)
+        self._seen_within = timedelta(minutes=settings.sessions.seen_minutes)
+        self._zone = ZoneInfo(settings.sessions.time_zone)
+
+    def terms(self, account: Account, now: datetime, *, cap: datetime | None = None) -> Terms:
+        """Return on what terms somebody may begin a session now.
+
+        Args:
+            account: Whose.
+            now: The time.
+            cap: The way in ends it then, whatever the group says.
+        """
+        standing = Standing(account.site, account.group, account.kind, account.disabled_at)
+        group = self._groups.of(account.site, account.group, account.kind)
+        months = self._usage.months(self._day(now), [account.id])
+        calendar = self._kinds(account.site, now)
+        granted = self._grant(standing, group, calendar, months.get(account.id), now, now)
+        return self._terms(granted, group, cap)
+
+    def terms_of(self, sessions: Sequence[Session], now: datetime) -> dict[UUID, Terms]:
+        """Return on what terms each of these sessions goes on; those of nobody known are left out.
+
+        Only the sign-in page's and NASes' sessions have any.
+        """
+        known, months = standings(self._engine), self._usage.months(self._day(now))
+        groups = {group.id: group for group in self._groups.list()}
+        of_kind: dict[tuple[str, str], Group] = {}
+        for group in groups.values():
+            of_kind.setdefault((group.site, group.kind), group)
+        calendars: dict[str, dict[date, str]] = {}
+        found: dict[UUID, Terms] = {}
+        for session in sessions:
+            if session.person is None or session.method not in (portal.METHOD, *accounting.METHODS):
+                continue
+            person = session.person.id
+            standing = known.get(person)
+            if standing is None:
+                continue
+            own = groups.get(standing.group) if standing.group else None
+            nobodys = Group(id=UUID(int=0), site=standing.site, name="")
+            group = own or of_kind.get((standing.site, standing.kind), nobodys)
+            if standing.site not in calendars:
+                calendars[standing.site] = self._kinds(standing.site, now)
+            calendar = calendars[standing.site]
+            since = session.renewed or session.start
+            granted = self._grant(standing, group, calendar, months.get(person), now, since)
+            found[session.id] = self._terms(granted, group, session.cap)
+        return found
+
+    def _grant(  # a grant hangs on these
+        self,
+        standing: Standing,
+        group: Group,
+        calendar: dict[date, str],
+        month: Month | None,
+        now: datetime,
+        since: datetime,
+    ) -> Grant:
+        if standing.disabled_at is not None and standing.disabled_at <= now:
+            return Grant(refused=Reason.CLOSED, until=now)
+        return grant(
+            group,
+            calendar,
+            _used(month or Month()),
+            now=now,
+            since=since,
+            longest=self._longest,
+            zone=self._zone,
+        )
+
+    def _terms(self, granted: Grant, group: Group, cap: datetime | None) -> Terms:
+        return Terms(
+            grant=granted,
+            group=group.name,
+            devices=group.devices,
+            at_limit=group.at_limit,
+            roams=group.roams,
+            seen_within=self._seen_within,
+            cap=cap,
+        )
+
+    def _day(self, moment: datetime) -> date:
+        return moment.astimezone(self._zone).date()
+
+    def _kinds(self, site: str, now: datetime) -> dict[date, str]:
+        return self._calendar.kinds(site, self._day(now), self._day(now + FURTHEST))
+
+
+def _used(month: Month) -> Used:
+    return Used(
+        day_bytes=month.day_bytes,
+        month_bytes=month.month_bytes,
+        day_seconds=month.day_seconds,
+        day_bonus_mb=month.day_bonus_mb,
+        month_bonus_mb=month.month_bonus_mb,
+    )
