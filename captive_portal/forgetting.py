@@ -14,6 +14,9 @@ from sqlalchemy import Engine, and_, delete, func, not_, select
 from sqlalchemy.orm import Session
 
 from captive_portal.people.accounts import AccountRow, Kind, Role
+from captive_portal.people.promotion import PromotionRow
+from captive_portal.people.usage import UsageRow
+from captive_portal.people.vouchers import VoucherRow
 from captive_portal.sessions.rows import CLOSED, SessionRow
 
 AFTER = timedelta(days=90)
@@ -42,12 +45,18 @@ def forget(
         old = and_(SessionRow.state == CLOSED, SessionRow.end < before)
         sessions = db.scalars(select(func.count()).select_from(SessionRow).where(old)).one()
         named = set(db.scalars(select(SessionRow.person).where(not_(old)).distinct()))
+        # Who answers for guests whose vouchers are still known stays with them.
+        kept = VoucherRow.valid_until >= before
+        named |= set(db.scalars(select(VoucherRow.sponsor).where(kept)))
         gone = [row for row in db.scalars(select(AccountRow)) if _closed(row, before)]
         gone = [row for row in gone if row.id not in needed and row.id not in named]
         if sessions or gone:
             tell(sessions, len(gone))
         db.execute(delete(SessionRow).where(old))
+        db.execute(delete(VoucherRow).where(not_(kept)))
+        db.execute(delete(PromotionRow).where(PromotionRow.at < before))
         for row in gone:
+            db.execute(delete(UsageRow).where(UsageRow.person == row.id))
             db.delete(row)
     return sessions, len(gone)
 

@@ -12,6 +12,8 @@ from sqlalchemy import Engine
 from captive_portal.database import open_database
 from captive_portal.forgetting import forget
 from captive_portal.people.accounts import Kind, NewAccount, People, Role
+from captive_portal.people.keys import PersonKey
+from captive_portal.people.vouchers import Order, Vouchers
 
 BEGIN = datetime(2026, 5, 18, 8, 0, tzinfo=UTC)
 LATER = BEGIN + timedelta(days=91)
@@ -69,3 +71,16 @@ def test_nobody_is_forgotten_when_it_cannot_be_written_down(engine: Engine) -> N
     with pytest.raises(OSError, match="spool"):
         forget(engine, set(), now=LATER, tell=refuse)
     assert run(engine, BEGIN)[0] == ["heard"]
+
+
+def test_a_sponsor_stays_as_long_as_the_guests_vouchers_are_known(engine: Engine) -> None:
+    people = made(engine, "kru", Kind.TEACHER)
+    kru = people.find("school-a", "kru")
+    assert kru is not None
+    book = Vouchers(engine, PersonKey(b"k" * 32))
+    until = BEGIN + timedelta(days=30)
+    order = Order(site="school-a", sponsor=kru.id, for_whom=["แขก"], valid_until=until)
+    book.use("school-a", book.make(order, now=BEGIN)[0].code, "", BEGIN)
+    people.disable(kru.id, now=BEGIN)
+    assert len(run(engine)[0]) == 2
+    assert run(engine, until + timedelta(days=91)) == ([], ["0 2"])
