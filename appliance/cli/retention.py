@@ -56,7 +56,7 @@ def run(
         context.show(
             {"would_destroy": told["due"], "held": held, "logs": told["days"]}
             if context.as_json
-            else {"would destroy": _amount(told["due"]), "kept by holds": _amount(held)}
+            else {"would destroy": _amount(told["due"]), "past their day, held": _amount(held)}
         )
         return
     settings = box_settings.load(context.home)
@@ -142,8 +142,8 @@ def lines(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if one["segments"]:
             oldest, due = times.rfc3339(one["oldest_us"]), _moment(one["next_due_us"])
             yield "kept", f"{log}: {told['days'][log]} days; oldest row {oldest}; next due {due}"
-    yield "due", _amount(told["due"])
-    yield "held", _amount(told["held_past_due"])
+    yield "due", f"{_amount(told['due'])}: destroyed at the next run"
+    yield "held", f"{_amount(told['held_past_due'])} past their day, kept by holds"
     for hold in told["holds"]:
         state = "in force" if hold["in_force"] else "ended"
         yield "hold", f"{hold['hold']} {hold['reference']}: {state}, {_moment(hold['until_us'])}"

@@ -76,12 +76,18 @@ def verify(  # noqa: PLR0913  # one argument per option
             context.say(f"{path} lies in the home that it is to judge: take a copy from elsewhere")
     asked = _policy(policy)
     vkeys = _believe(vkey or [], policy, asked)
+    from_us = times.parse(since, now_us).us if since else None
+    to_us = times.parse(until, now_us).end_us if until else None
+    if from_us is not None and to_us is not None and from_us >= to_us:
+        raise WrongUse("the period is empty: --from is not before --to")
+    if not deep and (since or until or resume):
+        context.say("--from, --to and --resume choose what --deep opens: nothing is opened now")
     notebook = verify_run.Notebook(context.home, resume=resume)
     with _bar(context) as bar, verify_run.pool() as each:
         question = Question(
             deep=deep,
-            from_us=times.parse(since, now_us).us if since else None,
-            to_us=times.parse(until, now_us).end_us if until else None,
+            from_us=from_us,
+            to_us=to_us,
             vkeys=vkeys,
             believed=Believed(policy=asked, tsa_roots=_roots(tsa_roots)),
             kek=_ring_key(context.home) if deep else None,

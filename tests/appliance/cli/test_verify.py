@@ -43,6 +43,15 @@ def test_without_deep_it_says_what_was_not_looked_at(
     assert "--deep checks every byte and row" in capsys.readouterr().out
 
 
+def test_a_period_that_opens_nothing_is_said(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(home, "--from", "2027-03-04") == 0
+    assert "nothing is opened now" in capsys.readouterr().err
+    assert ask(home, "--deep", "--from", "2027-03-04", "--to", "2027-03-03") == 2
+    assert "--from is not before --to" in capsys.readouterr().err
+
+
 def test_a_changed_byte_is_named_with_its_number(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
