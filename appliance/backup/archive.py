@@ -18,6 +18,7 @@ from typing import Any
 import pyrage
 
 from appliance.errors import BoxError
+from collector.seal.recovery import RECORD, SEALED
 
 FORMAT = "prathu-backup/1"
 HEAD = "backup.json"
@@ -26,6 +27,13 @@ ALLOWED = (
     *("secrets", "state"),
 )
 """What an archive may bring into a home."""
+_ONLY = {"secrets": {SEALED, RECORD}, "state": {"settings"}}
+"""Of these folders only what a backup has: a key that somebody planted would be used."""
+_MAX_HEAD = 1 << 20
+_DAMAGED = (
+    *(ValueError, EOFError, RecursionError),
+    *(NotADirectoryError, IsADirectoryError, FileExistsError),
+)
 Recipients = Sequence[pyrage.x25519.Recipient]
 
 
@@ -112,17 +120,25 @@ def unpack(tar_file: Path, home: Path) -> dict[str, Any]:
         BoxError: it is not such an archive, or one that would write elsewhere.
     """
     try:
-        with tarfile.open(tar_file) as tar:
+        with tarfile.open(tar_file, "r:") as tar:  # as it is written: nothing to blow up
             first = tar.next()
-            head = tar.extractfile(first) if first is not None and first.name == HEAD else None
+            fits = first is not None and first.name == HEAD and first.size <= _MAX_HEAD
+            head = tar.extractfile(first) if first is not None and fits else None
             told = json.loads(head.read()) if head is not None else {}
             if not isinstance(told, dict) or told.get("format") != FORMAT:
                 raise BoxError("this is no backup of this format")
             for member in _members(tar):
                 tar.extract(member, home, filter="data")
-    except (tarfile.TarError, ValueError, EOFError) as error:
+    except (*_DAMAGED, tarfile.TarError) as error:
         raise BoxError(f"the backup is damaged: {error}") from error
     return told
+
+
+def _belongs(parts: tuple[str, ...]) -> bool:
+    """Say whether a backup has a file there."""
+    if not parts or parts[0] not in ALLOWED or ".." in parts:
+        return False
+    return parts[0] not in _ONLY or (len(parts) > 1 and parts[1] in _ONLY[parts[0]])
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -130,7 +146,7 @@ def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         parts = PurePosixPath(member.name).parts
         if member.name == HEAD:
             continue
-        if not member.isreg() or not parts or parts[0] not in ALLOWED or ".." in parts:
+        if not member.isreg() or member.issparse() or not _belongs(parts):
             raise BoxError(f"the backup has a member that is none: {member.name[:80]!r}")
         yield member
 
