@@ -295,6 +295,7 @@ def _summary(found: dict[str, Any]) -> dict[str, Any]:
         "rows": sum(found["rows"].values()),
         "segments": ", ".join(f"{count} at {level}" for level, count in sorted(levels.items())),
         "destroyed": len(found["destroyed"]),
+        "lost": len(found.get("lost", ())),
     }
 
 
