@@ -24,6 +24,7 @@ from collector.control import ask
 from collector.errors import CollectorError
 from collector.outside.asking import Outside
 from collector.seal import entries, ledger, outside, tiles
+from collector.seal.note import parse_vkey
 
 ASK_S = 30.0
 WAIT_S = 0.2
@@ -93,12 +94,21 @@ def ask_all(context: Context, settings: BoxSettings) -> None:
         context.say(f"{one.site}: {one.whom}: {one.told}")
 
     with _sealer(context.home, settings) as sealer:
-        sealer({"do": "outside", "now": True})
+        lines = sealer({"do": "outside", "now": True})["lines"]
+        for name in _unknown(settings, {line["name"] for line in lines}):
+            context.say(f"{name}: the box runs with older settings: stop it and start it again")
         carry_all(sealer, lambda: False, came)
         for _ in range(int(settings.outside.timeout_s / WAIT_S)):
             if not sealer({"do": "outside"})["asked"]:
                 break
             time.sleep(WAIT_S)
+
+
+def _unknown(settings: BoxSettings, names: set[str]) -> list[str]:
+    """Return who is in the settings, and not known to who seals: they were read at its start."""
+    wanted = [one.name for one in settings.timestamp_authorities]
+    wanted += [parse_vkey(one.key).name for one in settings.witnesses]
+    return [name for name in wanted if name not in names]
 
 
 def have_it_signed(context: Context, settings: BoxSettings, site: str) -> None:

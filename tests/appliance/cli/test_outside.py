@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +96,20 @@ def test_a_box_that_rests_asks_an_authority_and_a_witness(
     said = prathu("verify", "--policy", str(policy), "--tsa-roots", str(roots))
     assert said.status == 0, said.out
     assert said.out.count("was there not after") == 2
+
+
+def test_a_box_that_runs_with_older_settings_is_told_to_start_again(
+    prathu: Prathu, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_authority(authority.folder.parent / "box", authority)
+
+    def older(_: Path, request: Mapping[str, Any], **__: Any) -> dict[str, Any]:
+        return {"questions": []} if request["do"] == "outside-due" else {"lines": [], "asked": 0}
+
+    monkeypatch.setattr("appliance.cli.offline.running", lambda *_: True)
+    monkeypatch.setattr("appliance.cli.outside.ask", older)
+    said = prathu("outside", "--now")
+    assert "one: the box runs with older settings: stop it and start it again" in said.err
 
 
 def test_a_bundle_is_signed_by_the_witness_before_it_is_packed(
