@@ -10,28 +10,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from captive_portal.desk.gatekeeper import Gatekeeper, not_ready
+from captive_portal.desk.nas_teller import NasTeller
 from captive_portal.desk.rules import RuleBook
+from captive_portal.desk.thread import SessionThread
 from captive_portal.errors import GateError, PortalError
 from captive_portal.people.accounts import Account, People
-from captive_portal.sessions import accounting
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.addresses import Neighbour
 from captive_portal.sessions.admission import Terms
-from captive_portal.sessions.causes import ENDED_HERE, Cause
+from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.keeper import Keeper, signed_in
-from captive_portal.sessions.nas_side import NasSide
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Person, Session
 from captive_portal.sessions.zones import Zones
@@ -224,6 +222,8 @@ class SessionDesk:
     def _whose(self, heard: Accounting) -> Person | None:
         """Return whose packet it is: an account of that site, or a shadow made for the name."""
         name = heard.account or heard.mac
+        if heard.person is not None and (found := self._people.get(heard.person)) is not None:
+            return _person(found)
         if not name or heard.status in ("on", "off"):
             return None
         return _person(self._people.shadow(heard.site, name, now=self.now()))
@@ -252,6 +252,8 @@ class SessionDesk:
             GateError: the gate cannot be told.
             SQLAlchemyError: the database cannot be read or written.
         """
+        over = await asyncio.to_thread(self._rows.run_out, self.now())
+        await self._count([session.id for session in over if session.serial is not None])
         recover = partial(self._keeper.recover, self.now())
         await self._settle(await self._thread.change_and_rest(recover))
         if self._gatekeeper is not None:
@@ -277,28 +279,22 @@ class SessionDesk:
             SQLAlchemyError: the database cannot be read or written.
         """
         sessions = await asyncio.to_thread(self._rows.open)
-        passed = await self._count_all(sessions)
+        ready = self._gatekeeper is not None and self._gatekeeper.ready
+        passed = await self._gatekeeper.counted() if ready and self._gatekeeper else {}
+        for ids in _chunks(sessions):
+            await self._thread.change(partial(self._keeper.count, ids, passed, self.now()))
         if self._rules is not None:
             terms = await asyncio.to_thread(self._rules.terms_of, sessions, self.now())
             for ids in _chunks(sessions):
                 review = partial(self._keeper.review, terms, ids, self.now())
                 _, changes = await self._thread.change(review)
                 await self._settle(changes)
-        if self._gatekeeper is not None and self._gatekeeper.ready and passed is not None:
-            open_now = await asyncio.to_thread(self._rows.still_open, [s.id for s in sessions])
-            await self._gatekeeper.reconcile(open_now, passed)
-
-    async def _count_all(self, sessions: Sequence[Session]) -> Sequence[int] | None:
-        """Take in what the gate counted; return the serials that it has, None: there is no gate."""
-        ready = self._gatekeeper is not None and self._gatekeeper.ready
-        passed = await self._gatekeeper.counted() if ready and self._gatekeeper else {}
-        for ids in _chunks(sessions):
-            await self._thread.change(partial(self._keeper.count, ids, passed, self.now()))
-        return list(passed) if ready else None
+        if self._gatekeeper is not None and self._gatekeeper.ready:
+            await self._gatekeeper.reconcile(lambda: asyncio.to_thread(self._rows.open))
 
     async def _count(self, ids: Sequence[UUID]) -> None:
         """Take in the counts of some sessions, if the gate tells any."""
-        if self._gatekeeper is None:
+        if self._gatekeeper is None or not ids:
             return
         try:
             passed = await self._gatekeeper.counted()

@@ -7,7 +7,7 @@ changes together. What could not be told is owed, and told with the next `pay`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from captive_portal.errors import GateError
 from captive_portal.sessions.passes import Gate, Pass, Passed
@@ -21,8 +21,6 @@ class Gatekeeper:
     def __init__(self, gate: Gate, zones: Iterable[str]) -> None:
         self.ready = False
         """Whether the gate knows of all sessions since the start."""
-        self.mended = 0
-        """Passes that the gate had lost, or had too many, without being told."""
         self._gate = gate
         self._zones = frozenset(zones)
         self._in: dict[int, Pass] = {}
@@ -87,24 +85,17 @@ class Gatekeeper:
                 self._listed = upto
             return self._passed
 
-    async def reconcile(self, open_now: Sequence[Session], has: Iterable[int]) -> None:
-        """Mend a gate that lost passes or has some that nobody owes it. Raises GateError.
+    async def reconcile(self, read: Callable[[], Awaitable[Sequence[Session]]]) -> None:
+        """Mend a gate that lost passes, or has some of nobody. Raises GateError.
 
         Args:
-            open_now: All open sessions.
-            has: The serials that the gate has just counted.
+            read: Returns all open sessions.
         """
-        serials, gated = set(has), [s for s in open_now if s.serial is not None]
-        lost = [s for s in gated if s.serial not in serials and s.serial in self._in]
-        known = {s.serial for s in gated} | set(self._in)
-        if serials - known:
-            self.mended += len(serials - known)
-            await self.restore(gated)
-            return
-        for session in lost:
-            self._in.pop(session.serial or 0, None)
-        self.mended += len(lost)
-        await self.settle(lost)
+
+        async def passes() -> Sequence[Pass]:
+            return [one for one in map(pass_of, await read()) if one is not None]
+
+        await self._gate.reconcile(passes)
 
     def _differences(
         self, sessions: Iterable[Session]

@@ -57,6 +57,10 @@ class Accounting:
     """Session-Timeout: the NAS ends the session so long after its start."""
     counters: Counters = NOTHING_COUNTED
     cause: str = ""
+    granted: UUID | None = None
+    """The id that the session was given when its user was let in, where this box did that."""
+    person: UUID | None = None
+    """Who was let in then, whatever name the NAS tells."""
 
     @property
     def key(self) -> str:
@@ -93,11 +97,11 @@ def hear(
     if known is None and request.status != "start" and any(session.open for session in alike):
         return False
     if known is None:
-        known = _begin(request, person, generation, ids=ids)
+        known = _begin(draft, request, person, generation, ids=ids)
     elif not _belongs(known, request):
         if known.open:
             portal.end(draft, known, known.last_seen, PRESUMED, ids=ids)
-        known = _begin(request, person, generation, ids=ids)
+        known = _begin(draft, request, person, generation, ids=ids)
     elif _lives_on(known, request):
         known = _resume(known, generation, ids=ids)
     _take(draft, request, _merge(known, request, person, lasts), ids=ids)
@@ -158,10 +162,16 @@ def _belongs(known: Session, request: Accounting) -> bool:
     return (request.began or request.time) <= known.last_seen + SLACK
 
 
-def _begin(request: Accounting, person: Person | None, generation: int, *, ids: Ids) -> Session:
+def _begin(
+    draft: Draft, request: Accounting, person: Person | None, generation: int, *, ids: Ids
+) -> Session:
     began = request.began or request.time
+    granted = request.granted
+    if granted is None or draft.get(granted) is not None:
+        # A device that roams tells one Class in several sessions: the first has its id.
+        granted = ids.make("session", request.key, generation)
     return Session(
-        id=ids.make("session", request.key, generation),
+        id=granted,
         site=request.site,
         method=request.method,
         person=person,

@@ -69,14 +69,14 @@ class Keeper:
         ids: Ids,
         times: Times,
         meter: Meter | None = None,
-        changed: Changed = lambda _: None,
     ) -> None:
         self._rows = rows
         self._tell = tell
         self._ids = ids
         self._times = times
         self._meter = meter
-        self._changed = changed
+        self.changed: Changed = lambda _: None
+        """Whoever must act on changes, the gate's keeper, puts itself here."""
         self._serials = Serials(rows.latest_serial, rows.has_serial)
         self._looked: datetime | None = None
 
@@ -167,14 +167,13 @@ class Keeper:
         self._keep(draft)
         return ended
 
-    def count(
-        self, sessions: Sequence[Session], passed: Mapping[int, Passed], now: datetime
-    ) -> None:
-        """Take in what the gate counted for these open sessions, and charge their people.
+    def count(self, ids: Sequence[UUID], passed: Mapping[int, Passed], now: datetime) -> None:
+        """Take in what the gate counted for the open ones of these, and charge their people.
 
         Raises:
             ReportError: the collector cannot be told.
         """
+        sessions = self._rows.still_open(ids)
         draft = Draft(self._rows)
         for one in sessions:
             found = None if one.serial is None else passed.get(one.serial)
@@ -185,16 +184,16 @@ class Keeper:
             self._meter.pass_time(sessions, now)
         self._keep(draft)
 
-    def review(self, sessions: Sequence[tuple[Session, Terms | None]], now: datetime) -> None:
-        """Go through open sessions: who may not be on any more, whose speed or end changes.
+    def review(self, terms: Mapping[UUID, Terms], ids: Sequence[UUID], now: datetime) -> None:
+        """Go through the open ones of these: who may not be on any more, whose speed changes.
 
         Raises:
             ReportError: the collector cannot be told; all of them are as they were.
         """
         draft = Draft(self._rows)
         how = review.Review(now=now, interim=self._times.interim, ids=self._ids)
-        for session, terms in sessions:
-            review.look(draft, session, terms, how)
+        for session in self._rows.still_open(ids):
+            review.look(draft, session, terms.get(session.id), how)
         self._keep(draft)
 
     def see(self, neighbours: Sequence[Neighbour], now: datetime) -> None:
@@ -302,7 +301,7 @@ class Keeper:
                 self._rows.write(sessions, also=self._meter.write)
                 self._meter.written()
         if sessions:
-            self._changed(sessions)
+            self.changed(sessions)
 
 
 def signed_in(rows: Rows, site: str, address: str, now: datetime) -> Session | None:

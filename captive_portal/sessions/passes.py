@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -53,6 +53,18 @@ class Gate(Protocol):
         """Make the kernel know these and no others, in one step. Raises GateError."""
         ...
 
+    async def reconcile(self, read: Callable[[], Awaitable[Sequence[Pass]]]) -> None:
+        """Make the kernel know what `read` returns, and what is applied meanwhile, and no others.
+
+        Raises:
+            GateError: it could not be done; nothing changed.
+        """
+        ...
+
     async def counted(self) -> Mapping[int, Passed]:
-        """Return the counts of all passes by serial. Raises GateError."""
+        """Return the counts of all passes by serial. Raises GateError.
+
+        Passes that are over may still be among them. Counts only grow, but begin anew with the
+        kernel.
+        """
         ...

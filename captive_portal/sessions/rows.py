@@ -137,6 +137,11 @@ class Rows:
         query = select(SessionRow).where(SessionRow.state == OPEN)
         return self._select(query.order_by(SessionRow.start.desc()))
 
+    def still_open(self, ids: Sequence[UUID]) -> Sequence[Session]:
+        """Return those of these sessions that are open."""
+        query = select(SessionRow).where(SessionRow.id.in_(ids), SessionRow.state == OPEN)
+        return self._select(query)
+
     def run_out(self, now: datetime) -> Sequence[Session]:
         """Return the open sessions whose expiry has come."""
         query = select(SessionRow).where(SessionRow.state == OPEN, SessionRow.expires <= now)
