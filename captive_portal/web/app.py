@@ -36,7 +36,7 @@ class Portal:
     def __init__(self, front: Front, *, people: People, chain: Chain, desk: Desk) -> None:
         self._front = front
         self._entrance = Entrance(front, people=people, chain=chain, desk=desk)
-        self._own = OwnSession(front, desk=desk)
+        self._own = OwnSession(front, people=people, chain=chain, desk=desk)
         self._desk = desk
         self._names = OwnNames(front.settings)
 
@@ -48,7 +48,9 @@ class Portal:
         app.add_api_route("/", self._entrance.sign_in, methods=["POST"])
         app.add_api_route("/password", self._entrance.password, methods=["POST"])
         app.add_api_route("/session", self._own.show, methods=both)
-        app.add_api_route("/session", self._own.sign_out, methods=["POST"])
+        app.add_api_route("/session", self._own.act, methods=["POST"])
+        app.add_api_route("/session/password", self._own.password_form, methods=both)
+        app.add_api_route("/session/password", self._own.password, methods=["POST"])
         app.add_api_route("/notice", self.notice, methods=both)
         app.add_api_route("/portal.css", self.style, methods=both)
         app.add_api_route("/look/{zone}.css", self.look, methods=both)
@@ -115,8 +117,13 @@ class Portal:
         """Tell the device whether it is captive, in every state and to every device."""
         place, address = self._front.at(request)
         session = await self._desk.at(place.id, address) if place else None
-        settings, now = self._front.settings, self._front.now()
-        told = captive_api.state(session, settings, managed=place is not None, now=now)
+        told = captive_api.state(
+            session,
+            self._front.settings,
+            managed=place is not None,
+            now=self._front.now(),
+            left_bytes=await self._own.left_bytes(session),
+        )
         kept = {"Cache-Control": "private, no-store"}
         return JSONResponse(told, media_type=captive_api.MEDIA_TYPE, headers=kept)
 

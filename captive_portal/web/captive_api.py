@@ -11,7 +11,12 @@ MEDIA_TYPE = "application/captive+json"
 
 
 def state(
-    session: Session | None, settings: SignIn, *, managed: bool, now: datetime
+    session: Session | None,
+    settings: SignIn,
+    *,
+    managed: bool,
+    now: datetime,
+    left_bytes: int | None = None,
 ) -> dict[str, object]:
     """Return the members of the answer.
 
@@ -23,6 +28,7 @@ def state(
         settings: Has the addresses of the page and of the school.
         managed: Whether devices sign in where this one is.
         now: The time.
+        left_bytes: Of the person's quota; None: there is none.
     """
     captive = managed and session is None
     told: dict[str, object] = {"captive": captive}
@@ -35,4 +41,6 @@ def state(
     if session is not None and session.expires is not None:
         told["seconds-remaining"] = max(0, int((session.expires - now).total_seconds()))
         told["can-extend-session"] = True
+    if session is not None and left_bytes is not None:
+        told["bytes-remaining"] = left_bytes
     return told

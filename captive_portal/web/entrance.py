@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from captive_portal.errors import PortalError, Refused
+from captive_portal.errors import Denied, PortalError, Refused
 from captive_portal.people import passwords
 from captive_portal.people.accounts import Account, People
 from captive_portal.sign_in.chain import Chain
@@ -74,6 +74,8 @@ class Entrance:
                 return await self._form(visit, 403, t.unsure, typed)
             case Refused():
                 return await self._form(visit, 403, t.refused, typed)
+            case Denied(reason=reason):
+                return await self._form(visit, 403, t.denied(reason), typed)
             case TooOften(wait_s=wait_s):
                 again = t.too_often.format(seconds=wait_s)
                 return await self._form(visit, 429, again, typed, retry_s=wait_s)

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from captive_portal.errors import PortalError
 from captive_portal.people.accounts import Account
+from captive_portal.sessions.admission import Terms
 from captive_portal.sessions.session import Session
 from captive_portal.settings import SignIn
 from captive_portal.web import pages
@@ -32,7 +33,7 @@ class Desk(Protocol):
     """Where sessions begin and end; every call returns when it is durable, or raises."""
 
     async def sign_in(self, site: str, account: Account, address: str, mac: str) -> Session:
-        """Begin a session. Raises ReportError."""
+        """Begin a session, or prolong the one there. Raises Denied, ReportError, GateError."""
         ...
 
     async def sign_out(self, session: Session) -> None:
@@ -41,6 +42,10 @@ class Desk(Protocol):
 
     async def at(self, site: str, address: str) -> Session | None:
         """Return the session on an address."""
+        ...
+
+    async def terms(self, account: Account) -> Terms | None:
+        """Return on what terms somebody may be on now, None where there are no rules."""
         ...
 
 

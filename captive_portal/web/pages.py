@@ -54,6 +54,14 @@ class SessionPage(Page):
     account: str
     address: str
     until: datetime | None
+    done: str = ""
+    """What was just done, or nothing."""
+    left_bytes: int | None = None
+    up_kbit: int | None = None
+    down_kbit: int | None = None
+    slow: bool = False
+    own_password: bool = False
+    """Whether the password is this box's, and so can be changed here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +70,14 @@ class PasswordPage(Page):
 
     token: str
     person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePage(Page):
+    """The form with which somebody signed in changes the password."""
+
+    token: str
+    account: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +100,7 @@ _TEMPLATES: dict[type[Page], str] = {
     SignInPage: "sign_in.html",
     SessionPage: "session.html",
     PasswordPage: "password.html",
+    ChangePage: "change.html",
     NoticePage: "notice.html",
     MessagePage: "message.html",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -42,6 +43,17 @@ class Texts:
     not_here: str
     not_found: str
     too_much: str
+    denials: Mapping[str, str]
+    """Why somebody may not be on now, by the word of `captive_portal.sessions.policy.Reason`."""
+    left: str
+    speed: str
+    slowed: str
+    renew: str
+    renewed: str
+    change_password: str
+    old_password: str
+    changed: str
+    save: str
     new_title: str
     new_why: str
     new_password: str
@@ -55,6 +67,22 @@ class Texts:
     notice: tuple[tuple[str, str], ...]
     """Heading and paragraph; `{days}`, `{controller}` and `{contact}` are filled in."""
     contact_missing: str
+
+    def denied(self, reason: str) -> str:
+        """Return why somebody may not be on now, in a sentence."""
+        return self.denials.get(reason, self.not_now)
+
+    def amount(self, octets: int) -> str:
+        """Return an amount of data as people say it."""
+        if octets >= 10**9:
+            return f"{octets / 10**9:,.1f} GB"
+        return f"{octets // 10**6:,} MB"
+
+    def pace(self, kbit: int) -> str:
+        """Return a speed as people say it."""
+        if kbit >= 1000:
+            return f"{kbit / 1000:,.1f}".removesuffix(".0") + " Mbit/s"
+        return f"{kbit:,} kbit/s"
 
     def moment(self, time: datetime) -> str:
         """Return a time as people here write it."""
@@ -92,6 +120,23 @@ THAI = Texts(
     not_here="เครื่องนี้ไม่ได้อยู่ในเครือข่ายที่ใช้หน้านี้ กรุณาเชื่อมต่อเครือข่ายของสถานศึกษาก่อน",
     not_found="ไม่พบหน้านี้",
     too_much="ข้อมูลที่ส่งมายาวเกินไป",
+    denials={
+        "closed": "ชื่อผู้ใช้หรือรหัสผ่านไม่ถูกต้อง กรุณาลองใหม่",
+        "hours": "ขณะนี้อยู่นอกเวลาที่กลุ่มของท่านใช้อินเทอร์เน็ตได้",
+        "quota-day": "วันนี้ใช้ข้อมูลครบตามที่กำหนดแล้ว พรุ่งนี้ใช้ได้อีก หรือขอเพิ่มจากครู",
+        "quota-month": "เดือนนี้ใช้ข้อมูลครบตามที่กำหนดแล้ว ขอเพิ่มได้จากครู",
+        "quota-minutes": "วันนี้ใช้ครบเวลาที่กำหนดแล้ว พรุ่งนี้ใช้ได้อีก หรือขอเพิ่มจากครู",
+        "devices": "ท่านใช้งานอยู่ครบจำนวนเครื่องที่กำหนดแล้ว กรุณาออกจากระบบที่เครื่องอื่นก่อน",
+    },
+    left="ปริมาณข้อมูลที่เหลือ",
+    speed="ความเร็ว (ส่ง / รับ)",
+    slowed="ใช้ข้อมูลครบตามที่กำหนดแล้ว จึงใช้ได้ช้าลง",
+    renew="ต่อเวลา",
+    renewed="ต่อเวลาแล้ว",
+    change_password="เปลี่ยนรหัสผ่าน",  # noqa: S106  # a label
+    old_password="รหัสผ่านปัจจุบัน",  # noqa: S106  # a label
+    changed="เปลี่ยนรหัสผ่านแล้ว",
+    save="บันทึก",
     new_title="ตั้งรหัสผ่านใหม่",
     new_why="รหัสผ่านที่ได้รับมาใช้ได้ครั้งเดียว กรุณาตั้งรหัสผ่านของตนเองก่อนใช้งาน",
     new_password="รหัสผ่านใหม่",  # noqa: S106  # a label
@@ -166,6 +211,23 @@ ENGLISH = Texts(
     not_here="This device is not in a network of this page. Connect to the school's network first.",
     not_found="There is no such page.",
     too_much="What was sent is too long.",
+    denials={
+        "closed": "Account or password is not right. Please try again.",
+        "hours": "Your group may not use the Internet at this time.",
+        "quota-day": "You have used all your data for today. Come back tomorrow, or ask a teacher.",
+        "quota-month": "You have used all your data for this month. A teacher can give you more.",
+        "quota-minutes": "Your time for today is used up. Come back tomorrow, or ask a teacher.",
+        "devices": "You are signed in on as many devices as allowed. Please sign out on another.",
+    },
+    left="Data left",
+    speed="Speed (up / down)",
+    slowed="Your data is used up, so the Internet is slower for you.",
+    renew="Stay longer",
+    renewed="You can stay longer now.",
+    change_password="Change password",  # noqa: S106  # a label
+    old_password="Present password",  # noqa: S106  # a label
+    changed="Your password was changed.",
+    save="Save",
     new_title="Choose a new password",
     new_why="The password you were given works once. Please choose your own before you go on.",
     new_password="New password",  # noqa: S106  # a label

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from captive_portal.errors import PortalError, ReportError
+from captive_portal.errors import Denied, PortalError, ReportError
 from captive_portal.people.accounts import Account, Kind, NewAccount, People
 from captive_portal.sessions import portal
+from captive_portal.sessions.admission import Terms
+from captive_portal.sessions.policy import Grant, Reason
 from captive_portal.sessions.session import Person, Session
 from captive_portal.settings import SignIn, Zone
 from captive_portal.sign_in.chain import Chain
@@ -29,6 +32,7 @@ from captive_portal.web.front import Front
 from captive_portal.web.looks import LARGEST_LOGO, Looks, ink_on
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Places
+from captive_portal.web.texts import ENGLISH, THAI, Texts
 from captive_portal.web.tokens import VALID_NS, Tokens
 from tests.captive_portal.conftest import NOW, SITE
 
@@ -44,11 +48,15 @@ class Desk:
 
     sessions: dict[tuple[str, str], Session] = field(default_factory=dict)
     fails: bool = False
+    denies: str = ""
+    granted: Terms | None = None
 
     async def sign_in(self, site: str, account: Account, address: str, mac: str) -> Session:
         self._may_fail()
+        if self.denies:
+            raise Denied(self.denies)
         person = Person(id=account.id, account=account.account, full_name=account.full_name)
-        hour = timedelta(hours=1)
+        hour = timedelta(hours=1 + len(self.sessions))
         made = portal.new(uuid4(), site, person, address, mac=mac, now=NOW, lasts=hour)
         self.sessions[site, address] = made
         return made
@@ -59,6 +67,9 @@ class Desk:
 
     async def at(self, site: str, address: str) -> Session | None:
         return self.sessions.get((site, address))
+
+    async def terms(self, account: Account) -> Terms | None:
+        return self.granted
 
     def _may_fail(self) -> None:
         if self.fails:
@@ -488,3 +499,63 @@ def test_a_logo_that_is_none_names_the_zone(
     zone = Zone(id="lab", site=SITE, networks=("10.30.0.0/16",), logo=name)
     with pytest.raises(PortalError, match=f"zones: lab: logo: .*{said}"):
         Looks(tmp_path, (zone,))
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+@pytest.mark.parametrize("t", [THAI, ENGLISH], ids=["th", "en"])
+def test_who_may_not_be_on_reads_why(school: School, reason: Reason, t: Texts) -> None:
+    assert t.denials[reason] != t.not_now
+    school.desk.denies = reason
+    device = school.device()
+    form = {"account": "somchai", "password": "correct horse"}
+    form["token"] = token(device.get(f"/?lang={t.lang}").text)
+    answer = device.post(f"/?lang={t.lang}", data=form)
+    assert answer.status_code == 403
+    assert t.denials[reason] in unescape(answer.text)
+
+
+def test_the_session_shows_its_terms_and_can_be_prolonged(school: School) -> None:
+    device = school.device()
+    sign_in(device)
+    quota = Grant(until=NOW, left_bytes=1_234_000_000, up_kbit=2000, down_kbit=None)
+    school.desk.granted = Terms(grant=quota)
+    page = device.get("/session?lang=en").text
+    assert "1.2 GB" in page
+    assert "11:00" in page
+    assert device.get("/captive-portal/api").json()["bytes-remaining"] == 1_234_000_000
+    longer = device.post("/session?lang=en", data={"token": token(page), "act": "renew"})
+    assert "You can stay longer now." in longer.text
+    assert "12:00" in longer.text
+    school.desk.denies = Reason.HOURS
+    again = device.post("/session?lang=en", data={"token": token(page), "act": "renew"})
+    assert again.status_code == 403
+    assert ENGLISH.denials["hours"] in again.text
+    stale = device.post("/session", data={"token": "x", "act": "renew"})
+    assert stale.status_code == 403
+
+
+def change(device: TestClient, old: str, new: str = "blue tractor", again: str = "") -> Any:
+    form = {"old": old, "new": new, "again": again or new}
+    form["token"] = token(device.get("/session/password").text)
+    return device.post("/session/password", data=form)
+
+
+def test_a_password_is_changed_by_who_knows_the_present_one(school: School) -> None:
+    device = school.device()
+    assert device.get("/session/password").headers["location"] == "/?lang=th"
+    sign_in(device)
+    assert "/session/password" in device.get("/session").text
+    assert change(device, "wrong words").status_code == 403
+    assert change(device, "correct horse", "short").status_code == 422
+    assert change(device, "correct horse", "blue tractor", "red tractor").status_code == 422
+    assert device.post("/session/password", data={"token": "x"}).status_code == 403
+    assert THAI.changed in change(device, "correct horse").text
+    assert sign_in(school.device("10.0.0.77"), password="correct horse") == 403
+    assert sign_in(school.device("10.0.0.77"), password="blue tractor") == 303
+
+
+def test_guessing_the_present_password_has_to_wait(school: School) -> None:
+    device = school.device()
+    sign_in(device)
+    answers = [change(device, f"wrong words {n}").status_code for n in range(6)]
+    assert answers[-1] == 429
