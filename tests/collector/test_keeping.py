@@ -17,6 +17,8 @@ from collector.errors import CollectorError, SealError, StoreError
 from collector.keeping import Keeper
 from collector.pipeline import Pipeline
 from collector.seal.holds import DAY_US
+from collector.seal.verify import Question, Report, verify
+from collector.store import segments as store
 from collector.store.catalog import Catalog
 from tests.collector.homes import BEGIN, Home, flow_frame, ns, session_frame
 
@@ -258,3 +260,41 @@ def test_the_disk_is_told_of_and_nothing_goes_early(
     assert told["disk_alarm"] == 5
     assert told["alarms"][0].startswith("the disk is 95 % full")
     assert "flows" in stored(home)
+
+
+def verified(home: Home) -> Report:
+    kek = (home.folder / "secrets" / "prathu.kek").read_bytes()
+    return verify(home.folder, Question(deep=True, kek=kek), read=store.pieces)
+
+
+def test_a_running_box_takes_the_word_of_two_people_on_what_is_gone(home: Home) -> None:
+    def lose(**changed: Any) -> dict[str, Any]:
+        request = {
+            "do": "lose", "segments": [], "cause": "disk-fault", "reason": "จานเสีย",
+            "actor": "uid.0", "approvals": ["p1", "p2"],
+        }  # fmt: skip
+        return keeper.handlers(pipeline.worker)["lose"]({**request, **changed})
+
+    pipeline, _ = home.start()
+    keeper = Keeper(home.folder, home.settings, clock=home.clock)
+    try:
+        with pytest.raises(SealError, match="no segment is gone"):
+            lose()
+        gone = next((home.folder / "logs" / "school-a" / "flows").rglob("*.parquet"))
+        data = gone.read_bytes()
+        gone.unlink()
+        for segments in (["school-a/flows/77"], ["../../x"], ["school-a/sessions/0"]):
+            with pytest.raises(SealError, match="is no segment that is gone"):
+                lose(segments=segments)
+        with pytest.raises(SealError, match="approvals"):
+            lose(approvals=["p1"])
+        assert lose(segments=[f"school-a/flows/{gone.stem}"]) == {"lost": 1}
+        with pytest.raises(SealError, match="no segment is gone"):
+            lose()
+    finally:
+        pipeline.stop()
+    report = verified(home)
+    assert report.whole
+    assert [(one.log, one.rows) for one in report.lost] == [("flows", 3)]
+    gone.write_bytes(data[:-9] + b"\0" * 9)
+    assert not verified(home).whole

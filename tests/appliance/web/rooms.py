@@ -232,9 +232,11 @@ class House:
     asking: FakeAsking = field(default_factory=FakeAsking)
     site: str = "default"
     api_token: str = "token-of-the-box"
+    more: dict[str, Any] = field(default_factory=dict)
+    """Settings besides the site."""
 
     def deps(self) -> Deps:
-        settings = BoxSettings.model_validate({"sites": [{"id": self.site}]})
+        settings = BoxSettings.model_validate({"sites": [{"id": self.site}], **self.more})
         return Deps(
             home=self.home,
             settings=settings,
