@@ -19,14 +19,16 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from captive_portal.database import FILE, open_database
-from captive_portal.desk import SessionDesk, session_ids, times
+from captive_portal.desk import Gap, SessionDesk, answering, make_desk, make_keeper, session_ids
+from captive_portal.desk.control import SOCKET as CONTROL
 from captive_portal.errors import PortalError
+from captive_portal.gate import wire
+from captive_portal.gate.client import GateClient
 from captive_portal.people.accounts import People
 from captive_portal.radius import clients
 from captive_portal.radius.server import AccountingServer
+from captive_portal.radius.upstream import upstream
 from captive_portal.report import SEALER, SOCKET, Reporter
-from captive_portal.sessions.keeper import Keeper
-from captive_portal.sessions.rows import Rows
 from captive_portal.settings import PortalSettings
 from captive_portal.sign_in import build
 from captive_portal.sign_in.chain import Chain
@@ -45,6 +47,8 @@ STATUS = Path("run") / "portal.json"
 TOLD = FILE.parent / "sign-in-lines.json"
 """How far sign-in lines of syslog are kept."""
 TICK_S = 5.0
+MINUTE_S = 60.0
+"""So often counters are taken in, and hours and quotas are looked at."""
 
 
 def run(
@@ -82,7 +86,7 @@ def check(home: Path, settings: PortalSettings, sites: Sequence[SiteTuple]) -> N
     clients.load(home, settings.radius.clients)
     engine = open_database(home, settings.database)
     try:
-        build.chain(home, settings, engine, clock=time.time_ns)
+        build.chain(home, settings, engine, asks=upstream, clock=time.time_ns)
     finally:
         engine.dispose()
 
@@ -101,6 +105,7 @@ class _Process:
         self._troubles = Troubles()
         self._lines: SignInLines | None = None
         self._chain: Chain | None = None
+        self._gap = Gap(home / STATUS, home / SOCKET, [site for site, *_ in sites], clock=clock)
 
     async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         """Build, serve until `stop`, and take down in reverse."""
@@ -108,18 +113,14 @@ class _Process:
             engine = open_database(self._home, self._settings.database)
             stack.callback(engine.dispose)
             reporter = stack.enter_context(Reporter(self._home / SOCKET))
-            keeper = Keeper(
-                Rows(engine),
-                tell=reporter.sessions,
-                ids=session_ids(self._home),
-                times=times(self._settings),
-            )
-            desk = SessionDesk(engine, keeper, clock=self._clock)
+            keeper = make_keeper(self._home, self._settings, engine, reporter.sessions)
+            gate = self._gate(stack)
+            desk = make_desk(self._settings, engine, keeper, clock=self._clock, gate=gate)
             stack.callback(desk.close)
             radius = await self._radius(desk)
             stack.callback(radius.close)
             self._chain = stack.enter_context(
-                build.chain(self._home, self._settings, engine, clock=self._clock)
+                build.chain(self._home, self._settings, engine, asks=upstream, clock=self._clock)
             )
             web = self._web(People(engine), self._chain, desk, stack)
             if self._settings.sign_in_lines:
@@ -127,8 +128,16 @@ class _Process:
                 self._lines = SignInLines(
                     self._home / TOLD, caller, keep=desk.keep_lines, run=desk.submit
                 )
+            await stack.enter_async_context(answering(self._home / CONTROL, desk))
             ready()  # the kernel queues for both ports from here on
             await self._serve(stop, desk, radius, web)
+
+    def _gate(self, stack: AsyncExitStack) -> GateClient | None:
+        if not self._settings.gateway.uplink:
+            return None
+        gate = GateClient(self._home / wire.SOCKET)
+        stack.callback(gate.close)
+        return gate
 
     async def _radius(self, desk: SessionDesk) -> AccountingServer:
         settings = self._settings.radius
@@ -165,13 +174,18 @@ class _Process:
     ) -> None:
         async with asyncio.TaskGroup() as group:
             answering = group.create_task(radius.serve())
-            timing = group.create_task(self._time(desk, radius, web))
+            timing = [
+                group.create_task(self._time(desk, radius, web)),
+                group.create_task(self._minutes(desk)),
+                group.create_task(desk.nas.follow()),
+            ]
             told = self._lines and group.create_task(self._lines.follow(self._troubles))
             pages = group.create_task(web.serve())
             # `stop` is a thread's event, so it is looked at now and then.
             while not stop.is_set() and not pages.done():  # noqa: ASYNC110  # as above
                 await asyncio.sleep(0.1)
-            timing.cancel()
+            for task in timing:
+                task.cancel()
             if told:
                 told.cancel()
             radius.close()
@@ -182,18 +196,27 @@ class _Process:
 
     async def _time(self, desk: SessionDesk, radius: AccountingServer, web: PageServer) -> None:
         work: dict[str, Callable[[], Awaitable[None]]] = {
+            "telling of the gap": self._gap.tell,
             "ending sessions": desk.tick,
             "the certificate": web.look,
             "the status": partial(self._say, desk, radius, web),
         }
         while True:
             for what, do in work.items():
-                try:
-                    await do()
-                except (PortalError, SQLAlchemyError, OSError) as error:
-                    # Devices ask on: a full disk keeps what needs it from happening, not the pages.
-                    self._troubles.note(what, error)
+                await self._try(what, do)
             await asyncio.sleep(TICK_S)
+
+    async def _minutes(self, desk: SessionDesk) -> None:
+        while True:
+            await asyncio.sleep(MINUTE_S)
+            await self._try("counting and reviewing sessions", desk.minute)
+
+    async def _try(self, what: str, do: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await do()
+        except (PortalError, SQLAlchemyError, OSError) as error:
+            # Devices ask on: a full disk keeps what needs it from happening, not the pages.
+            self._troubles.note(what, error)
 
     async def _say(self, desk: SessionDesk, radius: AccountingServer, web: PageServer) -> None:
         """Write the status file, whole or not at all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -11,19 +11,31 @@ from sqlalchemy import Engine
 from captive_portal.errors import PortalError
 from captive_portal.people.accounts import People
 from captive_portal.people.outside import Outside
-from captive_portal.settings import PortalSettings, Zone
+from captive_portal.settings import PortalSettings, RadiusUpstream, Zone
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.directory import LdapWay
 from captive_portal.sign_in.local import LocalWay
+from captive_portal.sign_in.radius import Asks, RadiusWay
 from captive_portal.sign_in.way import Way
 from collector.records import Clock
 
-WORDS = ("local", "ldap")
+MakeAsks = Callable[[Path, RadiusUpstream], Asks]
+"""Raises PortalError: a secret cannot be read."""
+WORDS = ("local", "ldap", "radius")
 """What `Zone.ways` may say."""
 
 
-def chain(home: Path, settings: PortalSettings, engine: Engine, *, clock: Clock) -> Chain:
+def chain(
+    home: Path, settings: PortalSettings, engine: Engine, *, asks: MakeAsks, clock: Clock
+) -> Chain:
     """Return the ways of a box; nothing is opened yet.
+
+    Args:
+        home: The home.
+        settings: The portal's sections.
+        engine: The database.
+        asks: What makes the packets of RADIUS servers of somebody else.
+        clock: The time.
 
     Raises:
         PortalError: a zone names a way that is not there, or a secret cannot be read.
@@ -33,6 +45,10 @@ def chain(home: Path, settings: PortalSettings, engine: Engine, *, clock: Clock)
     for directory in settings.ldap:
         way = LdapWay(directory, home, adopt=adopt, clock=clock)
         outside[directory.site, "ldap"].append(way)
+    for section in settings.radius_upstream:
+        if section.servers:
+            radius = RadiusWay(section, asks(home, section), adopt=adopt, clock=clock)
+            outside[section.site, "radius"].append(radius)
     for zone in settings.zones:
         _fit(zone, outside.keys())
     return Chain(
