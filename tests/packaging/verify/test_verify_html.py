@@ -86,9 +86,16 @@ def test_a_person_sees_the_first_fault_and_its_number(page: Page, case: Path) ->
     told = verdict(page, case / "bent.zip", (case / "policy").read_text())
     assert "ไม่ถูกต้อง · invalid" in told
     assert "E-25" in told
+    assert "มีไบต์ถูกแก้ หรือแฟ้มเสียระหว่างทาง ขอใหม่อีกครั้ง · bytes were changed" in told
     told = verdict(page, case / "case.zip", "")
     assert "ตรวจไม่ได้ · not checked" in told
     assert "E-06" in told
+
+
+def test_every_number_has_a_meaning_in_thai_and_english(page: Page) -> None:
+    told: dict[str, str] = page.evaluate("MEANINGS")
+    assert list(told) == [f"E-{number:02}" for number in range(1, 26)]
+    assert all(re.search("[\u0e01-\u0e5b].* · [a-zA-Z]", words) for words in told.values())
 
 
 def test_it_fits_a_phone_and_axe_has_nothing_to_say(page: Page, case: Path) -> None:
