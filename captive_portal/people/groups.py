@@ -195,6 +195,14 @@ class Calendar:
         with Session(self._engine) as db:
             return {day: kind for day, kind in db.execute(query)}
 
+    def days(self, site: str, first: date, last: date) -> Sequence[tuple[date, str, str]]:
+        """Return those days with their kinds and names, in their order."""
+        query = select(SchoolDayRow.day, SchoolDayRow.kind, SchoolDayRow.name)
+        query = query.where(SchoolDayRow.site == site).order_by(SchoolDayRow.day)
+        query = query.where(SchoolDayRow.day >= first, SchoolDayRow.day <= last)
+        with Session(self._engine) as db:
+            return [(day, kind, name) for day, kind, name in db.execute(query)]
+
 
 def new(site: str, name: str) -> Group:
     """Return a group of that name without any limit."""
