@@ -22,8 +22,6 @@ from captive_portal.database import FILE, open_database
 from captive_portal.desk import Gap, SessionDesk, answering, make_desk, make_keeper, session_ids
 from captive_portal.desk.control import SOCKET as CONTROL
 from captive_portal.errors import PortalError
-from captive_portal.gate import wire
-from captive_portal.gate.client import GateClient
 from captive_portal.people.accounts import People
 from captive_portal.radius import clients
 from captive_portal.radius.server import AccountingServer
@@ -114,8 +112,7 @@ class _Process:
             stack.callback(engine.dispose)
             reporter = stack.enter_context(Reporter(self._home / SOCKET))
             keeper = make_keeper(self._home, self._settings, engine, reporter.sessions)
-            gate = self._gate(stack)
-            desk = make_desk(self._settings, engine, keeper, clock=self._clock, gate=gate)
+            desk = make_desk(self._settings, engine, keeper, clock=self._clock, gate=None)
             stack.callback(desk.close)
             radius = await self._radius(desk)
             stack.callback(radius.close)
@@ -131,13 +128,6 @@ class _Process:
             await stack.enter_async_context(answering(self._home / CONTROL, desk))
             ready()  # the kernel queues for both ports from here on
             await self._serve(stop, desk, radius, web)
-
-    def _gate(self, stack: AsyncExitStack) -> GateClient | None:
-        if not self._settings.gateway.uplink:
-            return None
-        gate = GateClient(self._home / wire.SOCKET)
-        stack.callback(gate.close)
-        return gate
 
     async def _radius(self, desk: SessionDesk) -> AccountingServer:
         settings = self._settings.radius

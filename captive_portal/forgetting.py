@@ -17,6 +17,7 @@ from captive_portal.people.accounts import AccountRow, Kind, Role
 from captive_portal.people.promotion import PromotionRow
 from captive_portal.people.usage import UsageRow
 from captive_portal.people.vouchers import VoucherRow
+from captive_portal.people.usage import UsageRow
 from captive_portal.sessions.rows import CLOSED, SessionRow
 
 AFTER = timedelta(days=90)
@@ -53,6 +54,7 @@ def forget(
         if sessions or gone:
             tell(sessions, len(gone))
         db.execute(delete(SessionRow).where(old))
+        db.execute(delete(UsageRow).where(UsageRow.day < before.date()))
         db.execute(delete(VoucherRow).where(not_(kept)))
         db.execute(delete(PromotionRow).where(PromotionRow.at < before))
         for row in gone:

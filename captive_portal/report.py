@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Self
 
 from captive_portal.errors import ReportError, ReportRefused
-from collector.records import AuditEvent, SessionEvent
+from collector.records import AuditEvent, CoverageEvent, SessionEvent
+
+Event = SessionEvent | AuditEvent | CoverageEvent
 
 SOCKET = Path("run") / "receive.sock"
 """Where the collector's receiving process listens in a home."""
@@ -67,7 +69,15 @@ class Reporter:
         """
         self._all("audit", events)
 
-    def _all(self, kind: str, events: Sequence[SessionEvent] | Sequence[AuditEvent]) -> None:
+    def coverage(self, events: Sequence[CoverageEvent]) -> None:
+        """Return when the collector has all of these on disk, in their order.
+
+        Raises:
+            ReportError: it has not, or it is not known that it has.
+        """
+        self._all("coverage", events)
+
+    def _all(self, kind: str, events: Sequence[Event]) -> None:
         if len(events) == 1:
             self.ask({"do": "event", "kind": kind, "event": json.loads(events[0].to_json())})
             return
@@ -136,7 +146,7 @@ class Reporter:
         )
 
 
-def _frame(kind: str, event: SessionEvent | AuditEvent) -> dict[str, object]:
+def _frame(kind: str, event: Event) -> dict[str, object]:
     return {
         "kind": kind,
         "site": event.site,

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
-from collector.records import AuditEvent, SessionEvent
+from collector.records import AuditEvent, CoverageEvent, SessionEvent
 
 
 class CollectorStub:
@@ -18,6 +18,7 @@ class CollectorStub:
         self.mode = mode
         self.sessions: list[SessionEvent] = []
         self.audits: list[AuditEvent] = []
+        self.coverage: list[CoverageEvent] = []
         self._path = path
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._clients: list[socket.socket] = []
@@ -73,5 +74,7 @@ class CollectorStub:
     def _keep(self, kind: str, text: str | bytes) -> None:
         if kind == "session":
             self.sessions.append(SessionEvent.from_json(text))
+        elif kind == "coverage":
+            self.coverage.append(CoverageEvent.from_json(text))
         else:
             self.audits.append(AuditEvent.from_json(text))
