@@ -27,7 +27,7 @@ ALLOWED = (
     *("secrets", "state"),
 )
 """What an archive may bring into a home."""
-_ONLY = {"secrets": {SEALED, RECORD}, "state": {"settings"}}
+_ONLY = {"secrets": {SEALED, RECORD}, "state": {"settings", "lost"}}
 """Of these folders only what a backup has: a key that somebody planted would be used."""
 _MAX_HEAD = 1 << 20
 _DAMAGED = (

@@ -24,6 +24,7 @@ from appliance.errors import WrongUse
 from appliance.settings import BoxSettings
 from captive_portal.database import FILE as DATABASE
 from collector import durable, kept
+from collector.losing import REASONS
 from collector.seal import files, ledger
 from collector.seal.chain import flock
 from collector.seal.holds import Book
@@ -137,7 +138,8 @@ def _fill(home: Path, settings: BoxSettings, out: Writer, now: datetime) -> None
     stands = {site.id: _stand(home, site.id) for site in settings.sites}
     head = {"format": FORMAT, "time": now.isoformat(), "ledgers": stands}
     out.add(HEAD, json.dumps(head).encode())
-    for place in ("prathu.toml", "prathu.d", "nas", "tls", "holds", "cases", "state/settings"):
+    states = ("state/settings", str(REASONS))
+    for place in ("prathu.toml", "prathu.d", "nas", "tls", "holds", "cases", *states):
         _add(home, place, out)
     for name in (SEALED, RECORD):
         _add(home, f"{SECRETS}/{name}", out)

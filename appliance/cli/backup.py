@@ -55,6 +55,7 @@ def backup(
     run = rehearsal.Run(context.home, settings, where=to, actor=BOX if by_itself else "")
     told: dict[str, Any] = {}
     with _alone(context.home):
+        run.clear()
         with (
             run.noted("backup") as good,
             _place(context.home, settings.backup, to) as target,

@@ -77,11 +77,9 @@ class Run:
         Raises:
             BoxError: it is not whole, cannot be read, or there is no room for it.
         """
-        scratch = self.home / (self.settings.backup.scratch or "stage")
+        scratch = self._scratch
         if not scratch.is_dir():
             raise BoxError(f"{scratch} is no folder", hint="see [backup] scratch")
-        for left in scratch.glob(f"{_FOLDER}*"):
-            shutil.rmtree(left)  # of a rehearsal that was killed
         self._check_room(scratch, logs=logs)
         beside = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=scratch))
         try:
@@ -90,6 +88,15 @@ class Run:
             shutil.rmtree(beside)
         self.act("rehearsal", text)
         return text
+
+    def clear(self) -> None:
+        """Delete what a rehearsal left that was killed: rows and names lie there readable."""
+        for left in self._scratch.glob(f"{_FOLDER}*"):
+            shutil.rmtree(left)
+
+    @property
+    def _scratch(self) -> Path:
+        return self.home / (self.settings.backup.scratch or "stage")
 
     def _check_room(self, scratch: Path, *, logs: bool) -> None:
         """Refuse to fill the disk: what the segments take, and a copy of the rest."""

@@ -317,10 +317,13 @@ def test_a_second_backup_at_once_is_refused_in_one_line(shop: Shop) -> None:
 
 
 def test_a_rehearsal_leaves_room_for_what_arrives(shop: Shop) -> None:
+    killed = shop.box.home / "stage" / "rehearsal-killed" / "logs"
+    killed.mkdir(parents=True)
     full = shutil.disk_usage(shop.box.home)._replace(free=0)
     shop.box.patch.setattr(shutil, "disk_usage", lambda _: full)
     said = shop.box.prathu("backup", str(shop.disk), "--logs", "--rehearse")
     assert (said.status, "no room in" in said.err) == (3, True)
+    assert not killed.exists()
 
 
 @pytest.mark.parametrize(
