@@ -17,7 +17,6 @@ from captive_portal.people.accounts import AccountRow, Kind, Role
 from captive_portal.people.promotion import PromotionRow
 from captive_portal.people.usage import UsageRow
 from captive_portal.people.vouchers import VoucherRow
-from captive_portal.people.usage import UsageRow
 from captive_portal.sessions.rows import CLOSED, SessionRow
 
 AFTER = timedelta(days=90)
