@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector.errors import SealError
 from collector.seal import files, lost
@@ -125,3 +127,41 @@ def test_what_is_lost_is_destroyed_when_due_like_the_rest(school: School, gone: 
     report = checking.verify(school.home)
     assert report.lost == []
     assert report.destroyed[0].first == 0
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[Path, bytes]]]:
+    """Give a home of four segments, of which the first two were declared lost, and their bytes."""
+    school = School(tmp_path_factory.mktemp("half"))
+    school.start()
+    paths = [school.home / str(school.hour()[0].path) for _ in range(4)]
+    school.sealer.stop()
+    kept = {path: path.read_bytes() for path in paths}
+    for path in paths[:2]:
+        path.unlink()
+    school.start(lost=tuple(said(school.home)))
+    school.sealer.stop()
+    yield school.home, kept
+
+
+@given(st.lists(st.sampled_from(["right", "absent", "changed", "other's"]), min_size=4, max_size=4))
+def test_whatever_lies_there_only_an_absence_is_explained(
+    half: tuple[Path, dict[Path, bytes]], lies: list[str]
+) -> None:
+    home, kept = half
+    for (path, data), what in zip(kept.items(), lies, strict=True):
+        path.unlink(missing_ok=True)
+        if what == "right":
+            path.write_bytes(data)
+        elif what == "changed":
+            path.write_bytes(data[:40] + bytes([data[40] ^ 1]) + data[41:])
+        elif what == "other's":
+            path.write_bytes(next(other for other in kept.values() if other != data))
+    report = checking.verify(home)
+    wrong = {
+        path
+        for number, (path, what) in enumerate(zip(kept, lies, strict=True))
+        if what in ("changed", "other's") or (what == "absent" and number >= 2)
+    }
+    assert {home / one.place for one in report.findings} == wrong
+    assert sum(one.segments for one in report.lost) == lies[:2].count("absent")
