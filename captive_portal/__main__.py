@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from captive_portal.database import FILE, open_database
@@ -23,6 +24,7 @@ from captive_portal.desk import Gap, SessionDesk, answering, make_desk, make_kee
 from captive_portal.desk.control import SOCKET as CONTROL
 from captive_portal.errors import PortalError
 from captive_portal.people.accounts import People
+from captive_portal.people.notices import Notices
 from captive_portal.radius import clients
 from captive_portal.radius.server import AccountingServer
 from captive_portal.radius.upstream import upstream
@@ -35,6 +37,7 @@ from captive_portal.troubles import Troubles
 from captive_portal.web.app import Portal
 from captive_portal.web.front import Front
 from captive_portal.web.looks import Looks
+from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.serving import PageServer
 from captive_portal.web.sites import Places
 from collector.records import Clock
@@ -119,7 +122,7 @@ class _Process:
             self._chain = stack.enter_context(
                 build.chain(self._home, self._settings, engine, asks=upstream, clock=self._clock)
             )
-            web = self._web(People(engine), self._chain, desk, stack)
+            web = self._web(engine, self._chain, desk, stack)
             if self._settings.sign_in_lines:
                 caller = stack.enter_context(Reporter(self._home / SEALER))
                 self._lines = SignInLines(
@@ -143,12 +146,13 @@ class _Process:
         return server
 
     def _web(
-        self, people: People, chain: Chain, desk: SessionDesk, stack: AsyncExitStack
+        self, engine: Engine, chain: Chain, desk: SessionDesk, stack: AsyncExitStack
     ) -> PageServer:
         settings = self._settings.sign_in
         looks = Looks(self._home, self._settings.zones)
         front = Front(settings, places=self._places, looks=looks, clock=self._clock)
-        portal = Portal(front, people=people, chain=chain, desk=desk)
+        board = NoticeBoard(settings, notices=Notices(engine), looks=looks)
+        portal = Portal(front, people=People(engine), chain=chain, desk=desk, board=board)
         server = stack.enter_context(
             PageServer(portal.app(), settings, home=self._home, clock=self._clock)
         )

@@ -14,6 +14,7 @@ from captive_portal.sign_in.chain import Chain
 from captive_portal.web import captive_api, pages
 from captive_portal.web.entrance import Entrance
 from captive_portal.web.front import Answer, Desk, Front, common, note, shown
+from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.own_names import OwnNames
 from captive_portal.web.own_session import OwnSession
 from captive_portal.web.texts import texts
@@ -33,9 +34,12 @@ _KEPT = {"Cache-Control": "max-age=3600"}
 class Portal:
     """The application: its addresses, and what belongs to no page."""
 
-    def __init__(self, front: Front, *, people: People, chain: Chain, desk: Desk) -> None:
+    def __init__(
+        self, front: Front, *, people: People, chain: Chain, desk: Desk, board: NoticeBoard
+    ) -> None:
         self._front = front
-        self._entrance = Entrance(front, people=people, chain=chain, desk=desk)
+        self._board = board
+        self._entrance = Entrance(front, people=people, chain=chain, desk=desk, board=board)
         self._own = OwnSession(front, people=people, chain=chain, desk=desk)
         self._desk = desk
         self._names = OwnNames(front.settings)
@@ -88,12 +92,14 @@ class Portal:
 
     async def notice(self, request: Request) -> Response:
         """Show what is kept, why, and how long."""
-        visit, settings = self._front.visit(request), self._front.settings
+        visit = self._front.visit(request)
+        notice = await self._board.current(visit.place, self._front.now())
         page = pages.NoticePage(
             **common(visit, "/notice"),
-            keep_days=settings.keep_days,
-            controller=settings.controller or visit.place.name,
-            contact=settings.contact or visit.t.contact_missing,
+            parts=self._board.parts(visit.place, visit.t),
+            own=visit.look.text(visit.t.lang),
+            version=notice.version,
+            since=notice.since,
         )
         return shown(page)
 

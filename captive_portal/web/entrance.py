@@ -16,16 +16,20 @@ from captive_portal.sign_in.way import Attempt, Busy, TooOften, Unsure
 from captive_portal.web import pages
 from captive_portal.web.front import Desk, Front, Visit, common, note, shown
 from captive_portal.web.neighbours import mac_of
+from captive_portal.web.notice import NoticeBoard
 
 
 class Entrance:
     """The handlers of `/` and `/password`."""
 
-    def __init__(self, front: Front, *, people: People, chain: Chain, desk: Desk) -> None:
+    def __init__(
+        self, front: Front, *, people: People, chain: Chain, desk: Desk, board: NoticeBoard
+    ) -> None:
         self._front = front
         self._people = people
         self._chain = chain
         self._desk = desk
+        self._board = board
 
     async def form(self, request: Request) -> Response:
         """Show the sign-in form."""
@@ -86,6 +90,7 @@ class Entrance:
 
     async def _begin(self, visit: Visit, account: Account) -> Response:
         mac = await asyncio.to_thread(mac_of, visit.address)
+        await self._board.acknowledged(account.id, visit.place, self._front.now())
         await self._desk.sign_in(visit.place.id, account, visit.address, mac)
         return RedirectResponse(f"/session?lang={visit.t.lang}", 303)
 

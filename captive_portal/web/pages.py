@@ -84,9 +84,11 @@ class ChangePage(Page):
 class NoticePage(Page):
     """What is kept, why, how long, who sees it."""
 
-    keep_days: int
-    controller: str
-    contact: str
+    parts: tuple[tuple[str, str], ...]
+    own: tuple[str, ...]
+    """Paragraphs of the zone's own."""
+    version: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,10 @@ class Texts:
     new_save: str
     notice_title: str
     notice_short: str
+    notice_going_on: str
     notice_more: str
+    notice_version: str
+    """Of version `{version}` since `{since}`."""
     notice: tuple[tuple[str, str], ...]
     """Heading and paragraph; `{days}`, `{controller}` and `{contact}` are filled in."""
     contact_missing: str
@@ -149,7 +152,9 @@ THAI = Texts(
         "กฎหมายกำหนดให้เก็บข้อมูลว่าใครใช้เครือข่ายเมื่อใดและติดต่อกับที่ใด ไว้ไม่น้อยกว่า {days} วัน "
         "ระบบไม่เก็บเนื้อหาของสิ่งที่ดูหรือพิมพ์"
     ),
+    notice_going_on="เมื่อเข้าใช้งาน ถือว่าได้อ่านและรับทราบประกาศนี้แล้ว",
     notice_more="อ่านประกาศฉบับเต็ม",
+    notice_version="ฉบับ {version} ใช้ตั้งแต่ {since}",
     notice=(
         (
             "เก็บอะไร",
@@ -240,7 +245,9 @@ ENGLISH = Texts(
         "The law asks that it be kept who used the network when, and with whom it communicated, "
         "for at least {days} days. The content of what you read or write is not kept."
     ),
+    notice_going_on="By signing in you say that you have read this notice.",
     notice_more="Read the whole notice",
+    notice_version="Version {version}, since {since}",
     notice=(
         (
             "What is kept",

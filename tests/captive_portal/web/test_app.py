@@ -16,9 +16,11 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from sqlalchemy import Engine
 
 from captive_portal.errors import Denied, PortalError, ReportError
 from captive_portal.people.accounts import Account, Kind, NewAccount, People
+from captive_portal.people.notices import Notices
 from captive_portal.sessions import portal
 from captive_portal.sessions.admission import Terms
 from captive_portal.sessions.policy import Grant, Reason
@@ -31,6 +33,7 @@ from captive_portal.web.app import Portal
 from captive_portal.web.front import Front
 from captive_portal.web.looks import LARGEST_LOGO, Looks, ink_on
 from captive_portal.web.neighbours import mac_of
+from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.sites import Places
 from captive_portal.web.texts import ENGLISH, THAI, Texts
 from captive_portal.web.tokens import VALID_NS, Tokens
@@ -114,7 +117,12 @@ def zones(home: Path) -> tuple[Zone, ...]:
 
 
 @pytest.fixture
-def school(people: People, tmp_path: Path) -> Iterator[School]:
+def notices(engine: Engine) -> Notices:
+    return Notices(engine)
+
+
+@pytest.fixture
+def school(people: People, notices: Notices, tmp_path: Path) -> Iterator[School]:
     now, desk = [NOW_NS], Desk()
     with Chain(LocalWay(people), {}, tries_per_minute=3, clock=lambda: now[0]) as chain:
         settings = SignIn(
@@ -123,7 +131,8 @@ def school(people: People, tmp_path: Path) -> Iterator[School]:
         looks = Looks(tmp_path, zones(tmp_path))
         places = Places(SITES, zones(tmp_path))
         front = Front(settings, places=places, looks=looks, clock=lambda: now[0])
-        app = Portal(front, people=people, chain=chain, desk=desk)
+        board = NoticeBoard(settings, notices=notices, looks=looks)
+        app = Portal(front, people=people, chain=chain, desk=desk, board=board)
         yield School(app, desk, people, now)
 
 
@@ -559,3 +568,26 @@ def test_guessing_the_present_password_has_to_wait(school: School) -> None:
     sign_in(device)
     answers = [change(device, f"wrong words {n}").status_code for n in range(6)]
     assert answers[-1] == 429
+
+
+def test_the_notice_has_versions_and_who_signs_in_has_read_one(
+    school: School, notices: Notices
+) -> None:
+    device, lab = school.device(), school.device("10.30.0.9")
+    assert THAI.notice_going_on in device.get("/").text
+    shown, in_the_lab = device.get("/notice").text, lab.get("/notice").text
+    version, of_the_lab = (re.search(r"ฉบับ ([0-9a-f]{16})", page) for page in (shown, in_the_lab))
+    assert version and of_the_lab and version[1] != of_the_lab[1]
+    assert "ห้องเปิด 08:00 น." in in_the_lab
+    assert version[1] in device.get("/notice?lang=en").text
+    kept = notices.get(version[1])
+    assert kept is not None
+    assert "90 วัน" in kept.text_th
+    assert "90 days" in kept.text_en
+    person = school.people.find(SITE, "somchai")
+    assert person is not None
+    assert not notices.acknowledged(person.id)
+    sign_in(device, password="wrong words")
+    assert not notices.acknowledged(person.id)
+    sign_in(device)
+    assert [read for read, _ in notices.acknowledged(person.id)] == [version[1]]
