@@ -148,7 +148,8 @@ def _say_next(context: Context, told: restoring.Restored, *, only_missing: bool)
     if told.missing and only_missing:
         count = len(told.missing)
         context.say(
-            f"{count} segments are not in the backup; all else is whole. Copy them to logs/."
+            f"{count} segments are not in the backup; all else is whole. Copy them to logs/ where "
+            "you have them; the box goes on without."
         )
     context.say("The keys that sign were not in the backup: two people let the box go on,")
     context.say("with: prathu keys replace --approve ONE --approve OTHER")
