@@ -9,6 +9,7 @@ import typer
 from appliance import settings as box_settings
 from appliance.cli import datagram_forecast
 from appliance.cli.context import Context, wall_clock
+from appliance.privileged import plans
 from appliance.settings import BoxSettings
 from captive_portal import __main__ as portal_main
 from collector.__main__ import boot_id
@@ -32,6 +33,7 @@ def check(ctx: typer.Context) -> None:
     settings = box_settings.load(context.home)
     sites = [(site.id, site.name, site.networks) for site in settings.sites]
     portal_main.check(context.home, settings.portal, sites)
+    gate = plans.of(settings)
     _check_secrets(context, settings)
     if settings.sniff and importlib.util.find_spec("scapy") is None:
         raise SettingsError("sniff: scapy is not installed", hint="pip install scapy")
@@ -45,6 +47,7 @@ def check(ctx: typer.Context) -> None:
             "sites": ", ".join(site.id for site in settings.sites),
             "exporters": len(settings.exporters),
             "radius_clients": len(settings.radius.clients),
+            "gate": ", ".join(zone.id for zone in gate.zones) if gate else "",
             "datagrams": datagram_forecast.line(
                 datagram_forecast.forecast(context.home, settings), settings.retention.days
             ),

@@ -29,9 +29,12 @@ from collector import durable
 
 PROCESSES = ("receive", "seal", "portal", "web")
 """In the order of starting."""
+GATE = "privileged"
+"""The gate, where the box is a router. It alone needs root, and begins first: nothing passes
+before its rules stand."""
 OPTIONAL = ("watch", "sniff", "backup")
 """Run only where the settings give them something to look at."""
-STOPPING = ("backup", "web", "portal", "sniff", "watch", "receive", "seal")
+STOPPING = ("backup", "web", "portal", "sniff", "watch", "receive", "seal", GATE)
 """The sealer last: it seals what the others still brought."""
 START_S = 60.0
 STOP_S = 120.0
@@ -48,15 +51,17 @@ def up(
     only: Annotated[
         str,
         typer.Option(
-            help="Some of: receive, seal, portal, web, watch, sniff, backup; with commas between."
+            help="Some of: receive, seal, portal, web, watch, sniff, backup, privileged; "
+            "with commas between."
         ),
     ] = "",
 ) -> None:
     """Run the box in the foreground; Ctrl-C stops it in order, with nothing lost."""
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
-    known = (*PROCESSES, *OPTIONAL)
-    wanted = only.split(",") if only else (*PROCESSES, *settings.optional_processes)
+    known = (GATE, *PROCESSES, *OPTIONAL)
+    every = (*_gate(context, settings), *PROCESSES, *settings.optional_processes)
+    wanted = only.split(",") if only else every
     names = [name.strip() for name in wanted if name.strip()]
     if not names or any(name not in known for name in names):
         raise WrongUse(f"--only {only!r} names no process", hint=f"known: {', '.join(known)}")
@@ -65,6 +70,18 @@ def up(
         _run_here(context.home, settings, names[0])
     else:
         Supervisor(context, settings, [name for name in known if name in names]).run()
+
+
+def _gate(context: Context, settings: BoxSettings) -> tuple[str, ...]:
+    """Return the gate's process where the box is a router and may be one."""
+    from appliance.privileged import plans
+
+    if plans.of(settings) is None:
+        return ()
+    if os.geteuid() != 0:
+        context.say("prathu up: not root, so the gate is left out: nobody is let through")
+        return ()
+    return (GATE,)
 
 
 def _run_here(home: Path, settings: BoxSettings, name: str) -> None:
@@ -160,6 +177,14 @@ def _backup(
     backup_schedule.run(home, settings, stop, clock=wall_clock, ready=ready)
 
 
+def _privileged(
+    home: Path, settings: BoxSettings, stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    from appliance.privileged import helper
+
+    helper.run(home, settings, stop, clock=wall_clock, ready=ready)
+
+
 def _watched(settings: BoxSettings) -> Iterator[list[str]]:
     """Yield the module and the options of each program that watches an interface."""
     for each in settings.sniff:
@@ -181,6 +206,7 @@ _RUN: Mapping[str, Callable[[Path, BoxSettings, threading.Event, Callable[[], No
     "watch": _watch,
     "sniff": _sniff,
     "backup": _backup,
+    GATE: _privileged,
 }
 
 

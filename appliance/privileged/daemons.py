@@ -1,0 +1,109 @@
+"""The dnsmasqs of the gate: their files, and that they run."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.privileged.run import environment, run
+from captive_portal.gate.resolver import Daemon
+
+LOG = logging.getLogger(__name__)
+STOP_S = 5.0
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 10.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class _Running:
+    daemon: Daemon
+    process: subprocess.Popen[bytes]  # noqa: TID251  # a list of words; it is looked after here
+    began: float
+    delay_s: float = FIRST_DELAY_S
+
+
+class Daemons:
+    """Starts dnsmasqs, starts the dead again, stops them. Not for more than one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, _Running] = {}
+        self.restarts = 0
+
+    def become(self, wanted: Iterable[Daemon]) -> None:
+        """Run these and no others; one whose file is the same goes on as it is.
+
+        Raises:
+            Failed: dnsmasq does not take a file; all goes on as it was.
+        """
+        listed = list(wanted)
+        self._folder.mkdir(mode=0o755, exist_ok=True)
+        for daemon in listed:
+            self._test(daemon)
+        names = {daemon.name for daemon in listed}
+        for name in [name for name in self._running if name not in names]:
+            self._stop(name)
+        for daemon in listed:
+            running = self._running.get(daemon.name)
+            if running is None or running.daemon.config != daemon.config:
+                self._stop(daemon.name)
+                self._file(daemon).replace(self._folder / f"{daemon.name}.conf")
+                self._start(daemon)
+
+    def revive(self) -> None:
+        """Start again what has ended."""
+        for name, running in list(self._running.items()):
+            status = running.process.poll()
+            lasted = time.monotonic() - running.began
+            if status is None or lasted < running.delay_s:
+                continue
+            self.restarts += 1
+            LOG.warning("%s ended with %s; it is started again", name, status)
+            delay = FIRST_DELAY_S if lasted > 60 else min(running.delay_s * 2, LONGEST_DELAY_S)
+            self._start(running.daemon)
+            self._running[name].delay_s = delay
+
+    def alive(self) -> dict[str, bool]:
+        """Return which run."""
+        return {name: each.process.poll() is None for name, each in self._running.items()}
+
+    def stop(self) -> None:
+        """Stop all."""
+        for name in list(self._running):
+            self._stop(name)
+
+    def _file(self, daemon: Daemon) -> Path:
+        return self._folder / f"{daemon.name}.new"
+
+    def _test(self, daemon: Daemon) -> None:
+        self._file(daemon).write_text(daemon.config, encoding="ascii")
+        run(["dnsmasq", "--test", "-C", str(self._file(daemon))])
+
+    def _start(self, daemon: Daemon) -> None:
+        config = self._folder / f"{daemon.name}.conf"
+        command = ["dnsmasq", "--keep-in-foreground", "--log-facility=-", "-C", str(config)]
+        process = subprocess.Popen(  # noqa: S603, TID251  # as above
+            command, stdin=subprocess.DEVNULL, env=environment(), preexec_fn=_die_with_parent
+        )
+        self._running[daemon.name] = _Running(daemon, process, time.monotonic())
+
+    def _stop(self, name: str) -> None:
+        running = self._running.pop(name, None)
+        if running is None:
+            return
+        running.process.terminate()
+        try:
+            running.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            running.process.kill()
+            running.process.wait()
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

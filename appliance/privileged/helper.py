@@ -1,0 +1,191 @@
+"""The privileged process: loads the gate, answers the portal, runs dnsmasq, and looks after all.
+
+When it stops, the rules stay: whoever is in stays in until the kernel's own timeouts, and nobody
+else comes in. SIGHUP reads the settings anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from appliance import settings as box_settings
+from appliance.errors import BoxError
+from appliance.privileged import interfaces, plans
+from appliance.privileged.daemons import Daemons
+from appliance.privileged.gatekeeper import Call, Gatekeeper, Mended
+from appliance.privileged.kernel import Kernel
+from appliance.privileged.netlink import Netlink
+from appliance.privileged.run import Failed
+from appliance.privileged.server import Server
+from appliance.privileged.tally import Tally
+from appliance.privileged.writer import Writer
+from appliance.settings import BoxSettings
+from captive_portal.errors import PortalError
+from captive_portal.gate import resolver, wire
+from captive_portal.gate.plan import Plan
+from collector.errors import CollectorError
+from collector.records import Clock
+
+LOG = logging.getLogger(__name__)
+CHECK_S = 60.0
+LOOK_S = 0.5
+FOLDER = "gate"
+"""Under the home: dnsmasq's files and leases."""
+COUNTS = Path("run") / "gate-counts.json"
+
+
+def run(
+    home: Path,
+    settings: BoxSettings,
+    stop: threading.Event,
+    *,
+    clock: Clock,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Run until `stop` is set.
+
+    Raises:
+        BoxError: not root, an interface is missing, nft or dnsmasq refuse.
+        PortalError: the settings of zones and gateway contradict one another.
+    """
+    plan = plans.of(settings)
+    if plan is None:
+        raise BoxError("the box is nobody's router", hint="set [gateway] uplink and a zone")
+    if os.geteuid() != 0:
+        raise BoxError("the gate needs root", hint="start the box as root, or leave [gateway] out")
+    with Netlink() as netlink:
+        asyncio.run(_Helper(home, plan, netlink, clock).run(stop, ready))
+
+
+class _Helper:
+    """All parts of the process."""
+
+    def __init__(self, home: Path, plan: Plan, netlink: Netlink, clock: Clock) -> None:
+        self._home = home
+        self._plan = plan
+        self._keeper = Gatekeeper(
+            plan,
+            kernel=Kernel(netlink),
+            tally=Tally(home / COUNTS),
+            now=lambda: datetime.fromtimestamp(clock() / 1e9, UTC),
+        )
+        self._writer = Writer(self._keeper)
+        self._daemons = Daemons(home / FOLDER)
+        self._began = clock()
+        users = {0, home.stat().st_uid}
+        self._server = Server(home / wire.SOCKET, self._actions(), users=users)
+
+    async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
+        """Serve until `stop`, and take down in reverse; the rules stay."""
+        self._keeper.start()
+        try:
+            interfaces.prepare(self._plan)
+            self._daemons.become(resolver.daemons(self._plan, self._home / FOLDER))
+            again = asyncio.Event()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set)
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._writer.run()),
+                    group.create_task(self._server.serve(ready)),
+                    group.create_task(self._look_after()),
+                    group.create_task(self._reload_when(again)),
+                ]
+                # `stop` is a thread's event, so it is looked at now and then.
+                while not stop.is_set():  # noqa: ASYNC110  # as above
+                    await asyncio.sleep(0.1)
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self._daemons.stop()
+
+    def _actions(self) -> Mapping[str, Callable[[Mapping[str, Any]], Any]]:
+        return {
+            "apply": self._apply,
+            "restore": self._restore,
+            "counted": self._counted,
+            "status": self._status,
+            "reload": self._reload,
+        }
+
+    async def _apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        let_in = wire.passes(request.get("let_in"))
+        shut_out = wire.passes(request.get("shut_out"))
+        await self._writer.apply(Call(let_in=let_in, shut_out=shut_out))
+        return {}
+
+    async def _restore(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        passes = await asyncio.to_thread(wire.passes, request.get("passes"))
+        mended: Mended = await self._writer.do(partial(self._keeper.restore, passes))
+        if mended:
+            LOG.warning("the database and the kernel differed, mended: %s", mended)
+        return {"missing": mended.missing, "extra": mended.extra, "changed": mended.changed}
+
+    async def _counted(self, _request: Mapping[str, Any]) -> dict[str, Any]:
+        counted = await self._writer.do(self._keeper.counted)
+        return {"counts": wire.told_counts(counted)}
+
+    async def _status(self, _request: Mapping[str, Any]) -> dict[str, Any]:
+        dropped = await self._writer.do(self._keeper.dropped)
+        figures = self._keeper.figures
+        return {
+            "began_ns": self._began,
+            "passes": len(self._keeper.passes),
+            "dropped": dropped,
+            "daemons": self._daemons.alive(),
+            "restarts": self._daemons.restarts,
+            "transactions": figures.transactions,
+            "failed": figures.failed,
+            "mended": figures.mended,
+            "cuts_failed": figures.cuts_failed,
+            "last_ms": round(figures.last_ms, 1),
+            "refused_callers": self._server.refused,
+        }
+
+    async def _reload(self, _request: Mapping[str, Any]) -> dict[str, Any]:
+        """Read the settings anew; sessions and their connections go on."""
+        try:
+            plan = plans.of(box_settings.load(self._home))
+        except (CollectorError, PortalError) as error:
+            raise BoxError(f"the settings stay as they were: {error}") from error
+        if plan is None:
+            raise BoxError("the settings leave no zone to be the router of; all stays as it was")
+        await self._writer.do(partial(self._keeper.reload, plan))
+        self._plan = plan
+        interfaces.prepare(plan)
+        # Here, not in a thread: daemons die with the thread that started them.
+        self._daemons.become(resolver.daemons(plan, self._home / FOLDER))
+        LOG.info("the settings are read anew")
+        return {}
+
+    async def _reload_when(self, again: asyncio.Event) -> None:
+        while True:
+            await again.wait()
+            again.clear()
+            try:
+                await self._reload({})
+            except BoxError as error:
+                LOG.warning("%s", error)
+
+    async def _look_after(self) -> None:
+        """Keep daemons running; mend the rules each minute, and at once when they are gone."""
+        checked = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._daemons.revive()
+            try:
+                due = time.monotonic() - checked >= CHECK_S
+                if due or not await self._writer.do(self._keeper.stands):
+                    checked = time.monotonic()
+                    await self._writer.do(self._keeper.check)
+            except Failed as error:
+                LOG.warning("cannot look after the gate: %s", error)

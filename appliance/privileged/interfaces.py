@@ -1,0 +1,69 @@
+"""The box's own addresses in its zones, and what the kernel must be told to be a router."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from appliance.errors import BoxError
+from appliance.privileged.run import Failed, run
+from captive_portal.gate.plan import Plan, ZonePlan
+
+_VLAN = re.compile(r"([A-Za-z0-9_-]+)\.([0-9]{1,4})")
+SYSCTL = Path("/proc/sys/net")
+
+
+def prepare(plan: Plan) -> None:
+    """Give interfaces their addresses, then let packets through: the rules must stand already.
+
+    Raises:
+        BoxError: an interface is not there, or the kernel refuses.
+    """
+    for zone in plan.zones:
+        _there(zone)
+        run(["ip", "link", "set", "dev", zone.interface, "up"])
+        for address in (zone.address, zone.address6):
+            if address is not None:
+                quick = ["nodad"] if address.version == 6 else []
+                run(["ip", "address", "replace", str(address), "dev", zone.interface, *quick])
+        _set(f"ipv4/conf/{zone.interface}/send_redirects", "0")
+    if not _exists(plan.uplink):
+        raise BoxError(
+            f"there is no interface {plan.uplink}", hint="see ip link, and [gateway] uplink"
+        )
+    _set("ipv4/ip_forward", "1")
+    if any(zone.address6 for zone in plan.zones):
+        # A router listens to routers' advertisements only if told so twice.
+        _set(f"ipv6/conf/{plan.uplink}/accept_ra", "2")
+        _set("ipv6/conf/all/forwarding", "1")
+
+
+def _there(zone: ZonePlan) -> None:
+    if _exists(zone.interface):
+        return
+    named = _VLAN.fullmatch(zone.interface)
+    if named and 0 < int(named[2]) < 4095 and _exists(named[1]):
+        vlan = ["type", "vlan", "id", named[2]]
+        run(["ip", "link", "add", "link", named[1], "name", zone.interface, *vlan])
+        return
+    raise BoxError(
+        f"zone {zone.id}: there is no interface {zone.interface}",
+        hint="make it (a bridge, a VLAN), or name another: ip link",
+    )
+
+
+def _exists(interface: str) -> bool:
+    try:
+        return bool(json.loads(run(["ip", "-j", "link", "show", "dev", interface])))
+    except (Failed, ValueError):
+        return False
+
+
+def _set(name: str, value: str) -> None:
+    path = SYSCTL / name
+    try:
+        if path.read_text().strip() != value:
+            path.write_text(value)
+    except OSError as error:
+        raise BoxError(f"cannot set {path} to {value}: {error.strerror}") from error

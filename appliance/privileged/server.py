@@ -1,0 +1,117 @@
+"""The socket of the privileged process: who may ask, what may be asked, and the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import BoxError
+from captive_portal.errors import GateError
+from captive_portal.gate import wire
+
+LOG = logging.getLogger(__name__)
+MOST_AT_ONCE = 1024
+"""Requests under way of one connection; past that it is not read."""
+MOST_CALLERS = 16
+_CREDENTIALS = struct.Struct("=3i")
+
+Action = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+"""Takes a request, returns the members of the reply; GateError and BoxError are told."""
+
+
+class Server:
+    """Answers on a socket file, to root and to whom the home belongs."""
+
+    def __init__(
+        self, path: Path, actions: Mapping[str, Action], *, users: Collection[int]
+    ) -> None:
+        self._path = path
+        self._actions = dict(actions)
+        self._users = frozenset(users)
+        self._callers: set[asyncio.StreamWriter] = set()
+        self.refused = 0
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Listen until cancelled.
+
+        Raises:
+            BoxError: the socket cannot be made.
+        """
+        self._path.unlink(missing_ok=True)
+        try:
+            server = await asyncio.start_unix_server(
+                self._take, path=str(self._path), limit=wire.MAX_LINE
+            )
+        except OSError as error:
+            raise BoxError(f"cannot make the socket {self._path}: {error}") from error
+        # Whoever may not ask is told so by the credentials; the file lets the group come near.
+        self._path.chmod(0o666)
+        ready()
+        async with server:
+            try:
+                await server.serve_forever()
+            finally:
+                self._path.unlink(missing_ok=True)
+                for caller in self._callers:
+                    caller.close()
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        user = _user(writer.get_extra_info("socket"))
+        try:
+            if user not in self._users or len(self._callers) >= MOST_CALLERS:
+                self.refused += 1
+                LOG.warning("a caller of user %d is refused", user)
+                writer.write(wire.line({"id": 0, "ok": False, "error": "not for you"}))
+                return
+            self._callers.add(writer)
+            try:
+                await self._converse(reader, writer)
+            finally:
+                self._callers.discard(writer)
+        except (OSError, ValueError):
+            pass  # the caller went away, or sent a line without end
+        finally:
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        places = asyncio.Semaphore(MOST_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            while text := await reader.readline():
+                if not text.endswith(b"\n"):
+                    break
+                await places.acquire()
+                task = group.create_task(self._answer(text, writer))
+                task.add_done_callback(lambda _: places.release())
+
+    async def _answer(self, text: bytes, writer: asyncio.StreamWriter) -> None:
+        number: object = 0
+        try:
+            request = wire.parse(text)
+            number = request.get("id")
+            reply = {"id": number, "ok": True, **await self._action(request)(request)}
+        except (GateError, BoxError) as error:
+            reply = {"id": number, "ok": False, "error": " ".join(str(error).split())[:500]}
+        try:
+            writer.write(wire.line(reply))
+            await writer.drain()
+        except OSError:
+            pass  # it went away; what it asked for is done
+
+    def _action(self, request: Mapping[str, Any]) -> Action:
+        action = self._actions.get(str(request.get("do")))
+        if action is None:
+            known = ", ".join(sorted(self._actions))
+            raise GateError(f"cannot do {str(request.get('do'))[:40]!r}; known: {known}")
+        return action
+
+
+def _user(taken: socket.socket) -> int:
+    """Return the user who connected, as the kernel says."""
+    size = _CREDENTIALS.size
+    raw = taken.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    return int(_CREDENTIALS.unpack(raw)[1])
