@@ -30,6 +30,7 @@ from appliance.settings import BoxSettings
 from appliance.web.app import create_app
 from appliance.web.asking_local import LocalAsking
 from appliance.web.deps import Deps
+from appliance.web.live import PortalLive
 from appliance.web.staff import PortalStaff
 from captive_portal.database import open_database
 from collector import control
@@ -126,6 +127,7 @@ def _app(home: Path, settings: BoxSettings, clock: Clock) -> Iterator[FastAPI]:
                     clock=clock,
                     asking=LocalAsking(engine, sites=sites),
                     staff=PortalStaff(database, sites=sites, clock=clock),
+                    live=PortalLive(database),
                     control=ask,
                     demo=demo,
                     api_token=token,

@@ -29,6 +29,7 @@ from appliance.web import (
     pages_kept,
     pages_people,
     pages_search,
+    pages_sessions,
     pages_sources,
     pages_status,
     pages_who,
@@ -52,6 +53,7 @@ PAGES = (
     pages_search,
     pages_who,
     pages_people,
+    pages_sessions,
     pages_kept,
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,6 +52,27 @@ class PersonLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLine:
+    """One session that goes on."""
+
+    id: UUID
+    site: str
+    zone: str
+    account: str
+    name: str
+    group: str
+    addresses: tuple[str, ...]
+    mac: str
+    method: str
+    nas: str
+    start: datetime
+    until: datetime | None
+    bytes_in: int | None
+    bytes_out: int | None
+    slow: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewPerson:
     """An account to be made, as the form has it."""
 
@@ -86,6 +108,13 @@ class Staff(Protocol):
         """Return the account's name and a new one-time password."""
 
 
+class Live(Protocol):
+    """The sessions that go on; may block."""
+
+    def sessions(self, text: str) -> list[SessionLine]:
+        """Return those that have `text` in some word, the latest first."""
+
+
 class Control(Protocol):
     """Asks one of the box's processes over its socket."""
 
@@ -115,6 +144,7 @@ class Deps:
     clock: Clock
     asking: Asking
     staff: Staff
+    live: Live
     control: Control
     demo: Demo
     api_token: str = ""

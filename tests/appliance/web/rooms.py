@@ -18,7 +18,7 @@ from appliance.search.who_answer import Block, Reading, Suspect, WhoAnswer
 from appliance.settings import BoxSettings
 from appliance.web.app import create_app
 from appliance.web.asking import Bucket, Gap, Shown, WhoWish, Wish
-from appliance.web.deps import Deps, May, Member, NewPerson, PersonLine
+from appliance.web.deps import Deps, May, Member, NewPerson, PersonLine, SessionLine
 from captive_portal.errors import Refused
 from collector.errors import CollectorError
 
@@ -100,6 +100,14 @@ class FakeStaff:
 
 
 @dataclass
+class FakeLive:
+    lines: list[SessionLine] = field(default_factory=list)
+
+    def sessions(self, text: str) -> list[SessionLine]:
+        return [line for line in self.lines if text in line.account]
+
+
+@dataclass
 class FakeControl:
     """The receiving process: keeps the audit events, or is down."""
 
@@ -107,6 +115,7 @@ class FakeControl:
     events: list[dict[str, Any]] = field(default_factory=list)
     replies: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What a process says of its status."""
+    kicked: list[str] = field(default_factory=list)
     sources: dict[str, Any] = field(default_factory=dict)
     """What the sealing process says of who sends."""
 
@@ -121,6 +130,9 @@ class FakeControl:
             return self.replies[process]
         elif request["do"] == "sources":
             return self.sources
+        elif request["do"] == "kick":
+            self.kicked.append(request["session"])
+            return self.replies["kick"]
         return {"position": len(self.events)}
 
     @property
@@ -227,6 +239,7 @@ class House:
     home: Path
     clock: Hands = field(default_factory=Hands)
     staff: FakeStaff = field(default_factory=FakeStaff)
+    live: FakeLive = field(default_factory=FakeLive)
     control: FakeControl = field(default_factory=FakeControl)
     demo: FakeDemo = field(default_factory=FakeDemo)
     asking: FakeAsking = field(default_factory=FakeAsking)
@@ -243,6 +256,7 @@ class House:
             clock=self.clock,
             asking=self.asking,
             staff=self.staff,
+            live=self.live,
             control=self.control,
             demo=self.demo,
             api_token=self.api_token,
