@@ -54,6 +54,8 @@ class ClosedBy(StrEnum):
     STAFF = "staff"
     ROLL = "roll"
     PROMOTION = "promotion"
+    NAME_GIVEN_AWAY = "name"
+    """The directory gave the login name to somebody else."""
     DATE = "date"
     """It was for a time from the beginning."""
 
@@ -297,6 +299,10 @@ class People:
         """Put an account in a group of its own; None: in that of its kind."""
         with self._changing() as db:
             _known(db, person).person_group = group
+
+    def closed(self, account: Account) -> bool:
+        """Say whether nobody can sign in with an account now."""
+        return account.closed(moment(self._clock() // 1000))
 
     def check(self, site: str, account: str, password: str) -> Account:
         """Return whose password this is.

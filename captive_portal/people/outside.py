@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names
-from captive_portal.people.accounts import Account, AccountRow, Kind, People, Role
+from captive_portal.people.accounts import Account, AccountRow, ClosedBy, Kind, People, Role
 from captive_portal.people.groups import GroupRow
 
 
@@ -64,7 +64,7 @@ class Outside:
             # Another sign-in of theirs made it in between.
             person = self._adopt(who, account, now)
         found = self._people.get(person)
-        if found is None or found.disabled_at is not None:
+        if found is None or found.closed(now):
             raise Refused("account or password is not right")
         return found
 
@@ -73,9 +73,9 @@ class Outside:
             row = _known(db, who)
             if row is None:
                 row = _place(db, who, account, now)
-            elif row.disabled_at is None:
+            elif not _closed(row, now):
                 _rename(db, row, account)
-            if row.disabled_at is None:
+            if not _closed(row, now):
                 _fill(db, row, who)
             db.add(row)
             db.flush()
@@ -102,7 +102,7 @@ def _place(db: Session, who: Outsider, account: str, now: datetime) -> AccountRo
     """Return a row for somebody new: one that waits for them, else a new one."""
     for name in (account, f"{account}@{who.source}"[: names.MAX_ACCOUNT]):
         row = _named(db, who.site, name)
-        if row is not None and row.source == who.source and row.disabled_at is None:
+        if row is not None and row.source == who.source and not _closed(row, now):
             _set_aside(row, now)
             db.flush()
             row = None
@@ -110,9 +110,13 @@ def _place(db: Session, who: Outsider, account: str, now: datetime) -> AccountRo
             return AccountRow(
                 id=uuid4(), site=who.site, account=name, folded=names.folded(name), created_at=now
             )
-        if row.disabled_at is not None or _waits(row):
+        if _closed(row, now) or _waits(row):
             return row
     raise PortalError(f"the name {account} is another person's here")
+
+
+def _closed(row: AccountRow, now: datetime) -> bool:
+    return row.disabled_at is not None and row.disabled_at <= now
 
 
 def _waits(row: AccountRow) -> bool:
@@ -124,7 +128,7 @@ def _set_aside(row: AccountRow, now: datetime) -> None:
     """Close the account of whoever had the login name before, under a name of its own."""
     row.account = f"{row.account[: names.MAX_ACCOUNT - 9]}~{row.id.hex[:8]}"
     row.folded = names.folded(row.account)
-    row.disabled_at = now
+    row.disabled_at, row.closed_by = now, ClosedBy.NAME_GIVEN_AWAY
 
 
 def _rename(db: Session, row: AccountRow, account: str) -> None:

@@ -9,19 +9,26 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from captive_portal.errors import PortalError
+from captive_portal.people import nt_hashes
 from captive_portal.people.accounts import People
+from captive_portal.people.devices import Devices
+from captive_portal.people.groups import Groups
+from captive_portal.people.keys import person_key
 from captive_portal.people.outside import Outside
+from captive_portal.people.vouchers import Vouchers
 from captive_portal.settings import PortalSettings, RadiusUpstream, Zone
 from captive_portal.sign_in.chain import Chain
+from captive_portal.sign_in.device import DEVICE, KnownDevices
 from captive_portal.sign_in.directory import LdapWay
 from captive_portal.sign_in.local import LocalWay
 from captive_portal.sign_in.radius import Asks, RadiusWay
+from captive_portal.sign_in.voucher import VoucherWay
 from captive_portal.sign_in.way import Way
 from collector.records import Clock
 
 MakeAsks = Callable[[Path, RadiusUpstream], Asks]
 """Raises PortalError: a secret cannot be read."""
-WORDS = ("local", "ldap", "radius")
+WORDS = ("local", "ldap", "radius", "voucher", "device")
 """What `Zone.ways` may say."""
 
 
@@ -49,11 +56,25 @@ def chain(
         if section.servers:
             radius = RadiusWay(section, asks(home, section), adopt=adopt, clock=clock)
             outside[section.site, "radius"].append(radius)
+    table = Vouchers(engine, person_key(home))
+    sites = {zone.site for zone in settings.zones}
+    for site in sites | {nas.site for nas in settings.radius.clients}:
+        outside[site, "voucher"].append(VoucherWay(table, clock=clock))
     for zone in settings.zones:
         _fit(zone, outside.keys())
+    sealing = nt_hashes.of(home, wanted=settings.radius.nt_hashes)
+    people = People(engine, clock=clock, nt=sealing)
+    devices = KnownDevices(
+        Devices(engine),
+        people,
+        Groups(engine),
+        clock=clock,
+        random_macs=settings.radius.random_macs,
+    )
     return Chain(
-        LocalWay(People(engine)),
+        LocalWay(people),
         outside,
+        devices,
         tries_per_minute=settings.sign_in.tries_per_minute,
         clock=clock,
     )
@@ -66,7 +87,7 @@ def _fit(zone: Zone, known: Collection[tuple[str, str]]) -> None:
                 f"settings: zones: {zone.id} has an unknown way {word!r}",
                 hint=f"the ways are {', '.join(WORDS)}",
             )
-        if word != "local" and (zone.site, word) not in known:
+        if word not in ("local", DEVICE) and (zone.site, word) not in known:
             raise PortalError(
                 f"settings: zones: {zone.id} signs in by {word}, which site {zone.site} has not",
                 hint="docs/sign-in.md says what each way needs",

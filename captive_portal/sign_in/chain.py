@@ -14,13 +14,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Self
+from uuid import UUID
 
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names
 from captive_portal.people.accounts import Account
+from captive_portal.sign_in.device import DEVICE, KnownDevices
 from captive_portal.sign_in.local import LocalWay
 from captive_portal.sign_in.throttle import Throttle, Try
-from captive_portal.sign_in.way import Attempt, Busy, NotNow, TooOften, Unknown, Unsure, Way
+from captive_portal.sign_in.way import (
+    Attempt,
+    Busy,
+    NameWanted,
+    NotNow,
+    TooOften,
+    Unknown,
+    Unsure,
+    Way,
+)
 from collector.records import Clock
 
 REFUSAL_S = 1.0
@@ -38,6 +49,7 @@ class Chain:
         self,
         local: LocalWay,
         outside: Mapping[tuple[str, str], Sequence[Way]],
+        devices: KnownDevices | None = None,
         *,
         tries_per_minute: int,
         clock: Clock,
@@ -48,6 +60,7 @@ class Chain:
         Args:
             local: The box's own accounts.
             outside: By site and word of `Zone.ways`: `ldap`, `radius`, `voucher`.
+            devices: Those that sign in by themselves; None: none does.
             tries_per_minute: Failed sign-ins of a device before it waits.
             clock: The time.
             refusal_s: When a refusal is told at the earliest.
@@ -56,6 +69,7 @@ class Chain:
         """Answers by way, as `ldap ad wrong`."""
         self._local = local
         self._outside = outside
+        self._devices = devices
         self._throttle = Throttle(tries_per_minute)
         self._clock = clock
         self._refusal_s = refusal_s
@@ -64,6 +78,8 @@ class Chain:
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._local)
+        if self._devices is not None:
+            self._stack.enter_context(self._devices)
         for ways in self._outside.values():
             for way in ways:
                 self._stack.enter_context(way)
@@ -84,6 +100,7 @@ class Chain:
             TooOften: too many failed before.
             Busy: too many sign in now.
             NotNow: nobody knows them, and not all could be asked.
+            NameWanted: a voucher is good, and the guest's name is wanted.
         """
         name, now = _key(attempt), self._clock()
         if wait := self._throttle.wait_s(attempt.device, name, now):
@@ -95,16 +112,35 @@ class Chain:
         earliest = self._earliest(asked)
         try:
             account = await self._ask(attempt, asked)
-        except Busy:
+        except (Busy, NameWanted) as error:
             self._forgive(counted, *spared)
-            self.counts["busy"] += 1
+            self.counts["busy" if isinstance(error, Busy) else "name wanted"] += 1
             raise
         except (Refused, NotNow) as error:
             await asyncio.sleep(earliest - asyncio.get_running_loop().time())
             raise self._same(error, asked) from None
         self._forgive(counted, *spared)
         self._throttle.befriend(attempt.device, name)
+        if self._devices is not None and DEVICE in ways and attempt.mac:
+            await self._devices.remember(account, attempt.mac)
         return account
+
+    async def by_device(self, site: str, mac: str, ways: Sequence[str]) -> Account | None:
+        """Return who is on a device that may come in by itself, or None.
+
+        Raises:
+            Busy: too many sign in now.
+        """
+        if self._devices is None or DEVICE not in ways or not mac:
+            return None
+        account = await self._devices.known(site, mac)
+        self.counts["device unknown" if account is None else "device right"] += 1
+        return account
+
+    async def forget_device(self, site: str, mac: str, person: UUID) -> None:
+        """Let a device sign in again: its person has signed out on it."""
+        if self._devices is not None and mac:
+            await self._devices.forget(site, mac, person)
 
     async def change(self, person: Account, password: str) -> None:
         """Give an account of the box the password that its person chose. Raises PortalError."""

@@ -42,7 +42,7 @@ class LocalWay:
         except Refused:
             # The time for it is spent by now, whoever it is.
             found = self._people.find(attempt.site, attempt.account)
-            if found is None or not _ours(found):
+            if found is None or not self._ours(found):
                 raise Unknown("nobody here") from None
             raise
 
@@ -59,9 +59,8 @@ class LocalWay:
         """Return nothing: it is always there."""
         return {}
 
-
-def _ours(account: Account) -> bool:
-    """Say whether its password would be here: somebody of the roll without one may be elsewhere."""
-    if account.disabled_at is not None:
-        return True
-    return account.has_password and not account.source and account.kind is not Kind.SHADOW
+    def _ours(self, account: Account) -> bool:
+        """Say whether its password is here: somebody of the roll without one may be elsewhere."""
+        if self._people.closed(account):
+            return True
+        return account.has_password and not account.source and account.kind is not Kind.SHADOW

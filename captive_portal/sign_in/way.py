@@ -35,6 +35,10 @@ class NotNow(PortalError):
     """This way cannot say at this moment whether they are right."""
 
 
+class NameWanted(PortalError):
+    """A voucher is good, and nobody has said yet whose it is: the page asks for the name."""
+
+
 class Unsure(Refused):
     """Not accepted, while one of the ways that were to be asked does not answer.
 
@@ -53,6 +57,8 @@ class Attempt:
     """As typed."""
     password: str = field(repr=False)
     """As typed; kept nowhere."""
+    guest: str = ""
+    """The guest's own name as typed, where a voucher asks for it."""
     mac: str = ""
     """Of the device, lower case with colons; empty where it is not known."""
 
@@ -83,6 +89,7 @@ class Way(Protocol):
             Unknown: nobody's here.
             Refused: somebody's, and wrong, disabled or locked: the error does not say which.
             NotNow: it cannot be said now.
+            NameWanted: a voucher is good, and the guest's name is wanted.
             Busy: too many wait.
         """
         ...
