@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,15 +50,27 @@ def paths(entry: Mapping[str, Any]) -> tuple[str, str]:
     return parquet, str(sidecar_of(Path(parquet)))
 
 
+def sizes(entry: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many bytes segment and sidecar have."""
+    return entry["file"]["size"], entry["groups"] * segment.GROUP.itemsize
+
+
 def check_sizes(home: Path, entry: Mapping[str, Any]) -> Iterator[Finding]:
     """Give what is missing or of another size."""
-    wanted = (entry["file"]["size"], entry["groups"] * segment.GROUP.itemsize)
-    for place, size in zip(paths(entry), wanted, strict=True):
+    for place, size in zip(paths(entry), sizes(entry), strict=True):
         try:
-            found = (home / place).stat().st_size
+            told = (home / place).stat()
         except FileNotFoundError:
             yield Finding(number="E-02", place=place, text=MISSING)
             continue
+        except OSError as error:
+            text = f"cannot be read: {error.strerror}"
+            yield Finding(number="E-25", place=place, text=text)
+            continue
+        if not stat.S_ISREG(told.st_mode):
+            yield Finding(number="E-25", place=place, text="is no plain file")
+            continue
+        found = told.st_size
         if found != size:
             text = f"the file has {found} bytes, the ledger says {size}"
             yield Finding(number="E-25", place=place, text=text)
@@ -89,6 +102,22 @@ def check_rows(
         yield Finding(number="E-15", place=parquet, text="two subjects with one tag")
     except (pa.ArrowException, OSError, StoreError) as error:
         yield Finding(number="E-25", place=parquet, text=f"cannot be read: {error}")
+
+
+def odd(path: Path, most: int) -> str:
+    """Return why a file is not one to be read: no plain file, or too long; empty where it is.
+
+    What somebody put in the place of a file may keep a reader waiting for ever, or fill its memory.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if not stat.S_ISREG(found.st_mode):
+        return "is no plain file"
+    return (
+        f"has {found.st_size} bytes, more than such a file may have" if found.st_size > most else ""
+    )
 
 
 def file_hash(path: Path) -> str:

@@ -276,11 +276,12 @@ def _pieces(folder: Path, size: int | None, pinned: set[str]) -> Iterator[bytes]
     """Give the checkpoints of a ledger up to a size, each with its pinned tokens behind it."""
     tokens: dict[int, list[bytes]] = {}
     for kept in listed(folder):
-        if kept.kind == "tsr":
+        if kept.kind == "tsr" and (folder / kept.name).is_file():
             data = (folder / kept.name).read_bytes()
             if hashlib.sha256(data).hexdigest() in pinned:
                 tokens.setdefault(kept.size, []).append(data)
-    for known in sorted(int(path.name) for path in (folder / "checkpoints").iterdir()):
+    checkpoints = [path for path in (folder / "checkpoints").iterdir() if path.is_file()]
+    for known in sorted(int(p.name) for p in checkpoints if re.fullmatch("[0-9]{1,16}", p.name)):
         if size is None or known <= size:
             yield signed_note(folder, known)
             yield from tokens.get(known, ())

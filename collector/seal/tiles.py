@@ -7,6 +7,7 @@ for each width, so that nothing that was once signed is ever written over.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ WIDTH = 256
 LEVELS = 8
 """Of tree levels in one tile."""
 ENTRIES = "entries"
+MOST_BYTES = 32 << 20
+"""More than a bundle of the longest entries has."""
 _NAME = re.compile(
     r"(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/(?:[1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?"
 )
@@ -160,10 +163,23 @@ class Tiles:
         names += [path(level, number, w) for w in wider if w > width % WIDTH > 0]
         for name in names:
             try:
-                return (self._folder / name).read_bytes()
+                return _plain(self._folder / name)
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                raise Refused("E-25", f"{name} cannot be read: {error.strerror}") from error
         raise Refused("E-25", f"{names[0]} is missing")
+
+
+def _plain(path: Path) -> bytes:
+    """Return the bytes of a tile; a pipe or a device in its place is not waited for."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise Refused("E-25", f"{path.name} is no plain file")
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise Refused("E-25", f"{path.name} is too long for a tile")
+    return data
 
 
 def write(

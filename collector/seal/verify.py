@@ -39,6 +39,8 @@ from collector.seal.verify_segments import (
     to_come,
 )
 
+_MAX_SCHEMA = 1 << 20
+
 
 def _unknown(_: Mapping[str, Any]) -> bool:
     return False
@@ -272,6 +274,9 @@ class _Verifier:
             if not re.fullmatch(r"[0-9a-f]{64}\.json", path.name) or not path.is_file():
                 self._find("E-25", place, "an unknown file")
                 continue
+            if why := files.odd(path, _MAX_SCHEMA):
+                self._find("E-25", place, f"the file {why}")
+                continue
             text = path.read_bytes()
             if hashlib.sha256(text).hexdigest() != path.stem:
                 self._find("E-25", place, "the bytes are not those that its name is the hash of")
@@ -330,11 +335,19 @@ class _Verifier:
         """Say whether a segment can be opened; why not is told."""
         if entry["schema"] not in self._schemas:
             return False  # told already, as is what follows
-        if any(not (self._home / p).is_file() for p in files.paths(entry)):
+        if not self._at_hand(entry):
             return False
         if files.segment_id(entry) not in held:
             self._report.findings.append(no_key(entry))
             return False
+        return True
+
+    def _at_hand(self, entry: Mapping[str, Any]) -> bool:
+        """Say whether the files of a segment are there, as long as they must be; told already."""
+        for place, size in zip(files.paths(entry), files.sizes(entry), strict=True):
+            path = self._home / place
+            if files.odd(path, size) or path.stat().st_size != size:
+                return False
         return True
 
     def _task(self, entry: Mapping[str, Any], held: Mapping[str, bytes]) -> Task:

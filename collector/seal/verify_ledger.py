@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from collector.seal import entries, holds, note, outside, tiles, tree
+from collector.seal import entries, files, holds, note, outside, tiles, tree
 from collector.seal.course import Course, Epoch, Position
 from collector.seal.fault import Refused
 from collector.seal.files import Finding
@@ -32,6 +32,8 @@ class Snapshot:
     """All files, from the folder on."""
     held: Mapping[str, bytes]
     """`state`, `checkpoint` and partial tiles."""
+    odd: Mapping[str, str] = field(default_factory=dict)
+    """What lies there and is not read, with why; it counts as missing."""
 
     def read(self, name: str) -> bytes | None:
         """Return a file, None when it is not there."""
@@ -44,13 +46,15 @@ class Snapshot:
 
 def snapshot(folder: Path) -> Snapshot:
     """Return what lies in a ledger's folder; call it under the lock."""
-    found = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+    there = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+    odd = {name: why for name in there if (why := files.odd(folder / name, tiles.MOST_BYTES))}
+    found = [name for name in there if name not in odd]
     held = {
         name: (folder / name).read_bytes()
         for name in found
         if name in ("state", "checkpoint") or ".p/" in name
     }
-    return Snapshot(folder=folder, names=tuple(found), held=held)
+    return Snapshot(folder=folder, names=tuple(found), held=held, odd=odd)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +96,8 @@ class _Check:
 
     def run(self, positions: Mapping[str, Position]) -> None:
         """Check everything; findings and what was learnt are in `result`."""
+        for name, why in self._found.odd.items():
+            self._find("E-25", name, f"the file {why}")
         state = self._state()
         newest = self._checkpoint_text("checkpoint")
         self.result.size = self._size(state, newest)

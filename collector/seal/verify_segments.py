@@ -5,6 +5,7 @@ What a ledger calls destroyed is judged by the same account that the sealing pro
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from collector.seal.verify_ledger import LedgerResult
 
 MOST_FINDINGS = 100
 """Of one kind of place; what is wholly broken is not listed to the end."""
+_MAX_RING = 64 << 20
 Entry = Mapping[str, Any]
 Progress = Callable[[str, int, int], None]
 """Called with what is being checked, bytes done and bytes in all."""
@@ -219,6 +221,10 @@ def ring_keys(
 
 
 def _opened(home: Path, place: str, cipher: AESGCM, found: list[Finding]) -> dict[str, bytes]:
+    why = files.odd(home / place, _MAX_RING) if os.path.lexists(home / place) else ""
+    if why:
+        found.append(Finding(number="E-25", place=place, text=f"the file {why}"))
+        return {}
     try:
         return keys.read_ring((home / place).read_bytes(), cipher)
     except FileNotFoundError:
