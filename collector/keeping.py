@@ -113,13 +113,16 @@ class Keeper:
     def _renew(self, sealers: Sealers, _: Catalog, request: Request) -> dict[str, Any]:
         return self.renew(sealers, request)
 
-    def _lose(self, sealers: Sealers, _: Catalog, request: Request) -> dict[str, Any]:
+    def _lose(self, sealers: Sealers, catalog: Catalog, request: Request) -> dict[str, Any]:
         """Enter that segments are lost, as two people say."""
         books = {site: self._book(site) for site in sealers}
         told = losing.declare(self.home, books, request, self._now_us())
         for site, entries in told.items():
             for entry in entries:
                 sealers[site].record(entry)
+                kept = [books[site].kept[log, seq] for log, seq, _ in entry["segments"]]
+                # Questions would go to it; should the file come back, start finds it.
+                catalog.gone([f"logs/{one.name}" for one in kept])
         return {"lost": sum(len(e["segments"]) for some in told.values() for e in some)}
 
     # Destruction.

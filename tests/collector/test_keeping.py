@@ -293,6 +293,7 @@ def test_a_running_box_takes_the_word_of_two_people_on_what_is_gone(home: Home) 
             lose()
     finally:
         pipeline.stop()
+    assert "flows" not in stored(home)
     report = verified(home)
     assert report.whole
     assert [(one.log, one.rows) for one in report.lost] == [("flows", 3)]
