@@ -12,7 +12,8 @@ from captive_portal.errors import Denied, PortalError, Refused
 from captive_portal.people import passwords
 from captive_portal.people.accounts import Account, People
 from captive_portal.sign_in.chain import Chain
-from captive_portal.sign_in.way import Attempt, Busy, TooOften, Unsure
+from captive_portal.sign_in.device import DEVICE
+from captive_portal.sign_in.way import Attempt, Busy, NameWanted, TooOften, Unsure
 from captive_portal.web import pages
 from captive_portal.web.front import Desk, Front, Visit, common, note, shown
 from captive_portal.web.neighbours import mac_of
@@ -32,11 +33,32 @@ class Entrance:
         self._board = board
 
     async def form(self, request: Request) -> Response:
-        """Show the sign-in form."""
-        return await self._form(self._front.visit(request), 200)
+        """Show the sign-in form; a device that is known comes in by itself."""
+        visit = self._front.visit(request)
+        try:
+            account = await self._by_device(visit)
+            return await (self._begin(visit, account) if account else self._form(visit, 200))
+        except PortalError as error:
+            return await self._not_in(visit, error, "")
+
+    async def _by_device(self, visit: Visit) -> Account | None:
+        """Return whose device it is, where nobody is on it and the zone lets devices in."""
+        if DEVICE not in visit.place.ways or visit.request.method != "GET":
+            return None
+        if await self._desk.at(visit.place.id, visit.address) is not None:
+            return None
+        mac = await asyncio.to_thread(mac_of, visit.address)
+        return await self._chain.by_device(visit.place.id, mac, visit.place.ways)
 
     async def _form(
-        self, visit: Visit, status: int, message: str = "", account: str = "", retry_s: int = 0
+        self,
+        visit: Visit,
+        status: int,
+        message: str = "",
+        account: str = "",
+        *,
+        retry_s: int = 0,
+        wants_name: bool = False,
     ) -> Response:
         session = await self._desk.at(visit.place.id, visit.address)
         page = pages.SignInPage(
@@ -45,6 +67,8 @@ class Entrance:
             account=account,
             signed_in_as=session.person.name if session and session.person else "",
             keep_days=self._front.settings.keep_days,
+            vouchers="voucher" in visit.place.ways,
+            wants_name=wants_name,
         )
         return shown(page, status, retry_s=retry_s)
 
@@ -62,11 +86,14 @@ class Entrance:
                 mac=await asyncio.to_thread(mac_of, visit.address),
                 account=typed,
                 password=fields.get("password", ""),
+                guest=fields.get("guest", ""),
             )
             account = await self._chain.check(attempt, visit.place.ways)
             if account.must_change:
                 return self._new_password(visit, account, 200)
             return await self._begin(visit, account)
+        except NameWanted:
+            return await self._form(visit, 200, visit.t.guest_wanted, typed, wants_name=True)
         except PortalError as error:
             return await self._not_in(visit, error, typed)
 

@@ -65,12 +65,18 @@ class OwnSession:
             session = await self._desk.at(visit.place.id, visit.address)
             if session is not None:
                 await self._desk.sign_out(session)
+                await self._forget(visit, session)
         except Denied as error:
             return await self._show(visit, 403, visit.t.denied(error.reason))
         except PortalError as error:
             note(error)
             return await self._show(visit, 503, visit.t.not_now, retry_s=30)
         return self._front.message(request, 200, "", heading=visit.t.signed_out)
+
+    async def _forget(self, visit: Visit, session: Session) -> None:
+        """Let the next person on this device sign in: it does not come in by itself."""
+        if session.person is not None:
+            await self._chain.forget_device(visit.place.id, session.mac, session.person.id)
 
     async def _renew(self, visit: Visit) -> Response:
         session, account = await self._whose(visit)

@@ -43,6 +43,10 @@ class SignInPage(Page):
     account: str = ""
     signed_in_as: str = ""
     keep_days: int
+    vouchers: bool = False
+    """Whether codes of vouchers are taken here."""
+    wants_name: bool = False
+    """The code in `account` is good, and the guest's name is wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,10 @@ class Texts:
     back: str
     refused: str
     unsure: str
+    voucher_title: str
+    voucher: str
+    guest: str
+    guest_wanted: str
     too_often: str
     busy: str
     not_now: str
@@ -115,6 +119,10 @@ THAI = Texts(
     to_session="ดูสถานะหรือออกจากระบบ",
     back="กลับไปหน้าลงชื่อเข้าใช้",
     refused="ชื่อผู้ใช้หรือรหัสผ่านไม่ถูกต้อง กรุณาลองใหม่",
+    voucher_title="มีบัตรผู้มาเยือน",
+    voucher="รหัสในบัตร",
+    guest="ชื่อและนามสกุลของผู้ใช้บัตร",
+    guest_wanted="บัตรนี้ใช้ได้ กรุณากรอกชื่อและนามสกุลของผู้ใช้บัตร",
     unsure="ชื่อผู้ใช้หรือรหัสผ่านไม่ถูกต้อง หรือระบบตรวจสอบบัญชียังไม่ตอบ กรุณาลองใหม่ หรือแจ้งผู้ดูแลระบบ",
     too_often="ลองผิดหลายครั้งแล้ว กรุณารออีก {seconds} วินาทีแล้วลองใหม่",
     busy="ขณะนี้มีผู้เข้าใช้งานพร้อมกันจำนวนมาก กรุณารอสักครู่แล้วลองใหม่",
@@ -202,6 +210,10 @@ ENGLISH = Texts(
     to_session="Status and sign-out",
     back="Back to sign-in",
     refused="Account or password is not right. Please try again.",
+    voucher_title="Visitors with a voucher",
+    voucher="Code on the voucher",
+    guest="First name and surname of who uses it",
+    guest_wanted="The voucher is good. Please give your first name and surname.",
     unsure=(
         "Account or password is not right, or a directory of accounts does not answer. "
         "Please try again, or tell the administrator."
