@@ -24,6 +24,8 @@ from captive_portal.gate.plan import Plan
 from captive_portal.sessions.passes import Pass, Passed
 
 LOG = logging.getLogger(__name__)
+RENEW_MS = 600_000
+"""Addresses of the garden that have less left, and are in use, begin their day anew."""
 Now = Callable[[], datetime]
 
 
@@ -163,6 +165,10 @@ class Gatekeeper:
         if mended:
             self.figures.mended += 1
             LOG.warning("the kernel was not as it should be, mended: %s", mended)
+        for zone in self._plan.zones:
+            if zone.portal:
+                for version in (4, 6):
+                    self._kernel.renew(f"garden{version}_{zone.suffix}", least_ms=RENEW_MS)
         self._tally.save()
         return mended
 

@@ -7,6 +7,7 @@ import gc
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any, NamedTuple
 
 from appliance.privileged.netlink import Counted, Netlink
@@ -101,6 +102,33 @@ class Kernel:
             self._netlink.end_marked(_FREE, 0xFFFFFFFF)
         except OSError as error:
             raise Failed(f"cannot end connections: {error}") from error
+
+    def renew(self, name: str, *, least_ms: int) -> int:
+        """Begin anew the time of a set's elements that end soon and have been used.
+
+        dnsmasq puts addresses there once, and to put what is there already does not prolong it: an
+        address in use would be gone for as long as devices remember the name.
+
+        Args:
+            name: The set, of addresses.
+            least_ms: Elements with less left than this.
+
+        Raises:
+            Failed: the set stays as it was.
+        """
+        try:
+            held = self._netlink.elements(TABLE, name)
+        except OSError as error:
+            raise Failed(f"cannot read the kernel's sets: {error}") from error
+        fading = [
+            inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
+            for raw, each in held.items()
+            if each.expires_ms is not None and each.expires_ms < least_ms and each.packets
+        ]
+        if fading:
+            element = {"element": {"family": "inet", "table": TABLE, "name": name, "elem": fading}}
+            self.transact([{"add": element}, {"delete": element}, {"add": element}])
+        return len(fading)
 
     def classes(self) -> Classes:
         """Return the speeds that the kernel knows. Raises Failed: there is no table."""

@@ -1,0 +1,94 @@
+"""The packet filter of a real kernel: swaps, what is wrong, gardens that are in use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from appliance.privileged.kernel import Kernel
+from appliance.privileged.netlink import Netlink
+from appliance.privileged.run import Failed
+from captive_portal.gate import ruleset
+from captive_portal.gate.classes import Classes
+from tests.captive_portal.gate.plans import plan_of
+from tests.integration import inside
+from tests.integration.machine import PATH, Machine
+
+NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Iterator[str]:
+    if os.geteuid() != 0 or not shutil.which("nft", path=PATH):
+        pytest.skip("nft in a network namespace needs root and nftables")
+    with Machine(tmp_path) as machine:
+        yield machine.namespace("kernel")
+
+
+@pytest.fixture
+def kernel(space: str) -> Iterator[Kernel]:
+    """A kernel; commands that this thread starts are in the namespace too."""
+    with inside.namespace(space), Netlink() as netlink:
+        yield Kernel(netlink)
+
+
+def test_nothing_is_there_before_the_rules_are(kernel: Kernel) -> None:
+    assert not kernel.stands()
+    assert kernel.read(NOW) is None
+    with pytest.raises(Failed):
+        kernel.fingerprint()
+
+
+def test_classes_and_rules_are_read_back(kernel: Kernel) -> None:
+    classes = Classes({1: (2000, 8000), 2: (None, 512)})
+    kernel.load(ruleset.render(plan_of(), classes))
+    assert list(kernel.classes().limits()) == list(classes.limits())
+    kernel.load(ruleset.render(plan_of(), classes))
+    before = kernel.fingerprint()
+    kernel.load(ruleset.render(plan_of(), classes))
+    assert kernel.fingerprint() == before
+    assert set(kernel.dropped()) == set(ruleset.COUNTERS)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "flush chain inet prathu unknown",
+        "add rule inet prathu forward accept",
+        "add element inet prathu free_mac { 02:00:5e:10:00:09 }",
+        "delete element inet prathu up_class { 1 }",
+        "flush set inet prathu doh4",
+    ],
+)
+def test_what_a_stranger_changes_in_the_rules_is_seen(kernel: Kernel, act: str) -> None:
+    kernel.load(ruleset.render(plan_of(), Classes({1: (2000, None)})))
+    before = kernel.fingerprint()
+    kernel.load(act + "\n")
+    assert kernel.fingerprint() != before
+
+
+def test_a_transaction_with_one_wrong_order_does_nothing(kernel: Kernel) -> None:
+    kernel.load(ruleset.render(plan_of(), Classes()))
+    place = {"family": "inet", "table": "prathu", "name": "download4"}
+    good = {"add": {"element": {**place, "elem": [["10.20.0.5", 258]]}}}
+    with pytest.raises(Failed):
+        kernel.transact([good, {"delete": {"element": {**place, "elem": ["10.20.0.6"]}}}])
+    found = kernel.read(NOW)
+    assert found is not None
+    assert not found.elements
+
+
+def test_a_garden_in_use_begins_its_day_anew(kernel: Kernel) -> None:
+    kernel.load(ruleset.render(plan_of(), Classes()))
+    name, soon = "garden4_pupils", "timeout 200s"
+    kernel.load(
+        f"add element inet prathu {name} {{ 198.51.100.1 counter packets 5 bytes 9 {soon}, "
+        f"198.51.100.2 {soon}, 198.51.100.3 counter packets 5 bytes 9 }}\n"
+    )
+    assert kernel.renew(name, least_ms=600_000) == 1
+    assert kernel.renew(name, least_ms=600_000) == 0
