@@ -104,7 +104,7 @@ class Notebook:
     def _read(self) -> dict[str, list[Any]]:
         try:
             found = json.loads(self.path.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return {k: v for k, v in found.items() if v} if isinstance(found, dict) else {}
 

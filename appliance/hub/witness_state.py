@@ -23,6 +23,7 @@ from collector.seal.witness import Asked, Cosigner
 FORMAT = "prathu-witness/1"
 STATE = Path("hub") / "witness.json"
 KEY = "prathu.witness"
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class Misspelt(CollectorError):
@@ -201,7 +202,7 @@ def read_state(path: Path) -> dict[str, Seen]:
         return {str(origin): _seen(str(origin), one) for origin, one in logs.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, Refused) as error:
+    except (*_DAMAGED, Refused) as error:
         raise _strange(path, str(error)) from error
 
 

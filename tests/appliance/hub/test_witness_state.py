@@ -147,7 +147,14 @@ def test_one_process_has_the_state_at_a_time(hub: Hub) -> None:
 def test_a_witness_that_forgot_does_not_start(hub: Hub) -> None:
     hub.witness.add_checkpoint(asked(0, 3))
     path = hub.home / witness_state.STATE
-    for wrong in (b"", b"{}", b'{"format":"x","logs":{}}', path.read_bytes()[:-9], b"[]"):
+    for wrong in (
+        b"",
+        b"{}",
+        b'{"format":"x","logs":{}}',
+        path.read_bytes()[:-9],
+        b"[]",
+        b"[" * 9999,
+    ):
         path.write_bytes(wrong)
         hub.witness.stop()
         with pytest.raises(BoxError, match=r"witness\.json cannot be read"):
