@@ -70,6 +70,10 @@ VERBS: Mapping[str, str] = {
     "outside": "outside",
     "hub": "hub",
     "people": "people",
+    "groups": "groups",
+    "calendar": "groups",
+    "voucher": "voucher",
+    "devices": "devices",
     "sessions": "sessions",
     "demo-traffic": "demo",
 }

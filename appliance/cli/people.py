@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from appliance.cli import people_import, report
+from appliance.cli import people_import, people_school
 from appliance.cli.people_desk import Desk, Site, day_begins, desk
 from appliance.cli.people_desk import site_of as site_of
 from appliance.errors import WrongUse
@@ -22,6 +23,7 @@ people_app = typer.Typer(no_args_is_help=True, help="People and their accounts."
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     people_import.register(people_app)
+    people_school.register(people_app)
     app.add_typer(people_app, name="people")
 
 
@@ -59,7 +61,7 @@ def add(  # noqa: PLR0913  # one argument per option
             raise WrongUse(wrong)
         at.wrote(f"add {new.site}/{names.clean(account)} kind={kind.value} role={role.value}")
         made = at.people.add(new, now=at.now())
-        shown = _line(made)
+        shown = _line(made, at.now())
         if one_time:
             shown["one_time_password"] = password
         at.context.show(shown)
@@ -86,7 +88,7 @@ def list_(
         wanted = at.site(site) if site else None
         found = [one for one in at.people.list(wanted) if shadows or one.kind != Kind.SHADOW]
         at.wrote(f"list {wanted or 'all sites'}, {len(found)} accounts")
-        at.context.show_rows([_line(one) for one in found], _COLUMNS)
+        at.context.show_rows([_line(one, at.now()) for one in found], _COLUMNS)
 
 
 @people_app.command()
@@ -157,10 +159,10 @@ def _last_admin(at: Desk, found: Account) -> bool:
     return admins == [found.id]
 
 
-def _line(account: Account) -> dict[str, Any]:
+def _line(account: Account, now: datetime) -> dict[str, Any]:
     state = "" if account.has_password else "no password"
     if account.disabled_at:
-        ahead = not account.closed(report.now())
+        ahead = not account.closed(now)
         state = f"until {dates.shown(dates.today(account.disabled_at))}" if ahead else "disabled"
     return {
         "id": str(account.id),

@@ -1,0 +1,90 @@
+"""Sheets of paper: slips with one-time passwords, vouchers with QR codes; two columns on A4.
+
+A sheet is shown once, by the page that made it or in the file that the command line was told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import segno
+
+from appliance.web.render import STATIC, environment
+from appliance.web.texts import Texts
+from captive_portal.people.slips import Slip
+from captive_portal.people.vouchers import Printed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """One slip or voucher on a sheet."""
+
+    heading: str
+    """Who it is for."""
+    small: str
+    lines: Sequence[tuple[str, str]]
+    """What stands before a word, and the word, in large letters."""
+    foot: str
+    qr: str = ""
+    """As SVG; empty: none."""
+
+
+def slip_papers(slips: Sequence[Slip], t: Texts) -> list[Paper]:
+    """Return slips with one-time passwords."""
+    return [
+        Paper(
+            heading=slip.full_name or slip.account,
+            small=slip.class_name,
+            lines=((t("Account"), slip.account), (t("Password"), slip.password)),
+            foot=t("It works once: choose your own password at the first sign-in."),
+        )
+        for slip in slips
+    ]
+
+
+def voucher_papers(made: Sequence[Printed], t: Texts, *, url: str) -> list[Paper]:
+    """Return vouchers.
+
+    Args:
+        made: Those just made.
+        t: The language.
+        url: The sign-in page's public address, which the QR code leads to; empty: no QR code.
+    """
+    return [
+        Paper(
+            heading=one.for_whom or t("Guest (the name is asked for at sign-in)"),
+            small=_how_long(one, t),
+            lines=((t("Code"), one.code),),
+            foot=t("Choose “voucher” on the sign-in page and type the code."),
+            qr=_qr(f"{url.rstrip('/')}/?voucher={quote(one.code)}") if url else "",
+        )
+        for one in made
+    ]
+
+
+def sheet(papers: Sequence[Paper], t: Texts, *, title: str, alone: bool) -> str:
+    """Return a sheet as HTML.
+
+    Args:
+        papers: What is on it.
+        t: The language.
+        title: Of the document.
+        alone: It is a file of its own and brings its style along.
+    """
+    style = (STATIC / "print.css").read_text(encoding="utf-8") if alone else ""
+    template = environment().get_template("print.html")
+    return template.render(papers=papers, _=t, t=t, title=title, style=style)
+
+
+def _how_long(one: Printed, t: Texts) -> str:
+    until = t("until {time}", time=t.moment(one.valid_until, seconds=False))
+    if one.minutes is None:
+        return until
+    return t("{minutes} minutes from the first sign-in, {until}", minutes=one.minutes, until=until)
+
+
+def _qr(text: str) -> str:
+    code = segno.make(text, error="m", micro=False)
+    return code.svg_inline(scale=3, border=2, svgclass=None, lineclass=None, omitsize=False)
