@@ -14,22 +14,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
-from uuid import uuid4
 
 from pyrad import packet as pyrad
 from typing_extensions import override
 
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people.accounts import Account
-from captive_portal.radius import guard, judging, login, replies, texts
+from captive_portal.radius import guard, judging, login, texts
 from captive_portal.radius.book import Book, Standing
 from captive_portal.radius.clients import Clients
+from captive_portal.radius.encoding import Told, eap_failure, encoded, granted
 from captive_portal.radius.endpoint import PER_SECOND, Arrival, Endpoint
 from captive_portal.radius.guard import Discard
 from captive_portal.radius.judging import Verdict
 from captive_portal.radius.login import Login, Pap
 from captive_portal.radius.signing import Signing
-from captive_portal.radius.ticket import Ticket
 from captive_portal.sessions.session import Ids
 from captive_portal.sign_in.way import Attempt, Busy, NotNow, TooOften
 from collector.records import Clock
@@ -46,7 +45,6 @@ PASSWORDS, PASSWORDS_PER_NAS = 48, 32
 RECENT = 200
 """Refusals that the status shows."""
 _MICROSOFT_SUCCESS, _MICROSOFT_ERROR = (311, 26), (311, 2)
-_EAP_FAILURE = 4
 
 _log = logging.getLogger(__name__)
 
@@ -99,11 +97,10 @@ class AuthenticationServer(Endpoint):
         self._signing = signing
         self._ids = ids
         self._rules = rules
-        self._eap = eap
+        self.eap = eap
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE)
         self._held: Counter[str] = Counter()
         self._passwords: Counter[str] = Counter()
-        self._tunnels = 0
         self.recent: deque[dict[str, object]] = deque(maxlen=RECENT)
         """The latest refusals of people and devices that are known."""
 
@@ -112,7 +109,7 @@ class AuthenticationServer(Endpoint):
         read = self._open(arrival)
         if arrival.whole[0] == guard.STATUS_SERVER:
             self.counters.add(arrival.address, "status-server")
-            self._send(_encoded(read, pyrad.AccessAccept, ()), arrival.peer)
+            self._send(encoded(read, pyrad.AccessAccept, ()), arrival.peer)
             return
         if self._copied(arrival):
             return
@@ -251,11 +248,11 @@ class AuthenticationServer(Endpoint):
         """Let FreeRADIUS speak EAP; nothing is raised."""
         arrival = waiting.arrival
         try:
-            if self._eap is None:
-                self._answer(arrival, _eap_failure(waiting.packet))
+            if self.eap is None:
+                self._answer(arrival, eap_failure(waiting.packet))
                 self.counters.add(arrival.address, "eap-off")
                 return
-            octets = await self._eap.ask(arrival, waiting.packet)
+            octets = await self.eap.ask(arrival, waiting.packet)
         except PortalError as error:
             self._give_up(waiting, str(error))
         except Exception:  # noqa: BLE001  # one request must not keep the others from answers
@@ -271,21 +268,25 @@ class AuthenticationServer(Endpoint):
     def _tell(self, waiting: _Waiting, verdict: Verdict, now: datetime) -> None:
         arrival, standing = waiting.arrival, verdict.standing
         if verdict.accepted and standing is not None:
-            told = accept(standing, arrival, now, ids=self._ids)
+            told = granted(standing, arrival, now, ids=self._ids)
             if verdict.success:
                 told.append((_MICROSOFT_SUCCESS, verdict.success))
             self.counters.add(arrival.address, "accept")
-            self._answer(arrival, _encoded(waiting.packet, pyrad.AccessAccept, told))
+            self._answer(arrival, encoded(waiting.packet, pyrad.AccessAccept, told))
             return
-        if standing is not None:
-            self._note(waiting.login, standing.account, verdict.reason)
+        self.note(waiting.login, standing, verdict.reason)
         self.counters.add(arrival.address, f"reject {verdict.reason}")
         sentence = texts.reply(verdict.sentence, self._rules.language)
-        refusal: list[_Told] = [("Reply-Message", sentence)]
+        refusal: list[Told] = [("Reply-Message", sentence)]
         if isinstance(waiting.login.credential, login.MsChap2):
             number = bytes((waiting.login.credential.id,))
             refusal.append((_MICROSOFT_ERROR, number + b"E=691 R=0 V=3"))
-        self._answer(arrival, _encoded(waiting.packet, pyrad.AccessReject, refusal))
+        self._answer(arrival, encoded(waiting.packet, pyrad.AccessReject, refusal))
+
+    def note(self, tried: Login, standing: Standing | None, reason: str) -> None:
+        """Keep a refusal of somebody known."""
+        if standing is not None:
+            self._note(tried, standing.account, reason)
 
     def _note(self, tried: Login, account: Account, reason: str) -> None:
         """Keep a refusal of somebody known: other names may be passwords, and are kept nowhere."""
@@ -301,49 +302,8 @@ class AuthenticationServer(Endpoint):
         return datetime.fromtimestamp(self._clock() / 1e9, UTC)
 
 
-_Told = tuple[Any, Any]
 _CODES = {
     pyrad.AccessAccept: "accept",
     pyrad.AccessReject: "reject",
     pyrad.AccessChallenge: "challenge",
 }
-
-
-def accept(standing: Standing, arrival: Arrival, now: datetime, *, ids: Ids) -> list[_Told]:
-    """Return the attributes of an Access-Accept for somebody, with a session id of its own."""
-    account, session = standing.account, uuid4()
-    ticket = Ticket(session=session, person=account.id, site=arrival.client.site)
-    told: list[_Told] = list(
-        replies.of(
-            arrival.client.kind,
-            judging.allowed(standing),
-            now=now,
-            session=session,
-            ticket=ticket.octets(ids),
-            user=account.account,
-        )
-    )
-    return told
-
-
-def _encoded(request: Any, code: int, told: Sequence[_Told]) -> bytes:  # noqa: ANN401  # pyrad's
-    """Return a reply: Message-Authenticator first, Proxy-State as it came."""
-    reply = request.CreateReply()
-    reply.code = code
-    for name, value in told:
-        if isinstance(value, bytes):
-            # As octets: pyrad reads 0x… and digits in them otherwise.
-            key = name if isinstance(name, tuple) else reply.dict.attributes[name].code
-            reply.setdefault(key, []).append(value)
-        else:
-            reply.AddAttribute(name, value)
-    octets: bytes = reply.ReplyPacket()
-    return octets
-
-
-def _eap_failure(request: Any) -> bytes:  # noqa: ANN401  # pyrad's
-    """Return a reject that ends EAP (RFC 3748 4.2, RFC 3579 2.6.1)."""
-    told = bytes(request.get(guard.EAP_MESSAGE)[0])
-    number = told[1] if len(told) > 1 else 0
-    failure = bytes((_EAP_FAILURE, number, 0, 4))
-    return _encoded(request, pyrad.AccessReject, [("EAP-Message", failure)])

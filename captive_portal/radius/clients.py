@@ -37,6 +37,8 @@ class Client:
     """`require`, `learning` or `legacy`."""
     coa_port: int = COA_PORT
     mac_format: str = "AA-BB-CC-DD-EE-FF"
+    orders: bool = False
+    """It may end all sessions of its site, not only those that it reported."""
 
     @property
     def name(self) -> str:
@@ -130,6 +132,7 @@ def _client(home: Path, client: RadiusClient) -> Client:
         message_authenticator=client.message_authenticator,
         coa_port=client.coa_port or _OTHER_COA_PORTS.get(client.kind, COA_PORT),
         mac_format=client.mac_format,
+        orders=client.orders,
     )
 
 

@@ -13,8 +13,10 @@ from typing import Any
 from pyrad import packet
 
 from captive_portal.people import names
+from captive_portal.radius import ticket
 from captive_portal.radius.clients import Client, parse_address
 from captive_portal.radius.guard import Discard
+from captive_portal.radius.ticket import Ticket
 from captive_portal.sessions.accounting import METHOD, METHOD_802_1X, Accounting
 from captive_portal.sessions.session import Counters, Ids, Nas
 
@@ -29,6 +31,7 @@ _LONGEST_SESSION_S = 3650 * 86400
 """A session that began before the NAS was made has a counter that ran below zero."""
 _HEADER = 20
 _MOST_OCTETS = 1 << 63
+_CLASS = 25
 # What a retransmission changes, and what proxies and signatures add.
 _CHANGING = {41, 80, 33}
 # Event-Timestamp and Acct-Session-Time: either tells two updates of a session apart.
@@ -74,6 +77,7 @@ def read(
     if status not in ("on", "off") and not session_id:
         values.faults.append("no-session-id")
     calling, called = values.text("Calling-Station-Id"), values.text("Called-Station-Id")
+    granted = _granted(request, client.site, ids)
     accounting = Accounting(
         event_id=ids.make("radius", client.site, source, _fingerprint(request, status)),
         status=status,
@@ -92,8 +96,16 @@ def read(
         longest=_session_timeout(values),
         counters=_counters(values),
         cause=values.text("Acct-Terminate-Cause") if status == "stop" else "",
+        granted=granted.session if granted else None,
+        person=granted.person if granted else None,
     )
     return Heard(accounting=accounting, faults=tuple(values.faults))
+
+
+def _granted(request: packet.AcctPacket, site: str, ids: Ids) -> Ticket | None:
+    """Return what the Class that our Access-Accept gave along says; others' Classes say nothing."""
+    read = (ticket.read(octets, site, ids) for octets in request.get(_CLASS) or ())
+    return next((one for one in read if one is not None), None)
 
 
 def nas(values: Values, source: str, client: Client) -> Nas:

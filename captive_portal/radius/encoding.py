@@ -1,0 +1,85 @@
+"""Answers to Access-Requests as octets: signed first of all, Proxy-State as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from pyrad import packet as pyrad
+
+from captive_portal.radius import guard, judging, replies
+from captive_portal.radius.book import Standing
+from captive_portal.radius.endpoint import Arrival
+from captive_portal.radius.ticket import Ticket
+from captive_portal.sessions.session import Ids
+
+Told = tuple[Any, Any]
+"""An attribute: a name of the dictionary or a number, and its value; octets stand as they are."""
+_EAP_FAILURE = 4
+
+
+def granted(
+    standing: Standing, arrival: Arrival, now: datetime, *, ids: Ids, session: UUID | None = None
+) -> list[Told]:
+    """Return the attributes of an Access-Accept for somebody.
+
+    Args:
+        standing: Who, and on what terms.
+        arrival: Of the request; tells the NAS's kind and site.
+        now: The time.
+        ids: The home's.
+        session: The id that the session will have; None: a new one.
+    """
+    account, session = standing.account, session or uuid4()
+    given = Ticket(session=session, person=account.id, site=arrival.client.site)
+    told: list[Told] = list(
+        replies.of(
+            arrival.client.kind,
+            judging.allowed(standing),
+            now=now,
+            session=session,
+            ticket=given.octets(ids),
+            user=account.account,
+        )
+    )
+    return told
+
+
+def encoded(
+    request: Any,  # noqa: ANN401  # pyrad's
+    code: int,
+    told: Sequence[Told],
+    *,
+    hidden: Sequence[Told] = (),
+) -> bytes:
+    """Return a reply.
+
+    Args:
+        request: What it is to.
+        code: Its code.
+        told: Its attributes.
+        hidden: More of them, hidden with the secret of who asked (RFC 2548 2.4.2).
+    """
+    reply = request.CreateReply()
+    reply.code = code
+    for name, value in told:
+        if isinstance(value, bytes):
+            # As octets: pyrad reads 0x… and digits in them otherwise.
+            key = reply.dict.attributes[name].code if isinstance(name, str) else name
+            reply.setdefault(key, []).append(value)
+        else:
+            reply.AddAttribute(name, value)
+    for name, value in hidden:
+        reply.setdefault(name, []).append(reply.SaltCrypt(value))
+    octets: bytes = reply.ReplyPacket()
+    return octets
+
+
+def eap_failure(request: Any) -> bytes:  # noqa: ANN401  # pyrad's
+    """Return a reject that ends EAP (RFC 3748 4.2, RFC 3579 2.6.1)."""
+    told = bytes(request.get(guard.EAP_MESSAGE)[0])
+    number = told[1] if len(told) > 1 else 0
+    failure = bytes((_EAP_FAILURE, number, 0, 4))
+    return encoded(request, pyrad.AccessReject, [("EAP-Message", failure)])

@@ -1,0 +1,268 @@
+"""Orders from NASes and servers: Disconnect and CoA (RFC 5176), as a dynamic authorization server.
+
+Whoever is listed may end the sessions that it reported itself; who has `orders`, all of its site.
+Everything in a request that names a session must match. Refusals always tell an Error-Cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from pyrad import packet as pyrad
+from typing_extensions import override
+
+from captive_portal.errors import PortalError
+from captive_portal.people import names
+from captive_portal.radius import guard, request, ticket
+from captive_portal.radius.clients import Client, Clients
+from captive_portal.radius.endpoint import PER_SECOND, Arrival, Endpoint
+from captive_portal.radius.guard import Discard
+from captive_portal.sessions.causes import Cause
+from captive_portal.sessions.session import Ids, Nas, Session
+from collector.records import Clock
+
+REPLAY_S = 300
+"""An order with a time further from ours is an old one sent again (RFC 5176 6.3)."""
+QUEUE = 256
+UNSUPPORTED_ATTRIBUTE, MISSING_ATTRIBUTE, NAS_MISMATCH = 401, 402, 403
+UNSUPPORTED_SERVICE, NO_SESSION, NO_RESOURCES, SEVERAL = 405, 503, 506, 508
+_CLASS = 25
+_NAMING = {"User-Name": 1, "Framed-IP-Address": 8, "Calling-Station-Id": 31, "Acct-Session-Id": 44}
+_NAMING |= {"Framed-IPv6-Address": 168, "Class": _CLASS}
+_NAS = {"NAS-IP-Address": 4, "NAS-Identifier": 32, "NAS-IPv6-Address": 95}
+_BESIDE = {33, 55, 80}
+"""Proxy-State, Event-Timestamp, Message-Authenticator."""
+_SESSION_TIMEOUT = 27
+_EVENT_TIMESTAMP = 55
+
+_log = logging.getLogger(__name__)
+
+End = Callable[[UUID, str], Awaitable[Session | None]]
+"""Ends a session everywhere; None: there is no such session. Raises PortalError."""
+
+
+class Sessions(Protocol):
+    """Where sessions are looked up."""
+
+    def get(self, session: UUID) -> Session | None:
+        """Return the session with this id."""
+        ...
+
+    def open(self) -> Sequence[Session]:
+        """Return all open sessions."""
+        ...
+
+    def open_at(self, site: str, address: str) -> Sequence[Session]:
+        """Return the open sessions that hold an address."""
+        ...
+
+    def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:
+        """Return the open sessions at a device."""
+        ...
+
+
+class Refusal(PortalError):
+    """An order that is not followed; `cause` is the Error-Cause."""
+
+    def __init__(self, cause: int) -> None:
+        super().__init__(f"Error-Cause {cause}")
+        self.cause = cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A verified request: which session is meant, as it says."""
+
+    client: Client
+    nas: Nas
+    user: str = ""
+    acct_session_id: str = ""
+    mac: str = ""
+    station: str = ""
+    addresses: tuple[str, ...] = ()
+    granted: UUID | None = None
+    """The session that a Class of ours names."""
+
+    def means(self, session: Session) -> bool:
+        """Say whether all that is given matches a session."""
+        person = session.person.account if session.person else ""
+        given = (
+            (self.user, names.folded(self.user) == names.folded(person)),
+            (self.acct_session_id, self.acct_session_id == session.acct_session_id),
+            (self.mac, self.mac == session.mac),
+            (self.station and not self.mac, self.station == session.calling_station),
+            (self.addresses, set(self.addresses) <= set(session.addresses)),
+            (self.granted, self.granted == session.id),
+        )
+        return session.open and all(matches for told, matches in given if told)
+
+
+class DynamicServer(Endpoint):
+    """A UDP endpoint for Disconnect-Request and CoA-Request."""
+
+    what = "RADIUS orders"
+    codes = (pyrad.DisconnectRequest, pyrad.CoARequest)
+
+    def __init__(  # its parts
+        self,
+        clients: Clients,
+        *,
+        sessions: Sessions,
+        end: End,
+        ids: Ids,
+        clock: Clock,
+        per_second: int = PER_SECOND,
+    ) -> None:
+        super().__init__(clients, clock=clock, per_second=per_second)
+        self._sessions = sessions
+        self._end = end
+        self._ids = ids
+        self._queue: asyncio.Queue[tuple[Arrival, Any]] = asyncio.Queue(QUEUE)
+
+    @override
+    def _take(self, arrival: Arrival) -> None:
+        # Made as an Accounting-Request is: the same proof (RFC 5176 3.3).
+        read = guard.open_packet(arrival.whole, arrival.client, self._dictionary)
+        self._timely(arrival)
+        if self._copied(arrival):
+            return
+        try:
+            self._queue.put_nowait((arrival, read))
+        except asyncio.QueueFull:
+            raise Discard("busy") from None
+        self._answers.put(arrival.copy, b"", arrival.now)
+
+    def _timely(self, arrival: Arrival) -> None:
+        for kind, value in guard.attributes(arrival.whole):
+            if kind != _EVENT_TIMESTAMP:
+                continue
+            off = abs(arrival.now // 10**9 - int.from_bytes(value, "big"))
+            if len(value) != 4 or off > REPLAY_S:
+                raise Discard("replay")
+
+    async def serve(self) -> None:
+        """Follow orders, one after the other, until cancelled."""
+        while True:
+            arrival, read = await self._queue.get()
+            cause = 0
+            try:
+                await self._follow(arrival, read)
+            except Refusal as refusal:
+                cause = refusal.cause
+            except PortalError as error:
+                _log.warning("an order of %s is not followed: %s", arrival.address, error)
+                cause = NO_RESOURCES
+            except Exception:  # noqa: BLE001  # nothing stops the server
+                _log.exception("an order of %s is not followed", arrival.address)
+                cause = NO_RESOURCES
+            self.counters.add(arrival.address, f"refused {cause}" if cause else "done")
+            self._answer(arrival, _encoded(read, cause))
+
+    async def _follow(self, arrival: Arrival, read: Any) -> None:  # noqa: ANN401  # pyrad's
+        """Do what an order says. Raises Refusal."""
+        order = read_order(arrival, read, self._ids)
+        session = await asyncio.to_thread(self._meant, order)
+        if arrival.whole[0] != pyrad.DisconnectRequest:
+            # What a session may do is its group's to say here, not another server's.
+            raise Refusal(UNSUPPORTED_SERVICE)
+        if await self._end(session.id, Cause.ADMIN_RESET) is None:
+            raise Refusal(NO_SESSION)
+
+    def _meant(self, order: Order) -> Session:
+        """Return the one session that is meant. Raises Refusal."""
+        may = [s for s in self._candidates(order) if _may(order.client, s) and order.means(s)]
+        if not may:
+            raise Refusal(NO_SESSION)
+        if order.nas != Nas():
+            may = [s for s in may if _of_nas(order.nas, s)]
+            if not may:
+                raise Refusal(NAS_MISMATCH)
+        if len(may) > 1:
+            raise Refusal(SEVERAL)
+        return may[0]
+
+    def _candidates(self, order: Order) -> Sequence[Session]:
+        site, found = order.client.site, self._sessions
+        if order.granted is not None:
+            one = found.get(order.granted)
+            return [] if one is None else [one]
+        if order.addresses:
+            return found.open_at(site, order.addresses[0])
+        return found.open_at_mac(site, order.mac) if order.mac else found.open()
+
+
+def read_order(arrival: Arrival, read: Any, ids: Ids) -> Order:  # noqa: ANN401  # pyrad's
+    """Return which session a verified request names.
+
+    Raises:
+        Refusal: it names none, or has something in it that is not understood.
+    """
+    _known(arrival.whole)
+    values, client = request.Values(read), arrival.client
+    classes = [v for kind, v in guard.attributes(arrival.whole) if kind == _CLASS]
+    tickets = [ticket.read(octets, client.site, ids) for octets in classes]
+    if classes and not all(tickets):
+        raise Refusal(NO_SESSION)
+    station = values.text("Calling-Station-Id")
+    order = Order(
+        client=client,
+        nas=Nas(
+            identifier=values.text("NAS-Identifier"),
+            address=values.text("NAS-IP-Address") or values.text("NAS-IPv6-Address"),
+        ),
+        user=names.clean(values.text("User-Name")),
+        acct_session_id=values.text("Acct-Session-Id"),
+        mac=names.mac(station),
+        station=station,
+        addresses=tuple(
+            told
+            for told in (values.text("Framed-IP-Address"), values.text("Framed-IPv6-Address"))
+            if told
+        ),
+        granted=next((one.session for one in tickets if one), None),
+    )
+    if order == Order(client=client, nas=order.nas):
+        raise Refusal(MISSING_ATTRIBUTE)
+    return order
+
+
+def _known(whole: bytes) -> None:
+    """Refuse what is not understood: it could have named another session."""
+    known = {*_NAMING.values(), *_NAS.values(), *_BESIDE}
+    if whole[0] == pyrad.CoARequest:
+        known.add(_SESSION_TIMEOUT)
+    if any(kind not in known for kind, _ in guard.attributes(whole)):
+        raise Refusal(UNSUPPORTED_ATTRIBUTE)
+
+
+def _may(client: Client, session: Session) -> bool:
+    """Say whether somebody may give orders about a session."""
+    if session.site != client.site:
+        return False
+    return client.orders or session.nas.client == str(client.network)
+
+
+def _of_nas(told: Nas, session: Session) -> bool:
+    """Say whether a session is of the NAS that is named; the sign-in page's are of none."""
+    nas = session.nas
+    names_it = not told.identifier or told.identifier == nas.identifier
+    return names_it and (not told.address or told.address in (nas.address, nas.source))
+
+
+def _encoded(read: Any, cause: int) -> bytes:  # noqa: ANN401  # pyrad's
+    """Return the answer; Message-Authenticator where one was sent."""
+    reply = read.CreateReply()
+    disconnect = read.code == pyrad.DisconnectRequest
+    reply.code = pyrad.DisconnectACK if disconnect else pyrad.CoAACK
+    if read.message_authenticator:
+        reply.add_message_authenticator()
+    if cause:
+        reply.code += 1
+        reply.AddAttribute("Error-Cause", cause)
+    octets: bytes = reply.ReplyPacket()
+    return octets

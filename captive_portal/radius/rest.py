@@ -1,0 +1,227 @@
+"""What FreeRADIUS asks us over HTTP on loopback: whether a proof inside a tunnel is right (ASGI).
+
+`/radius/authorize` comes with what the phone sent inside; a password as typed is looked at here
+and now, for MSCHAPv2 the NT hash goes back. `/radius/post-auth` comes when the proof was right, and
+gives the Class that goes out with the Access-Accept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from captive_portal.errors import PortalError, Refused
+from captive_portal.people import names
+from captive_portal.radius import judging
+from captive_portal.radius.book import Book, Standing
+from captive_portal.radius.counters import Counters
+from captive_portal.radius.eap import Tunnels
+from captive_portal.radius.judging import Verdict
+from captive_portal.radius.login import Login, MsChap2, Pap
+from captive_portal.radius.ticket import Ticket
+from captive_portal.sessions.session import Ids
+from captive_portal.sign_in.way import Attempt, Busy, NotNow, TooOften
+
+MOST = 64 << 10
+"""Octets of a request."""
+ANONYMOUS = "anonymous"
+OUTER = "outer-name-of-another"
+_NO_PROOF = MsChap2(id=0, server=b"", peer=b"", proof=b"")
+_OK, _REFUSED, _FORBIDDEN, _UNKNOWN, _BUSY = 200, 401, 403, 404, 503
+Values = Mapping[str, str]
+Answer = tuple[int, dict[str, Any]]
+Check = Callable[[Attempt], Awaitable[Any]]
+
+
+class Rest:
+    """An ASGI app."""
+
+    def __init__(  # noqa: PLR0913  # its parts
+        self,
+        tunnels: Tunnels,
+        *,
+        token: str,
+        realm: str,
+        book: Book,
+        check: Check,
+        ids: Ids,
+        now: Callable[[], datetime],
+        counters: Counters,
+        note: Callable[[Login, Standing | None, str], None],
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            tunnels: The requests that FreeRADIUS has.
+            token: What it shows us.
+            realm: Behind `anonymous@` in an outer name; empty: any.
+            book: People.
+            check: Looks at a password as typed.
+            ids: The home's.
+            now: The time.
+            counters: Of the authentication port.
+            note: Takes a refusal of somebody known.
+        """
+        basic = base64.b64encode(f"freeradius:{token}".encode())
+        self._shown = b"Basic " + basic
+        self._tunnels = tunnels
+        self._realm = realm
+        self._book = book
+        self._check = check
+        self._ids = ids
+        self._now = now
+        self._counters = counters
+        self._note = note
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401  # ASGI
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        status, told = await self._answer(scope, receive)
+        octets = json.dumps(told).encode()
+        head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(octets))]
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": octets})
+
+    async def _answer(self, scope: Any, receive: Any) -> Answer:  # noqa: ANN401  # ASGI
+        shown = dict(scope["headers"]).get(b"authorization", b"")
+        if not hmac.compare_digest(shown, self._shown):
+            return _FORBIDDEN, {}
+        does = {"/radius/authorize": self._authorize, "/radius/post-auth": self._post_auth}
+        work = does.get(scope["path"])
+        if scope["method"] != "POST" or work is None:
+            return _UNKNOWN, {}
+        try:
+            values = read(await _body(receive))
+        except ValueError:
+            return 400, {}
+        outer = self._tunnels.of(values.get("Operator-Name", ""))
+        if outer is None:
+            return _FORBIDDEN, {}
+        return await work(values, outer)
+
+    async def _authorize(self, values: Values, outer: Login) -> Answer:
+        user = names.clean(values.get("User-Name", ""))
+        tried = replace(outer, user=user, user_octets=user.encode(), eap=False)
+        if not user or not self.fits(outer.user, user):
+            # A pupil could type a teacher's name outside, and some NASes believe it.
+            return self._no(tried, judging.refused(OUTER if user else "no-name"))
+        if tried.device:
+            return self._no(tried, judging.refused("mac-in-a-tunnel"))
+        password = values.get("User-Password")
+        if password is None:
+            return await self._hash(replace(tried, credential=_NO_PROOF))
+        return await self._typed(replace(tried, credential=Pap(password=password)))
+
+    def fits(self, outer: str, inner: str) -> bool:
+        """Say whether a name outside may stand there for the one inside (R-12)."""
+        if not outer or names.folded(outer) == names.folded(inner):
+            return True
+        name, _, realm = outer.partition("@")
+        right = not self._realm or not realm or realm.casefold() == self._realm.casefold()
+        return right and name.casefold() in ("", ANONYMOUS)
+
+    async def _typed(self, tried: Login) -> Answer:
+        """Have a password looked at."""
+        password = tried.credential.password if isinstance(tried.credential, Pap) else ""
+        attempt = Attempt(
+            site=tried.site,
+            address=tried.nas.source,
+            account=tried.user,
+            password=password,
+            mac=tried.mac or f"{tried.nas.source} {tried.station or tried.user}",
+        )
+        try:
+            account = await self._check(attempt)
+        except TooOften:
+            return self._no(tried, judging.refused("too-often"))
+        except Refused:
+            return self._no(tried, judging.refused(judging.WRONG))
+        except (Busy, NotNow):
+            return _BUSY, {}
+        now = self._now()
+        standing = await asyncio.to_thread(self._book.standing, account, tried, now)
+        verdict = judging.allow(tried, standing, now)
+        if not verdict.accepted:
+            return self._no(tried, verdict)
+        return _OK, {"control:Auth-Type": _set("Accept")}
+
+    async def _hash(self, tried: Login) -> Answer:
+        """Give the NT hash of somebody who may be on."""
+        now = self._now()
+        try:
+            (standing,) = await asyncio.to_thread(self._book.look, [tried], now)
+        except PortalError:
+            return _BUSY, {}
+        if standing is None:
+            return self._no(tried, judging.refused(judging.NOBODY))
+        if standing.nt_hash is None:
+            return self._no(tried, judging.refused("mschap-needs-an-nt-hash", standing))
+        verdict = judging.allow(tried, standing, now)
+        if not verdict.accepted:
+            return self._no(tried, verdict)
+        return _OK, {"control:NT-Password": _set(f"0x{standing.nt_hash.hex()}")}
+
+    async def _post_auth(self, values: Values, outer: Login) -> Answer:
+        user = names.clean(values.get("User-Name", ""))
+        account = await asyncio.to_thread(self._book.account, outer.site, user)
+        if account is None:
+            return _REFUSED, {}
+        given = Ticket(session=uuid4(), person=account.id, site=outer.site)
+        return _OK, {"reply:Class": _set(f"0x{given.octets(self._ids).hex()}")}
+
+    def _no(self, tried: Login, verdict: Verdict) -> Answer:
+        self._counters.add(tried.nas.source, f"reject {verdict.reason}")
+        self._note(tried, verdict.standing, verdict.reason)
+        return _REFUSED, {}
+
+
+def _set(value: str) -> dict[str, Any]:
+    # Without `do_xlat` a % or { in a value would be run as a program of FreeRADIUS's.
+    return {"op": ":=", "value": [value], "do_xlat": False}
+
+
+async def _body(receive: Any) -> bytes:  # noqa: ANN401  # ASGI
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MOST or message["type"] != "http.request":
+            raise ValueError("too large")
+    return body
+
+
+def read(body: bytes) -> dict[str, str]:
+    """Return the first value of each attribute in rlm_rest's JSON.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError("no object")  # noqa: TRY004  # one error for all that is wrong
+    found = {}
+    for name, told in document.items():
+        values = told.get("value") if isinstance(told, dict) else None
+        if isinstance(values, list) and values:
+            found[str(name)] = repaired(str(values[0]))
+    return found
+
+
+def repaired(text: str) -> str:
+    """Return text of which rlm_rest wrote each octet of UTF-8 as a character of its own.
+
+    Some builds do, others write UTF-8: what is not UTF-8 when taken as octets is left as it is.
+    """
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return text

@@ -1,0 +1,198 @@
+"""The RADIUS side of the portal: its ports, FreeRADIUS's door, and the orders to NASes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+import uvicorn
+from sqlalchemy import Engine
+from typing_extensions import override
+
+from captive_portal.people import nt_hashes
+from captive_portal.people.accounts import Account
+from captive_portal.radius import clients, freeradius, guard
+from captive_portal.radius.authentication import AuthenticationServer, Rules
+from captive_portal.radius.book import Book, TermsOf
+from captive_portal.radius.eap import EapProxy, Tunnels
+from captive_portal.radius.obeying import DynamicServer
+from captive_portal.radius.orders import NasOrders
+from captive_portal.radius.rest import Rest
+from captive_portal.radius.server import AccountingServer
+from captive_portal.radius.signing import Signing
+from captive_portal.sessions.accounting import Accounting
+from captive_portal.sessions.rows import Rows
+from captive_portal.sessions.session import Ids, Session
+from captive_portal.settings import Radius
+from captive_portal.sign_in.way import Attempt
+from collector.records import Clock
+
+Check = Callable[[Attempt, Sequence[str]], Awaitable[Account]]
+"""`sign_in.chain.Chain.check`."""
+
+
+class Desk(Protocol):
+    """Where sessions change."""
+
+    def keep(self, heard: Sequence[Accounting]) -> Sequence[Accounting]:
+        """Take accounting in; on the sessions' thread."""
+        ...
+
+    def submit(self, work: Callable[[], None]) -> asyncio.Future[None]:
+        """Run something on the sessions' thread."""
+        ...
+
+    async def end(self, session: UUID, cause: str) -> Session | None:
+        """End a session everywhere."""
+        ...
+
+
+class RadiusSide:
+    """All of RADIUS. Used from one event loop."""
+
+    def __init__(  # noqa: PLR0913  # its parts
+        self,
+        home: Path,
+        settings: Radius,
+        *,
+        engine: Engine,
+        desk: Desk,
+        check: Check,
+        terms: TermsOf,
+        ids: Ids,
+        clock: Clock,
+    ) -> None:
+        """Build the parts; nothing is opened.
+
+        Raises:
+            PortalError: a secret cannot be read, or the NASes' table is wrong.
+        """
+        guard.check_library()
+        self._home = home
+        self._settings = settings
+        self._clock = clock
+        self._ids = ids
+        known, rows = clients.load(home, settings.clients), Rows(engine)
+        keeper = nt_hashes.of(home, wanted=settings.nt_hashes)
+        self._book = Book(engine, terms=terms, sessions=rows, nt=keeper)
+        self._check = partial(_checked, check, settings.ways)
+        share = settings.packets_per_second
+        self.accounting = AccountingServer(
+            known, keep=desk.keep, run=desk.submit, ids=ids, clock=clock, per_second=share
+        )
+        self.authentication = AuthenticationServer(
+            known,
+            book=self._book,
+            check=self._check,
+            signing=Signing(engine),
+            ids=ids,
+            clock=clock,
+            rules=Rules(language=settings.language, random_macs=settings.random_macs),
+            per_second=share,
+        )
+        self.orders = NasOrders(known, clock=clock)
+        self._dynamic = DynamicServer(
+            known, sessions=rows, end=desk.end, ids=ids, clock=clock, per_second=share
+        )
+        self._proxy: EapProxy | None = None
+        self._rest: _Door | None = None
+
+    async def open(self) -> dict[str, int]:
+        """Open the ports, and return them by what comes there.
+
+        Raises:
+            PortalError: one is taken, or is not ours to open.
+        """
+        host, settings = self._settings.host, self._settings
+        await self.accounting.open(host, settings.accounting_port)
+        await self.authentication.open(host, settings.authentication_port)
+        await self._dynamic.open(host, settings.coa_port)
+        if settings.eap:
+            await self._open_eap()
+        return {
+            "radius_accounting": self.accounting.port,
+            "radius_authentication": self.authentication.port,
+            "radius_orders": self._dynamic.port,
+        }
+
+    async def _open_eap(self) -> None:
+        shared, tunnels = freeradius.read_secrets(self._home), Tunnels()
+        given: dict[str, Any] = {"book": self._book, "ids": self._ids, "now": self._now}
+        self._proxy = EapProxy(shared.shared.encode(), tunnels, **given)
+        await self._proxy.open(self._settings.eap_port)
+        self.authentication.eap = self._proxy
+        app = Rest(
+            tunnels,
+            token=shared.token,
+            realm=self._settings.eap_realm,
+            check=self._check,
+            counters=self.authentication.counters,
+            note=self.authentication.note,
+            **given,
+        )
+        self._rest = _Door(
+            uvicorn.Config(
+                app,
+                host="127.0.0.1",
+                port=self._settings.eap_rest_port,
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                limit_concurrency=200,
+                timeout_keep_alive=60,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    async def serve(self) -> None:
+        """Answer, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for server in (self.accounting, self.authentication, self._dynamic):
+                tasks.create_task(server.serve())
+            if self._rest is not None:
+                tasks.create_task(self._rest.serve())
+
+    def close(self) -> None:
+        """Close the ports."""
+        for server in (self.accounting, self.authentication, self._dynamic):
+            server.close()
+        if self._proxy is not None:
+            self._proxy.close()
+        if self._rest is not None:
+            self._rest.should_exit = True
+
+    def standing(self) -> dict[str, object]:
+        """Return what the status shows."""
+        return {
+            "radius": self.accounting.counters.as_dict(),
+            "radius_authentication": self.authentication.counters.as_dict(),
+            "radius_orders": {
+                "sent": self.orders.counters.as_dict(),
+                "taken": self._dynamic.counters.as_dict(),
+            },
+            "radius_refused": list(self.authentication.recent),
+        }
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock() / 1e9, UTC)
+
+
+async def _checked(check: Check, ways: Sequence[str], attempt: Attempt) -> Account:
+    return await check(attempt, ways)
+
+
+class _Door(uvicorn.Server):
+    """uvicorn that leaves signals to whoever started the process."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Capture none."""
+        yield
