@@ -22,12 +22,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from captive_portal.database import FILE, open_database
 from captive_portal.desk import Gap, SessionDesk, answering, make_desk, make_keeper, session_ids
 from captive_portal.desk.control import SOCKET as CONTROL
+from captive_portal.desk.rules import RuleBook
 from captive_portal.errors import PortalError
+from captive_portal.gate import wire
+from captive_portal.gate.client import GateClient
 from captive_portal.people.accounts import People
 from captive_portal.people.notices import Notices
-from captive_portal.radius import clients
-from captive_portal.radius.server import AccountingServer
-from captive_portal.radius.upstream import upstream
+from captive_portal.radius import clients, guard
+from captive_portal.radius.forward import Forwarding, both
+from captive_portal.radius.side import RadiusSide
+from captive_portal.radius.upstream import secret_of, upstream
 from captive_portal.report import SEALER, SOCKET, Reporter
 from captive_portal.settings import PortalSettings
 from captive_portal.sign_in import build
@@ -84,10 +88,13 @@ def check(home: Path, settings: PortalSettings, sites: Sequence[SiteTuple]) -> N
         PortalError: as `run`.
     """
     Places(sites, settings.zones)
+    guard.check_library()
     clients.load(home, settings.radius.clients)
     engine = open_database(home, settings.database)
     try:
         build.chain(home, settings, engine, asks=upstream, clock=time.time_ns)
+        for section in settings.radius_upstream:
+            secret_of(home, section)
     finally:
         engine.dispose()
 
@@ -106,6 +113,7 @@ class _Process:
         self._troubles = Troubles()
         self._lines: SignInLines | None = None
         self._chain: Chain | None = None
+        self._forwarding: Forwarding | None = None
         self._gap = Gap(home / STATUS, home / SOCKET, [site for site, *_ in sites], clock=clock)
 
     async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
@@ -114,14 +122,19 @@ class _Process:
             engine = open_database(self._home, self._settings.database)
             stack.callback(engine.dispose)
             reporter = stack.enter_context(Reporter(self._home / SOCKET))
-            keeper = make_keeper(self._home, self._settings, engine, reporter.sessions)
-            desk = make_desk(self._settings, engine, keeper, clock=self._clock, gate=None)
+            forwarding = Forwarding(self._home, self._settings.radius_upstream, clock=self._clock)
+            stack.callback(forwarding.close)
+            self._forwarding = forwarding
+            tell = both(reporter.sessions, forwarding)
+            keeper = make_keeper(self._home, self._settings, engine, tell)
+            gate = self._gate(stack)
+            desk = make_desk(self._settings, engine, keeper, clock=self._clock, gate=gate)
             stack.callback(desk.close)
-            radius = await self._radius(desk)
-            stack.callback(radius.close)
             self._chain = stack.enter_context(
                 build.chain(self._home, self._settings, engine, asks=upstream, clock=self._clock)
             )
+            radius = await self._radius(engine, self._chain, desk)
+            stack.callback(radius.close)
             web = self._web(engine, self._chain, desk, stack)
             if self._settings.sign_in_lines:
                 caller = stack.enter_context(Reporter(self._home / SEALER))
@@ -132,18 +145,27 @@ class _Process:
             ready()  # the kernel queues for both ports from here on
             await self._serve(stop, desk, radius, web)
 
-    async def _radius(self, desk: SessionDesk) -> AccountingServer:
-        settings = self._settings.radius
-        server = AccountingServer(
-            clients.load(self._home, settings.clients),
-            keep=desk.keep,
-            run=desk.submit,
+    def _gate(self, stack: AsyncExitStack) -> GateClient | None:
+        if not self._settings.gateway.uplink:
+            return None
+        gate = GateClient(self._home / wire.SOCKET)
+        stack.callback(gate.close)
+        return gate
+
+    async def _radius(self, engine: Engine, chain: Chain, desk: SessionDesk) -> RadiusSide:
+        side = RadiusSide(
+            self._home,
+            self._settings.radius,
+            engine=engine,
+            desk=desk,
+            check=chain.check,
+            terms=RuleBook(engine, self._settings).terms,
             ids=session_ids(self._home),
             clock=self._clock,
         )
-        await server.open(settings.host, settings.accounting_port)
-        self._listening["radius_accounting"] = server.port
-        return server
+        self._listening |= await side.open()
+        desk.nas.side = side.orders
+        return side
 
     def _web(
         self, engine: Engine, chain: Chain, desk: SessionDesk, stack: AsyncExitStack
@@ -163,7 +185,7 @@ class _Process:
         self,
         stop: threading.Event,
         desk: SessionDesk,
-        radius: AccountingServer,
+        radius: RadiusSide,
         web: PageServer,
     ) -> None:
         async with asyncio.TaskGroup() as group:
@@ -172,6 +194,7 @@ class _Process:
                 group.create_task(self._time(desk, radius, web)),
                 group.create_task(self._minutes(desk)),
                 group.create_task(desk.nas.follow()),
+                group.create_task(self._forward()),
             ]
             told = self._lines and group.create_task(self._lines.follow(self._troubles))
             pages = group.create_task(web.serve())
@@ -188,7 +211,7 @@ class _Process:
             answering.cancel()
         (self._home / STATUS).unlink(missing_ok=True)
 
-    async def _time(self, desk: SessionDesk, radius: AccountingServer, web: PageServer) -> None:
+    async def _time(self, desk: SessionDesk, radius: RadiusSide, web: PageServer) -> None:
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "telling of the gap": self._gap.tell,
             "ending sessions": desk.tick,
@@ -199,6 +222,10 @@ class _Process:
             for what, do in work.items():
                 await self._try(what, do)
             await asyncio.sleep(TICK_S)
+
+    async def _forward(self) -> None:
+        if self._forwarding is not None:
+            await self._forwarding.run()
 
     async def _minutes(self, desk: SessionDesk) -> None:
         while True:
@@ -212,7 +239,7 @@ class _Process:
             # Devices ask on: a full disk keeps what needs it from happening, not the pages.
             self._troubles.note(what, error)
 
-    async def _say(self, desk: SessionDesk, radius: AccountingServer, web: PageServer) -> None:
+    async def _say(self, desk: SessionDesk, radius: RadiusSide, web: PageServer) -> None:
         """Write the status file, whole or not at all."""
         status = {
             "at_ns": self._clock(),
@@ -221,12 +248,14 @@ class _Process:
             "sessions": await desk.open_sessions(),
             "accounts": await desk.accounts(),
             "troubles": dict(self._troubles.counts),
-            "radius": radius.counters.as_dict(),
+            **radius.standing(),
         }
         if standing := web.standing():
             status["certificate"] = standing
         if self._chain:
             status["sign_in"] = self._chain.standing()
+        if self._forwarding and (told := self._forwarding.standing()):
+            status["accounting_out"] = told
         if self._lines:
             status["sign_in_lines"] = {"kept": self._lines.kept, "refused": self._lines.refused}
         path = self._home / STATUS

@@ -221,6 +221,12 @@ class Radius(Section):
     """Run FreeRADIUS behind this server for 802.1X (EAP-TTLS and PEAP)."""
     eap_realm: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,253}$")
     """Phones may name themselves anonymous@ this outside the tunnel; empty: any realm."""
+    eap_name: str = Field(default="", pattern=r"^[a-z0-9.-]{0,64}$")
+    """Name in a certificate that the box makes; phones are told to accept no other."""
+    eap_port: int = Field(default=18120, ge=1, le=65535)
+    """Of FreeRADIUS, on loopback."""
+    eap_rest_port: int = Field(default=18121, ge=1, le=65535)
+    """Where FreeRADIUS asks us, on loopback."""
     eap_certificate: str = "radius/eap.pem"
     """Certificate chain that phones see, PEM, under the home; made by the box when it is absent."""
     eap_key: str = "radius/eap.key"

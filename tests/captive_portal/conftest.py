@@ -72,7 +72,13 @@ def settings(*, sign_in_port: int = 0) -> PortalSettings:
     client = RadiusClient(network="127.0.0.0/8", secret_file="nas/a", site=SITE)
     return PortalSettings(
         sign_in=SignIn(host="127.0.0.1", port=sign_in_port, session_hours=1),
-        radius=Radius(host="127.0.0.1", accounting_port=0, clients=(client,)),
+        radius=Radius(
+            host="127.0.0.1",
+            authentication_port=0,
+            accounting_port=0,
+            coa_port=0,
+            clients=(client,),
+        ),
     )
 
 

@@ -173,6 +173,8 @@ port = {ports["sign_in"]}
 [radius]
 host = "127.0.0.1"
 accounting_port = {ports["accounting"]}
+authentication_port = 0
+coa_port = 0
 
 [admin]
 port = {ports["admin"]}

@@ -80,13 +80,16 @@ class School:
         self.log = self.home / "freeradius.log"
         argv = freeradius.command(folder, "-f", "-l", str(self.log))
         self.daemon = subprocess.Popen(argv)
-        wait_for("FreeRADIUS", lambda: "Ready to process" in self.log.read_text())
+        wait_for("FreeRADIUS", self._listens)
+
+    def _listens(self) -> bool:
+        return self.log.exists() and "Ready to process" in self.log.read_text()
 
     def stop(self) -> None:
         if self.daemon is not None:
             self.daemon.send_signal(signal.SIGTERM)
             self.daemon.wait(10)
-            self.log.unlink()
+            self.log.unlink(missing_ok=True)
             self.daemon = None
 
     def phone(
@@ -230,7 +233,7 @@ def test_a_phone_gets_in_and_the_access_point_learns_who_it_is(
 
 
 def test_who_claims_to_be_another_outside_is_refused(school: School) -> None:
-    for outer in ("", "somchai", "anonymous", "@school.example"):
+    for outer in ("somchai", "anonymous", "@school.example"):
         assert school.phone("somchai", "correct horse", outer=outer), outer
     for method, inner in WAYS:
         refused = school.phone("somchai", "correct horse", outer=THAI, method=method, inner=inner)
