@@ -108,11 +108,10 @@ def test_connections_that_say_nothing_keep_nobody_out_for_long(
     thread = threading.Thread(target=serve)
     thread.start()
     port = ports.get(timeout=20)
-    started = b"POST /add-checkpoint HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nold"
-    lines = [socket.create_connection(("127.0.0.1", port)) for _ in range(service.MOST_AT_ONCE + 8)]
+    lines: list[socket.socket] = []
     try:
-        for line in lines[::2]:
-            line.sendall(started)
+        for _ in range(service.MOST_AT_ONCE + 8):
+            lines.append(socket.create_connection(("127.0.0.1", port)))
         _wait_for(503, port)
         _wait_for(200, port)
     finally:
