@@ -17,7 +17,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from captive_portal.database import FILE
-from captive_portal.errors import PortalError
+from captive_portal.errors import PortalError, ReportError
 from captive_portal.radius import client
 from captive_portal.radius.client import Attribute, Servers
 from captive_portal.radius.upstream import secret_of
@@ -73,6 +73,10 @@ class Forwarding:
         self._queue = WaitingEvents(home / QUEUE) if self._upstreams else None
         self._clock = clock
         self._interims: dict[tuple[str, str], int] = {}
+        if self._queue is not None:
+            for one in self._upstreams:
+                # Before any event of this start: it ends what the server has of us.
+                self._queue.announce(_on(one.id, clock() // 1000), _boot())
 
     def close(self) -> None:
         """Close ports and queue; what waits is told after the next start."""
@@ -131,7 +135,6 @@ class Forwarding:
                 group.create_task(self._follow(upstream))
 
     async def _follow(self, upstream: RadiusUpstream) -> None:
-        await asyncio.to_thread(self._announce, upstream)
         while True:
             try:
                 told, left = await self._tell(upstream.id)
@@ -141,24 +144,10 @@ class Forwarding:
             # Together they answer the servers' wait: nobody is asked in a hurry who was mute.
             await asyncio.sleep(AGAIN_S if left else 0 if told else IDLE_S)
 
-    def _announce(self, upstream: RadiusUpstream) -> None:
-        """Tell of a start of the machine: sessions that NASes had before are told anew by them."""
-        if self._queue is None:
-            return
-        try:
-            boot = BOOT_ID.read_text(encoding="ascii").strip()
-        except OSError:
-            return
-        try:
-            if self._queue.booted(upstream.id, boot):
-                self._queue.put([_on(upstream.id, self._clock() // 1000)])
-        except PortalError as error:
-            _log.warning("accounting to %s: %s", upstream.id, error)
-
     async def _tell(self, upstream: str) -> tuple[int, int]:
         """Tell what waits, up to a batch; return how much was told, and how much was not."""
         assert self._queue is not None  # noqa: S101  # only then is anybody followed
-        events = await asyncio.to_thread(self._queue.head, upstream, BATCH)
+        events = _up_to_a_start(await asyncio.to_thread(self._queue.head, upstream, BATCH))
         sessions: dict[str, list[Waiting]] = defaultdict(list)
         for event in events:
             sessions[event.session].append(event)
@@ -199,6 +188,14 @@ class Forwarding:
         return told
 
 
+def _up_to_a_start(events: Sequence[Waiting]) -> Sequence[Waiting]:
+    """Return the events before a start of the machine, or it alone: nothing may overtake it."""
+    for at, event in enumerate(events):
+        if event.status == ON:
+            return events[: max(at, 1)]
+    return events
+
+
 def both(
     tell: Callable[[Sequence[SessionEvent]], None], forwarding: Forwarding
 ) -> Callable[[Sequence[SessionEvent]], None]:
@@ -206,7 +203,10 @@ def both(
 
     def told(events: Sequence[SessionEvent]) -> None:
         tell(events)
-        forwarding.put(events)
+        try:
+            forwarding.put(events)
+        except PortalError as error:
+            raise ReportError(str(error)) from error
 
     return told
 
@@ -247,8 +247,10 @@ def _counters(event: SessionEvent) -> list[Attribute]:
 
 
 def _addresses(addresses: Sequence[str]) -> list[Attribute]:
+    """Return one IPv4 address, as more may not be (RFC 2866 5.13), and those of IPv6."""
     hosts = [ip_address(address) for address in addresses[:16]]
-    return [(_FRAMED_IP if one.version == 4 else _FRAMED_IPV6, one.packed) for one in hosts]
+    old = [(_FRAMED_IP, one.packed) for one in hosts if one.version == 4]
+    return [*old[:1], *((_FRAMED_IPV6, one.packed) for one in hosts if one.version == 6)]
 
 
 def _number(kind: int, value: int) -> Attribute:
@@ -270,6 +272,13 @@ def _waiting(upstream: str, event: SessionEvent) -> Waiting:
         at_us=microseconds(event.time),
         body=_write(attributes_of(event)),
     )
+
+
+def _boot() -> str:
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _on(upstream: str, at_us: int) -> Waiting:

@@ -31,6 +31,10 @@ CREATE TABLE IF NOT EXISTS waiting (
 CREATE INDEX IF NOT EXISTS waiting_order ON waiting (upstream, number);
 CREATE TABLE IF NOT EXISTS booted (upstream TEXT PRIMARY KEY, boot TEXT NOT NULL);
 """
+_PUT = """
+INSERT OR IGNORE INTO waiting (upstream, event, session, status, at_us, body)
+VALUES (?, ?, ?, ?, ?, ?)
+"""
 INTERIM = 3
 """Acct-Status-Type of an interim update (RFC 2869 2.1)."""
 
@@ -86,16 +90,12 @@ class WaitingEvents:
         Raises:
             PortalError: they are not.
         """
-        rows = [(e.upstream, e.event, e.session, e.status, e.at_us, e.body) for e in events]
+        rows = [_row(event) for event in events]
         if not rows:
             return
         with self._changing() as db:
             before = db.total_changes
-            db.executemany(
-                "INSERT OR IGNORE INTO waiting (upstream, event, session, status, at_us, body)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                rows,
-            )
+            db.executemany(_PUT, rows)
             self._count += db.total_changes - before
             if self._count > MOST:
                 self._make_room(db)
@@ -148,14 +148,21 @@ class WaitingEvents:
                 db.execute("SELECT upstream, count(*) FROM waiting GROUP BY upstream").fetchall()
             )
 
-    def booted(self, upstream: str, boot: str) -> bool:
-        """Say whether a server has not heard yet of this start of the machine, and note it."""
+    def announce(self, event: Waiting, boot: str) -> None:
+        """Put in what tells a server of this start of the machine, once for each start.
+
+        Raises:
+            PortalError: it is not on disk.
+        """
         with self._changing() as db:
-            told = db.execute("SELECT boot FROM booted WHERE upstream = ?", (upstream,)).fetchone()
+            told = db.execute(
+                "SELECT boot FROM booted WHERE upstream = ?", (event.upstream,)
+            ).fetchone()
             if told == (boot,):
-                return False
-            db.execute("INSERT OR REPLACE INTO booted VALUES (?, ?)", (upstream, boot))
-            return True
+                return
+            db.execute("INSERT OR REPLACE INTO booted VALUES (?, ?)", (event.upstream, boot))
+            db.execute(_PUT, _row(event))
+            self._count += 1
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
@@ -170,3 +177,7 @@ class WaitingEvents:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise PortalError(f"the queue of accounting: {error}") from error
+
+
+def _row(event: Waiting) -> tuple[str, str, str, int, int, str]:
+    return event.upstream, event.event, event.session, event.status, event.at_us, event.body
