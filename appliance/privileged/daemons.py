@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import logging
+import os
 import signal
 import subprocess
 import time
@@ -17,7 +18,6 @@ from captive_portal.gate.resolver import Daemon
 LOG = logging.getLogger(__name__)
 STOP_S = 5.0
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 10.0
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -87,9 +87,10 @@ class Daemons:
 
     def _start(self, daemon: Daemon) -> None:
         config = self._folder / f"{daemon.name}.conf"
+        _end_leftovers(config)
         command = ["dnsmasq", "--keep-in-foreground", "--log-facility=-", "-C", str(config)]
         process = subprocess.Popen(  # noqa: S603, TID251  # as above
-            command, stdin=subprocess.DEVNULL, env=environment(), preexec_fn=_die_with_parent
+            command, stdin=subprocess.DEVNULL, env=environment()
         )
         self._running[daemon.name] = _Running(daemon, process, time.monotonic())
 
@@ -105,5 +106,28 @@ class Daemons:
             running.process.wait()
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _leftovers(config: Path) -> list[int]:
+    """Return processes that run this file.
+
+    A killed helper leaves them: dnsmasq changes its user, and with that the kernel forgets to end
+    it with its parent.
+    """
+    wanted = str(config).encode()
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with contextlib.suppress(OSError):
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                if words[0] == b"dnsmasq" and wanted in words:
+                    found.append(int(folder.name))
+    return found
+
+
+def _end_leftovers(config: Path) -> None:
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        for number in _leftovers(config):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, kind)
+        until = time.monotonic() + STOP_S
+        while time.monotonic() < until and _leftovers(config):
+            time.sleep(0.02)

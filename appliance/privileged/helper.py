@@ -162,7 +162,6 @@ class _Helper:
         await self._writer.do(partial(self._keeper.reload, plan))
         self._plan = plan
         interfaces.prepare(plan)
-        # Here, not in a thread: daemons die with the thread that started them.
         self._daemons.become(resolver.daemons(plan, self._home / FOLDER))
         LOG.info("the settings are read anew")
         return {}

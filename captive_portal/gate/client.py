@@ -96,6 +96,10 @@ class GateClient:
         """Return how the gate stands: passes, drops by reason, daemons. Raises GateError."""
         return await self._ask({"do": "status"})
 
+    async def reload(self) -> None:
+        """Let the settings be read anew; who is in stays in. Raises GateError: all stays."""
+        await self._ask({"do": "reload"})
+
     def close(self) -> None:
         """Close the connection; whoever waits is told."""
         if self._link is not None:

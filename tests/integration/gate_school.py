@@ -36,9 +36,11 @@ PUBLIC = "198.51.100.7"
 MACS = {"phone": "02:00:5e:10:00:11", "tablet": "02:00:5e:10:00:12", "laptop": "02:00:5e:10:00:13"}
 PORTS = (80, 443, 853, 8443, 5000)
 PAGE = b"HTTP/1.0 200 OK\r\n\r\nthe sign-in page"
+API = "https://login.school.example/captive-portal/api"
 SETTINGS = """
 [sign_in]
 port = 8080
+public_url = "https://login.school.example/"
 [gateway]
 uplink = "wan0"
 upstream_dns = ["198.51.100.80"]
@@ -113,13 +115,23 @@ class GateSchool:
             own = [f"net.ipv6.conf.eth0.{what}=0" for what in ("accept_ra", "autoconf")]
             self.run(name, ["sysctl", "-qw", *own])
             self.run(name, ["ip", "link", "set", "eth0", "address", mac])
-        self.give("phone", "eth0", f"{PHONE}/20", f"{PHONE6}/64")
-        self.give("tablet", "eth0", f"{TABLET}/20", f"{TABLET6}/64")
-        self.give("laptop", "eth0", f"{LAPTOP}/24", "2001:db8:30::13/64")
-        for name, router in (("phone", BOX), ("tablet", BOX), ("laptop", BOX_STAFF)):
-            self.run(name, ["ip", "route", "add", "default", "via", router])
+        self.readdress()
+
+    def readdress(self) -> None:
+        """Give all devices the addresses that they have at the beginning."""
+        own = {
+            "phone": (f"{PHONE}/20", f"{PHONE6}/64"),
+            "tablet": (f"{TABLET}/20", f"{TABLET6}/64"),
+        }
+        own["laptop"] = (f"{LAPTOP}/24", "2001:db8:30::13/64")
+        for name, addresses in own.items():
+            self.run(name, ["ip", "address", "flush", "dev", "eth0", "scope", "global"])
+            self.give(name, "eth0", *addresses)
+            router = BOX_STAFF if name == "laptop" else BOX
+            self.run(name, ["ip", "route", "replace", "default", "via", router])
             if name != "laptop":
                 self.run(name, ["ip", "-6", "route", "replace", "default", "via", BOX6])
+        self.run("gate", ["ip", "neigh", "flush", "all"], check=False)
 
     def _internet(self) -> None:
         self.serve("internet", PORTS, lambda got: got)

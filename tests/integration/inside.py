@@ -49,7 +49,7 @@ def open_socket(space: str, kind: socket.SocketKind, address: str = "") -> socke
 def connect(space: str, address: str, port: int, *, source: str = "") -> tuple[str, float]:
     """Try a TCP connection; return `open`, `reset` or `silent`, and after how many seconds."""
     with open_socket(space, socket.SOCK_STREAM, address) as wire:
-        wire.settimeout(1.5)
+        wire.settimeout(0.8)
         if source:
             wire.bind((source, 0))
         began = time.monotonic()
