@@ -12,7 +12,7 @@ import logging
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Self
 from uuid import UUID
 
@@ -122,7 +122,8 @@ class Chain:
         self._forgive(counted, *spared)
         self._throttle.befriend(attempt.device, name)
         if self._devices is not None and DEVICE in ways and attempt.mac:
-            await self._devices.remember(account, attempt.mac)
+            with suppress(Busy):  # they are in; the device is remembered the next time
+                await self._devices.remember(account, attempt.mac)
         return account
 
     async def by_device(self, site: str, mac: str, ways: Sequence[str]) -> Account | None:
