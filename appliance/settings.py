@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from captive_portal.radius import freeradius
 from captive_portal.settings import (
     Gateway,
     Ldap,
@@ -100,7 +101,8 @@ class BoxSettings(CollectorSettings):
         watch = self.lease_files or self.neighbours or self.uplinks
         sniff = self.sniff or self.names.capture
         backup = self.backup.to and (self.backup.days or self.backup.rehearse_days)
-        wanted = {"watch": watch, "sniff": sniff, "backup": backup}
+        eap = self.radius.eap and freeradius.program()
+        wanted = {"watch": watch, "sniff": sniff, "backup": backup, "eap": eap}
         return tuple(name for name, why in wanted.items() if why)
 
     @property

@@ -21,7 +21,7 @@ from appliance.errors import NotFound, WrongUse
 from appliance.settings import BoxSettings
 from captive_portal.database import open_database
 from captive_portal.errors import PortalError
-from captive_portal.people import dates
+from captive_portal.people import dates, nt_hashes
 from captive_portal.people.accounts import Account, People
 from captive_portal.people.keys import PersonKey, person_key
 
@@ -70,7 +70,8 @@ def desk(ctx: typer.Context) -> Iterator[Desk]:
     settings = box_settings.load(context.home)
     engine = open_database(context.home, settings.database)
     try:
-        yield Desk(context, settings, engine, People(engine))
+        sealing = nt_hashes.of(context.home, wanted=settings.radius.nt_hashes)
+        yield Desk(context, settings, engine, People(engine, nt=sealing))
     finally:
         engine.dispose()
 

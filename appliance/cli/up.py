@@ -32,9 +32,9 @@ PROCESSES = ("receive", "seal", "portal", "web")
 GATE = "privileged"
 """The gate, where the box is a router. It alone needs root, and begins first: nothing passes
 before its rules stand."""
-OPTIONAL = ("watch", "sniff", "backup")
+OPTIONAL = ("watch", "sniff", "backup", "eap")
 """Run only where the settings give them something to look at."""
-STOPPING = ("backup", "web", "portal", "sniff", "watch", "receive", "seal", GATE)
+STOPPING = ("backup", "web", "eap", "portal", "sniff", "watch", "receive", "seal", GATE)
 """The sealer last: it seals what the others still brought."""
 START_S = 60.0
 STOP_S = 120.0
@@ -51,7 +51,7 @@ def up(
     only: Annotated[
         str,
         typer.Option(
-            help="Some of: receive, seal, portal, web, watch, sniff, backup, privileged; "
+            help="Some of: receive, seal, portal, web, watch, sniff, backup, eap, privileged; "
             "with commas between."
         ),
     ] = "",
@@ -177,6 +177,30 @@ def _backup(
     backup_schedule.run(home, settings, stop, clock=wall_clock, ready=ready)
 
 
+def _eap(
+    home: Path, settings: BoxSettings, stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    """Run FreeRADIUS, with a configuration written anew, behind the portal's RADIUS server."""
+    from captive_portal.radius import freeradius
+
+    folder = freeradius.write(home, settings.radius)
+    freeradius.check(folder)
+    process = subprocess.Popen(  # noqa: S603, TID251  # the box's own process
+        freeradius.command(folder), stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
+    )
+    try:
+        ready()
+        while not stop.wait(0.2):
+            if process.poll() is not None:
+                raise BoxError(
+                    f"FreeRADIUS ended with {process.returncode} (see its lines above)",
+                    hint=f"is another one on port {settings.radius.eap_port}?",
+                )
+    finally:
+        process.terminate()
+        process.wait(STOP_S)
+
+
 def _privileged(
     home: Path, settings: BoxSettings, stop: threading.Event, ready: Callable[[], None]
 ) -> None:
@@ -206,6 +230,7 @@ _RUN: Mapping[str, Callable[[Path, BoxSettings, threading.Event, Callable[[], No
     "watch": _watch,
     "sniff": _sniff,
     "backup": _backup,
+    "eap": _eap,
     GATE: _privileged,
 }
 

@@ -37,6 +37,7 @@ def session_ids(home: Path) -> Ids:
 
 
 def _write_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)  # the database may be elsewhere
     made = path.with_name(f"{path.name}.{os.getpid()}")
     with made.open("xb") as file:
         file.write(secrets.token_bytes(32))

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from captive_portal.errors import PortalError
@@ -169,13 +170,12 @@ def caveat(found: Sequence[int]) -> str:
     )
 
 
-def run(home: Path, settings: Radius) -> None:
-    """Become FreeRADIUS. Does not return.
-
-    Raises:
-        PortalError: it is not installed, or refuses its configuration.
-    """
-    folder = write(home, settings)
-    check(folder)
-    argv = command(folder)
-    os.execv(argv[0], argv)  # noqa: S606  # own argv
+def standing(home: Path, settings: Radius, now: datetime) -> dict[str, str]:
+    """Return what the status shows of it."""
+    found = version()
+    told = {
+        "freeradius": ".".join(str(part) for part in found) or "not installed",
+        "version": caveat(found),
+        "certificate": certificate.expiry(home, settings, now),
+    }
+    return {what: text for what, text in told.items() if text}

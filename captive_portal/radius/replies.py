@@ -5,6 +5,7 @@ Attributes are names and values of our dictionary. Speeds come in 1,000 bits a s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,7 +58,7 @@ def of(  # an answer is made of these
         ticket: Class.
         user: Who it is, whatever name came from outside.
     """
-    seconds = max(1, int((allowed.until - now).total_seconds()))
+    seconds = max(1, math.ceil((allowed.until - now).total_seconds()))
     told: list[Attribute] = [
         ("User-Name", cut(user)),
         ("Class", ticket),

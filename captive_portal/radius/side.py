@@ -102,6 +102,7 @@ class RadiusSide:
         )
         self._proxy: EapProxy | None = None
         self._rest: _Door | None = None
+        self._eap: dict[str, str] = {}
 
     async def open(self) -> dict[str, int]:
         """Open the ports, and return them by what comes there.
@@ -123,6 +124,9 @@ class RadiusSide:
 
     async def _open_eap(self) -> None:
         shared, tunnels = freeradius.read_secrets(self._home), Tunnels()
+        self._eap = await asyncio.to_thread(
+            freeradius.standing, self._home, self._settings, self._now()
+        )
         given: dict[str, Any] = {"book": self._book, "ids": self._ids, "now": self._now}
         self._proxy = EapProxy(shared.shared.encode(), tunnels, **given)
         await self._proxy.open(self._settings.eap_port)
@@ -178,6 +182,7 @@ class RadiusSide:
                 "taken": self._dynamic.counters.as_dict(),
             },
             "radius_refused": list(self.authentication.recent),
+            **({"radius_eap": self._eap} if self._eap else {}),
         }
 
     def _now(self) -> datetime:

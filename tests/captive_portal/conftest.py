@@ -13,10 +13,11 @@ from sqlalchemy import Engine
 
 import captive_portal.__main__ as portal_process
 from captive_portal.__main__ import STATUS, run
-from captive_portal.database import open_database
+from captive_portal.database import Base, open_database
 from captive_portal.people.accounts import Kind, NewAccount, People
 from captive_portal.report import SOCKET
 from captive_portal.settings import PortalSettings, Radius, RadiusClient, SignIn
+from tests import postgres
 from tests.captive_portal.collector_stub import CollectorStub
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -24,9 +25,41 @@ SITE = "school-a"
 SECRET = "correct-horse-battery"
 
 
+BOTH = ("people", "sessions", "radius", "desk")
+"""Folders whose tests run on both kinds of database."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give tests of these folders each kind of database in turn."""
+    if "database" in metafunc.fixturenames:
+        both = any(part in BOTH for part in metafunc.definition.path.parts)
+        kinds = ["sqlite", "postgresql"] if both else ["sqlite"]
+        metafunc.parametrize("database", kinds, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.Server]:
+    """A server of this worker's own."""
+    if postgres.program("postgres") is None:
+        pytest.skip("no PostgreSQL server (Debian package postgresql)")
+    with postgres.running() as server:
+        yield server
+
+
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(tmp_path)
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The setting `database` of the test: empty, or the URL of a database of its own."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield ""
+        return
+    server: postgres.Server = request.getfixturevalue("postgresql")
+    yield server.url(postgres.MIGRATED)
+    server.empty(Base.metadata.tables)
+
+
+@pytest.fixture
+def engine(tmp_path: Path, database: str) -> Iterator[Engine]:
+    engine = open_database(tmp_path, database)
     yield engine
     engine.dispose()
 
@@ -86,7 +119,7 @@ Start = Callable[[], Running]
 
 
 @pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Iterator[Start]:
     """Give a way to start the portal on the test's home; what runs at the end is stopped."""
     monkeypatch.setattr(portal_process, "TICK_S", 0.2)
     (tmp_path / "nas").mkdir()
@@ -100,7 +133,8 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         def body() -> None:
             sites = [(SITE, "โรงเรียน ก", ["10.0.0.0/8"])]
             try:
-                run(tmp_path, settings(), sites, stop, clock=time.time_ns, ready=ready.set)
+                given = settings().model_copy(update={"database": database})
+                run(tmp_path, given, sites, stop, clock=time.time_ns, ready=ready.set)
             except BaseException as error:  # noqa: BLE001  # told to the test
                 failed.append(error)
                 ready.set()
