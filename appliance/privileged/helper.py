@@ -23,7 +23,7 @@ from appliance.errors import BoxError
 from appliance.privileged import interfaces, plans
 from appliance.privileged.daemons import Daemons
 from appliance.privileged.gatekeeper import Call, Gatekeeper, Mended
-from appliance.privileged.kernel import Kernel
+from appliance.privileged.kernel import Kernel, no_collecting
 from appliance.privileged.netlink import Netlink
 from appliance.privileged.run import Failed
 from appliance.privileged.server import Server
@@ -33,6 +33,7 @@ from appliance.settings import BoxSettings
 from captive_portal.errors import PortalError
 from captive_portal.gate import resolver, wire
 from captive_portal.gate.plan import Plan
+from captive_portal.sessions.passes import Pass
 from collector.errors import CollectorError
 from collector.records import Clock
 
@@ -124,7 +125,7 @@ class _Helper:
         return {}
 
     async def _restore(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        passes = await asyncio.to_thread(wire.passes, request.get("passes"))
+        passes = await asyncio.to_thread(_many, request.get("passes"))
         mended: Mended = await self._writer.do(partial(self._keeper.restore, passes))
         if mended:
             LOG.warning("the database and the kernel differed, mended: %s", mended)
@@ -188,3 +189,8 @@ class _Helper:
                     await self._writer.do(self._keeper.check)
             except Failed as error:
                 LOG.warning("cannot look after the gate: %s", error)
+
+
+def _many(said: object) -> list[Pass]:
+    with no_collecting():
+        return wire.passes(said)

@@ -31,6 +31,7 @@ from tests.bench import (
     bundle,
     burst,
     conntrack,
+    gate,
     live,
     names,
     one_segment,
@@ -159,6 +160,14 @@ def bench_sealing(folder: Path, size: Figures) -> Figures:
     return one_segment.run(folder, one_segment.ROWS if size is FULL else 100_000)
 
 
+def bench_gate(folder: Path, size: Figures) -> Figures:
+    """Forward with 20,000 sessions and with one; load them, let some in. Needs root."""
+    if os.geteuid() != 0:
+        return {}
+    sessions, rounds = (gate.SESSIONS, gate.ROUNDS) if size is FULL else (2000, 2)
+    return gate.run(folder / "gate", sessions, rounds)
+
+
 PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "decode": bench_decode,
     "conntrack": bench_conntrack,
@@ -171,6 +180,7 @@ PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "memory": bench_memory,
     "syslog": bench_syslog,
     "bundle": bench_bundle,
+    "gate": bench_gate,
     "burst": bench_burst,
     "live": bench_live,
 }
@@ -188,6 +198,10 @@ SINGLE = (
     ("bundle", "packed_s", 1, "bundle of 100,000 rows, packed", 30, "s", True),
     ("bundle", "packed_cpu_s", 1, "bundle of 100,000 rows, packed, CPU", 30, "s", True),
     ("bundle", "checked_s", 1, "bundle of 100,000 rows, checked", 60, "s", True),
+    ("gate", "ratio", 1, "forwarding, 20,000 sessions against 1", 0.9, "×", False),
+    ("gate", "restored_s", 1, "20,000 sessions restored", 1, "s", True),
+    ("gate", "let_in_50_ms", 1, "50 let in at once", 250, "ms", True),
+    ("gate", "kicked_ms", 1, "one ended, connections cut", 250, "ms", True),
     ("burst", "offered_per_s", 1e6, "burst, offered", 0.9, "M flows/s", False),
     ("burst", "lost", 1, "burst, lost", 0, "flows", True),
     ("burst", "sealed_after_s", 1, "burst, sealed after its end", 60, "s", True),

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from collector.decode.syslog import rfc3164, vendors
-from tests.bench import bench, bundle, names, one_segment, stages, verify, wire
+from tests.bench import bench, bundle, gate, names, one_segment, stages, verify, wire
 from tests.bench.fortigate import FortiGate
 from tests.bench.questions import CHUNK
+from tests.integration.machine import require
 
 
 def test_every_stage_is_seen_to_cost_something() -> None:
@@ -64,3 +65,10 @@ def test_a_home_that_is_measured_is_whole(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(verify, "DAYS", 1)
     figures = verify.run(tmp_path, 4000)
     assert (figures["rows"], figures["ledger_entries"] > 24 * 7) == (4000, True)
+
+
+def test_sessions_are_loaded_and_packets_forwarded(tmp_path: Path) -> None:
+    require("ip", "nft", "dnsmasq")
+    figures = gate.run(tmp_path, 100, 1, 0.2)
+    assert figures["packets_per_s_many"] > 0
+    assert figures["kicked_ms"] > 0
