@@ -8,6 +8,7 @@ from pydantic import Field
 
 from captive_portal.radius import freeradius
 from captive_portal.settings import (
+    Controller,
     Gateway,
     Ldap,
     PortalSettings,
@@ -89,6 +90,8 @@ class BoxSettings(CollectorSettings):
     """Directories that check passwords, in the order in which they are asked."""
     radius_upstream: tuple[RadiusUpstream, ...] = ()
     """RADIUS servers that check passwords, in the order in which they are asked."""
+    controllers: tuple[Controller, ...] = ()
+    """Controllers of access points that are asked to let devices in."""
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     admin: Admin = Admin()
@@ -117,6 +120,7 @@ class BoxSettings(CollectorSettings):
             schools=self.schools,
             ldap=self.ldap,
             radius_upstream=self.radius_upstream,
+            controllers=self.controllers,
             database=self.database,
             sign_in_lines=bool(self.believed_senders),
         )
@@ -136,6 +140,7 @@ def load(home: Path) -> BoxSettings:
         *((f"zones: {one.id}", one.site) for one in settings.zones),
         *((f"ldap: {one.id}", one.site) for one in settings.ldap),
         *((f"radius_upstream: {one.id}", one.site) for one in settings.radius_upstream),
+        *((f"controllers: {one.url}", one.site) for one in settings.controllers),
         *(("schools: a school", one.site) for one in settings.schools),
     ]
     for what, site in told:

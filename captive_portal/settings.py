@@ -96,7 +96,7 @@ class Zone(Section):
     portal: bool = True
     """Devices must sign in; without, everything passes and only leases tell who it was."""
     ways: tuple[str, ...] = ("local",)
-    """Ways to sign in, tried in this order: local, ldap, radius, voucher, oidc, device."""
+    """Ways to sign in, tried in this order: local, ldap, radius, voucher, device."""
     garden: tuple[str, ...] = ()
     """Names that are reached before sign-in, as www.school.example; `*.` for all below."""
     notice: str = ""
@@ -135,8 +135,8 @@ class Gateway(Section):
 
 
 NasKind = Literal[
-    "mikrotik", "ruckus", "aruba", "cisco", "unifi", "omada", "fortigate", "pfsense", "opnsense",
-    "chillispot", "generic",
+    "mikrotik", "ruckus", "aruba", "cisco", "unifi", "omada", "ruijie", "fortigate", "pfsense",
+    "opnsense", "chillispot", "generic",
 ]  # fmt: skip
 """Makers of NASes whose attributes are known."""
 
@@ -160,6 +160,9 @@ class Sessions(Section):
     """A device that was not heard of for so long is none of those that a group allows."""
     roam_minutes: int = Field(default=10, ge=0)
     """So long after it was last heard of, a device keeps its session in another zone."""
+
+
+_LOGIN_HOST = r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$"
 
 
 class RadiusClient(Section):
@@ -192,6 +195,9 @@ class RadiusClient(Section):
     """How MACs are spelt that it is told and has not spelt itself."""
     orders: bool = False
     """By Disconnect it may end every session of its site, not only those that it reported."""
+    login: tuple[Annotated[str, Field(pattern=_LOGIN_HOST)], ...] = ()
+    """Hosts of its own sign-in form, where the page may send people: 10.5.50.1, a name, or either
+    with a port; `network` is one too where it is one address."""
 
 
 class Radius(Section):
@@ -354,6 +360,28 @@ class RadiusUpstream(Section):
     """How often it is told of each session."""
 
 
+class Controller(Section):
+    """A controller of access points that lets devices in when our page asks it to."""
+
+    kind: Literal["unifi", "omada"]
+    """Whose it is."""
+    site: str
+    """The site whose devices it lets in."""
+    url: Annotated[str, AfterValidator(_https), Field(min_length=1)]
+    """Its https address; of UniFi with the path of its API where that is another than usual."""
+    ca_file: str = ""
+    """Certificates of who signed its own, PEM, under the home; empty: those of the system. It is
+    always checked."""
+    secret_file: str
+    """Path of the API key (UniFi) or of the operator's password (Omada), under the home."""
+    operator: str = ""
+    """Omada: name of the hotspot operator."""
+    controller_id: str = Field(default="", pattern=r"^[0-9A-Za-z]{0,64}$")
+    """Omada: the controller's id, as it stands in the address of its pages."""
+    controller_site: str = "default"
+    """UniFi: what the controller calls the site."""
+
+
 class PortalSettings(Section):
     """The sections that are the portal's."""
 
@@ -365,6 +393,7 @@ class PortalSettings(Section):
     schools: tuple[School, ...] = ()
     ldap: tuple[Ldap, ...] = ()
     radius_upstream: tuple[RadiusUpstream, ...] = ()
+    controllers: tuple[Controller, ...] = ()
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     sign_in_lines: bool = False
