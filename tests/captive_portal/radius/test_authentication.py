@@ -311,7 +311,7 @@ def test_who_is_busy_is_silent_and_the_copy_is_looked_at(
             raise Busy("too many")
         return await check(*args)
 
-    asked.chain.check = sometimes  # type: ignore[method-assign]
+    asked.chain.check = sometimes  # type: ignore[method-assign, assignment]
     request = Ask().pap("somchai", "correct horse")
     assert asked.send(request, answers=0) == []
     assert asked.counted() == {"busy": 1}
@@ -459,7 +459,7 @@ def test_mutated_packets_stop_nothing(
         ask.mac("00005e00530a"),
         ask.request(b"", code=12),
     ]
-    asked.server._check = _nobody  # type: ignore[assignment]
+    asked.server._check = _nobody
 
     async def work() -> None:
         for number in range(MUTATED):

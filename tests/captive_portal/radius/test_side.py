@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from captive_portal.__main__ import STATUS
 from captive_portal.people.accounts import Kind, NewAccount, People
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Session
 from tests.captive_portal.collector_stub import CollectorStub
-from tests.captive_portal.conftest import NOW, SECRET, SITE, STATUS, Running, Start
+from tests.captive_portal.conftest import NOW, SECRET, SITE, Running, Start
 
 RADCLIENT = shutil.which("radclient")
 pytestmark = pytest.mark.skipif(RADCLIENT is None, reason="radclient is not here")
