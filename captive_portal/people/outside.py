@@ -102,6 +102,8 @@ def _place(db: Session, who: Outsider, account: str, now: datetime) -> AccountRo
     """Return a row for somebody new: one that waits for them, else a new one."""
     for name in (account, f"{account}@{who.source}"[: names.MAX_ACCOUNT]):
         row = _named(db, who.site, name)
+        if row is not None and (row.source, row.outside_id) == (who.source, who.outside_id):
+            return row  # another sign-in of theirs made it just now
         if row is not None and row.source == who.source and not _closed(row, now):
             _set_aside(row, now)
             db.flush()

@@ -62,6 +62,7 @@ def chain(
         outside[site, "voucher"].append(VoucherWay(table, clock=clock))
     for zone in settings.zones:
         _fit(zone, outside.keys())
+    _known("radius", settings.radius.ways)
     sealing = nt_hashes.of(home, wanted=settings.radius.nt_hashes)
     people = People(engine, clock=clock, nt=sealing)
     devices = KnownDevices(
@@ -81,14 +82,19 @@ def chain(
 
 
 def _fit(zone: Zone, known: Collection[tuple[str, str]]) -> None:
+    _known(f"zones: {zone.id}", zone.ways)
     for word in zone.ways:
-        if word not in WORDS:
-            raise PortalError(
-                f"settings: zones: {zone.id} has an unknown way {word!r}",
-                hint=f"the ways are {', '.join(WORDS)}",
-            )
         if word not in ("local", DEVICE) and (zone.site, word) not in known:
             raise PortalError(
                 f"settings: zones: {zone.id} signs in by {word}, which site {zone.site} has not",
                 hint="docs/sign-in.md says what each way needs",
+            )
+
+
+def _known(where: str, words: Collection[str]) -> None:
+    for word in words:
+        if word not in WORDS:
+            raise PortalError(
+                f"settings: {where} has an unknown way {word!r}",
+                hint=f"the ways are {', '.join(WORDS)}",
             )

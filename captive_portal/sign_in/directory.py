@@ -88,6 +88,8 @@ class LdapWay:
             async with asyncio.timeout(WHOLE_S):
                 return await self._workers.run(self._check, attempt)
         except TimeoutError:
+            for pool in self._pools:
+                pool.cut(WHOLE_S / 2)
             raise NotNow(f"{self.name}: no answer in {WHOLE_S:g} s") from None
 
     def _check(self, attempt: Attempt) -> Account:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from socket import SHUT_RDWR
 from threading import Lock
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -113,6 +114,7 @@ class Pool:
             get_info=NONE,
         )
         self._idle: list[tuple[float, Connection]] = []
+        self._used: dict[int, tuple[float, Connection]] = {}
         self._lock = Lock()
 
     def close(self) -> None:
@@ -132,6 +134,8 @@ class Pool:
         """
         kept = self._kept()
         connection = kept or self._new()
+        with self._lock:
+            self._used[id(connection)] = time.monotonic(), connection
         try:
             yield connection
         except Failed:
@@ -142,11 +146,26 @@ class Pool:
             self.close()
             kind = Stale if kept else Failed
             raise kind(f"{self.name}: {type(error).__name__}: {error}") from error
+        finally:
+            with self._lock:
+                self._used.pop(id(connection), None)
         with self._lock:
             if len(self._idle) < MOST_IDLE:
                 self._idle.append((time.monotonic(), connection))
                 return
         _drop(connection)
+
+    def cut(self, age_s: float) -> None:
+        """End what has been used for so long: a server that says a little now and then never ends.
+
+        Whoever waits on such a connection is woken, and finds it broken.
+        """
+        now = time.monotonic()
+        with self._lock:
+            old = [one for since, one in self._used.values() if now - since >= age_s]
+        for connection in old:
+            with suppress(OSError, AttributeError):
+                connection.socket.shutdown(SHUT_RDWR)
 
     def _kept(self) -> Connection | None:
         now = time.monotonic()

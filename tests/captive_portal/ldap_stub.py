@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +22,10 @@ OnSearch = Callable[[str, str], Sequence[Entry]]
 
 
 class LdapStub:
-    """A server in a thread; with `mute` it takes connections and says nothing."""
+    """A server in a thread.
+
+    With `mute` it takes connections and says nothing; with `says`, it says that, bit by bit.
+    """
 
     def __init__(
         self,
@@ -30,10 +34,12 @@ class LdapStub:
         on_bind: OnBind = lambda _dn, _password: (0, ""),
         on_search: OnSearch = lambda _base, _wanted: (),
         mute: bool = False,
+        says: Sequence[bytes] = (),
     ) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(*certificate)
         self._on_bind, self._on_search, self._mute = on_bind, on_search, mute
+        self._says = says
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"ldaps://localhost:{self._listener.getsockname()[1]}"
         self.connections = 0
@@ -64,6 +70,9 @@ class LdapStub:
         with contextlib.suppress(OSError):
             secure = self._context.wrap_socket(connection, server_side=True)
             self._open.append(secure)
+            for octets in self._says:
+                secure.sendall(octets)
+                time.sleep(0.05)
             left = b""
             while more := secure.recv(65536):
                 left += more

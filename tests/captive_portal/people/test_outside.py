@@ -1,6 +1,9 @@
 """People from outside have one account here, tied by the directory's own id."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine
@@ -98,3 +101,16 @@ def test_groups_are_those_of_the_site(engine: Engine) -> None:
 def test_a_directory_that_names_people_badly_is_told(engine: Engine, wrong: dict[str, str]) -> None:
     with pytest.raises(PortalError):
         Outside(engine).adopt(replace(MALEE, **wrong), NOW)  # type: ignore[arg-type]  # of strings
+
+
+def test_somebody_who_comes_on_many_devices_at_once_has_one_account(engine: Engine) -> None:
+    outside, together = Outside(engine), Barrier(8)
+
+    def come(_: int) -> UUID:
+        together.wait(20)
+        return outside.adopt(MALEE, NOW).id
+
+    with ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(come, range(8)))
+    assert len(ids) == 1
+    assert [account.account for account in People(engine).list(SITE)] == ["malee"]

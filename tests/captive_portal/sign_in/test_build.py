@@ -40,6 +40,11 @@ def test_a_way_that_is_not_there_is_told(tmp_path: Path, engine: Engine, way: st
         made(tmp_path, engine, "local", way)
 
 
+def test_a_way_that_a_nas_may_not_ask_is_told(tmp_path: Path, engine: Engine) -> None:
+    with pytest.raises(PortalError, match="radius has an unknown way"):
+        made(tmp_path, engine, "local", radius={"ways": ("telepathy",)})
+
+
 def test_a_way_of_another_site_is_not_there(tmp_path: Path, engine: Engine) -> None:
     other = DIRECTORY.model_copy(update={"site": "school-b"})
     with pytest.raises(PortalError, match="wifi"):

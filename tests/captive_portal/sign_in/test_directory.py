@@ -15,6 +15,7 @@ from captive_portal.errors import PortalError, Refused
 from captive_portal.people.accounts import Account, Kind
 from captive_portal.people.outside import Outside, Outsider
 from captive_portal.settings import Ldap, OutsideGroup
+from captive_portal.sign_in import directory, ldap
 from captive_portal.sign_in.directory import LdapWay
 from captive_portal.sign_in.way import Attempt, NotNow, Unknown
 from tests.captive_portal.conftest import NOW, SITE
@@ -379,3 +380,60 @@ def test_what_cannot_be_read_is_told_at_the_start(box: Box) -> None:
 def test_settings_that_cannot_be_are_told(box: Box, wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         box.way("ldaps://localhost", **wrong)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x30\x84\x7f\xff\xff\xff" + b"x" * 1000,
+        b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x63\x04\x00\x04",
+        bytes(200),
+        b"\xff" * 200,
+        b"\x30\x05\x02\x01\x01\x42\x00",
+    ],
+)
+def test_a_server_that_says_nonsense_is_left_out(
+    box: Box, authority: Authority, says: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ldap, "LIMIT_S", 1)
+    with LdapStub(authority.issue("localhost"), says=[says]) as stub:
+        stub._on_bind = lambda _dn, _password: (80, "")
+        way = box.way(stub.url)
+        with pytest.raises(NotNow):
+            check(way, "malee", "x")
+
+
+def test_a_server_that_never_ends_what_it_says_is_cut_off(
+    box: Box, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "WHOLE_S", 0.6)
+    drip = [b"\x30\x84\x7f\xff\xff\xff", *[b"x"] * 400]
+    with LdapStub(authority.issue("localhost"), says=drip) as stub:
+        way = box.way(stub.url)
+        attempt = Attempt(site=SITE, address="", account="malee", password="x")
+
+        async def ask() -> None:
+            with pytest.raises(NotNow):
+                await way.check(attempt)
+            async with asyncio.timeout(10):  # the drip takes 20 s
+                while way._workers._waiting:  # noqa: ASYNC110  # a thread sets it
+                    await asyncio.sleep(0.02)
+
+        with way:
+            asyncio.run(ask())
+
+
+def test_a_class_that_comes_at_once_has_one_account_each(box: Box, slapd: Slapd) -> None:
+    attempts = [
+        Attempt(site=SITE, address=f"10.0.0.{n}", account=who, password=password)
+        for n in range(12)
+        for who, password in (("malee", "ดอกมะลิ 2569"), ("SOMSAK", "right"))
+    ]
+    way = box.way(slapd.ldaps)
+
+    async def come() -> list[Account]:
+        return list(await asyncio.gather(*(way.check(attempt) for attempt in attempts)))
+
+    with way:
+        assert len({account.id for account in asyncio.run(come())}) == 2
