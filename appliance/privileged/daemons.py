@@ -43,7 +43,6 @@ class Daemons:
             Failed: dnsmasq does not take a file; all goes on as it was.
         """
         listed = list(wanted)
-        self._folder.mkdir(mode=0o755, exist_ok=True)
         for daemon in listed:
             self._test(daemon)
         names = {daemon.name for daemon in listed}

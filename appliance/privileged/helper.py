@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -41,8 +42,8 @@ LOG = logging.getLogger(__name__)
 CHECK_S = 60.0
 LOOK_S = 0.5
 FOLDER = "gate"
-"""Under the home: dnsmasq's files and leases."""
-COUNTS = Path("run") / "gate-counts.json"
+"""Under the home, root's own: dnsmasq's files, leases, counts."""
+COUNTS = Path(FOLDER) / "counts.json"
 
 
 def run(
@@ -88,6 +89,7 @@ class _Helper:
 
     async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         """Serve until `stop`, and take down in reverse; the rules stay."""
+        own_folder(self._home / FOLDER)
         self._keeper.start()
         try:
             interfaces.prepare(self._plan)
@@ -194,3 +196,18 @@ class _Helper:
 def _many(said: object) -> list[Pass]:
     with no_collecting():
         return wire.passes(said)
+
+
+def own_folder(path: Path) -> None:
+    """Make a folder that only root writes to: nobody else may choose what root writes where.
+
+    Raises:
+        BoxError: it cannot be made, or is somebody else's.
+    """
+    try:
+        path.mkdir(mode=0o755, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise BoxError(f"cannot make {path}: {error.strerror}") from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise BoxError(f"{path} is not root's alone", hint="move it away: the gate makes its own")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from captive_portal.gate.plan import Plan, ZonePlan
 
 _VLAN = re.compile(r"([A-Za-z0-9_-]+)\.([0-9]{1,4})")
 SYSCTL = Path("/proc/sys/net")
+CONNECTIONS = {
+    "nf_conntrack_acct": "1",
+    "nf_conntrack_timestamp": "1",
+    "nf_conntrack_tcp_timeout_established": "7440",
+}
+"""So that the kernel tells of connections what the log asks for (docs/settings.md)."""
+LOG = logging.getLogger(__name__)
 
 
 def prepare(plan: Plan) -> None:
@@ -32,6 +40,11 @@ def prepare(plan: Plan) -> None:
         raise BoxError(
             f"there is no interface {plan.uplink}", hint="see ip link, and [gateway] uplink"
         )
+    for name, value in CONNECTIONS.items():
+        try:
+            _set(f"netfilter/{name}", value)
+        except BoxError as error:
+            LOG.warning("%s: what the log says of connections is less exact", error)
     _set("ipv4/ip_forward", "1")
     if any(zone.address6 for zone in plan.zones):
         # A router listens to routers' advertisements only if told so twice.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -43,14 +44,16 @@ class Server:
             BoxError: the socket cannot be made.
         """
         self._path.unlink(missing_ok=True)
+        # Anybody may come near who gets into the folder; the kernel tells who it is.
+        before = os.umask(0o111)
         try:
             server = await asyncio.start_unix_server(
                 self._take, path=str(self._path), limit=wire.MAX_LINE
             )
         except OSError as error:
             raise BoxError(f"cannot make the socket {self._path}: {error}") from error
-        # Whoever may not ask is told so by the credentials; the file lets the group come near.
-        self._path.chmod(0o666)
+        finally:
+            os.umask(before)
         ready()
         async with server:
             try:

@@ -27,6 +27,7 @@ def daemon(name: str, config: str = CONFIG) -> Daemon:
 def run(tmp_path: Path) -> Iterator[Daemons]:
     if not shutil.which("dnsmasq", path=PATH):
         pytest.skip("dnsmasq is not installed")
+    (tmp_path / "gate").mkdir()
     made = Daemons(tmp_path / "gate")
     yield made
     made.stop()

@@ -1,0 +1,71 @@
+"""The box takes its addresses, forwards, makes missing VLANs, and says what is not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import BoxError
+from appliance.privileged import interfaces
+from tests.captive_portal.gate.plans import PUPILS, plan_of
+from tests.integration import inside
+from tests.integration.machine import PATH, Machine
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Iterator[tuple[Machine, str]]:
+    if os.geteuid() != 0 or not shutil.which("ip", path=PATH):
+        pytest.skip("interfaces in a network namespace need root and iproute2")
+    with Machine(tmp_path) as machine:
+        made = machine.namespace("interfaces")
+        machine.link((made, "lan0"), (made, "wan0"))
+        yield machine, made
+
+
+def test_the_box_takes_its_addresses_and_forwards(space: tuple[Machine, str]) -> None:
+    machine, name = space
+    for _ in range(2):  # the same again changes nothing
+        with inside.namespace(name):
+            interfaces.prepare(plan_of(PUPILS))
+    shown = machine.run(["ip", "-o", "address", "show", "dev", "lan0"], within=name)
+    assert "10.20.0.1/20" in shown
+    assert "2001:db8:20::1/64" in shown
+    for what in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+        assert machine.run(["sysctl", "-n", what], within=name).strip() == "1"
+
+
+@pytest.mark.parametrize(
+    ("zone", "says"),
+    [
+        ({"interface": "lan7"}, "zone pupils: there is no interface lan7; make it"),
+        ({"interface": "lan7.20"}, "zone pupils: there is no interface lan7.20; make it"),
+        ({"interface": "lan0.9999"}, "there is no interface lan0.9999"),
+    ],
+)
+def test_an_interface_that_is_not_there_is_told(
+    space: tuple[Machine, str], zone: dict[str, str], says: str
+) -> None:
+    with inside.namespace(space[1]), pytest.raises(BoxError, match=says):
+        interfaces.prepare(plan_of(PUPILS.model_copy(update=zone)))
+
+
+def test_a_vlan_that_is_missing_is_made(
+    space: tuple[Machine, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    real = interfaces.run
+
+    def run(words: list[str]) -> str:
+        asked.append(words)
+        return real(words) if words[1] == "-j" else ""
+
+    monkeypatch.setattr(interfaces, "run", run)
+    monkeypatch.setattr(interfaces, "_set", lambda _name, _value: None)
+    with inside.namespace(space[1]):
+        interfaces.prepare(plan_of(PUPILS.model_copy(update={"interface": "lan0.20"})))
+    vlan = ["ip", "link", "add", "link", "lan0", "name", "lan0.20", "type", "vlan", "id", "20"]
+    assert vlan in asked
