@@ -75,6 +75,7 @@ VERBS: Mapping[str, str] = {
     "voucher": "voucher",
     "devices": "devices",
     "sessions": "sessions",
+    "kick": "kick",
     "demo-traffic": "demo",
 }
 """Verb to its module in this folder, in the order of `prathu --help`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,15 +22,21 @@ from appliance.settings import BoxSettings
 from captive_portal.database import open_database
 from captive_portal.desk import session_ids
 from captive_portal.desk import times as lasting
+from captive_portal.desk.control import SOCKET as PORTAL
 from captive_portal.errors import PortalError, ReportError
 from captive_portal.people.accounts import People
 from captive_portal.sessions.keeper import Keeper
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Nas, Person, Session
+from collector.control import ask
 from collector.errors import CollectorError
 from collector.records import SessionEvent
 
 _COLUMNS = ["site", "account", "full_name", "addresses", "mac", "method", "nas", "start", "end"]
+_LIVE = [
+    *("session", "site", "zone", "account", "full_name", "group", "addresses", "mac", "method"),
+    *("nas", "start", "until", "bytes_in", "bytes_out"),
+]
 _SHOWN_FAULTS = 20
 _TOGETHER = 200
 
@@ -71,16 +77,24 @@ def sessions(
     if ctx.invoked_subcommand is not None:
         return
     with _desk(ctx) as desk:
+        if live:
+            _count_now(desk.context.home)
         found = desk.rows.open()[:limit] if live else desk.rows.recent(limit)
         what = "live" if live else "latest"
         report.act(
             desk.context.home, desk.settings, "sessions", target=f"{what}, {len(found)} shown"
         )
-        desk.context.show_rows([_line(one) for one in found], _COLUMNS)
+        desk.context.show_rows([_line(one) for one in found], _LIVE if live else _COLUMNS)
         if not found:
             desk.context.say(
                 "no session here; what others reported: prathu search '*' --log sessions"
             )
+
+
+def _count_now(home: Path) -> None:
+    """Have a running portal bring its counters up to date; else they are as of its last minute."""
+    with suppress(CollectorError):
+        ask(home / PORTAL, {"do": "review"}, timeout=5)
 
 
 def _line(session: Session) -> dict[str, Any]:
@@ -97,6 +111,12 @@ def _line(session: Session) -> dict[str, Any]:
         "start": times.rfc3339(times.microseconds(session.start)),
         "end": times.rfc3339(times.microseconds(session.end)) if session.end else None,
         "cause": session.cause,
+        "zone": session.zone,
+        "group": session.group,
+        "until": times.rfc3339(times.microseconds(session.expires)) if session.expires else None,
+        "bytes_in": session.counters.bytes_in,
+        "bytes_out": session.counters.bytes_out,
+        "slow": session.slow,
     }
 
 

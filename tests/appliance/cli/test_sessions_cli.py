@@ -144,3 +144,25 @@ def test_a_bad_row_cannot_speak_to_the_terminal(box: Box) -> None:
     row = "school-a,somchai,10.0.0.5,\x1b]0;owned\x07,,,2026-11-21T10:00,\n"
     said = box.prathu("sessions", "import", str(taken(box, HEAD + row)))
     assert (said.status, "\x1b" in said.err, r"owned\x07" in said.err) == (1, False, True)
+
+
+def test_a_session_is_kicked_without_the_box(box: Box) -> None:
+    box.prathu("sessions", "import", str(taken(box)))
+    (live,) = box.prathu("--json", "sessions", "--live").lines()
+    assert (live["zone"], live["group"], live["bytes_in"]) == ("", "", None)
+    (said,) = box.prathu("--json", "kick", live["session"][:8]).lines()
+    assert said == {"session": live["session"], "account": "สมหญิง"}
+    assert box.prathu("--json", "sessions", "--live").lines() == []
+    last = box.sessions()[-1]
+    assert (last.event, last.cause, str(last.session)) == ("stop", "Admin-Reset", live["session"])
+    assert [act.act for act in box.audits()][-2:] == ["kick", "sessions"]
+    again = box.prathu("kick", live["session"])
+    assert (again.status, "is over since" in again.err) == (3, True)
+
+
+@pytest.mark.parametrize("word", ["", "abc", "nobody", "00000000", "*"])
+def test_a_kick_of_nobody_is_one_line(box: Box, word: str) -> None:
+    said = box.prathu("kick", word)
+    assert said.status == 3
+    assert said.err.startswith("prathu: no session has an id that begins")
+    assert len(said.err.splitlines()) == 1
