@@ -115,7 +115,8 @@ def settings(*, sign_in_port: int = 0) -> PortalSettings:
     )
 
 
-Start = Callable[[], Running]
+Start = Callable[..., Running]
+"""Takes sections of the settings that are not the usual ones."""
 
 
 @pytest.fixture
@@ -127,13 +128,13 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Ite
     (tmp_path / "run").mkdir(exist_ok=True)
     running: list[Running] = []
 
-    def begin() -> Running:
+    def begin(**sections: object) -> Running:
         stop, ready, failed = threading.Event(), threading.Event(), []
 
         def body() -> None:
             sites = [(SITE, "โรงเรียน ก", ["10.0.0.0/8"])]
             try:
-                given = settings().model_copy(update={"database": database})
+                given = settings().model_copy(update={"database": database, **sections})
                 run(tmp_path, given, sites, stop, clock=time.time_ns, ready=ready.set)
             except BaseException as error:  # noqa: BLE001  # told to the test
                 failed.append(error)
