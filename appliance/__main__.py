@@ -23,6 +23,7 @@ from fastapi import FastAPI
 
 from appliance import forgetting
 from appliance import settings as box_settings
+from appliance.health.renewing import Renewing
 from appliance.hub.errands import Errands
 from appliance.search.engine_local import engine_of
 from appliance.serving import listening, serve
@@ -119,7 +120,8 @@ def _app(home: Path, settings: BoxSettings, clock: Clock) -> Iterator[FastAPI]:
         errands.start()
     try:
         daily = forgetting.every_day(home, settings, record, clock=clock)
-        with engine_of(home, settings, record, clock=clock) as engine, daily:
+        renewing = Renewing(home, settings, clock=clock)
+        with engine_of(home, settings, record, clock=clock) as engine, daily, renewing:
             yield create_app(
                 Deps(
                     home=home,

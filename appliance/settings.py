@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -75,6 +76,36 @@ class Backup(Section):
     the segments do."""
 
 
+class Acme(Section):
+    """The sign-in page's certificate from an authority (RFC 8555), by a record in the DNS."""
+
+    directory: Annotated[str, Field(pattern=r"^(https://\S+)?$")] = ""
+    """Where the authority begins, as its documents say; empty: nobody is asked."""
+    terms_agreed: bool = False
+    """Whether whoever answers for the box has read and agrees to the authority's terms."""
+    contact: str = ""
+    """A mail address that the authority may write to."""
+    account_key: str = "tls/acme-account.key"
+    """Made at first use; path from the home on."""
+    ca_file: str = ""
+    """Certificates to trust the authority's own address by, PEM, path from the home on; empty:
+    those that everybody trusts."""
+    name_server: HostPort = "127.0.0.1:53"
+    """Takes updates of the zone (RFC 2136)."""
+    zone: str = ""
+    """The zone that is updated, as school.example."""
+    tsig_name: str = ""
+    """The name of the key that updates are signed with (RFC 8945)."""
+    tsig_algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    """Its kind."""
+    tsig_secret: str = "tls/acme.tsig"  # noqa: S105  # a path
+    """A file with its secret alone, base64; path from the home on."""
+    alias: str = ""
+    """The name that `_acme-challenge.` of the page's name is a CNAME to, where it is one."""
+    settle_s: float = Field(default=10, ge=0, le=600)
+    """Wait so long before the authority looks, for all name servers to hear of the record."""
+
+
 class BoxSettings(CollectorSettings):
     """Everything that `prathu.toml` may say."""
 
@@ -95,6 +126,7 @@ class BoxSettings(CollectorSettings):
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     admin: Admin = Admin()
+    acme: Acme = Acme()
     backup: Backup = Backup()
     hub: Hub = Hub()
 
@@ -146,4 +178,23 @@ def load(home: Path) -> BoxSettings:
     for what, site in told:
         if site not in known:
             raise SettingsError(f"{what} is of unknown site {site!r}")
+    _check_acme(settings)
     return settings
+
+
+def _check_acme(settings: BoxSettings) -> None:
+    """Refuse to ask an authority while something is missing for it. Raises SettingsError."""
+    acme, page = settings.acme, settings.sign_in
+    if not acme.directory:
+        return
+    needed = {
+        "acme.zone": acme.zone,
+        "acme.tsig_name": acme.tsig_name,
+        "acme.terms_agreed": acme.terms_agreed,
+        "sign_in.public_url": page.public_url,
+        "sign_in.certificate": page.certificate,
+        "sign_in.tls_port": page.tls_port is not None,
+    }
+    missing = [name for name, value in needed.items() if not value]
+    if missing:
+        raise SettingsError(f"acme.directory is set, and {', '.join(missing)} must be too")

@@ -69,6 +69,7 @@ VERBS: Mapping[str, str] = {
     "restore": "backup",
     "outside": "outside",
     "hub": "hub",
+    "certificate": "certificate",
     "people": "people",
     "groups": "groups",
     "calendar": "groups",

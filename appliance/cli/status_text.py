@@ -17,6 +17,8 @@ Record = Mapping[str, Any]
 _REFUSALS = ("fast", "crowded", "hoarded", "dammed")
 _FULL_PARTS = 4
 """A queue that is a quarter full is told."""
+CERTIFICATE_DAYS = 21
+"""Authorities are asked anew 30 days before the end: less than this, and that did not work."""
 _STRANGERS = 5
 """Unknown senders shown to people."""
 _PATTERNS = 3
@@ -219,9 +221,22 @@ def _people(told: Record) -> Iterator[tuple[str, str]]:
     if "sessions" in told:
         kinds = [f"{count:,} {_KINDS.get(kind, kind)}" for kind, count in told["accounts"].items()]
         yield "people", f"{told['sessions']:,} sessions; accounts: {', '.join(kinds) or 'none'}"
+    if certificate := told.get("certificate"):
+        yield "page", _certificate(certificate)
     if lines := told.get("sign_in_lines"):
         kept = f"{lines['kept']:,} lines of believed senders kept"
         yield "sign-ins", f"{kept}, {lines['refused']:,} refused"
+
+
+def _certificate(told: Record) -> str:
+    """Return how the sign-in page's certificate stands, loudly when it needs somebody."""
+    days, made = told["days"], told["self_made"]
+    if days < 0:
+        return f"ITS CERTIFICATE ENDED {-days} days ago: devices refuse the page; see [sign_in]"
+    if made:
+        return "a certificate made by the box: phones warn of it (docs/certificate.md)"
+    soon = "; GET A NEW ONE" if days < CERTIFICATE_DAYS else ""
+    return f"certificate good for {days} days{soon}"
 
 
 def _spool(status: Record) -> str:

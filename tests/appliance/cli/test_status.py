@@ -191,3 +191,18 @@ def test_sign_in_lines_that_reach_nobody_are_told() -> None:
         "sign-ins school-b: 1,001 lines wait for the portal",
         "sign-ins 4,711 lines of believed senders kept, 2 refused",
     ]
+
+
+@pytest.mark.parametrize(
+    ("days", "self_made", "said"),
+    [
+        (80, False, "page certificate good for 80 days"),
+        (20, False, "page certificate good for 20 days; GET A NEW ONE"),
+        (-3, False, "page ITS CERTIFICATE ENDED 3 days ago"),
+        (300, True, "page a certificate made by the box: phones warn of it"),
+    ],
+)
+def test_the_certificate_of_the_sign_in_page_is_told(days: int, self_made: bool, said: str) -> None:
+    certificate = {"ends": "2027-01-01T00:00:00+00:00", "days": days, "self_made": self_made}
+    portal = {"sessions": 1, "accounts": {}, "troubles": {}, "certificate": certificate}
+    assert any(line.startswith(said) for line in told(portal=portal))

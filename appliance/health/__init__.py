@@ -1,0 +1,1 @@
+"""What keeps the box well: the certificate of its pages."""
