@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people.accounts import Account
-from captive_portal.radius import guard, judging, login, texts
+from captive_portal.radius import guard, judging, login, one_time, texts
 from captive_portal.radius.book import Book, Standing
 from captive_portal.radius.clients import Clients
 from captive_portal.radius.encoding import Told, eap_failure, encoded, granted
@@ -30,6 +30,7 @@ from captive_portal.radius.judging import Verdict
 from captive_portal.radius.login import Login, Pap
 from captive_portal.radius.signing import Signing
 from captive_portal.sessions.session import Ids
+from captive_portal.sign_in.one_time import OneTime
 from captive_portal.sign_in.way import Attempt, Busy, NotNow, TooOften
 from collector.records import Clock
 
@@ -98,6 +99,8 @@ class AuthenticationServer(Endpoint):
         self._ids = ids
         self._rules = rules
         self.eap = eap
+        self.one_time: OneTime | None = None
+        """Passwords that pages gave for other makers' gateways."""
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE)
         self._held: Counter[str] = Counter()
         self._passwords: Counter[str] = Counter()
@@ -152,8 +155,11 @@ class AuthenticationServer(Endpoint):
 
     def _begun(self, tasks: asyncio.TaskGroup, waiting: _Waiting) -> bool:
         """Begin what takes its time beside the others; say whether it does."""
+        once = self.one_time and one_time.taken(self.one_time, waiting.login)
         if waiting.login.eap:
             tasks.create_task(self._tunnel(waiting))
+        elif once:
+            tasks.create_task(self._prove(waiting, self._by_one_time(waiting.login, once)))
         elif judging.needs_password(waiting.login):
             self._begin_password(tasks, waiting)
         else:
@@ -166,7 +172,7 @@ class AuthenticationServer(Endpoint):
             self._give_up(waiting, "busy")
             return
         self._passwords[address] += 1
-        tasks.create_task(self._prove(waiting))
+        tasks.create_task(self._prove_password(waiting))
 
     async def _work(self, batch: Sequence[_Waiting]) -> None:
         fresh = list(self._signing.fresh())
@@ -199,10 +205,27 @@ class AuthenticationServer(Endpoint):
             _log.exception("a RADIUS request from %s is not answered", waiting.arrival.address)
             self._give_up(waiting, "error")
 
-    async def _prove(self, waiting: _Waiting) -> None:
+    async def _prove_password(self, waiting: _Waiting) -> None:
         """Have a password as typed looked at; nothing is raised."""
         try:
-            verdict = await self._verdict(waiting.login)
+            await self._prove(waiting, self._verdict(waiting.login))
+        finally:
+            self._passwords[waiting.arrival.address] -= 1
+            self._passwords = +self._passwords
+
+    async def _by_one_time(self, tried: Login, once: one_time.Taken) -> Verdict:
+        """Return the verdict on somebody who was let in on our page a moment ago."""
+        now = self._now()
+        account = await asyncio.to_thread(self._book.person, once.person)
+        if account is None:
+            return judging.refused(judging.NOBODY)
+        standing = await asyncio.to_thread(self._book.standing, account, tried, now)
+        return judging.allow(tried, standing, now, success=once.success)
+
+    async def _prove(self, waiting: _Waiting, judged: Awaitable[Verdict]) -> None:
+        """Answer by a verdict that takes its time; nothing is raised."""
+        try:
+            verdict = await judged
             self._tell(waiting, verdict, self._now())
         except Busy:
             self._give_up(waiting, "busy")
@@ -211,9 +234,6 @@ class AuthenticationServer(Endpoint):
         except Exception:  # noqa: BLE001  # one request must not keep the others from answers
             _log.exception("a RADIUS request from %s is not answered", waiting.arrival.address)
             self._give_up(waiting, "error")
-        finally:
-            self._passwords[waiting.arrival.address] -= 1
-            self._passwords = +self._passwords
 
     async def _verdict(self, tried: Login) -> Verdict:
         password = tried.credential.password if isinstance(tried.credential, Pap) else ""
