@@ -1,7 +1,8 @@
 """The one database of people and sessions: opening it, and bringing it up to date.
 
-SQLite in WAL mode unless the settings name another SQLAlchemy URL. Whoever opens it migrates it:
-the migrations of this package are numbered, and recorded in the transaction that runs them.
+SQLite in WAL mode unless the settings name another SQLAlchemy URL: PostgreSQL, by pg8000. Whoever
+opens it migrates it: the migrations of this package are numbered, and recorded in the transaction
+that runs them.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ VERSION_TABLE = "captive_portal_version"
 """Other packages keep their own chain of migrations in the same database."""
 BUSY_MS = 10_000
 """So long a writer waits for another before it says that the database is busy."""
+
+
+POSTGRESQL_DRIVER = "pg8000"
+"""The one that comes with the box; BSD licence, no library of the system's."""
+SERVER_S = 60
+"""So long a server's answer is waited for."""
 
 
 class Base(DeclarativeBase):
@@ -113,7 +120,14 @@ def _engine(home: Path, url: str) -> Engine:
             raise PortalError(f"cannot make the folder of the database: {error}") from error
         url = f"sqlite:///{path}"
     try:
-        engine = create_engine(make_url(url))
+        named = make_url(url)
+        if named.get_backend_name() != "postgresql":
+            engine = create_engine(named)
+        else:
+            if named.drivername == "postgresql":
+                named = named.set(drivername=f"postgresql+{POSTGRESQL_DRIVER}")
+            # A server that was started anew is noticed before a statement is lost on it.
+            engine = create_engine(named, pool_pre_ping=True, connect_args={"timeout": SERVER_S})
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise PortalError(
             f"settings: database: {error}", hint="leave it empty for SQLite in the home"

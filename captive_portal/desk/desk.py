@@ -17,7 +17,7 @@ from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from captive_portal.desk.gatekeeper import Gatekeeper, not_ready
 from captive_portal.desk.nas_teller import NasTeller
@@ -215,7 +215,7 @@ class SessionDesk:
         """Take accounting in; on the sessions' thread. Raises PortalError."""
         try:
             return self._keeper.accounting([(one, self._whose(one)) for one in heard])
-        except OperationalError as error:
+        except DBAPIError as error:
             # A full disk is nothing about these packets: one line, and the NAS sends them again.
             raise PortalError(f"the database says: {reason(error)}") from error
 
@@ -232,7 +232,7 @@ class SessionDesk:
         """Take sign-in lines in; on the sessions' thread. Raises PortalError."""
         try:
             self._keeper.told([(line, self._named(line)) for line in lines])
-        except OperationalError as error:
+        except DBAPIError as error:
             raise PortalError(f"the database says: {reason(error)}") from error
 
     def _named(self, line: SignInLine) -> Person | None:

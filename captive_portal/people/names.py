@@ -27,7 +27,9 @@ def digits(text: str) -> str:
 
 def folded(account: str) -> str:
     """Return the form in which two spellings of an account name are the same."""
-    return unicodedata.normalize("NFC", clean(account).casefold())
+    form = unicodedata.normalize("NFC", clean(account).casefold())
+    # What no database takes is in no name (`fault`), but somebody may ask for it.
+    return form.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
 
 
 def fault(account: str) -> str:

@@ -19,6 +19,8 @@ from captive_portal.sessions import accounting, portal
 from captive_portal.sessions.draft import Book
 from captive_portal.sessions.session import Session
 
+MOST = 1 << 44
+"""Bytes that are charged at once: a NAS that says more is wrong."""
 COUNTED = (portal.METHOD, *accounting.METHODS)
 """Of sessions that the box or a NAS carries; of others nobody counts what passes."""
 
@@ -129,7 +131,7 @@ def of_bytes(
 ) -> Iterator[Charge]:
     """Yield what a session has counted and its person was not charged with yet."""
     counters, (had_in, had_out) = session.counters, session.charged
-    more = max(0, (counters.bytes_in or 0) - had_in), max(0, (counters.bytes_out or 0) - had_out)
+    more = _more(counters.bytes_in, had_in), _more(counters.bytes_out, had_out)
     if session.person is None or not any(more):
         return
     days = list(by_day(since, until, zone)) or [(_day(until, zone), 1)]
@@ -141,6 +143,10 @@ def of_bytes(
         spent = [was - now for was, now in zip(left, rest, strict=True)]
         left = rest
         yield Charge(person=session.person.id, day=day, bytes_in=spent[0], bytes_out=spent[1])
+
+
+def _more(now: int | None, had: int) -> int:
+    return min(max(0, (now or 0) - had), MOST)
 
 
 def of_time(

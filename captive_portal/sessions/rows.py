@@ -246,22 +246,32 @@ def _row(session: Session, state: str | None) -> dict[str, Any]:
         "site": session.site,
         "method": session.method,
         "person": person.id if person else None,
-        "account": person.account if person else "",
+        "account": _text_of(person.account, 1024) if person else "",
         "start": session.start,
         "last_seen": session.last_seen,
         "expires": session.expires,
         "end": session.end,
-        "cause": session.cause[:64],
+        "cause": _text_of(session.cause, 64),
         "mac": session.mac,
-        "nas": session.nas.name[:255],
+        "nas": _text_of(session.nas.name, 255),
         "key": _hashed(session.key),
         "generation": session.generation,
-        "bytes_in": session.counters.bytes_in,
-        "bytes_out": session.counters.bytes_out,
+        "bytes_in": _number(session.counters.bytes_in),
+        "bytes_out": _number(session.counters.bytes_out),
         "serial": session.serial,
         "zone": session.zone,
         "rest": _rest(session),
     }
+
+
+def _text_of(text: str, most: int) -> str:
+    """Return what any database takes of a text; in `rest` it stands as it is."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")[:most]
+
+
+def _number(value: int | None) -> int | None:
+    """Return what a column of 64 bits with a sign takes: RADIUS counts have none."""
+    return None if value is None else min(value, (1 << 63) - 1)
 
 
 _TEXTS = ("nas_port", "ssid", "called_station", "calling_station", "acct_session_id", "key")

@@ -157,3 +157,12 @@ def test_one_time_passwords_differ_and_are_fit() -> None:
     made = {passwords.one_time() for _ in range(100)}
     assert len(made) == 100
     assert not any(passwords.fault(password) for password in made)
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "\ud800x", "\x00"])
+def test_a_name_that_no_database_takes_is_nobodys(people: People, name: str) -> None:
+    assert people.find(SITE, name) is None
+    with pytest.raises(Refused):
+        people.check(SITE, name, "correct horse\x00")
+    with pytest.raises(PortalError, match="control character"):
+        people.shadow(SITE, name, now=NOW)
