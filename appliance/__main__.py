@@ -132,6 +132,7 @@ def _app(home: Path, settings: BoxSettings, clock: Clock) -> Iterator[FastAPI]:
                     live=PortalLive(database),
                     control=ask,
                     demo=demo,
+                    database=database,
                     api_token=token,
                 )
             )

@@ -26,12 +26,16 @@ from appliance.hub import known
 from appliance.web import (
     api,
     pages_account,
+    pages_groups,
     pages_kept,
     pages_people,
+    pages_roll,
+    pages_school,
     pages_search,
     pages_sessions,
     pages_sources,
     pages_status,
+    pages_vouchers,
     pages_who,
 )
 from appliance.web.deps import Deps
@@ -52,6 +56,10 @@ PAGES = (
     pages_sources,
     pages_search,
     pages_who,
+    pages_roll,
+    pages_groups,
+    pages_vouchers,
+    pages_school,
     pages_people,
     pages_sessions,
     pages_kept,

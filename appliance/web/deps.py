@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
+from sqlalchemy import Engine
+
 from appliance.settings import BoxSettings
 from appliance.web.asking import Asking
 from collector.records import Clock
@@ -147,5 +149,7 @@ class Deps:
     live: Live
     control: Control
     demo: Demo
+    database: Engine | None = None
+    """People, groups and vouchers; None where only logs are asked about."""
     api_token: str = ""
     """What a local program sends as its bearer token; empty means none may."""

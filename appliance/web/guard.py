@@ -13,7 +13,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 64 * 1024
-"""Bytes. Forms are small; nothing is uploaded here yet."""
+"""Bytes. Forms are small."""
+UPLOAD_LIMIT = 33 << 20
+"""Bytes, where a school's roll is taken in."""
+UPLOADS = frozenset({"/people/roll"})
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -52,10 +55,11 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-cache" if static else "no-store")
             await send(message)
 
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        limit = UPLOAD_LIMIT if scope["path"] in UPLOADS else BODY_LIMIT
+        refusal = self._refusal(scope["method"], Headers(scope=scope), limit)
         await (refusal or self._app)(scope, receive, with_headers)
 
-    def _refusal(self, method: str, headers: Headers) -> ASGIApp | None:
+    def _refusal(self, method: str, headers: Headers, limit: int) -> ASGIApp | None:
         # A page on another name that resolves to loopback must not read the box (DNS rebinding).
         if self._hosts and _host(headers.get("host", "")) not in self._hosts:
             return PlainTextResponse("this box is not known by that name\n", status_code=421)
@@ -64,8 +68,8 @@ class Guard:
         length = headers.get("content-length", "")
         if not length.isdecimal() or "transfer-encoding" in headers:
             return PlainTextResponse("a body needs its Content-Length\n", status_code=411)
-        if int(length) > BODY_LIMIT:
-            return PlainTextResponse(f"at most {BODY_LIMIT} bytes\n", status_code=413)
+        if int(length) > limit:
+            return PlainTextResponse(f"at most {limit} bytes\n", status_code=413)
         return None
 
 

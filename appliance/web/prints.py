@@ -79,7 +79,7 @@ def sheet(papers: Sequence[Paper], t: Texts, *, title: str, alone: bool) -> str:
 
 
 def _how_long(one: Printed, t: Texts) -> str:
-    until = t("until {time}", time=t.moment(one.valid_until, seconds=False))
+    until = t("until {time}", time=t.moment(one.last_minute, seconds=False))
     if one.minutes is None:
         return until
     return t("{minutes} minutes from the first sign-in, {until}", minutes=one.minutes, until=until)

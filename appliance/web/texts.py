@@ -34,7 +34,7 @@ _MONTHS: dict[Language, tuple[str, ...]] = {
 
 
 _KEY = re.compile(
-    r"^(?:act|because|certainty|col|event|failed|gap|kind|last|log|method|overdue|process|range|role|sign-in|source|state|zone):(?=\S)"
+    r"^(?:act|because|certainty|col|day|event|failed|field|gap|kind|last|limit|log|method|named|overdue|process|quota|range|role|sign-in|source|state|voucher|zone):(?=\S)"
 )
 
 

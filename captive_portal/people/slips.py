@@ -59,6 +59,19 @@ def pupils(
     return found
 
 
+def check_count(chosen: Sequence[Account]) -> None:
+    """Refuse more slips than one page makes.
+
+    Raises:
+        PortalError: they are more.
+    """
+    if len(chosen) > MOST:
+        raise PortalError(
+            f"that would be {len(chosen)} slips, more than {MOST} at once",
+            hint="choose a class, or use prathu people slips",
+        )
+
+
 def make(
     people: People, chosen: Iterable[Account], *, told: Callable[[], None] = lambda: None
 ) -> list[Slip]:

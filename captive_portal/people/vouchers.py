@@ -35,6 +35,7 @@ MOST = 500
 HINT = 2
 """Last signs, by which staff know a voucher again."""
 LONGEST = timedelta(days=366)
+MINUTE = timedelta(minutes=1)
 _TYPED = str.maketrans({"O": "0", "I": "1", "L": "1"})
 
 
@@ -104,6 +105,11 @@ class Voucher:
     first_used_at: datetime | None
     state: State
 
+    @property
+    def last_minute(self) -> datetime:
+        """The last minute in which it lets anybody in, as people read times."""
+        return self.valid_until - MINUTE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
@@ -127,6 +133,11 @@ class Printed:
     for_whom: str
     valid_until: datetime
     minutes: int | None
+
+    @property
+    def last_minute(self) -> datetime:
+        """The last minute in which it lets anybody in, as people read times."""
+        return self.valid_until - MINUTE
 
 
 class Vouchers:

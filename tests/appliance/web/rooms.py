@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from fastapi.testclient import TestClient
+from sqlalchemy import Engine
 
 from appliance.errors import WrongQuestion
 from appliance.search.engine_local import Asker
@@ -245,6 +246,8 @@ class House:
     asking: FakeAsking = field(default_factory=FakeAsking)
     site: str = "default"
     api_token: str = "token-of-the-box"
+    database: Engine | None = None
+    """Of people, for the pages that look after them."""
     more: dict[str, Any] = field(default_factory=dict)
     """Settings besides the site."""
 
@@ -259,6 +262,7 @@ class House:
             live=self.live,
             control=self.control,
             demo=self.demo,
+            database=self.database,
             api_token=self.api_token,
         )
 

@@ -5,14 +5,24 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 import uvicorn
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from appliance.web.app import create_app
+from captive_portal.database import open_database
+from captive_portal.people import groups, groups_text
+from captive_portal.people.accounts import AccountRow
+from captive_portal.people.groups import Calendar, Groups
+from captive_portal.people.keys import person_key
+from captive_portal.people.vouchers import Order, Vouchers
 from tests.appliance.web import senders
 from tests.appliance.web.rooms import NOW_US, PASSWORD, House
 
@@ -24,6 +34,7 @@ pytestmark = pytest.mark.xdist_group("machine")
 ROOT = Path(__file__).resolve().parents[3]
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
 HTMX = ROOT / "appliance/web/static/vendor/htmx.min.js"
+SOMEBODY = UUID(int=7)
 PATHS = (
     "/",
     "/search",
@@ -32,6 +43,11 @@ PATHS = (
     "/who",
     "/who?address=10.20.1.11",
     "/people",
+    "/people/roll",
+    "/people/groups",
+    "/people/vouchers",
+    "/people/year",
+    f"/people/{SOMEBODY}/data",
     "/kept",
     "/password",
     "/sources",
@@ -81,6 +97,7 @@ def browser() -> Iterator[Browser]:
 def shop(house: House) -> Iterator[Shop]:
     house.control.sources = senders.told_of(house.site, NOW_US)
     house.control.replies["receive"] = {"unknown_senders": senders.STRANGERS}
+    house.database = a_school(house)
     config = uvicorn.Config(create_app(house.deps()), port=0, log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -91,6 +108,33 @@ def shop(house: House) -> Iterator[Shop]:
     yield Shop(house=house, base=f"http://127.0.0.1:{port}")
     server.should_exit = True
     thread.join(20)
+    house.database.dispose()
+
+
+def a_school(house: House) -> Engine:
+    """Return a database with a pupil, a teacher, groups, a day and vouchers."""
+    engine = open_database(house.home)
+    now = datetime.fromtimestamp(NOW_US / 1e6, UTC)
+    with Session(engine) as db, db.begin():
+        for person, account, kind, grade in (
+            (SOMEBODY, "00101", "pupil", "ม.1"),
+            (UUID(int=8), "kru", "teacher", ""),
+        ):
+            row = AccountRow(id=person, site=house.site, account=account, folded=account)
+            row.full_name, row.kind, row.role, row.grade = "สมชาย ใจดี", kind, "none", grade
+            row.room, row.must_change, row.proofing, row.created_at = "2", False, "ทะเบียน", now
+            db.add(row)
+    group = groups.new(house.site, "นักเรียน")
+    Groups(engine).put(replace(group, kind="pupil", hours=groups_text.hours("จ-ศ 07:30-16:30")))
+    Calendar(engine).put(house.site, now.date(), kind="holiday", name="วันหยุด")
+    order = Order(
+        site=house.site,
+        sponsor=UUID(int=8),
+        for_whom=("วิทยากร สมมติ", ""),
+        valid_until=now + timedelta(days=3),
+    )
+    Vouchers(engine, person_key(house.home)).make(order, now=now)
+    return engine
 
 
 def inside(browser: Browser, shop: Shop, **how: Any) -> tuple[BrowserContext, Page]:
