@@ -81,6 +81,8 @@ class GateSchool:
 
     machine: Machine
     box: Box
+    page: bool = True
+    """Answer in the page's place; the box itself is not up."""
     spaces: dict[str, str] = field(default_factory=dict)
     servers: list[socket.socket] = field(default_factory=list)
 
@@ -98,7 +100,7 @@ class GateSchool:
         self.machine.link((self.spaces["internet"], "eth0"), (gate, "wan0"))
         self._addresses()
         self._internet()
-        self.serve("gate", (8080, 22), lambda _: PAGE)
+        self.serve("gate", (8080, 22) if self.page else (22,), lambda _: PAGE)
 
     def _addresses(self) -> None:
         self.give("gate", "wan0", f"{PUBLIC}/24", "2001:db8:7::7/64")

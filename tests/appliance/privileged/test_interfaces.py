@@ -57,13 +57,13 @@ def test_a_vlan_that_is_missing_is_made(
     space: tuple[Machine, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[str]] = []
-    real = interfaces.run
+    from appliance.privileged.run import run as real
 
     def run(words: list[str]) -> str:
         asked.append(words)
         return real(words) if words[1] == "-j" else ""
 
-    monkeypatch.setattr(interfaces, "run", run)
+    monkeypatch.setattr("appliance.privileged.interfaces.run", run)
     monkeypatch.setattr(interfaces, "_set", lambda _name, _value: None)
     with inside.namespace(space[1]):
         interfaces.prepare(plan_of(PUPILS.model_copy(update={"interface": "lan0.20"})))
