@@ -34,6 +34,7 @@ from appliance.web.deps import Deps
 from appliance.web.live import PortalLive
 from appliance.web.staff import PortalStaff
 from captive_portal.database import open_database
+from captive_portal.people import nt_hashes
 from collector import control
 from collector.records import AuditEvent, Clock
 
@@ -115,6 +116,7 @@ def _app(home: Path, settings: BoxSettings, clock: Clock) -> Iterator[FastAPI]:
     sites = [site.id for site in settings.sites]
     database, demo = open_database(home, settings.database), DemoSchool(home)
     token = _new_token(home)
+    sealing = nt_hashes.of(home, wanted=settings.radius.nt_hashes)
     errands = Errands(lambda request: ask("seal", request, timeout_s=30.0))
     if settings.timestamp_authorities or settings.witnesses:
         errands.start()
@@ -128,7 +130,7 @@ def _app(home: Path, settings: BoxSettings, clock: Clock) -> Iterator[FastAPI]:
                     settings=settings,
                     clock=clock,
                     asking=LocalAsking(engine, sites=sites),
-                    staff=PortalStaff(database, sites=sites, clock=clock),
+                    staff=PortalStaff(database, sites=sites, clock=clock, nt=sealing),
                     live=PortalLive(database),
                     control=ask,
                     demo=demo,

@@ -179,6 +179,26 @@ async def bonus(request: Request, visitor: Manager, room: TheRoom, person: UUID)
     return RedirectResponse(link(f"/people/{person}/data", {}), 303)
 
 
+@router.post("/people/{person}/close")
+async def close(request: Request, visitor: Manager, room: TheRoom, person: UUID) -> Response:
+    """Close an account from a day on, or let it be open."""
+    form = await form_of(request, visitor)
+    at, text = school(room), names.clean(form.get("day", ""))
+    if visitor.member and visitor.member.id == person:
+        error = visitor.texts("Nobody disables their own account.")
+        return await _data(request, visitor, at, person, error=error)
+    try:
+        when = dates.begins(dates.read(text)) if text else None
+        await at.wrote(visitor, f"{'disable' if when else 'enable'} {person} {text}".rstrip())
+        if when is None:
+            await run_in_threadpool(at.people.enable, person)
+        else:
+            await run_in_threadpool(lambda: at.people.disable(person, now=when))
+    except PortalError as error:
+        return await _data(request, visitor, at, person, error=str(error))
+    return RedirectResponse(link(f"/people/{person}/data", {}), 303)
+
+
 async def _data(
     request: Request, visitor: Visitor, at: School, person: UUID, *, error: str = ""
 ) -> Response:

@@ -13,7 +13,15 @@ from sqlalchemy.orm import Session
 from appliance.web.deps import May, Member, NewPerson, PersonLine
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names, passwords
-from captive_portal.people.accounts import Account, AccountRow, Kind, NewAccount, People, Role
+from captive_portal.people.accounts import (
+    Account,
+    AccountRow,
+    Kind,
+    NewAccount,
+    NtSealing,
+    People,
+    Role,
+)
 from collector.records import Clock
 
 RIGHTS: dict[Role, frozenset[May]] = {
@@ -27,9 +35,16 @@ RIGHTS: dict[Role, frozenset[May]] = {
 class PortalStaff:
     """Staff accounts in the portal's database. Every method may block."""
 
-    def __init__(self, engine: Engine, *, sites: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        sites: Sequence[str],
+        clock: Clock,
+        nt: NtSealing | None = None,
+    ) -> None:
         self._engine = engine
-        self._people = People(engine)
+        self._people = People(engine, nt=nt)
         self._sites = tuple(sites)
         self._clock = clock
 

@@ -182,6 +182,12 @@ def test_what_is_kept_of_one_person(house: House, engine: Engine, client: TestCl
     assert post(client, path, f"/people/{one.id}/bonus", megabytes="500").status_code == 303
     assert post(client, path, f"/people/{one.id}/bonus", megabytes="-1").status_code == 422
     assert post(client, path, f"/people/{one.id}/group", group="").status_code == 303
+    assert post(client, path, f"/people/{one.id}/close", day="31/3/2570").status_code == 303
+    assert "31 มี.ค. 2570" in client.get(path).text
+    assert not people(engine)["00101"].closed(NOW)
+    assert post(client, path, f"/people/{one.id}/close", day="เมื่อไร").status_code == 422
+    assert post(client, path, f"/people/{one.id}/close").status_code == 303
+    assert people(engine)["00101"].disabled_at is None
     assert client.get("/people/00000000-0000-4000-8000-000000000000/data").status_code == 422
 
 
