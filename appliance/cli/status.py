@@ -12,7 +12,7 @@ import typer
 
 from appliance import settings as box_settings
 from appliance.backup import standing
-from appliance.cli import datagram_forecast, offline, status_text
+from appliance.cli import datagram_forecast, offline, status_gate, status_text
 from appliance.cli.context import Context, wall_clock
 from appliance.cli.up import PROCESSES
 from appliance.hub import known
@@ -57,6 +57,7 @@ def read(home: Path) -> dict[str, Any]:
         "receive": _ask(home, "receive"),
         "seal": _ask(home, "seal"),
         "portal": _portal(home),
+        "gate": status_gate.read(home, settings),
         "spool_bytes": size_bytes(home / "spool"),
         "outside": [one.plain() for one in known.read(home, settings, wall_clock() // 1000)],
         "ledgers": {site.id: _ledger(home, site.id) for site in settings.sites},

@@ -5,6 +5,7 @@ The box's privileged process runs as it is; the tests ask it what the portal wou
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli import status_gate
 from captive_portal.errors import GateError
 from captive_portal.sessions.passes import Pass
 from tests.integration import inside
@@ -537,3 +539,17 @@ def test_a_resolver_that_dies_is_started_again(school: GateSchool) -> None:
 
     wait_for("an answer", answers)
     assert school.status()["restarts"] >= 2
+
+
+def test_status_tells_what_was_stopped_and_why(school: GateSchool) -> None:
+    school.apply([phone()])
+    assert inside.connect(school.spaces["tablet"], WEB, 443)[0] == "reset"
+    told = "\n".join(text for name, text in status_text(school) if name == "gate")
+    assert "1 sessions are in" in told
+    assert re.search(r"packets stopped: before sign-in", told)
+    assert "NOT RUNNING" not in told
+
+
+def status_text(school: GateSchool) -> list[tuple[str, str]]:
+    record = json.loads(school.box.prathu("status"))
+    return list(status_gate.lines(record["gate"]))

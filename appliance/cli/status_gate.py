@@ -1,0 +1,46 @@
+"""What `prathu status` shows of the gate: who is in, what was not let through and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from appliance.privileged import plans
+from appliance.settings import BoxSettings
+from captive_portal.errors import PortalError
+from captive_portal.gate.ruleset import COUNTERS
+from captive_portal.gate.wire import SOCKET
+from collector.control import ask
+from collector.errors import CollectorError
+
+ASK_S = 10.0
+
+
+def read(home: Path, settings: BoxSettings) -> dict[str, Any] | None:
+    """Return how the gate stands, `error` where it does not; None: the box is nobody's router."""
+    try:
+        if plans.of(settings) is None:
+            return None
+        return ask(home / SOCKET, {"id": 1, "do": "status"}, timeout=ASK_S)
+    except (CollectorError, PortalError) as error:
+        return {"error": str(error)}
+
+
+def lines(gate: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Yield a name and a text for each thing to show."""
+    if gate is None:
+        return
+    if "error" in gate:
+        yield "gate", f"DOES NOT ANSWER: {gate['error']}"
+        return
+    yield "gate", f"{gate['passes']:,} sessions are in"
+    dead = sorted(name for name, alive in gate["daemons"].items() if not alive)
+    if dead:
+        yield "gate", f"NOT RUNNING: {', '.join(dead)}; what they say is in the journal"
+    for name, (packets, _) in gate["dropped"].items():
+        if packets:
+            yield "gate", f"{packets:,} packets stopped: {COUNTERS.get(name, name)}"
+    for name, what in (("mended", "times the kernel was mended"), ("failed", "calls failed")):
+        if gate[name]:
+            yield "gate", f"{gate[name]:,} {what}; the journal says why"

@@ -1,0 +1,41 @@
+"""The gate in `prathu status`: nothing where there is none, and plain words where it fails."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from appliance.cli import status_gate
+from appliance.settings import BoxSettings
+from tests.integration.gate_school import SETTINGS
+
+SITE = '[[sites]]\nid = "school-a"\n'
+
+
+def test_a_box_beside_says_nothing_of_a_gate(tmp_path: Path) -> None:
+    settings = BoxSettings.model_validate(tomllib.loads(SITE))
+    assert status_gate.read(tmp_path, settings) is None
+    assert list(status_gate.lines(None)) == []
+
+
+def test_a_gate_that_does_not_run_is_told(tmp_path: Path) -> None:
+    settings = BoxSettings.model_validate(tomllib.loads(SITE + SETTINGS))
+    ((name, text),) = status_gate.lines(status_gate.read(tmp_path, settings))
+    assert name == "gate"
+    assert text.startswith("DOES NOT ANSWER: nobody listens")
+
+
+def test_what_was_stopped_is_told_by_reason() -> None:
+    record = {
+        "passes": 1200,
+        "daemons": {"dnsmasq-pupils": False},
+        "dropped": {"refused": [5, 300], "dot": [0, 0]},
+        "mended": 1,
+        "failed": 0,
+    }
+    told = [text for _, text in status_gate.lines(record)]
+    assert told[0] == "1,200 sessions are in"
+    assert told[1].startswith("NOT RUNNING: dnsmasq-pupils")
+    assert told[2] == "5 packets stopped: before sign-in"
+    assert "mended" in told[3]
+    assert len(told) == 4
