@@ -219,6 +219,10 @@ class SessionEvent(_Event):
     called_station: str = ""
     calling_station: str = ""
     acct_session_id: str = ""
+    zone: str = ""
+    """The part of the site, as the settings name it."""
+    notice: str = ""
+    """The version of the privacy notice that was shown before sign-in."""
     cause: str = ""
     bytes_in: int | None = None
     """From the user, as RADIUS counts Input."""

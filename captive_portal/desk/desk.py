@@ -88,7 +88,7 @@ class SessionDesk:
         """Run something on the sessions' thread; the gate hears of it within a tick."""
         return self._thread.submit(work)
 
-    async def sign_in(  # one sign-in is made of these
+    async def sign_in(  # noqa: PLR0913  # one sign-in is made of these
         self,
         site: str,
         account: Account,
@@ -96,6 +96,7 @@ class SessionDesk:
         mac: str,
         *,
         zone: str = "",
+        notice: str = "",
         cap: datetime | None = None,
     ) -> Session:
         """Begin a session, or go on with the one of that person on that device.
@@ -106,6 +107,7 @@ class SessionDesk:
             address: The device's.
             mac: The device's, where it is known.
             zone: The part of the site; empty: by the address.
+            notice: The version of the privacy notice that was shown; empty: none, as at a renewal.
             cap: The way in ends it then, whatever the group says.
 
         Raises:
@@ -129,6 +131,7 @@ class SessionDesk:
                 now=now,
                 terms=self._terms(account, now, cap),
                 zone=zone,
+                notice=notice,
                 gated=gated,
             )
 

@@ -70,7 +70,8 @@ def admit(draft: Draft, fresh: Session, terms: Terms, *, ids: Ids) -> Session:
             portal.end(draft, held, _within(held, now), _cause(held, fresh), ids=ids)
     if own is None:
         return draft.put(fresh, fresh.event("start", ids.make("start", fresh.id), now))
-    longer = under(replace(own, last_seen=now, renewed=now, mac=fresh.mac or own.mac), terms)
+    longer = replace(own, last_seen=now, renewed=now, mac=fresh.mac or own.mac)
+    longer = under(replace(longer, notice=fresh.notice or own.notice), terms)
     longer = _moved(longer, fresh)
     event_id = ids.make("prolong", own.id, now, longer.addresses, longer.expires)
     return draft.put(longer, longer.event("update", event_id, now))

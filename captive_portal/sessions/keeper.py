@@ -103,6 +103,7 @@ class Keeper:
         now: datetime,
         terms: Terms | None = None,
         zone: str = "",
+        notice: str = "",
         gated: bool = False,
     ) -> Session:
         """Begin a session of the sign-in page, or go on with the person's own on that device.
@@ -115,6 +116,7 @@ class Keeper:
             now: The time.
             terms: What its person may do; None: anything, for `times.lasts`.
             zone: The part of the site.
+            notice: The version of the privacy notice that was shown.
             gated: Whether a gate is to let it in: then it has a serial.
 
         Raises:
@@ -126,7 +128,7 @@ class Keeper:
             uuid4(), site, person, address, mac=mac, now=now, lasts=self._times.lasts
         )
         serial = self._serials.take(now) if gated else None
-        fresh = admission.under(replace(fresh, zone=zone, serial=serial), terms)
+        fresh = admission.under(replace(fresh, zone=zone, notice=notice, serial=serial), terms)
         draft = Draft(self._rows)
         try:
             session = admission.admit(draft, fresh, terms, ids=self._ids)

@@ -276,7 +276,7 @@ def _number(value: int | None) -> int | None:
 
 _TEXTS = ("nas_port", "ssid", "called_station", "calling_station", "acct_session_id", "key")
 _NUMBERS = ("started", "stopped", "interims")
-_GATE = ("group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams")
+_GATE = ("notice", "group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams")
 _GATE_TUPLES = ("kernel", "charged")
 _GATE_TIMES = ("renewed", "cap", "charged_at", "reported_at")
 

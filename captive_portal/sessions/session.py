@@ -130,6 +130,8 @@ class Session:
     """Names the session in the kernel's marks, 1 to 2^24-1; None: the gate has no part in it."""
     zone: str = ""
     """The part of the site that it is in."""
+    notice: str = ""
+    """The version of the privacy notice that its person went on after."""
     group: str = ""
     """The name of its person's group, of a session that the box lets in."""
     renewed: datetime | None = None
@@ -202,6 +204,8 @@ class Session:
             called_station=self.called_station,
             calling_station=self.calling_station,
             acct_session_id=self.acct_session_id,
+            zone=self.zone,
+            notice=self.notice,
             cause=self.cause if kind in ("stop", "reject") else "",
             bytes_in=self.counters.bytes_in,
             bytes_out=self.counters.bytes_out,

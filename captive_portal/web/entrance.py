@@ -117,8 +117,8 @@ class Entrance:
 
     async def _begin(self, visit: Visit, account: Account) -> Response:
         mac = await asyncio.to_thread(mac_of, visit.address)
-        await self._board.acknowledged(account.id, visit.place, self._front.now())
-        await self._desk.sign_in(visit.place.id, account, visit.address, mac)
+        notice = await self._board.acknowledged(account.id, visit.place, self._front.now())
+        await self._desk.sign_in(visit.place.id, account, visit.address, mac, notice=notice.version)
         return RedirectResponse(f"/session?lang={visit.t.lang}", 303)
 
     def _new_password(

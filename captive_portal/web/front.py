@@ -32,7 +32,9 @@ _log = logging.getLogger(__name__)
 class Desk(Protocol):
     """Where sessions begin and end; every call returns when it is durable, or raises."""
 
-    async def sign_in(self, site: str, account: Account, address: str, mac: str) -> Session:
+    async def sign_in(
+        self, site: str, account: Account, address: str, mac: str, *, notice: str = ""
+    ) -> Session:
         """Begin a session, or prolong the one there. Raises Denied, ReportError, GateError."""
         ...
 

@@ -52,6 +52,8 @@ _SESSION_TEXTS = (
     "called_station",
     "calling_station",
     "acct_session_id",
+    "zone",
+    "notice",
     "cause",
     "account",
     "full_name",

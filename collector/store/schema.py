@@ -109,6 +109,8 @@ SESSIONS = LogSchema(
         ("called_station", "str"),
         ("calling_station", "str"),
         ("acct_session_id", "str"),
+        ("zone", "str"),
+        ("notice", "str"),
         ("cause", "str"),
         ("bytes_in", "u64"),
         ("bytes_out", "u64"),

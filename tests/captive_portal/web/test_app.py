@@ -50,11 +50,15 @@ class Desk:
     """Keeps sessions in memory."""
 
     sessions: dict[tuple[str, str], Session] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
     fails: bool = False
     denies: str = ""
     granted: Terms | None = None
 
-    async def sign_in(self, site: str, account: Account, address: str, mac: str) -> Session:
+    async def sign_in(
+        self, site: str, account: Account, address: str, mac: str, *, notice: str = ""
+    ) -> Session:
+        self.notices.append(notice)
         self._may_fail()
         if self.denies:
             raise Denied(self.denies)
@@ -591,3 +595,4 @@ def test_the_notice_has_versions_and_who_signs_in_has_read_one(
     assert not notices.acknowledged(person.id)
     sign_in(device)
     assert [read for read, _ in notices.acknowledged(person.id)] == [version[1]]
+    assert school.desk.notices == [version[1]]
