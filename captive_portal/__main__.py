@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from captive_portal.database import FILE, open_database
 from captive_portal.desk import Gap, SessionDesk, answering, make_desk, make_keeper, session_ids
 from captive_portal.desk.control import SOCKET as CONTROL
+from captive_portal.desk.neighbours import Neighbours
 from captive_portal.desk.rules import RuleBook
 from captive_portal.errors import PortalError
 from captive_portal.gate import wire
@@ -114,6 +115,7 @@ class _Process:
         self._lines: SignInLines | None = None
         self._chain: Chain | None = None
         self._forwarding: Forwarding | None = None
+        self._neighbours: Neighbours | None = None
         self._gap = Gap(home / STATUS, home / SOCKET, [site for site, *_ in sites], clock=clock)
 
     async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
@@ -130,6 +132,10 @@ class _Process:
             gate = self._gate(stack)
             desk = make_desk(self._settings, engine, keeper, clock=self._clock, gate=gate)
             stack.callback(desk.close)
+            if gate is not None:
+                behind = [zone.interface for zone in self._settings.zones if zone.interface]
+                self._neighbours = stack.enter_context(Neighbours(behind))
+                desk.addresses_of = self._neighbours.of
             self._chain = stack.enter_context(
                 build.chain(self._home, self._settings, engine, asks=upstream, clock=self._clock)
             )
@@ -194,6 +200,7 @@ class _Process:
                 group.create_task(self._time(desk, radius, web)),
                 group.create_task(self._minutes(desk)),
                 group.create_task(desk.nas.follow()),
+                group.create_task(self._listen(desk)),
                 group.create_task(self._forward()),
             ]
             told = self._lines and group.create_task(self._lines.follow(self._troubles))
@@ -227,6 +234,10 @@ class _Process:
         if self._forwarding is not None:
             await self._forwarding.run()
 
+    async def _listen(self, desk: SessionDesk) -> None:
+        if self._neighbours is not None:
+            await self._neighbours.follow(desk.see, self._try)
+
     async def _minutes(self, desk: SessionDesk) -> None:
         while True:
             await asyncio.sleep(MINUTE_S)
@@ -248,6 +259,8 @@ class _Process:
             "sessions": await desk.open_sessions(),
             "accounts": await desk.accounts(),
             "troubles": dict(self._troubles.counts),
+            "nas_untold": desk.nas.untold,
+            "neighbours_dropped": self._neighbours.dropped if self._neighbours else 0,
             **radius.standing(),
         }
         if standing := web.standing():

@@ -67,6 +67,8 @@ class SessionDesk:
     ) -> None:
         self.nas = NasTeller()
         """Who tells NASes of ends."""
+        self.addresses_of: Callable[[str], Sequence[str]] = lambda _: ()
+        """Where the kernel has seen a device; whoever listens to it puts itself here."""
         self._rows = Rows(engine)
         self._people = People(engine)
         self._keeper = keeper
@@ -142,7 +144,19 @@ class SessionDesk:
             if session.renewed is None:
                 await self._end_quietly(session.id, Cause.GATE)
             raise
-        return session
+        return session if session.serial is None else await self._with_all(session)
+
+    async def _with_all(self, session: Session) -> Session:
+        """Let a session in on the other addresses too that its device is known to be at."""
+        more = [(one, session.mac) for one in self.addresses_of(session.mac) if ":" in one]
+        more = [pair for pair in more if pair[0] not in session.addresses]
+        if not more:
+            return session
+        try:
+            await self.see(more)
+        except PortalError as error:
+            _log.warning("a session begins without its other addresses: %s", error)
+        return await asyncio.to_thread(self._rows.get, session.id) or session
 
     def _terms(self, account: Account, now: datetime, cap: datetime | None) -> Terms | None:
         return None if self._rules is None else self._rules.terms(account, now, cap=cap)

@@ -549,3 +549,16 @@ def test_a_kick_of_nobody_is_one_line(school: School, name: str) -> None:
             await school.desk.kick(name)
 
     run(play)
+
+
+def test_a_sign_in_takes_the_other_addresses_of_the_device_along(school: School) -> None:
+    somchai = school.add("somchai")
+
+    async def play() -> None:
+        await school.desk.tick()
+        school.desk.addresses_of = lambda mac: [HERE, SIX, "fe80::5"] if mac == MAC else []
+        session = await school.desk.sign_in(SITE, somchai, HERE, MAC)
+        assert session.addresses == (HERE, SIX)
+        assert school.gate.send(MAC, SIX, 1)
+
+    run(play)
