@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.privileged.run import environment, run
+from appliance.privileged.run import Failed, environment, run
 from captive_portal.gate.resolver import Daemon
 
 LOG = logging.getLogger(__name__)
@@ -81,7 +81,10 @@ class Daemons:
         return self._folder / f"{daemon.name}.new"
 
     def _test(self, daemon: Daemon) -> None:
-        self._file(daemon).write_text(daemon.config, encoding="ascii")
+        try:
+            self._file(daemon).write_text(daemon.config, encoding="ascii")
+        except OSError as error:
+            raise Failed(f"cannot write {self._file(daemon)}: {error.strerror}") from error
         run(["dnsmasq", "--test", "-C", str(self._file(daemon))])
 
     def _start(self, daemon: Daemon) -> None:

@@ -93,12 +93,19 @@ class Gatekeeper:
         found = self._kernel.read(self._now())
         classes = self._kernel.classes() if found else Classes()
         self._book = Book(classes)
-        self._load()
         if found:
             with no_collecting():
                 self._book.load(to_passes(found.elements, classes).values())
             self._tally.seen(found.counts)
         self._tally.load(self._book.passes)
+        try:
+            self._load()
+        except Failed as error:
+            if not self._kernel.stands():
+                raise
+            LOG.warning("the table of an earlier version gives way to a new one: %s", error)
+            self._load(anew=True)
+            self._mend()
         LOG.info("the gate stands; %d sessions were in already", len(self._book.passes))
 
     def reload(self, plan: Plan) -> None:
@@ -276,7 +283,9 @@ class Gatekeeper:
                 self._tally.gone(key, element.serial, None)
         self._tally.end(each.serial for each in passes)
 
-    def _load(self) -> None:
-        self._kernel.load(ruleset.render(self._plan, self._book.classes))
+    def _load(self, *, anew: bool = False) -> None:
+        """Load the rules; `anew`: without what is in the table now."""
+        first = f"delete table inet {ruleset.TABLE}\n" if anew else ""
+        self._kernel.load(first + ruleset.render(self._plan, self._book.classes))
         self._limits = list(self._book.classes.limits())
         self._rules = self._kernel.fingerprint()

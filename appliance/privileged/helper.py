@@ -13,7 +13,7 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from appliance.privileged.server import Server
 from appliance.privileged.tally import Tally
 from appliance.privileged.writer import Writer
 from appliance.settings import BoxSettings
-from captive_portal.errors import PortalError
+from captive_portal.errors import GateError, PortalError
 from captive_portal.gate import resolver, wire
 from captive_portal.gate.plan import Plan
 from captive_portal.sessions.passes import Pass
@@ -66,7 +66,11 @@ def run(
     if os.geteuid() != 0:
         raise BoxError("the gate needs root", hint="start the box as root, or leave [gateway] out")
     with Netlink() as netlink:
-        asyncio.run(_Helper(home, plan, netlink, clock).run(stop, ready))
+        try:
+            asyncio.run(_Helper(home, plan, netlink, clock).run(stop, ready))
+        except BaseExceptionGroup as several:
+            # One line for people, not a tree of what was stopped because of it.
+            raise next(_known(several), several) from several
 
 
 class _Helper:
@@ -175,7 +179,7 @@ class _Helper:
             again.clear()
             try:
                 await self._reload({})
-            except BoxError as error:
+            except (BoxError, GateError) as error:
                 LOG.warning("%s", error)
 
     async def _look_after(self) -> None:
@@ -189,7 +193,7 @@ class _Helper:
                 if due or not await self._writer.do(self._keeper.stands):
                     checked = time.monotonic()
                     await self._writer.do(self._keeper.check)
-            except Failed as error:
+            except (Failed, GateError) as error:
                 LOG.warning("cannot look after the gate: %s", error)
 
 
@@ -211,3 +215,12 @@ def own_folder(path: Path) -> None:
         raise BoxError(f"cannot make {path}: {error.strerror}") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise BoxError(f"{path} is not root's alone", hint="move it away: the gate makes its own")
+
+
+def _known(several: BaseExceptionGroup[BaseException]) -> Iterator[Exception]:
+    """Yield the errors in a group that say by themselves what is wrong."""
+    for error in several.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _known(error)
+        elif isinstance(error, BoxError | PortalError):
+            yield error

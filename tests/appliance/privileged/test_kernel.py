@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.privileged.gatekeeper import Gatekeeper
 from appliance.privileged.kernel import Kernel
 from appliance.privileged.netlink import Netlink
 from appliance.privileged.run import Failed
+from appliance.privileged.tally import Tally
 from captive_portal.gate import ruleset
 from captive_portal.gate.classes import Classes
 from tests.captive_portal.gate.plans import plan_of
@@ -92,3 +94,21 @@ def test_a_garden_in_use_begins_its_day_anew(kernel: Kernel) -> None:
     )
     assert kernel.renew(name, least_ms=600_000) == 1
     assert kernel.renew(name, least_ms=600_000) == 0
+
+
+def test_a_table_of_an_earlier_version_gives_way_and_who_was_in_stays(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    old = ruleset.render(plan_of(), Classes({1: (2000, None)}))
+    other = "set free_mac { type ether_addr; flags timeout; }"
+    kernel.load(old.replace("set free_mac { type ether_addr; size 4096; }", other))
+    session = "session4 { 02:00:00:00:00:01 . 10.20.0.5 timeout 1h : 0x701 }"
+    kernel.load(f"add element inet prathu {session}\n")
+    tally = Tally(tmp_path / "counts")
+    keeper = Gatekeeper(plan_of(), kernel=kernel, tally=tally, now=lambda: NOW)
+    keeper.start()
+    found = kernel.read(NOW)
+    assert found is not None
+    assert {element.mark for element in found.elements.values()} == {0x701}
+    assert keeper.passes[7].up_kbit == 2000
+    assert "size 4096" in kernel.fingerprint()
