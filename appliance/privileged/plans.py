@@ -29,7 +29,7 @@ def _doors(settings: BoxSettings) -> plan.Doors:
     tcp = [port for name in ("syslog_tcp", "syslog_tls", "ipfix_tcp", "ipfix_tls")
            for port in _ports(getattr(listen, name))]  # fmt: skip
     return plan.Doors(
-        page=settings.sign_in.port or 80,
+        page=settings.sign_in.port,
         page_tls=settings.sign_in.tls_port or 0,
         senders=tuple(ip_network(each, strict=False) for each in dict.fromkeys(senders)),
         senders_udp=tuple(udp),

@@ -121,6 +121,11 @@ def build(
                 hint="name the interface of the Internet: [gateway] uplink",
             )
         return None
+    if not doors.page:
+        raise PortalError(
+            "sign_in.port is 0, and devices are led to the page",
+            hint="say which port it has, as 8080",
+        )
     _check(ours, gateway)
     host = (urlsplit(public_url).hostname or "") if public_url else ""
     return Plan(
@@ -150,6 +155,15 @@ def _zone(zone: Zone) -> ZonePlan:
         raise PortalError(f"zone {zone.id}: address {zone.address} is not IPv4")
     if address6 is not None and not isinstance(address6, IPv6Interface):
         raise PortalError(f"zone {zone.id}: address6 {zone.address6} is not IPv6")
+    if address6 is not None and address6.network.prefixlen != 64:
+        raise PortalError(
+            f"zone {zone.id}: address6 {zone.address6} is not in a /64",
+            hint="devices make their own addresses in networks of that size alone (RFC 4862)",
+        )
+    if address.ip == address.network.network_address and address.network.prefixlen < 31:
+        raise PortalError(
+            f"zone {zone.id}: {address} is the network", hint="the box needs an address in it"
+        )
     garden = tuple(_name(name, f"zone {zone.id}: garden") for name in zone.garden)
     return ZonePlan(
         id=zone.id,

@@ -31,6 +31,8 @@ def test_an_interface_without_an_uplink_is_a_mistake() -> None:
     [
         ({"address": "2001:db8::1/64"}, "is not IPv4"),
         ({"address6": "10.0.0.1/8"}, "is not IPv6"),
+        ({"address6": "2001:db8:20::1/56"}, "is not in a /64"),
+        ({"address": "10.20.0.0/20"}, "is the network"),
         ({"leases": "10.20.0.50"}, "are not two addresses"),
         ({"leases": "10.20.0.50-10.99.0.1"}, "are not within 10.20.0.0/20"),
         ({"leases": "10.20.0.50-10.20.0.40"}, "are not within"),
@@ -44,6 +46,11 @@ def test_a_wrong_zone_is_told_in_one_line(change: dict[str, object], says: str) 
     with pytest.raises(PortalError, match=says) as caught:
         plan_of(zone)
     assert "\n" not in str(caught.value)
+
+
+def test_a_page_without_a_port_of_its_own_cannot_be_led_to() -> None:
+    with pytest.raises(PortalError, match=r"sign_in\.port is 0"):
+        plan_of(doors=plan.Doors(page=0))
 
 
 def test_zones_never_share_addresses() -> None:
