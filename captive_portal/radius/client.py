@@ -9,7 +9,6 @@ somebody's sign-in. What is not believed is counted and the wait goes on: a forg
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import os
 from collections import Counter
@@ -21,53 +20,25 @@ from typing import Any, Protocol, cast
 from typing_extensions import override
 
 from captive_portal.errors import PortalError
+from captive_portal.radius import wire
+from captive_portal.radius.wire import Attribute, Reply, Unbelieved
 
-ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE = 1, 2, 3, 11
-ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE, STATUS_SERVER = 4, 5, 12
-HEADER, LARGEST = 20, 4096
-PROXY_STATE, MESSAGE_AUTHENTICATOR, VENDOR_SPECIFIC, NAS_IDENTIFIER = 33, 80, 26, 32
 WAITS_S = (1.0, 1.0, 1.5)
 """How long an answer is waited for after each sending."""
 PROBE_S = 5.0
 """So often a mute server is asked for its status."""
-DOWN_S = 60.0
+DOWN_S = 15.0
 """A server that answers no Status-Server is tried with somebody's sign-in after so long."""
 SOCKETS = 8
 """Ports to each server at most; 256 requests may be on their way from each."""
-
-Attribute = tuple[int, bytes]
-_Answers = {
-    ACCESS_REQUEST: (ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE),
-    ACCOUNTING_REQUEST: (ACCOUNTING_RESPONSE,),
-    STATUS_SERVER: (ACCESS_ACCEPT, ACCOUNTING_RESPONSE),
-}
 
 
 class Mute(PortalError):
     """No server answered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An answer that is believed."""
-
-    code: int
-    attributes: tuple[Attribute, ...]
-
-    def all(self, kind: int) -> list[bytes]:
-        """Return all values of an attribute."""
-        return [value for one, value in self.attributes if one == kind]
-
-    def vendor(self, vendor: int, kind: int) -> bytes | None:
-        """Return a value of a vendor's attribute (RFC 2865 5.26), or None."""
-        head = vendor.to_bytes(4, "big")
-        for value in self.all(VENDOR_SPECIFIC):
-            rest = value[4:] if value[:4] == head else b""
-            while len(rest) >= 2 and 2 <= rest[1] <= len(rest):
-                if rest[0] == kind:
-                    return rest[2 : rest[1]]
-                rest = rest[rest[1] :]
-        return None
+class Full(Mute):
+    """As many requests wait for a server as may; it has done nothing wrong."""
 
 
 class Asking(Protocol):
@@ -101,6 +72,7 @@ class _Server:
     down_until: float = 0.0
     """By the loop's clock; 0: it answers."""
     probing: bool = False
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def name(self) -> str:
@@ -124,7 +96,7 @@ class Servers:
         """What was not believed, by reason; and how often each server was mute."""
         self._secret = secret
         self._legacy = legacy
-        self._nas = (NAS_IDENTIFIER, nas_identifier.encode())
+        self._nas = (wire.NAS_IDENTIFIER, nas_identifier.encode())
         self._servers = [_server(address) for address in addresses]
         self._probes: set[asyncio.Task[None]] = set()
 
@@ -157,6 +129,8 @@ class Servers:
                 continue
             try:
                 reply = await self._exchange(server, code, asking, WAITS_S)
+            except Full:
+                self.counts[f"full {server.name}"] += 1
             except Mute:
                 self.counts[f"mute {server.name}"] += 1
                 self._doubt(server)
@@ -179,10 +153,13 @@ class Servers:
         loop = asyncio.get_running_loop()
         try:
             while server.down_until > loop.time():
+                next_s = loop.time() + PROBE_S
                 with suppress(Mute):
-                    await self._exchange(server, STATUS_SERVER, lambda _: (), (PROBE_S,))
+                    await self._exchange(server, wire.STATUS_SERVER, lambda _: (), (PROBE_S,))
                     server.down_until = 0.0
                     return
+                # Where there was no place for it the answer came at once.
+                await asyncio.sleep(next_s - loop.time())
         finally:
             server.probing = False
 
@@ -206,12 +183,16 @@ class Servers:
 
     async def _place(self, server: _Server) -> tuple[_Socket, int]:
         """Return a port and an id on it that no other request has."""
-        for socket in server.sockets:
-            if socket.free and not socket.closed:
-                return socket, socket.free.pop(0)
+        async with server.opening:
+            for socket in server.sockets:
+                if socket.free and not socket.closed:
+                    return socket, socket.free.pop(0)
+            return await self._opened(server)
+
+    async def _opened(self, server: _Server) -> tuple[_Socket, int]:
         server.sockets = [socket for socket in server.sockets if not socket.closed]
         if len(server.sockets) >= SOCKETS:
-            raise Mute(f"{256 * SOCKETS} requests wait for {server.name}")
+            raise Full(f"{256 * SOCKETS} requests wait for {server.name}")
         loop = asyncio.get_running_loop()
         try:
             _, socket = await loop.create_datagram_endpoint(
@@ -224,122 +205,29 @@ class Servers:
 
     def _packet(self, code: int, number: int, asking: Asking) -> bytes:
         """Return the octets of a request (RFC 2865 section 3, RFC 2866 section 3)."""
-        accounting = code == ACCOUNTING_REQUEST
+        accounting = code == wire.ACCOUNTING_REQUEST
         authenticator = bytes(16) if accounting else os.urandom(16)
-        rest = encoded([self._nas, *asking(authenticator)])
-        signed = b"" if accounting else bytes((MESSAGE_AUTHENTICATOR, 18)) + bytes(16)
-        size = HEADER + len(signed) + len(rest)
-        if size > LARGEST:
+        rest = wire.encoded([self._nas, *asking(authenticator)])
+        signed = b"" if accounting else bytes((wire.MESSAGE_AUTHENTICATOR, 18)) + bytes(16)
+        size = wire.HEADER + len(signed) + len(rest)
+        if size > wire.LARGEST:
             raise Mute(f"a request of {size} octets is too long")
         head = bytes((code, number)) + size.to_bytes(2, "big")
         if accounting:
             whole = head + authenticator + rest
-            return head + _md5(whole + self._secret) + rest
+            return head + wire.md5(whole + self._secret) + rest
         signature = hmac.digest(self._secret, head + authenticator + signed + rest, "md5")
         return head + authenticator + signed[:2] + signature + rest
 
     def _believed(self, request: _Request, datagram: bytes) -> Reply | None:
         """Return the answer to a request, or None where it is not one and wait on."""
         try:
-            return checked(
+            return wire.checked(
                 datagram, request.code, request.authenticator, self._secret, legacy=self._legacy
             )
         except Unbelieved as reason:
             self.counts[str(reason)] += 1
             return None
-
-
-class Unbelieved(PortalError):
-    """An answer that counts for nothing; the message is the reason."""
-
-
-def checked(
-    datagram: bytes, code: int, authenticator: bytes, secret: bytes, *, legacy: bool
-) -> Reply:
-    """Return what an answer says.
-
-    Args:
-        datagram: What came, of any length.
-        code: Of the request.
-        authenticator: Of the request.
-        secret: Shared with the server.
-        legacy: Whether it may come without Message-Authenticator.
-
-    Raises:
-        Unbelieved: it is cut, forged, of another kind, or says what nobody asked for.
-    """
-    if len(datagram) < HEADER:
-        raise Unbelieved("short")
-    size = int.from_bytes(datagram[2:4], "big")
-    if not HEADER <= size <= min(LARGEST, len(datagram)):
-        raise Unbelieved("bad length")
-    whole = datagram[:size]
-    if whole[0] not in _Answers.get(code, ()):
-        raise Unbelieved("bad code")
-    made = _md5(whole[:4] + authenticator + whole[HEADER:] + secret)
-    if not hmac.compare_digest(made, whole[4:20]):
-        raise Unbelieved("wrong authenticator")
-    attributes = tuple(_walk(whole))
-    signed = _signed(whole, attributes, authenticator, secret)
-    if code == ACCESS_REQUEST and not signed and not legacy:
-        raise Unbelieved("no message-authenticator")
-    if any(kind == PROXY_STATE for kind, _ in attributes):
-        # We send none: it is room for a collision (CVE-2024-3596).
-        raise Unbelieved("proxy-state")
-    return Reply(code=whole[0], attributes=attributes)
-
-
-def encoded(attributes: Iterable[Attribute]) -> bytes:
-    """Return attributes as octets (RFC 2865 section 5). Raises PortalError: one is too long."""
-    pieces = []
-    for kind, value in attributes:
-        if not 0 < len(value) <= 253:
-            raise PortalError(f"attribute {kind} cannot have {len(value)} octets")
-        pieces.append(bytes((kind, len(value) + 2)) + value)
-    return b"".join(pieces)
-
-
-def hidden(password: bytes, authenticator: bytes, secret: bytes) -> bytes:
-    """Return User-Password as it goes over the wire (RFC 2865 5.2); at most 128 octets."""
-    padded = password.ljust(-(-max(len(password), 1) // 16) * 16, b"\0")
-    out, last = b"", authenticator
-    for at in range(0, len(padded), 16):
-        mask = _md5(secret + last)
-        last = bytes(a ^ b for a, b in zip(padded[at : at + 16], mask, strict=True))
-        out += last
-    return out
-
-
-def _walk(whole: bytes) -> Iterable[Attribute]:
-    at = HEADER
-    while at < len(whole):
-        size = whole[at + 1] if at + 1 < len(whole) else 0
-        if size < 2 or at + size > len(whole):
-            raise Unbelieved("bad attribute")
-        yield whole[at], whole[at + 2 : at + size]
-        at += size
-
-
-def _signed(
-    whole: bytes, attributes: Sequence[Attribute], authenticator: bytes, secret: bytes
-) -> bool:
-    """Say whether there is a true Message-Authenticator (RFC 3579 3.2). Raises Unbelieved."""
-    told = [value for kind, value in attributes if kind == MESSAGE_AUTHENTICATOR]
-    if not told:
-        return False
-    if len(told) > 1 or len(told[0]) != 16:
-        raise Unbelieved("bad message-authenticator")
-    at = HEADER
-    while whole[at] != MESSAGE_AUTHENTICATOR:
-        at += whole[at + 1]
-    blank = whole[:4] + authenticator + whole[HEADER : at + 2] + bytes(16) + whole[at + 18 :]
-    if not hmac.compare_digest(hmac.digest(secret, blank, "md5"), told[0]):
-        raise Unbelieved("wrong message-authenticator")
-    return True
-
-
-def _md5(octets: bytes) -> bytes:
-    return hashlib.md5(octets, usedforsecurity=False).digest()
 
 
 def _server(address: str) -> _Server:

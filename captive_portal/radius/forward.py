@@ -18,10 +18,11 @@ from uuid import uuid4
 
 from captive_portal.database import FILE
 from captive_portal.errors import PortalError, ReportError
-from captive_portal.radius import client
-from captive_portal.radius.client import Attribute, Servers
+from captive_portal.radius import client, wire
+from captive_portal.radius.client import Servers
 from captive_portal.radius.upstream import secret_of
 from captive_portal.radius.waiting import INTERIM, Waiting, WaitingEvents
+from captive_portal.radius.wire import Attribute
 from captive_portal.settings import RadiusUpstream
 from collector.records import Clock, SessionEvent, microseconds
 
@@ -174,7 +175,7 @@ class Forwarding:
             try:
                 attributes = [*_read(event.body), _number(_DELAY, late_s)]
                 await self._servers[upstream].ask(
-                    client.ACCOUNTING_REQUEST, lambda _, given=attributes: given
+                    wire.ACCOUNTING_REQUEST, lambda _, given=attributes: given
                 )
             except client.Mute:
                 break

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from captive_portal.errors import PortalError
 from captive_portal.people.nt_hashes import nt_hash
-from captive_portal.radius import client, mschap
-from captive_portal.radius.client import Attribute, Reply, Servers
+from captive_portal.radius import mschap, wire
+from captive_portal.radius.client import Servers
+from captive_portal.radius.wire import Attribute, Reply
 from captive_portal.settings import RadiusUpstream
 
 LEAST_SECRET = 16
@@ -73,10 +74,10 @@ class Upstream:
             return await self._ask_mschap(account, password, about)
 
         def asking(authenticator: bytes) -> Sequence[Attribute]:
-            told = client.hidden(password.encode(), authenticator, self._secret)
+            told = wire.hidden(password.encode(), authenticator, self._secret)
             return [*about, (_USER_PASSWORD, told)]
 
-        reply = await self._servers.ask(client.ACCESS_REQUEST, asking)
+        reply = await self._servers.ask(wire.ACCESS_REQUEST, asking)
         return _heard(reply, proved=True)
 
     async def _ask_mschap(self, account: str, password: str, about: list[Attribute]) -> Heard:
@@ -90,7 +91,7 @@ class Upstream:
             _vendor(_MS_CHALLENGE, server),
             _vendor(_MS_RESPONSE, response),
         ]
-        reply = await self._servers.ask(client.ACCESS_REQUEST, lambda _: attributes)
+        reply = await self._servers.ask(wire.ACCESS_REQUEST, lambda _: attributes)
         proof = mschap.success(known, peer=peer, server=server, user=user, told=told)
         given = reply.vendor(_MICROSOFT, _MS_SUCCESS) or b""
         return _heard(reply, proved=hmac.compare_digest(given[1:43], proof.encode()))
@@ -124,9 +125,9 @@ def secret_of(home: Path, settings: RadiusUpstream) -> bytes:
 
 
 def _heard(reply: Reply, *, proved: bool) -> Heard:
-    if reply.code == client.ACCESS_CHALLENGE:
+    if reply.code == wire.ACCESS_CHALLENGE:
         return Heard(accepted=False, reason="asks for more than a password")
-    if reply.code != client.ACCESS_ACCEPT:
+    if reply.code != wire.ACCESS_ACCEPT:
         return Heard(accepted=False, reason=_reason(reply))
     if not proved:
         # Whoever says yes without knowing the password is not the server.
@@ -160,7 +161,7 @@ def _text(value: bytes) -> str:
 
 def _vendor(kind: int, value: bytes) -> Attribute:
     inner = bytes((kind, len(value) + 2)) + value
-    return client.VENDOR_SPECIFIC, _MICROSOFT.to_bytes(4, "big") + inner
+    return wire.VENDOR_SPECIFIC, _MICROSOFT.to_bytes(4, "big") + inner
 
 
 def _where(mac: str, address: str) -> list[Attribute]:

@@ -106,18 +106,22 @@ class Chain:
         if wait := self._throttle.wait_s(attempt.device, name, now):
             self.counts["too often"] += 1
             raise TooOften(wait)
+        if not _can_be_told(attempt):
+            raise Refused("account or password is not right")
         asked = self._ways(attempt.site, ways)
-        spared = self._spare(attempt, name, asked)
+        spared, held_s = self._spare(attempt, name, asked)
         counted = self._throttle.tried(attempt.device, name, now)
         earliest = self._earliest(asked)
         try:
-            account = await self._ask(attempt, asked)
+            account = await self._ask(attempt, [way for way in asked if way.name not in held_s])
         except (Busy, NameWanted) as error:
             self._forgive(counted, *spared)
             self.counts["busy" if isinstance(error, Busy) else "name wanted"] += 1
             raise
         except (Refused, NotNow) as error:
             await asyncio.sleep(earliest - asyncio.get_running_loop().time())
+            if held_s:
+                raise TooOften(max(held_s.values())) from None
             raise self._same(error, asked) from None
         self._forgive(counted, *spared)
         self._throttle.befriend(attempt.device, name)
@@ -162,24 +166,28 @@ class Chain:
         only_here = all(way is self._local for way in asked)
         return asyncio.get_running_loop().time() + (0 if only_here else self._refusal_s)
 
-    def _spare(self, attempt: Attempt, name: str, asked: Sequence[Way]) -> list[Try]:
+    def _spare(
+        self, attempt: Attempt, name: str, asked: Sequence[Way]
+    ) -> tuple[list[Try], dict[str, int]]:
         """Count a try at the ways that lock accounts, whether they will be asked or not.
 
-        Raises:
-            TooOften: it could lock one for everybody.
+        Returns:
+            What was counted, and for how many seconds which ways may not be asked: one try more
+            could lock the account for everybody.
         """
         counted: list[Try] = []
+        held_s: dict[str, int] = {}
         for way in asked:
             if not way.locks_after:
                 continue
             most, now = way.locks_after, self._clock()
             one = self._throttle.spare(way.name, attempt.device, name, most, now)
             if isinstance(one, int):
-                self._forgive(*counted)
                 self.counts[f"{way.name} spared"] += 1
-                raise TooOften(one)
-            counted.append(one)
-        return counted
+                held_s[way.name] = one
+            else:
+                counted.append(one)
+        return counted, held_s
 
     def _forgive(self, *counted: Try) -> None:
         for one in counted:
@@ -217,6 +225,15 @@ class Chain:
             only = len(asked) == 1 and isinstance(error, NotNow)
             return error if only else Unsure("not accepted, and not all could be asked")
         return Refused("account or password is not right")
+
+
+def _can_be_told(attempt: Attempt) -> bool:
+    """Say whether it is text that goes over a wire: half of a pair of surrogates is none."""
+    try:
+        f"{attempt.account}{attempt.password}{attempt.guest}".encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _key(attempt: Attempt) -> str:

@@ -11,7 +11,7 @@ import re
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -24,7 +24,7 @@ from captive_portal.people.outside import Outsider
 from captive_portal.settings import Ldap, OutsideGroup
 from captive_portal.sign_in import ldap
 from captive_portal.sign_in.ldap import Connection, Entry, Failed, Pool
-from captive_portal.sign_in.way import Attempt, NotNow, Unknown
+from captive_portal.sign_in.way import Adopt, Attempt, NotNow, Unknown, adopted
 from captive_portal.sign_in.workers import Workers
 from collector.records import Clock
 
@@ -42,9 +42,6 @@ _IN_CHAIN = "1.2.840.113556.1.4.1941"
 _DISABLED = 0x2
 """Of userAccountControl (MS-ADTS 2.2.16)."""
 _OF_A_GROUP = ("member", "uniqueMember")
-
-Adopt = Callable[[Outsider, datetime], Account]
-"""Returns the account of somebody whose password is right. Raises Refused."""
 
 
 class LdapWay:
@@ -100,7 +97,7 @@ class LdapWay:
         if isinstance(who, PortalError):
             self._reasons[str(who)] += 1
             raise who
-        return self._adopt(who, datetime.fromtimestamp(self._clock() / 1e9, UTC))
+        return adopted(self._adopt, who, datetime.fromtimestamp(self._clock() / 1e9, UTC))
 
     def _asked(self, account: str, password: str) -> Outsider | PortalError:
         """Ask the servers in their order, those that are down left out."""
@@ -150,43 +147,66 @@ class LdapWay:
         return self._outsider(entry, mapped)
 
     def _directly(self, connection: Connection, account: str, password: str) -> Outsider:
-        """Bind as what somebody is by the template, then look at their own entry."""
+        """Bind as what somebody is by the template, then look at the entry that it was."""
         if not password:
             raise Unknown("empty password")
         template = self._settings.user_dn
         if "=" in template:
-            account_there = ldap.in_dn(account)
+            user = template.replace("{account}", ldap.in_dn(account))
         elif re.search(r'[@\\/"]', account):
             raise Unknown("unknown")  # of another domain, perhaps
         else:
-            account_there = account
+            user = template.replace("{account}", account)
         try:
-            ldap.bind(connection, template.replace("{account}", account_there), password)
+            ldap.bind(connection, user, password)
         except Refused as refused:
             if str(refused) == ldap.WRONG_PASSWORD:
                 raise Unknown("unknown or wrong password") from None
             raise
-        entry = self._find(connection, account)
+        entry = self._bound(connection, user)
         if entry is None:
             raise NotNow("who is signed in cannot read their own entry")
         return self._outsider(entry, self._group(connection, entry))
 
+    def _bound(self, connection: Connection, user: str) -> Entry | None:
+        """Return the entry that somebody is bound as.
+
+        What they typed does not tell: the name in front of an @ may be another one's login name.
+        """
+        if "=" in self._settings.user_dn:
+            return self._at(connection, user)
+        said = ldap.who_am_i(connection)
+        if said.startswith("dn:"):
+            return self._at(connection, said.removeprefix("dn:"))
+        if said.startswith("u:"):
+            return self._find(connection, said.removeprefix("u:").rpartition("\\")[2])
+        return None
+
+    def _at(self, connection: Connection, dn: str) -> Entry | None:
+        everybody, attributes = "(objectClass=*)", self._attributes
+        found = ldap.search(connection, dn, everybody, attributes, most=1, scope="BASE")
+        return found[0] if found else None
+
     def _find(self, connection: Connection, account: str) -> Entry | None:
         settings = self._settings
         wanted = settings.filter or f"({_name_attribute(settings)}={{account}})"
-        attributes = [
+        wanted = wanted.replace("{account}", ldap.in_filter(account))
+        found = ldap.search(connection, settings.base, wanted, self._attributes, most=2)
+        if len(found) > 1:
+            raise Refused("more than one entry fits: the filter is too wide")
+        return found[0] if found else None
+
+    @property
+    def _attributes(self) -> Sequence[str]:
+        settings = self._settings
+        return (
             _name_attribute(settings),
             settings.full_name_attribute,
             "cn",
             _id_attribute(settings),
             "memberOf",
             "userAccountControl",
-        ]
-        wanted = wanted.replace("{account}", ldap.in_filter(account))
-        found = ldap.search(connection, settings.base, wanted, attributes, most=2)
-        if len(found) > 1:
-            raise Refused("more than one entry fits: the filter is too wide")
-        return found[0] if found else None
+        )
 
     def _group(self, connection: Connection, entry: Entry) -> OutsideGroup | None:
         """Return the first group of the settings that somebody is in, also by other groups."""

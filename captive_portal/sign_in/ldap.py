@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import ssl
 import time
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -209,7 +210,9 @@ def bind(connection: Connection, user: str, password: str) -> None:
     """
     if not user or not password:
         raise Refused("empty password")
-    connection.rebind(user=user, password=password, authentication="SIMPLE", read_server_info=False)
+    # As octets: as text it would go through SASLprep, which takes sara am apart and refuses signs.
+    octets = unicodedata.normalize("NFC", password).encode()
+    connection.rebind(user=user, password=octets, authentication="SIMPLE", read_server_info=False)
     code, message = connection.result["result"], str(connection.result.get("message", ""))
     if code == _RIGHT:
         return
@@ -247,8 +250,8 @@ def search(
         time_limit=LIMIT_S,
     )
     code = connection.result["result"]
-    # No such base: that of a group which is gone.
-    if code not in (_RIGHT, _SIZE_LIMIT, _NO_SUCH_OBJECT):
+    gone = code == _NO_SUCH_OBJECT and scope == "BASE"
+    if code not in (_RIGHT, _SIZE_LIMIT) and not gone:
         raise Failed(f"search: {connection.result.get('description', code)}")
     found = [one for one in connection.response or () if one.get("type") == "searchResEntry"]
     return [
@@ -258,6 +261,12 @@ def search(
         )
         for one in found[:most]
     ]
+
+
+def who_am_i(connection: Connection) -> str:
+    """Return as whom the server has bound somebody (RFC 4532): `dn:…` or `u:…`, or nothing."""
+    said = connection.extend.standard.who_am_i()
+    return said if isinstance(said, str) else ""
 
 
 def in_filter(text: str) -> str:

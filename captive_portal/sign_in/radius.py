@@ -7,7 +7,7 @@ The packets are made by whoever is handed in as `Asks`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, Self
 
@@ -16,15 +16,12 @@ from captive_portal.people import names
 from captive_portal.people.accounts import Account, Kind
 from captive_portal.people.outside import Outsider
 from captive_portal.settings import OutsideGroup, RadiusUpstream
-from captive_portal.sign_in.way import Attempt, NotNow, Unknown
+from captive_portal.sign_in.way import Adopt, Attempt, NotNow, Unknown, adopted
 from captive_portal.sign_in.workers import Workers
 from collector.records import Clock
 
 MAX_PASSWORD = 128
 """Octets (RFC 2865 5.2)."""
-
-Adopt = Callable[[Outsider, datetime], Account]
-"""Returns the account of somebody whose password is right. Raises Refused."""
 
 
 class Answer(Protocol):
@@ -116,7 +113,7 @@ class RadiusWay:
             raise Unknown(answer.reason)
         who = self._outsider(account, answer)
         now = datetime.fromtimestamp(self._clock() / 1e9, UTC)
-        return await self._workers.run(self._adopt, who, now)
+        return await self._workers.run(adopted, self._adopt, who, now)
 
     def _outsider(self, typed: str, answer: Answer) -> Outsider:
         settings = self._settings

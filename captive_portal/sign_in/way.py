@@ -7,12 +7,14 @@ may know), `Busy` (too many wait).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol, Self
 
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people.accounts import Account
+from captive_portal.people.outside import Outsider
 
 
 class Busy(PortalError):
@@ -66,6 +68,25 @@ class Attempt:
     def device(self) -> str:
         """What stands for the device: its MAC, as addresses are changed more easily."""
         return self.mac or self.address
+
+
+Adopt = Callable[[Outsider, datetime], Account]
+"""Returns the account of somebody whose password is right. Raises Refused, PortalError."""
+
+
+def adopted(adopt: Adopt, who: Outsider, now: datetime) -> Account:
+    """Return the account of somebody from outside.
+
+    Raises:
+        Refused: they are disabled here.
+        NotNow: the directory names them in a way that cannot be.
+    """
+    try:
+        return adopt(who, now)
+    except Refused:
+        raise
+    except PortalError as error:
+        raise NotNow(str(error)) from error
 
 
 class Way(Protocol):

@@ -35,11 +35,13 @@ class LdapStub:
         on_search: OnSearch = lambda _base, _wanted: (),
         mute: bool = False,
         says: Sequence[bytes] = (),
+        who: str = "",
     ) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(*certificate)
         self._on_bind, self._on_search, self._mute = on_bind, on_search, mute
         self._says = says
+        self._who = who
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"ldaps://localhost:{self._listener.getsockname()[1]}"
         self.connections = 0
@@ -104,6 +106,11 @@ class LdapStub:
             ]
             done = _message(number, "searchResDone", _result(asn1.SearchResultDone(), 0, ""))
             return [*found, done]
+        if kind == "extendedReq":
+            body = _result(asn1.ExtendedResponse(), 0 if self._who else 2, "")
+            if self._who:
+                body["responseValue"] = asn1.ResponseValue(self._who.encode())
+            return [_message(number, "extendedResp", body)]
         return []
 
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captive_portal.radius import client
-from captive_portal.radius.client import Mute, Reply, Servers, Unbelieved, checked, encoded
+from captive_portal.radius import client, wire
+from captive_portal.radius.client import Mute, Servers
+from captive_portal.radius.wire import Reply, Unbelieved, checked, encoded
 
 SECRET = b"a-secret-between-servers"
 Answers = Callable[[bytes], list[bytes]]
@@ -66,7 +67,7 @@ def servers(*addresses: str, legacy: bool = False) -> Servers:
     return Servers(addresses, SECRET, nas_identifier="prathu", legacy=legacy)
 
 
-def ask(one: Servers, code: int = client.ACCESS_REQUEST) -> Reply:
+def ask(one: Servers, code: int = wire.ACCESS_REQUEST) -> Reply:
     async def once() -> Reply:
         try:
             return await one.ask(code, lambda _: [(1, b"malee")])
@@ -79,11 +80,12 @@ def ask(one: Servers, code: int = client.ACCESS_REQUEST) -> Reply:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "WAITS_S", (0.3, 0.3, 0.3))
+    monkeypatch.setattr(client, "PROBE_S", 0.3)
 
 
 def test_a_request_is_signed_and_the_signature_comes_first() -> None:
     with server(lambda request: [reply(request)]) as (address, heard):
-        assert ask(servers(address)).code == client.ACCESS_ACCEPT
+        assert ask(servers(address)).code == wire.ACCESS_ACCEPT
     request = heard[0]
     assert request[20:22] == bytes((80, 18))
     blank = request[:22] + bytes(16) + request[38:]
@@ -94,7 +96,7 @@ def test_a_request_is_signed_and_the_signature_comes_first() -> None:
 
 def test_an_accounting_request_has_its_own_authenticator() -> None:
     with server(lambda request: [reply(request, 5, signed=False)]) as (address, heard):
-        assert ask(servers(address), client.ACCOUNTING_REQUEST).code == 5
+        assert ask(servers(address), wire.ACCOUNTING_REQUEST).code == 5
     made = hashlib.md5(heard[0][:4] + bytes(16) + heard[0][20:] + SECRET).digest()
     assert made == heard[0][4:20]
 
@@ -117,7 +119,7 @@ def test_a_forged_answer_is_counted_and_does_not_end_the_wait(reason: str) -> No
     forged = FORGED[reason]
     with server(lambda request: [*forged(request), reply(request, 3)]) as (address, _):
         one = servers(address)
-        assert ask(one).code == client.ACCESS_REJECT
+        assert ask(one).code == wire.ACCESS_REJECT
     assert one.counts == {reason: 1}
 
 
@@ -133,7 +135,7 @@ def test_old_servers_are_believed_only_where_the_settings_say_so() -> None:
     with server(lambda request: [reply(request, signed=False)]) as (address, _):
         with pytest.raises(Mute):
             ask(servers(address))
-        assert ask(servers(address, legacy=True)).code == client.ACCESS_ACCEPT
+        assert ask(servers(address, legacy=True)).code == wire.ACCESS_ACCEPT
     # The shape of CVE-2024-3596, which needs room for the collision.
     with (
         server(lambda r: [reply(r, signed=False, attributes=bytes((33, 18)) + bytes(16))]) as (
@@ -178,21 +180,21 @@ def test_the_next_server_is_asked_and_the_mute_one_only_about_its_status() -> No
 
     async def ask_on(one: Servers, heard: list[bytes]) -> None:
         for _ in range(5):
-            await one.ask(client.ACCESS_REQUEST, lambda _: ())
-        assert {request[0] for request in heard} == {client.ACCESS_REQUEST, client.STATUS_SERVER}
-        assert len({request for request in heard if request[0] == client.ACCESS_REQUEST}) == 1
+            await one.ask(wire.ACCESS_REQUEST, lambda _: ())
+        assert {request[0] for request in heard} == {wire.ACCESS_REQUEST, wire.STATUS_SERVER}
+        assert len({request for request in heard if request[0] == wire.ACCESS_REQUEST}) == 1
         assert one.down()
         wakes.set()
         async with asyncio.timeout(20):
             while one.down():  # noqa: ASYNC110  # a server's answer ends it
                 await asyncio.sleep(0.02)
-        await one.ask(client.ACCESS_REQUEST, lambda _: ())
+        await one.ask(wire.ACCESS_REQUEST, lambda _: ())
         one.close()
 
     with server(asleep) as (mute, heard), server(lambda r: [reply(r)]) as (other, others):
         asyncio.run(ask_on(servers(mute, other), heard))
         assert len(others) == 5
-        assert len({request for request in heard if request[0] == client.ACCESS_REQUEST}) == 2
+        assert len({request for request in heard if request[0] == wire.ACCESS_REQUEST}) == 2
 
 
 def test_many_at_once_get_each_their_own_answer() -> None:
@@ -203,11 +205,13 @@ def test_many_at_once_get_each_their_own_answer() -> None:
 
     async def class_comes(one: Servers) -> list[bytes]:
         async def each(number: int) -> bytes:
-            told = await one.ask(client.ACCESS_REQUEST, lambda _: [(1, b"who-%d" % number)])
+            told = await one.ask(wire.ACCESS_REQUEST, lambda _: [(1, b"who-%d" % number)])
             return told.all(18)[0]
 
         try:
-            return list(await asyncio.gather(*(each(number) for number in range(700))))
+            told = list(await asyncio.gather(*(each(number) for number in range(700))))
+            assert len(one._servers[0].sockets) <= 3
+            return told
         finally:
             one.close()
 
@@ -217,10 +221,15 @@ def test_many_at_once_get_each_their_own_answer() -> None:
     assert told == [b"who-%d" % number for number in range(700)]
 
 
-def test_past_all_places_nobody_waits() -> None:
+def test_past_all_places_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SOCKETS", 1)
+
     async def all_places(one: Servers) -> list[object]:
-        tries = [one.ask(client.ACCESS_REQUEST, lambda _: ()) for _ in range(8 * 256 + 10)]
-        found = await asyncio.gather(*tries, return_exceptions=True)
+        tries = [one.ask(wire.ACCESS_REQUEST, lambda _: ()) for _ in range(256 + 10)]
+        waiting = [asyncio.ensure_future(each) for each in tries]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+        assert not one.down()  # it has done nothing wrong
+        found = await asyncio.gather(*waiting, return_exceptions=True)
         one.close()
         return list(found)
 
@@ -253,10 +262,10 @@ def test_any_attributes_under_the_right_secret_are_walked_or_refused(
 
 @given(st.binary(max_size=128))
 def test_a_hidden_password_is_found_by_who_has_the_secret(password: bytes) -> None:
-    wire = client.hidden(password, REQUEST, SECRET)
+    told = wire.hidden(password, REQUEST, SECRET)
     last, plain = REQUEST, b""
-    for at in range(0, len(wire), 16):
+    for at in range(0, len(told), 16):
         mask = hashlib.md5(SECRET + last).digest()
-        last = wire[at : at + 16]
+        last = told[at : at + 16]
         plain += bytes(a ^ b for a, b in zip(last, mask, strict=True))
     assert plain.rstrip(b"\0") == password.rstrip(b"\0")

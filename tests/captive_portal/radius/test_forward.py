@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captive_portal.errors import PortalError, ReportError
-from captive_portal.radius import client, forward, waiting
+from captive_portal.radius import client, forward, waiting, wire
 from captive_portal.radius.forward import QUEUE, Forwarding, attributes_of, both
 from captive_portal.radius.waiting import Waiting, WaitingEvents
 from captive_portal.settings import RadiusUpstream
@@ -98,7 +98,7 @@ def values(packet: bytes) -> dict[int, bytes]:
 
 
 def statuses(heard: Sequence[bytes]) -> list[int]:
-    return [values(one)[40][-1] for one in heard if one[0] == client.ACCOUNTING_REQUEST]
+    return [values(one)[40][-1] for one in heard if one[0] == wire.ACCOUNTING_REQUEST]
 
 
 def test_a_session_is_told_in_order_after_the_start_of_the_machine(tmp_path: Path) -> None:
@@ -278,4 +278,4 @@ def test_a_real_server_takes_it(tmp_path: Path) -> None:
 @given(st.text(max_size=300), st.integers(0, 2**70), st.sampled_from(["start", "update", "stop"]))
 def test_any_event_fits_into_a_packet(account: str, count: int, what: str) -> None:
     told = attributes_of(event(what, uuid4(), account=account, bytes_in=count, cause=account))
-    assert len(client.encoded(told)) < 4000
+    assert len(wire.encoded(told)) < 4000

@@ -29,6 +29,7 @@ PEOPLE = (
     person("malee", "มาลี สวนดี", "ดอกมะลิ 2569")
     + person("somsak", "สมศักดิ์ ใจดี", "right")
     + person("a*b", "ดาว", "star")
+    + person("odd", "แปลก", "น้ำใจ \u200b①")
     + person("a(b)", "วงเล็บ", "brackets")
     + f"""
 dn: uid=plus\\2Bcomma\\2C,ou=people,{BASE}
@@ -128,6 +129,15 @@ def test_by_their_own_dn_without_an_account_that_reads(box: Box, slapd: Slapd) -
     ]:
         with pytest.raises(Unknown):
             check(way(), account, password)
+
+
+def test_a_password_is_taken_as_it_is_typed(box: Box, slapd: Slapd) -> None:
+    assert check(box.way(slapd.ldaps), "odd", "น้ำใจ \u200b①").account == "odd"
+    way = box.way(slapd.ldaps)
+    for password in ("\x00", "a\x00b", "\u200b", "\U0010ffff", "ا1", "\u0627a", " ", "x" * 9000):
+        with pytest.raises(Refused):
+            check(way, "odd", password)
+        assert way.standing()["down"] == []
 
 
 @pytest.mark.parametrize(("account", "password"), [("malee", "wrong"), ("malee", "")])
@@ -359,6 +369,43 @@ def test_an_entry_without_id_is_nobody_and_the_server_not_to_blame(
         with pytest.raises(NotNow, match="objectGUID"):
             check(way, "malee", "x")
         assert way.standing()["down"] == []
+
+
+def test_who_binds_is_who_the_server_says_not_who_was_typed(
+    box: Box, slapd: Slapd, authority: Authority
+) -> None:
+    more = {"bind_dn": "", "bind_password_file": ""}
+    own = box.way(slapd.ldaps, user_dn=f"uid={{account}},ou=people,{BASE}", base="dc=else", **more)
+    assert check(own, "somsak", "right").account == "somsak"
+
+    def search(base: str, wanted: str) -> list[tuple[str, dict[str, list[bytes]]]]:
+        account = "alice1" if "alice1" in wanted else "bob"
+        entry = {"sAMAccountName": [account.encode()], "objectGUID": [account.encode().ljust(16)]}
+        return [(f"CN={account},DC=school", entry)]
+
+    for said, account in (("u:SCHOOL\\alice1", "alice1"), ("", "")):
+        with LdapStub(authority.issue("localhost"), on_search=search, who=said) as stub:
+            template = "{account}@school.example"
+            way = box.way(stub.url, active_directory=True, user_dn=template, **more)
+            if account:
+                assert check(way, "bob", "x").account == account
+            else:
+                with pytest.raises(NotNow):
+                    check(way, "bob", "x")
+            assert stub.binds == [("bob@school.example", "x")]
+
+
+def test_a_wrong_base_is_told(box: Box, slapd: Slapd) -> None:
+    with pytest.raises(NotNow, match="noSuchObject"):
+        check(box.way(slapd.ldaps, base="dc=else"), "malee", "ดอกมะลิ 2569")
+
+
+def test_somebody_whom_the_directory_names_badly_is_not_let_in(
+    box: Box, authority: Authority
+) -> None:
+    search = ad("CN=m", sAMAccountName=b"")
+    with LdapStub(authority.issue("localhost"), on_search=search) as stub, pytest.raises(NotNow):
+        check(box.way(stub.url, active_directory=True), "malee", "x")
 
 
 def test_what_cannot_be_read_is_told_at_the_start(box: Box) -> None:
