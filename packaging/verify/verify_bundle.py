@@ -21,6 +21,7 @@ import ipaddress
 import json
 import os
 import re
+import stat
 import struct
 import sys
 import uuid
@@ -1849,7 +1850,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words.add_argument("--json", action="store_true", help="the answer as JSON")
     asked = words.parse_args(arguments)
     try:
-        policy = Policy(asked.policy.read_text("utf-8")) if asked.policy else None
+        policy = Policy(_words_of(asked.policy)) if asked.policy else None
+        _plain(asked.bundle)
         asked.bundle.open("rb").close()
     except (OSError, ValueError) as error:
         print(f"verify_bundle: {_told(error)}", file=sys.stderr)
@@ -1867,10 +1869,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _plain(path: Path) -> None:
+    """Fail where a file is none: nobody may ever write into a pipe, and a device has no end."""
+    if stat.S_ISFIFO(path.stat().st_mode) or stat.S_ISCHR(path.stat().st_mode):
+        raise ValueError(f"{path} is no plain file")
+
+
+def _words_of(path: Path) -> str:
+    _plain(path)
+    with path.open("rb") as file:
+        return file.read((4 << 20) + 1).decode("utf-8")  # longer ones the policy refuses
+
+
 def _told(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return f"cannot read {error.filename}: {error.strerror}"
     return "the policy is not text" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+_THAI = {
+    "E-01": "ช่วงเวลาขาดตอนหรือทับซ้อนกัน",
+    "E-02": "มีส่วนที่หายไป ถูกทำลายโดยมิชอบ หรือยังอยู่ทั้งที่ทำลายแล้ว",
+    "E-03": "จุดตรวจไม่ได้ลงลายมือชื่อด้วยกุญแจที่ต้องใช้ ตรวจดูว่านโยบายตรงปีและตรงกล่อง",
+    "E-04": "จุดตรวจสองจุดไม่ได้มาจากประวัติเดียวกัน หรือท้ายบัญชีถูกตัด",
+    "E-05": "ลายมือชื่อของกุญแจที่รู้จักไม่ถูกต้อง หรือบันทึกลงชื่อไม่ถูกรูป",
+    "E-06": "ตรวจไม่ได้ ต้องมีกุญแจจากภายนอก ขอนโยบายจากโรงเรียนหรือพยานทางอื่น",
+    "E-07": "กุญแจหรือลายมือชื่อ Ed25519 อยู่ในรูปที่ไม่ยอมรับ",
+    "E-08": "หลักฐานว่ารายการอยู่ในบัญชีไม่ถูกต้อง",
+    "E-09": "หลักฐานว่าจุดตรวจสองจุดต่อเนื่องกันไม่ถูกรูปหรือผิดความยาว",
+    "E-10": "หลักฐานบางส่วนมีลำดับหรือค่าแฮชขาด เกิน หรือสลับที่",
+    "E-11": "เอกสารไม่ได้เขียนตามรูปแบบเดียวที่กำหนด",
+    "E-12": "แถวหรือแบบของแถวไม่ตรงกับที่ผนึกไว้",
+    "E-13": "รายละเอียดที่แจ้งว่าปิดไว้กลับแสดง หรือกลับกัน",
+    "E-14": "ค่าสุ่มของแถวไม่ครบ 16 ไบต์ หรือซ้ำ",
+    "E-15": "กลุ่มแถวไม่เรียง ขาดกลุ่มข้างเคียง หรือปนกันหลายคน",
+    "E-16": "อ้างความครบถ้วนมากกว่าที่แสดง",
+    "E-17": "จำนวนหรือค่าต่ำสุดสูงสุดขัดกันเอง",
+    "E-18": "ตราประทับเวลาใช้ไม่ได้",
+    "E-19": "ลายมือชื่อของพยานเป็นไปไม่ได้ หรือพยานลงชื่อไม่ครบตามนโยบาย",
+    "E-20": "ลายมือชื่อ ML-DSA ที่นโยบายขอไม่มี ผิด หรือโปรแกรมนี้ตรวจไม่ได้",
+    "E-21": "แฟ้ม ZIP หรือรายชื่อแฟ้มข้างในไม่ตรงตามที่กำหนด อาจเสียระหว่างทาง",
+    "E-22": "บัญชีของต่างปีหรือต่างแห่งไม่ต่อกัน",
+    "E-23": "ไม่บอกสภาพนาฬิกา เวลาย้อนกลับโดยไม่แจ้ง หรือใช้ปีพุทธศักราช",
+    "E-24": "กุญแจ ป้าย ค่าสุ่ม หรือลำดับของส่วน ไม่ตรงกับที่ผูกไว้",
+    "E-25": "มีไบต์ถูกแก้ ไม่ตรงกับค่าแฮชที่ลงชื่อหรือแสดงรายการไว้",
+}
+"""What each number means (evidence format, section 11), in Thai."""
 
 
 def _say_invalid(fault: Fault, as_json: bool) -> None:
@@ -1880,6 +1924,7 @@ def _say_invalid(fault: Fault, as_json: bool) -> None:
     else:
         unchecked = fault.number == "E-06"
         print(f"{'NOT CHECKED / ตรวจไม่ได้' if unchecked else 'INVALID / ไม่ถูกต้อง'}  {fault}")
+        print(f"  {fault.number}: {_THAI[fault.number]}")
         print("  the numbers are explained in docs/evidence-format.md, section 11")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,23 @@ def test_a_policy_that_is_none_is_wrong_use(case: Path, tmp_path: Path, words: s
     assert (status, answer) == (2, {})
     assert complaint.startswith("verify_bundle: ")
     assert complaint.count("\n") == 1
+
+
+def test_nothing_waits_for_a_pipe_or_a_device(case: Path, tmp_path: Path) -> None:
+    pipe, device, policy = tmp_path / "pipe", Path("/dev/zero"), case / "policy"
+    os.mkfifo(pipe)
+    for bundle, believed in ((pipe, policy), (device, policy), (case / "case.zip", pipe)):
+        status, answer, complaint = program.run(bundle, believed)
+        assert (status, answer, complaint.count("\n")) == (2, {}, 1)
+        assert "is no plain file" in complaint
+
+
+def test_every_number_is_told_in_thai_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for number in (f"E-{n:02d}" for n in range(1, 26)):
+        verifier._say_invalid(verifier.Fault(number, "a place", "words"), False)
+        first, thai, _ = capsys.readouterr().out.splitlines()
+        assert f"{number} at a place: words" in first
+        assert re.fullmatch(rf"  {number}: .*[ก-๙]{{4}}.*", thai)
 
 
 def test_people_read_what_was_found_and_where_it_is_explained(
