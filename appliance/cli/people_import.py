@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,8 @@ from rich.progress import track
 from appliance.cli.people_desk import Desk, Site, desk, new_file, seen
 from appliance.errors import WrongUse
 from appliance.search.printable import cell, printable
+from appliance.web.reasons import reason
+from appliance.web.texts import texts
 from captive_portal.errors import PortalError
 from captive_portal.people import bad_rows, passwords, roll, taking
 from captive_portal.people.roll import Made, Roll, Where
@@ -118,7 +121,8 @@ def _say(at: Desk, read: Roll, outcome: Outcome, bad_out: Path | None) -> None:
     _first([str(bad) for bad in outcome.bad], "bad rows")
     if bad_out is not None and outcome.bad:
         with os.fdopen(new_file(bad_out), "wb") as stream:
-            stream.write(bad_rows.written(outcome.bad, read.layout))
+            say = partial(reason, texts("th"))
+            stream.write(bad_rows.written(outcome.bad, read.layout, say=say))
         at.context.say(f"the rows that were not taken are in {bad_out}")
     if at.context.quiet:
         return

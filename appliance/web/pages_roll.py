@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
+from typing_extensions import override
 
 from appliance.web.previews import Preview, Previews
+from appliance.web.reasons import reason
 from appliance.web.render import Page, page
 from appliance.web.school import School, school
 from appliance.web.uploads import upload_of
@@ -38,6 +41,11 @@ class RollPage(Page):
     known: bool = False
     """Whether somebody confirmed these columns before."""
     done: Outcome | None = None
+
+    @override
+    def helpers(self) -> Mapping[str, Callable[..., Any]]:
+        """Return what the template calls."""
+        return {"reason": reason}
 
 
 @router.get("/people/roll")
@@ -110,7 +118,8 @@ async def bad(request: Request, visitor: Manager, room: TheRoom) -> Response:
     found = _previews(request).get(_seat(visitor), form.get("token", ""))
     if found is None:
         return _old(request, visitor, school(room))
-    octets = bad_rows.written(found.outcome.bad, found.roll.layout)
+    say = partial(reason, visitor.texts)
+    octets = bad_rows.written(found.outcome.bad, found.roll.layout, say=say)
     named = {"Content-Disposition": 'attachment; filename="bad-rows.xlsx"'}
     return Response(octets, media_type=XLSX, headers=named)
 

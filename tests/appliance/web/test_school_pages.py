@@ -14,6 +14,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from appliance.web import reasons
+from appliance.web.texts import texts
 from captive_portal.database import open_database
 from captive_portal.errors import Refused
 from captive_portal.people.accounts import Account, Kind, NewAccount, People
@@ -92,7 +94,8 @@ def test_rows_that_are_bad_come_back_and_close_nobody(engine: Engine, client: Te
     octets = post(client, "/people/roll", "/people/roll/bad", token=one).content
     with zipfile.ZipFile(io.BytesIO(octets)) as archive:
         text = "".join(archive.read(name).decode() for name in archive.namelist())
-    assert "rounded" in text
+    assert "โปรแกรมตารางปัดเศษเลขประจำตัว" in text
+    assert "โปรแกรมตารางปัดเศษเลขประจำตัว" in seen.text
     assert "ลับ" not in text
     post(client, "/people/roll", "/people/roll/take", token=one, close_left="yes")
     assert people(engine)["00102"].disabled_at is None
@@ -214,6 +217,18 @@ def test_only_managers_and_only_with_their_own_form(
     assert client.post("/people/roll", data={"csrf": "x"}).status_code == 403
     large = client.post("/people/groups", data={"csrf": "x" * 70_000})
     assert large.status_code == 413
+
+
+def test_every_reason_has_its_thai() -> None:
+    thai = texts("th")
+    for sentence in reasons._SENTENCES:
+        words = re.sub(r"\{\w+\}", "x", sentence)
+        assert reasons.reason(thai, words) != words
+        assert re.findall(r"\{\w+\}", thai(sentence)).count("{word}") == ("{word}" in sentence)
+    assert reasons.reason(
+        thai, "line 3: account {a} stands in the file twice, first in line 2"
+    ) == ("แถว 3: บัญชี {a} มีซ้ำในไฟล์ ครั้งแรกในแถว 2")
+    assert reasons.reason(thai, "something else") == "something else"
 
 
 def test_nothing_is_done_that_cannot_be_written_down(
