@@ -37,10 +37,12 @@ from captive_portal.report import SEALER, SOCKET, Reporter
 from captive_portal.settings import PortalSettings
 from captive_portal.sign_in import build
 from captive_portal.sign_in.chain import Chain
+from captive_portal.sign_in.one_time import OneTime
 from captive_portal.sign_in_lines import SignInLines
 from captive_portal.troubles import Troubles
 from captive_portal.web.app import Portal
 from captive_portal.web.front import Front
+from captive_portal.web.handover.gateways import Gateways
 from captive_portal.web.looks import Looks
 from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.serving import PageServer
@@ -91,6 +93,7 @@ def check(home: Path, settings: PortalSettings, sites: Sequence[SiteTuple]) -> N
     Places(sites, settings.zones)
     guard.check_library()
     clients.load(home, settings.radius.clients)
+    Gateways(home, settings, one_time=OneTime(time.time_ns), clock=time.time_ns).close()
     engine = open_database(home, settings.database)
     try:
         build.chain(home, settings, engine, asks=upstream, clock=time.time_ns)
@@ -114,6 +117,8 @@ class _Process:
         self._troubles = Troubles()
         self._lines: SignInLines | None = None
         self._chain: Chain | None = None
+        self._one_time = OneTime(clock)
+        self._gateways: Gateways | None = None
         self._forwarding: Forwarding | None = None
         self._neighbours: Neighbours | None = None
         self._gap = Gap(home / STATUS, home / SOCKET, [site for site, *_ in sites], clock=clock)
@@ -171,6 +176,7 @@ class _Process:
         )
         self._listening |= await side.open()
         desk.nas.side = side.orders
+        side.authentication.one_time = self._one_time
         return side
 
     def _web(
@@ -180,7 +186,12 @@ class _Process:
         looks = Looks(self._home, self._settings.zones)
         front = Front(settings, places=self._places, looks=looks, clock=self._clock)
         board = NoticeBoard(settings, notices=Notices(engine), looks=looks)
-        portal = Portal(front, people=People(engine), chain=chain, desk=desk, board=board)
+        gateways = Gateways(self._home, self._settings, one_time=self._one_time, clock=self._clock)
+        stack.callback(gateways.close)
+        self._gateways = gateways
+        portal = Portal(
+            front, people=People(engine), chain=chain, desk=desk, board=board, gateways=gateways
+        )
         server = stack.enter_context(
             PageServer(portal.app(), settings, home=self._home, clock=self._clock)
         )
@@ -267,6 +278,8 @@ class _Process:
             status["certificate"] = standing
         if self._chain:
             status["sign_in"] = self._chain.standing()
+        if self._gateways and (sent := self._gateways.standing()):
+            status["gateways"] = sent
         if self._forwarding and (told := self._forwarding.standing()):
             status["accounting_out"] = told
         if self._lines:

@@ -14,6 +14,10 @@ from captive_portal.sign_in.chain import Chain
 from captive_portal.web import captive_api, pages
 from captive_portal.web.entrance import Entrance
 from captive_portal.web.front import Answer, Desk, Front, common, note, shown
+from captive_portal.web.handover import routes
+from captive_portal.web.handover.entrance import HandOver
+from captive_portal.web.handover.gateways import Gateways
+from captive_portal.web.handover.wifidog import WifiDog
 from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.own_names import OwnNames
 from captive_portal.web.own_session import OwnSession
@@ -35,9 +39,22 @@ class Portal:
     """The application: its addresses, and what belongs to no page."""
 
     def __init__(
-        self, front: Front, *, people: People, chain: Chain, desk: Desk, board: NoticeBoard
+        self,
+        front: Front,
+        *,
+        people: People,
+        chain: Chain,
+        desk: Desk,
+        board: NoticeBoard,
+        gateways: Gateways | None = None,
     ) -> None:
         self._front = front
+        self._hand: HandOver | None = None
+        if gateways is not None:
+            self._hand = HandOver(
+                front, gateways, people=people, chain=chain, desk=desk, board=board
+            )
+            self._dog = WifiDog(front, gateways, people=people, desk=desk)
         self._board = board
         self._entrance = Entrance(front, people=people, chain=chain, desk=desk, board=board)
         self._own = OwnSession(front, people=people, chain=chain, desk=desk)
@@ -48,7 +65,11 @@ class Portal:
         """Return the application."""
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         both = ["GET", "HEAD"]
-        app.add_api_route("/", self._entrance.form, methods=both)
+        form: Callable[[Request], Awaitable[Response]] = self._entrance.form
+        if self._hand is not None:
+            routes.add(app, self._hand, self._dog)
+            form = routes.at_root(self._hand, form)
+        app.add_api_route("/", form, methods=both)
         app.add_api_route("/", self._entrance.sign_in, methods=["POST"])
         app.add_api_route("/password", self._entrance.password, methods=["POST"])
         app.add_api_route("/session", self._own.show, methods=both)

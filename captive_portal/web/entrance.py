@@ -8,14 +8,14 @@ from uuid import UUID
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from captive_portal.errors import Denied, PortalError, Refused
+from captive_portal.errors import PortalError
 from captive_portal.people import passwords
 from captive_portal.people.accounts import Account, People
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.device import DEVICE
-from captive_portal.sign_in.way import Attempt, Busy, NameWanted, TooOften, Unsure
+from captive_portal.sign_in.way import Attempt, Busy, NameWanted
 from captive_portal.web import pages
-from captive_portal.web.front import Desk, Front, Visit, common, note, shown
+from captive_portal.web.front import Desk, Front, Visit, common, excuse, shown
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.notice import NoticeBoard
 
@@ -99,21 +99,8 @@ class Entrance:
 
     async def _not_in(self, visit: Visit, error: PortalError, typed: str) -> Response:
         """Show the form again, and why."""
-        t = visit.t
-        match error:
-            case Unsure():
-                return await self._form(visit, 403, t.unsure, typed)
-            case Refused():
-                return await self._form(visit, 403, t.refused, typed)
-            case Denied(reason=reason):
-                return await self._form(visit, 403, t.denied(reason), typed)
-            case TooOften(wait_s=wait_s):
-                again = t.too_often.format(seconds=wait_s)
-                return await self._form(visit, 429, again, typed, retry_s=wait_s)
-            case Busy():
-                return await self._form(visit, 503, t.busy, typed, retry_s=5)
-        note(error)
-        return await self._form(visit, 503, t.not_now, typed, retry_s=30)
+        status, message, retry_s = excuse(error, visit.t)
+        return await self._form(visit, status, message, typed, retry_s=retry_s)
 
     async def _begin(self, visit: Visit, account: Account) -> Response:
         mac = await asyncio.to_thread(mac_of, visit.address)

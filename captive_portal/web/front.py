@@ -12,11 +12,12 @@ from urllib.parse import parse_qsl
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from captive_portal.errors import PortalError
+from captive_portal.errors import Denied, PortalError, Refused
 from captive_portal.people.accounts import Account
 from captive_portal.sessions.admission import Terms
 from captive_portal.sessions.session import Session
 from captive_portal.settings import SignIn
+from captive_portal.sign_in.way import Busy, TooOften, Unsure
 from captive_portal.web import pages
 from captive_portal.web.looks import Look, Looks
 from captive_portal.web.sites import Place, Places, canonical
@@ -160,6 +161,23 @@ def shown(page: pages.Page, status: int = 200, *, retry_s: int = 0) -> Response:
     """
     headers = {"Retry-After": str(retry_s)} if retry_s else None
     return HTMLResponse(pages.show(page), status, headers)
+
+
+def excuse(error: PortalError, t: Texts) -> tuple[int, str, int]:
+    """Return status, sentence and when to try again for somebody who was not let in."""
+    match error:
+        case Unsure():
+            return 403, t.unsure, 0
+        case Refused():
+            return 403, t.refused, 0
+        case Denied(reason=reason):
+            return 403, t.denied(reason), 0
+        case TooOften(wait_s=wait_s):
+            return 429, t.too_often.format(seconds=wait_s), wait_s
+        case Busy():
+            return 503, t.busy, 5
+    note(error)
+    return 503, t.not_now, 30
 
 
 def note(error: Exception) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from captive_portal.web.handover.hint import Form
 from captive_portal.web.looks import Look
 from captive_portal.web.texts import Texts
 
@@ -47,6 +48,10 @@ class SignInPage(Page):
     """Whether codes of vouchers are taken here."""
     wants_name: bool = False
     """The code in `account` is good, and the guest's name is wanted."""
+    action: str = "/"
+    """Where the form goes."""
+    query: str = ""
+    """What another maker's gateway said of the device, as it came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +79,19 @@ class PasswordPage(Page):
 
     token: str
     person: str
+    action: str = "/password"
+    query: str = ""
+    """As of the sign-in page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinuePage(Page):
+    """A button that takes the device back to another maker's gateway."""
+
+    heading: str
+    why: str
+    button: str
+    form: Form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +124,7 @@ _TEMPLATES: dict[type[Page], str] = {
     SignInPage: "sign_in.html",
     SessionPage: "session.html",
     PasswordPage: "password.html",
+    ContinuePage: "continue.html",
     ChangePage: "change.html",
     NoticePage: "notice.html",
     MessagePage: "message.html",
