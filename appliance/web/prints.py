@@ -57,7 +57,7 @@ def voucher_papers(made: Sequence[Printed], t: Texts, *, url: str) -> list[Paper
             heading=one.for_whom or t("Guest (the name is asked for at sign-in)"),
             small=_how_long(one, t),
             lines=((t("Code"), one.code),),
-            foot=t("Choose “voucher” on the sign-in page and type the code."),
+            foot=t("Type the code on the sign-in page, at “Visitors with a voucher”."),
             qr=_qr(f"{url.rstrip('/')}/?voucher={quote(one.code)}") if url else "",
         )
         for one in made
