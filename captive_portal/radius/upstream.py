@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from captive_portal.errors import PortalError
+from captive_portal.people import names
 from captive_portal.people.nt_hashes import nt_hash
 from captive_portal.radius import mschap, wire
 from captive_portal.radius.client import Servers
@@ -169,8 +170,8 @@ def _where(mac: str, address: str) -> list[Attribute]:
         (_SERVICE_TYPE, _LOGIN.to_bytes(4, "big")),
         (_NAS_PORT_TYPE, _WIRELESS.to_bytes(4, "big")),
     ]
-    if mac:
-        found.append((_CALLING_STATION, mac.upper().replace(":", "-").encode()))
+    if told := names.mac(mac):
+        found.append((_CALLING_STATION, told.upper().replace(":", "-").encode()))
     if address:
         host = ip_address(address)
         found.append((_FRAMED_IP if host.version == 4 else _FRAMED_IPV6, host.packed))

@@ -125,7 +125,7 @@ class Chain:
             raise self._same(error, asked) from None
         self._forgive(counted, *spared)
         self._throttle.befriend(attempt.device, name)
-        if self._devices is not None and DEVICE in ways and attempt.mac:
+        if self._devices is not None and DEVICE in ways and names.mac(attempt.mac):
             with suppress(Busy):  # they are in; the device is remembered the next time
                 await self._devices.remember(account, attempt.mac)
         return account
@@ -200,6 +200,8 @@ class Chain:
                 account = await way.check(attempt)
             except Unknown:
                 self.counts[f"{way.name} unknown"] += 1
+            except NameWanted:
+                raise
             except Refused:
                 self.counts[f"{way.name} wrong"] += 1
                 raise

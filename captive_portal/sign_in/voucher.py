@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Self
 
-from captive_portal.errors import Refused
+from captive_portal.errors import PortalError, Refused
 from captive_portal.people import vouchers
 from captive_portal.people.accounts import Account
 from captive_portal.people.vouchers import NoVoucher, Vouchers
@@ -57,7 +57,7 @@ class VoucherWay:
             raise Unknown("no such voucher") from None
         except Refused:
             raise
-        except vouchers.NameWanted as error:
+        except PortalError as error:
             raise NameWanted(str(error)) from error
 
 

@@ -37,8 +37,11 @@ class NotNow(PortalError):
     """This way cannot say at this moment whether they are right."""
 
 
-class NameWanted(PortalError):
-    """A voucher is good, and nobody has said yet whose it is: the page asks for the name."""
+class NameWanted(Refused):
+    """A voucher is good, and nobody has said yet whose it is: the page asks for the name.
+
+    A NAS cannot ask: there it is a refusal.
+    """
 
 
 class Unsure(Refused):

@@ -85,6 +85,11 @@ def test_not_where_the_zone_or_the_group_does_not(school: School) -> None:
     assert school.by_device(PHONE) == ""
 
 
+def test_what_a_nas_says_instead_of_a_mac_is_not_remembered(school: School) -> None:
+    school.sign_in(mac="10.0.0.1 somchai")
+    assert list(school.devices.list()) == []
+
+
 def test_who_is_disabled_stays_out_on_their_device(school: School) -> None:
     person = school.sign_in()
     school.people.disable(person.id, now=NOW)

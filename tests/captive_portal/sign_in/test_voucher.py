@@ -71,9 +71,9 @@ def test_a_guest_gets_in_however_the_code_is_typed(people: People, vouchers: Vou
 def test_nobody_gets_in_without_a_name(people: People, vouchers: Vouchers) -> None:
     code = printed(vouchers, people, "")[0]
     with chain(people, vouchers, tries=1) as one:
-        for _ in range(3):  # to be asked for a name is no failed try
+        for guest in ("", " ", "a\x00b", "ก" * 201):  # to be asked for a name is no failed try
             with pytest.raises(NameWanted):
-                check(one, code)
+                check(one, code, guest)
         assert check(one, code, guest="วิชัย แขกดี").full_name == "วิชัย แขกดี"
 
 
