@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +24,7 @@ from captive_portal.desk.nas_teller import NasTeller
 from captive_portal.desk.rules import RuleBook
 from captive_portal.desk.thread import SessionThread
 from captive_portal.errors import GateError, PortalError
+from captive_portal.people import names
 from captive_portal.people.accounts import Account, People
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.addresses import Neighbour
@@ -231,19 +232,21 @@ class SessionDesk:
     def keep(self, heard: Sequence[Accounting]) -> list[Accounting]:
         """Take accounting in; on the sessions' thread. Raises PortalError."""
         try:
-            return self._keeper.accounting([(one, self._whose(one)) for one in heard])
+            known = self._people.named({(one.site, _name(one)) for one in heard if _name(one)})
+            return self._keeper.accounting([(one, self._whose(one, known)) for one in heard])
         except DBAPIError as error:
             # A full disk is nothing about these packets: one line, and the NAS sends them again.
             raise PortalError(f"the database says: {reason(error)}") from error
 
-    def _whose(self, heard: Accounting) -> Person | None:
+    def _whose(self, heard: Accounting, known: Mapping[tuple[str, str], Account]) -> Person | None:
         """Return whose packet it is: an account of that site, or a shadow made for the name."""
-        name = heard.account or heard.mac
+        name = _name(heard)
         if heard.person is not None and (found := self._people.get(heard.person)) is not None:
             return _person(found)
         if not name or heard.status in ("on", "off"):
             return None
-        return _person(self._people.shadow(heard.site, name, now=self.now()))
+        account = known.get((heard.site, name))
+        return _person(account or self._people.shadow(heard.site, name, now=self.now()))
 
     def keep_lines(self, lines: Sequence[SignInLine]) -> None:
         """Take sign-in lines in; on the sessions' thread. Raises PortalError."""
@@ -373,6 +376,11 @@ def _chunks(sessions: Sequence[Session]) -> Iterator[list[UUID]]:
 
 def _whose(session: Session) -> str:
     return "" if session.person is None else str(session.person.id)
+
+
+def _name(heard: Accounting) -> str:
+    """Return the name that a packet tells, as accounts have it."""
+    return (heard.account or heard.mac)[: names.MAX_ACCOUNT]
 
 
 def _person(account: Account) -> Person:

@@ -7,7 +7,7 @@ names it is kept. It is closed from `disabled_at` on, which may lie ahead.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, ForeignKey, Index, String, Uuid, func, select
+from sqlalchemy import Engine, ForeignKey, Index, String, Uuid, func, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -224,6 +224,17 @@ class People:
         with Session(self._engine) as db:
             row = _find(db, site, account)
             return None if row is None else _account(row)
+
+    def named(self, accounts: Collection[tuple[str, str]]) -> dict[tuple[str, str], Account]:
+        """Return the accounts of several names, by site and name as they were given."""
+        wanted = {one: (one[0], names.folded(one[1])) for one in accounts}
+        if not wanted:
+            return {}
+        is_one = tuple_(AccountRow.site, AccountRow.folded).in_(list(set(wanted.values())))
+        with Session(self._engine) as db:
+            rows = db.scalars(select(AccountRow).where(is_one))
+            found = {(row.site, row.folded): _account(row) for row in rows}
+        return {one: found[name] for one, name in wanted.items() if name in found}
 
     def get(self, person: UUID) -> Account | None:
         """Return the account with this id."""

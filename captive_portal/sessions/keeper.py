@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from captive_portal.errors import Denied
 from captive_portal.sessions import accounting, addresses, admission, portal, review, told
 from captive_portal.sessions.accounting import Accounting
+from captive_portal.sessions.ahead import Ahead
 from captive_portal.sessions.addresses import Neighbour
 from captive_portal.sessions.admission import SEEN_WITHIN, Terms
 from captive_portal.sessions.causes import Cause
@@ -219,7 +220,7 @@ class Keeper:
             ReportError: the collector cannot be told; none of them may be answered.
         """
         with self._rows.one_look() as book:
-            draft = Draft(book)
+            draft = Draft(Ahead(book, [request for request, _ in requests]))
             refused = []
             for request, person in requests:
                 lasts, ids = self._times.lasts, self._ids

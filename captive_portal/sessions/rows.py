@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -24,6 +24,7 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
+    tuple_,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm import Session as Database
@@ -106,6 +107,37 @@ class Rows:
             of_key.order_by(SessionRow.state != OPEN, SessionRow.generation.desc()).limit(OF_KEY)
         )
         return sorted(found, key=lambda session: -session.generation)
+
+    def of_keys(self, keys: Collection[str]) -> Sequence[Session]:
+        """Return what `of_key` returns of each of several keys, the latest first."""
+        if not keys:
+            return []
+        newest = (SessionRow.state != OPEN, SessionRow.generation.desc())
+        place = func.row_number().over(partition_by=SessionRow.key, order_by=newest)
+        ranked = (
+            select(SessionRow.id, place.label("place"))
+            .where(SessionRow.key.in_([_hashed(key) for key in keys]))
+            .subquery()
+        )
+        query = select(SessionRow).join(ranked, ranked.c.id == SessionRow.id)
+        found = self._select(query.where(ranked.c.place <= OF_KEY))
+        return sorted(found, key=lambda session: -session.generation)
+
+    def these(self, ids: Collection[UUID]) -> Sequence[Session]:
+        """Return the sessions with these ids, as far as there are any."""
+        if not ids:
+            return []
+        return self._select(select(SessionRow).where(SessionRow.id.in_(ids)))
+
+    def open_at_any(self, places: Collection[tuple[str, str]]) -> Sequence[Session]:
+        """Return the open sessions that hold one of these sites' addresses, the latest first."""
+        if not places:
+            return []
+        held = select(AddressRow.session).where(
+            tuple_(AddressRow.site, AddressRow.address).in_(list(places))
+        )
+        query = select(SessionRow).where(SessionRow.id.in_(held), SessionRow.state == OPEN)
+        return self._select(query.order_by(SessionRow.start.desc()))
 
     def open_at(self, site: str, address: str) -> Sequence[Session]:
         """Return the open sessions that hold an address, the latest first."""
