@@ -37,6 +37,7 @@ from tests.bench import (
     one_segment,
     peer,
     questions,
+    radius,
     stages,
     syslog,
     verify,
@@ -168,6 +169,12 @@ def bench_gate(folder: Path, size: Figures) -> Figures:
     return gate.run(folder / "gate", sessions, rounds)
 
 
+def bench_radius(folder: Path, size: Figures) -> Figures:
+    """Accounting, devices and passwords by RADIUS; FreeRADIUS beside it."""
+    many = (radius.REQUESTS, radius.PASSWORDS) if size is FULL else (2000, 60)
+    return radius.run(folder, *many)
+
+
 PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "decode": bench_decode,
     "conntrack": bench_conntrack,
@@ -181,6 +188,7 @@ PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "syslog": bench_syslog,
     "bundle": bench_bundle,
     "gate": bench_gate,
+    "radius": bench_radius,
     "burst": bench_burst,
     "live": bench_live,
 }
@@ -218,10 +226,9 @@ def rows(figures: Figures) -> list[Told]:
     """Return a row for each figure that was measured."""
     found: list[Told] = []
     row = partial(_row, found)
-    if both := figures.get("live"):
-        found += _live(both)
-    if sent := figures.get("syslog"):
-        found += _syslog(sent)
+    for piece, judge in (("live", _live), ("syslog", _syslog), ("radius", _radius)):
+        if measured := figures.get(piece):
+            found += judge(measured)
     for piece, figure, by, what, wanted, unit, most in SINGLE:
         if measured := figures.get(piece):
             row(what, measured[figure] / by, wanted, most=most, unit=unit)
@@ -260,6 +267,20 @@ def _syslog(sent: Figures) -> list[Told]:
     row("CPU per line against rsyslog", ratio, 8, most=True, unit="×")
     ratio = box["bytes_per_line"] / sent["zstd_bytes_per_line"]
     row("bytes per line against zstd -3", ratio, 1, most=True, unit="×")
+    return found
+
+
+def _radius(told: Figures) -> list[Told]:
+    found: list[Told] = []
+    row = partial(_row, found)
+    row("RADIUS accounting, durable", told["accounting_per_s"], 3000, most=False, unit="/s")
+    row("RADIUS accounting lost", told["accounting_lost"], 0, most=True, unit="")
+    if beside := told.get("freeradius_accounting_per_s"):
+        ratio = told["accounting_per_s"] / beside
+        row("accounting against FreeRADIUS with SQL", ratio, 1, most=False, unit="×")
+    row("RADIUS, devices by MAC", told["mac_per_s"], 3000, most=False, unit="/s")
+    # Argon2 bounds it, as it should: nothing is wanted but that it is told.
+    row("RADIUS, passwords (argon2)", told["pap_per_s"], 0, most=False, unit="/s")
     return found
 
 

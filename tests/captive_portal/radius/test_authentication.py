@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -466,7 +467,9 @@ def test_mutated_packets_stop_nothing(
             asked.server.datagram_received(_mutated(chance, number), NAS)
             if number % 200 == 0:
                 await asyncio.sleep(0)
-        await asyncio.sleep(0.2)
+        deadline = time.monotonic() + 60
+        while sum(asked.counted().values()) < MUTATED and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
     def _mutated(chance: random.Random, number: int) -> bytes:
         octets = bytearray(chance.choice(seeds))
