@@ -73,13 +73,13 @@ def _check_keys(bundle: Container, chapter: Chapter, meaning: Meaning) -> None:
     if missing:
         raise Refused("E-03", f"{chapter.origin}: the hand-over at {min(missing)} is missing")
     quantum = _quantum(chapter, genesis, meaning)
-    own = [chapter.key, *(epoch.key for epoch in epochs), *quantum]
+    own = [chapter.key, *(epoch.key for epoch in epochs)]
     for size in sorted(chapter.notes):
         name = chapter.note_name(size)
         signed = note.parse(bundle.read(name, note.MAX_BYTES))
         wanted = [*_signers(chapter, epochs, size), *quantum]
         try:
-            found = note.check(signed, own)
+            found = _signers_of(signed, own, quantum)
         except Refused as refused:
             raise Refused(refused.number, f"{name}: {refused}") from None
         if quantum and quantum[0] not in found:
@@ -95,7 +95,7 @@ def _check_keys(bundle: Container, chapter: Chapter, meaning: Meaning) -> None:
 
 
 def _quantum(chapter: Chapter, genesis: Entry, meaning: Meaning) -> list[VKey]:
-    """Return the ML-DSA key of a ledger that has one, if its lines can be checked here."""
+    """Return the ML-DSA key of a ledger that has one; say so where its lines are not checked."""
     if genesis["mldsa_vkey"] is None:
         return []
     key = note.parse_vkey(genesis["mldsa_vkey"])
@@ -103,8 +103,19 @@ def _quantum(chapter: Chapter, genesis: Entry, meaning: Meaning) -> list[VKey]:
         raise Refused("E-22", f"{chapter.origin}: mldsa_vkey is no ML-DSA key of it")
     if not mldsa.AVAILABLE:
         meaning.remarks.append(f"{chapter.origin}: ML-DSA lines were not checked")
-        return []
     return [key]
+
+
+def _signers_of(
+    signed: note.Note, own: Sequence[VKey], quantum: Sequence[VKey]
+) -> list[VKey | None]:
+    """Return whose each line is. One that this program cannot check must still be in its place."""
+    found = note.check(signed, [*own, *quantum] if mldsa.AVAILABLE else own)
+    unchecked = {(key.name, key.key_id): key for key in quantum}
+    return [
+        key or unchecked.get((line.name, line.key_id))
+        for line, key in zip(signed.lines, found, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

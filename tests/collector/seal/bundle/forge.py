@@ -12,7 +12,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -25,7 +25,7 @@ from collector.seal import ledger, tiles, tree
 from collector.seal.bundle import documents
 from collector.seal.bundle.documents import b64, origin_hash
 from collector.seal.bundle.pack import tlog_proof
-from collector.seal.note import Checkpoint, SigningKey
+from collector.seal.note import Checkpoint, Signer, SigningKey
 from tests.collector.seal.school import SITE
 
 Entry = dict[str, Any]
@@ -46,7 +46,7 @@ class Book:
     keeps_previous: bool = False
     roots: dict[int, bytes] = field(default_factory=dict)
     """Roots to sign in place of the true ones."""
-    signers: dict[int, Callable[[Book], list[SigningKey]]] = field(default_factory=dict)
+    signers: dict[int, Callable[[Book], Sequence[Signer]]] = field(default_factory=dict)
     """Who signs a size in place of those who must."""
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class Book:
     def data(self, index: int) -> bytes:
         return self.raw.get(index, rfc8785.dumps(self.entries[index]))
 
-    def keys(self, size: int) -> list[SigningKey]:
+    def keys(self, size: int) -> Sequence[Signer]:
         """Return who must sign a size, in order."""
         begun = [0, *(entry["index"] for entry in self.of("epoch"))]
         number = max(n for n, index in enumerate(begun) if index < size or n == 0)
@@ -147,7 +147,8 @@ class Forge:
                 self.members[f"entries/{folder}/{index}.json"] = book.data(index)
             for size in book.sizes:
                 self.members[f"checkpoints/{folder}.{size}.note"] = book.note(size)
-            greatest = book.note(book.sizes[-1])
+            # As it is there: another ML-DSA signature would have other bytes.
+            greatest = self.members[f"checkpoints/{folder}.{book.sizes[-1]}.note"]
             previous = greatest.decode()
             proofs.append(
                 {

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from collector.seal import policy
+from collector.seal import mldsa, policy
 from collector.seal.bundle.check import Trust, check
 from collector.seal.fault import Refused
-from tests.collector.seal.bundle.corpus import Case, corpus
+from tests.collector.seal.bundle.corpus import Case, corpus, quantum
 
 NOT_IN_A_BUNDLE = {"E-18", "E-24"}
 """Tokens have their own tests; a segment's key is never in a bundle."""
@@ -44,6 +44,19 @@ def test_each_fails_with_its_number_and_no_other(cases: list[Case]) -> None:
         if told[case.name].partition(":")[0] != case.expected
     }
     assert wrong == {}
+
+
+def test_a_program_without_ml_dsa_says_what_the_others_say_that_have_none(
+    cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not mldsa.AVAILABLE:
+        pytest.skip("this library makes no ML-DSA lines")
+    monkeypatch.setattr(mldsa, "AVAILABLE", False)
+    told = {
+        case.name: (case.unable, judged(case).partition(":")[0]) for case in cases if case.unable
+    }
+    assert len(told) == len(quantum.VARIANTS)
+    assert {name: both for name, both in told.items() if both[0] != both[1]} == {}
 
 
 def test_every_number_has_a_bundle(cases: list[Case]) -> None:

@@ -12,12 +12,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from collector.seal import mldsa
 from collector.seal.bundle import history
 from collector.seal.bundle.pack import pack
 from collector.seal.note import COSIGNATURE, ML_DSA_44, SigningKey, VKey
 from collector.seal.witness import Cosigner
 from tests.collector.seal.bundle import packing
-from tests.collector.seal.bundle.corpus import claims, course, hostile, members, proofs, signed
+from tests.collector.seal.bundle.corpus import (
+    claims,
+    course,
+    hostile,
+    members,
+    proofs,
+    quantum,
+    signed,
+)
 from tests.collector.seal.bundle.corpus.faults import FORGED
 from tests.collector.seal.bundle.forge import Forge, zipped
 from tests.collector.seal.school import BEGIN, HOUR, SITE
@@ -37,6 +46,8 @@ class Case(NamedTuple):
     policy: Path | None
     expected: str
     """`valid`, or the number of the failure."""
+    unable: str = ""
+    """What a verifier says that cannot check ML-DSA lines, where that is another."""
 
 
 def corpus(folder: Path) -> list[Case]:
@@ -206,6 +217,7 @@ def _policies(folder: Path) -> Iterator[Case]:
     }
     yield Case("e-06-no-policy", base, None, "E-06")
     yield from _cosigned(folder)
+    yield from _quantum(folder)
     for name, text in policies.items():
         path = folder / f"{name}.policy"
         path.write_text(text)
@@ -234,3 +246,14 @@ def _cosigned(folder: Path) -> Iterator[Case]:
         bundle = folder / f"{name}.zip"
         bundle.write_bytes(forge.zip())
         yield Case(name, bundle, policy, expected)
+
+
+def _quantum(folder: Path) -> Iterator[Case]:
+    """Sign with ML-DSA, where the library can."""
+    for variant in quantum.VARIANTS if mldsa.AVAILABLE else ():
+        forge = Forge(folder / "home-night", folder / "good-night-c1.zip")
+        policy = folder / f"{variant.name}.policy"
+        policy.write_text(quantum.signed(forge, variant))
+        bundle = folder / f"{variant.name}.zip"
+        bundle.write_bytes(forge.zip())
+        yield Case(variant.name, bundle, policy, variant.expected, variant.unable)

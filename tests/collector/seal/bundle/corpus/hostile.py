@@ -124,6 +124,90 @@ def _something_else_destroyed_before_it_was_due(forge: Forge) -> None:
     _destroy(forge, 0, segments=[["demo", 999, "00" * 32]], due=time + 1)
 
 
+# What two people declared lost.
+
+
+def _lost(forge: Forge, **changed: Any) -> None:
+    """Say of a segment that it is lost, and show it no more."""
+    _withdraw(forge, 0)
+    forge.book.add(
+        {
+            "type": "lost",
+            "segments": [["demo", 0, segment(forge, 0)["root"]]],
+            "cause": "disk",
+            "reason_commit": "11" * 32,
+            "approvals": ["a", "b"],
+            **changed,
+        }
+    )
+    forge.resign()
+
+
+@fault("valid")
+def _a_segment_declared_lost(forge: Forge) -> None:
+    _lost(forge)
+
+
+@fault("E-11")
+def _lost_by_the_word_of_one(forge: Forge) -> None:
+    _lost(forge, approvals=["a"])
+
+
+@fault("E-11")
+def _lost_by_the_word_of_one_who_signs_twice(forge: Forge) -> None:
+    _lost(forge, approvals=["a", "a"])
+
+
+@fault("E-11")
+def _lost_by_the_word_of_three(forge: Forge) -> None:
+    _lost(forge, approvals=["a", "b", "c"])
+
+
+@fault("E-11")
+def _lost_by_the_word_of_nobody(forge: Forge) -> None:
+    _lost(forge, approvals=[])
+
+
+@fault("E-11")
+def _lost_by_who_has_no_id(forge: Forge) -> None:
+    _lost(forge, approvals=["a", ["b"]])
+
+
+@fault("E-11")
+def _lost_with_a_cause_that_is_no_word(forge: Forge) -> None:
+    _lost(forge, cause="The disk\n\x1b[2J")
+
+
+@fault("E-11")
+def _lost_for_a_reason_that_is_told(forge: Forge) -> None:
+    _lost(forge, reason_commit="the disk")
+
+
+@fault("E-11")
+def _lost_segments_that_are_no_list(forge: Forge) -> None:
+    _lost(forge, segments={"demo": 0})
+
+
+@fault("E-11")
+def _lost_segments_of_two_members(forge: Forge) -> None:
+    _lost(forge, segments=[["demo", 0]])
+
+
+@fault("E-11")
+def _lost_with_a_negative_seq(forge: Forge) -> None:
+    _lost(forge, segments=[["demo", -1, "00" * 32]])
+
+
+@fault("E-11")
+def _lost_with_a_root_that_is_none(forge: Forge) -> None:
+    _lost(forge, segments=[["demo", 0, None]])
+
+
+@fault("E-11")
+def _lost_with_a_member_too_many(forge: Forge) -> None:
+    _lost(forge, second="b")
+
+
 # Schemas.
 
 
@@ -306,7 +390,7 @@ def _an_entry_too_long(forge: Forge) -> None:
 def _a_signature_whose_r_is_no_point(forge: Forge) -> None:
     """In its form nothing is odd: the signature is wrong."""
     book = forge.book
-    book.signers[book.sizes[-1]] = lambda of: [_Broken(of), *of.keys(of.sizes[-1])[1:]]  # type: ignore[list-item]  # signs as a key does
+    book.signers[book.sizes[-1]] = lambda of: [_Broken(of), *of.keys(of.sizes[-1])[1:]]
     forge.resign()
 
 
@@ -315,6 +399,7 @@ class _Broken:
 
     def __init__(self, book: Book) -> None:
         self._key = book.log_key
+        self.vkey = self._key.vkey
 
     def sign(self, text: bytes) -> bytes:
         line = note.parse_line(self._key.sign(text).decode()[:-1])

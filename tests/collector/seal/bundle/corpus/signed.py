@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from collector.seal.bundle.documents import origin_hash
-from collector.seal.note import SigningKey
+from collector.seal.note import Signer, SigningKey
 from tests.collector.seal.bundle.corpus.faults import fault
 from tests.collector.seal.bundle.forge import Book, Forge, with_s_plus_order
 from tests.collector.seal.school import SITE
@@ -23,7 +23,7 @@ def _another_log_key(forge: Forge) -> None:
     forge.resign()
 
 
-def _others(stranger: SigningKey, size: int, book: Book) -> list[SigningKey]:
+def _others(stranger: SigningKey, size: int, book: Book) -> Sequence[Signer]:
     return [stranger, *book.keys(size)[1:]]
 
 
