@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli import context
+from appliance.cli import context, version
 from appliance.errors import BoxError, WrongUse
 from appliance.search.printable import printable
 from captive_portal.errors import PortalError
@@ -24,6 +24,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(version.line())
+        raise typer.Exit
 
 
 @app.callback()
@@ -40,6 +46,12 @@ def options(
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what was asked.")] = False,
     debug: Annotated[bool, typer.Option(help="Show where in the code an error arose.")] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Say which program this is."
+        ),
+    ] = False,
 ) -> None:
     """Keep what was said before the verb."""
     if home.is_dir() and not os.access(home, os.R_OK | os.X_OK):

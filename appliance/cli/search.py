@@ -28,6 +28,7 @@ SHOWN = 100
 """Rows when no limit is given and people read them."""
 WRITTEN = 100_000
 """Rows when no limit is given and they go to a file."""
+_NOTHING = "ไม่พบรายการใด / nothing was found"
 
 
 def register(app: typer.Typer) -> None:
@@ -70,8 +71,10 @@ def search(  # noqa: PLR0913  # the options of interfaces
         answer, changed = scaled.scale(answer)
         context.say(f"counters of {changed} rows are multiplied by their sampling rate: estimates")
     _write(context, answer, form, out)
-    if fail_empty and not answer.table.num_rows:
-        raise NotFound("nothing was found")
+    if not answer.table.num_rows:
+        if fail_empty:
+            raise NotFound("nothing was found")
+        context.say(_NOTHING)
 
 
 def _shown(log: str, scale: bool) -> tuple[str, ...] | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from appliance.cli import main
+from appliance.cli import main, version
+from collector import VERSION
 from tests.appliance.cli.boxes import Box
 
 
@@ -37,6 +39,16 @@ def test_wrong_words_are_one_line_and_status_2(box: Box, words: list[str], told:
     assert said.err.startswith("prathu: ")
     assert told in said.err
     assert len(said.err.splitlines()) == 1
+
+
+def test_the_version_is_told_with_the_commit_where_it_is_known(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = box.prathu("--version")
+    assert (said.status, said.err) == (0, "")
+    assert re.fullmatch(rf"prathu {VERSION}( \(commit [0-9a-f]{{40}}\+?\))?\n", said.out)
+    monkeypatch.setattr(version, "_HERE", box.home)
+    assert box.prathu("--version").out == f"prathu {VERSION}\n"
 
 
 def test_a_folder_of_verbs_alone_shows_its_help(box: Box) -> None:

@@ -93,7 +93,8 @@ def test_periods_sites_and_logs(prathu: Prathu) -> None:
 
 
 def test_nothing_found_is_an_answer_unless_told_otherwise(prathu: Prathu) -> None:
-    assert prathu("search", "ip:192.0.2.1").status == 0
+    said = prathu("search", "ip:192.0.2.1")
+    assert (said.status, said.err.splitlines()[-1]) == (0, "ไม่พบรายการใด / nothing was found")
     said = prathu("search", "ip:192.0.2.1", "--fail-empty")
     assert (said.status, said.err.strip().splitlines()[-1]) == (1, "prathu: nothing was found")
 
