@@ -78,6 +78,8 @@ class SessionDesk:
         self._zones = zones or Zones(())
         self._gatekeeper = gatekeeper
         self._thread = SessionThread(keeper)
+        self._anew: set[int] = set()
+        """Serials that the gate counts from 0 since this desk began, until that is taken in."""
 
     def close(self) -> None:
         """Let what is under way end."""
@@ -283,12 +285,11 @@ class SessionDesk:
 
     async def _open_gate(self, gatekeeper: Gatekeeper) -> None:
         """Give the gate the sessions that go on from before, after what it counted is taken in."""
+        known = await gatekeeper.counted()
         sessions = await asyncio.to_thread(self._rows.open)
-        await self._count([session.id for session in sessions])
-        sessions = await asyncio.to_thread(self._rows.open)
+        # What it does not know it lost, with the machine: it counts from 0 then.
+        self._anew = {s.serial for s in sessions if s.serial is not None} - known.keys()
         await gatekeeper.restore(sessions)
-        # Where the gate began anew, its figures are small now, and seen to be new ones.
-        await self._count([session.id for session in sessions])
 
     async def minute(self) -> None:
         """Count, charge people, and see who may go on and how fast.
@@ -302,7 +303,8 @@ class SessionDesk:
         ready = self._gatekeeper is not None and self._gatekeeper.ready
         passed = await self._gatekeeper.counted() if ready and self._gatekeeper else {}
         for ids in _chunks(sessions):
-            await self._thread.change(partial(self._keeper.count, ids, passed, self.now()))
+            count = partial(self._keeper.count, ids, passed, self.now(), self._anew)
+            await self._thread.change(count)
         if self._rules is not None:
             terms = await asyncio.to_thread(self._rules.terms_of, sessions, self.now())
             for ids in _chunks(sessions):
@@ -322,7 +324,8 @@ class SessionDesk:
             return  # those of the last minute stand
         for at in range(0, len(ids), TOGETHER):
             some = ids[at : at + TOGETHER]
-            await self._thread.change(partial(self._keeper.count, some, passed, self.now()))
+            count = partial(self._keeper.count, some, passed, self.now(), self._anew)
+            await self._thread.change(count)
 
     async def open_sessions(self) -> int:
         """Return how many sessions go on."""

@@ -84,11 +84,14 @@ class Usage:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def until(self, person: UUID) -> datetime | None:
-        """Return up to when a person's time is counted."""
-        query = select(UsageRow.until).where(UsageRow.person == person, UsageRow.until.is_not(None))
+    def untils(self, people: Sequence[UUID]) -> dict[UUID, datetime]:
+        """Return up to when people's time is counted, of those of whom it is."""
+        query = select(UsageRow.person, func.max(UsageRow.until)).where(
+            UsageRow.person.in_(people), UsageRow.until.is_not(None)
+        )
         with Session(self._engine) as db:
-            return db.scalars(query.order_by(UsageRow.day.desc()).limit(1)).one_or_none()
+            found = db.execute(query.group_by(UsageRow.person))
+            return {person: until for person, until in found if until is not None}
 
     def add(self, db: Connection, charges: Sequence[Spent]) -> None:
         """Add what was used, in the transaction that is given."""

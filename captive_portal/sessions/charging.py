@@ -41,8 +41,8 @@ class Charge:
 class Usage(Protocol):
     """Where charges go (`captive_portal.people.usage`)."""
 
-    def until(self, person: UUID) -> datetime | None:
-        """Return up to when a person's time is counted."""
+    def untils(self, people: Sequence[UUID]) -> dict[UUID, datetime]:
+        """Return up to when people's time is counted, of those of whom it is."""
         ...
 
     def add(self, db: Connection, charges: Sequence[Charge]) -> None:
@@ -74,6 +74,8 @@ class Meter:
             if session.person is not None and session.method in COUNTED:
                 span = session.start, min(now, session.expires or now)
                 spans.setdefault(session.person.id, []).append(span)
+        new = [person for person in spans if person not in self._until]
+        self._until |= self._usage.untils(new) if new else {}
         for person, held in spans.items():
             self._time(person, held)
 
@@ -110,7 +112,9 @@ class Meter:
         return replace(session, charged=held, charged_at=at)
 
     def _time(self, person: UUID, spans: Iterable[tuple[datetime, datetime]]) -> None:
-        since = self._upto.get(person) or self._until.get(person) or self._usage.until(person)
+        if person not in self._upto and person not in self._until:
+            self._until |= self._usage.untils([person])
+        since = self._upto.get(person) or self._until.get(person)
         charges = list(of_time(person, spans, since, self._zone))
         if charges and charges[-1].until:
             self._upto[person] = charges[-1].until

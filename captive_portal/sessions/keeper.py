@@ -16,9 +16,9 @@ from uuid import UUID, uuid4
 from captive_portal.errors import Denied
 from captive_portal.sessions import accounting, addresses, admission, portal, review, told
 from captive_portal.sessions.accounting import Accounting
-from captive_portal.sessions.ahead import Ahead
 from captive_portal.sessions.addresses import Neighbour
 from captive_portal.sessions.admission import SEEN_WITHIN, Terms
+from captive_portal.sessions.ahead import Ahead
 from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.charging import Meter
 from captive_portal.sessions.draft import Draft
@@ -170,8 +170,21 @@ class Keeper:
         self._keep(draft)
         return ended
 
-    def count(self, ids: Sequence[UUID], passed: Mapping[int, Passed], now: datetime) -> None:
+    def count(
+        self,
+        ids: Sequence[UUID],
+        passed: Mapping[int, Passed],
+        now: datetime,
+        anew: set[int] | None = None,
+    ) -> None:
         """Take in what the gate counted for the open ones of these, and charge their people.
+
+        Args:
+            ids: Of sessions, those of a person together.
+            passed: By serial.
+            now: The time.
+            anew: Serials that the gate had forgotten, so that it counts them from 0; those that
+                are taken in are taken out.
 
         Raises:
             ReportError: the collector cannot be told.
@@ -180,12 +193,18 @@ class Keeper:
         draft = Draft(self._rows)
         for one in sessions:
             found = None if one.serial is None else passed.get(one.serial)
-            counted = one if found is None else review.count(one, found, now)
+            again = anew is not None and one.serial in anew
+            before = replace(one, kernel=(0, 0, 0, 0)) if again else one
+            counted = one if found is None else review.count(before, found, now)
             if counted != one:
                 draft.put(counted)
         if self._meter:
             self._meter.pass_time(sessions, now)
-        self._keep(draft)
+        self._keep(draft, self._rows.write_counts)
+        if anew:
+            anew.difference_update(
+                s.serial for s in sessions if s.serial is not None and s.serial in passed
+            )
 
     def review(self, terms: Mapping[UUID, Terms], ids: Sequence[UUID], now: datetime) -> None:
         """Go through the open ones of these: who may not be on any more, whose speed changes.
@@ -283,25 +302,25 @@ class Keeper:
     def _start_id(self, session: Session) -> UUID:
         return self._ids.make("start", session.id)
 
-    def _keep(self, draft: Draft) -> None:
+    def _keep(self, draft: Draft, write: Callable[..., None] | None = None) -> None:
         try:
             if draft.events:
                 self._tell(draft.events)
             # A crash here: the events are told again, under the same ids, and are stored once.
-            self._write(draft)
+            self._write(draft, write or self._rows.write)
         finally:
             if self._meter:
                 self._meter.drop()  # what is written is noted; what is not is reckoned anew
 
-    def _write(self, draft: Draft) -> None:
+    def _write(self, draft: Draft, write: Callable[..., None]) -> None:
         sessions = list(draft.changed.values())
         if self._meter is None:
             if sessions:
-                self._rows.write(sessions)
+                write(sessions)
         else:
             sessions = self._meter.charge(sessions, draft)
             if sessions or self._meter.waits:
-                self._rows.write(sessions, also=self._meter.write)
+                write(sessions, also=self._meter.write)
                 self._meter.written()
         if sessions:
             self.changed(sessions)

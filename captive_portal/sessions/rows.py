@@ -243,6 +243,23 @@ class Rows:
                 db.execute(_addresses.insert(), held)
             also(db)
 
+    def write_counts(
+        self, sessions: Iterable[Session], *, also: Callable[[Connection], None] = lambda _: None
+    ) -> None:
+        """Write what was counted for sessions that are there; all or none, and what `also` does."""
+        rows = [_row(session, None) for session in sessions]
+        told = [
+            {"of": row["id"], **{name: row[name] for name in _COUNTED}, "rest_": row["rest"]}
+            for row in rows
+        ]
+        values: dict[str, Any] = {name: bindparam(name) for name in _COUNTED}
+        values["rest"] = bindparam("rest_")
+        with self._engine.begin() as db:
+            if told:
+                of = _sessions.c.id == bindparam("of")
+                db.execute(_sessions.update().where(of).values(**values), told)
+            also(db)
+
     @contextmanager
     def one_look(self) -> Iterator[Rows]:
         """Give a book for many look-ups in one transaction; nothing is written meanwhile."""
@@ -252,10 +269,12 @@ class Rows:
             yield look
 
     def _select(self, query: Select[SessionRow]) -> list[Session]:
+        # Columns, not objects of the mapper: of 20,000 sessions it is a third of the time.
+        columns = query.with_only_columns(*_sessions.c, maintain_column_froms=True)
         if self._shared is not None:
-            return [_session(row) for row in self._shared.scalars(query)]
+            return [_session(row) for row in self._shared.execute(columns)]
         with Database(self._engine) as db:
-            return [_session(row) for row in db.scalars(query)]
+            return [_session(row) for row in db.execute(columns)]
 
 
 _sessions = cast(Table, SessionRow.__table__)
@@ -306,6 +325,7 @@ def _number(value: int | None) -> int | None:
     return None if value is None else min(value, (1 << 63) - 1)
 
 
+_COUNTED = ("last_seen", "bytes_in", "bytes_out")
 _TEXTS = ("nas_port", "ssid", "called_station", "calling_station", "acct_session_id", "key")
 _NUMBERS = ("started", "stopped", "interims")
 _GATE = ("notice", "group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams")
@@ -330,7 +350,8 @@ def _rest(session: Session) -> dict[str, Any]:
     return rest
 
 
-def _session(row: SessionRow) -> Session:
+def _session(row: Any) -> Session:  # noqa: ANN401  # a row of all columns
+    """Return the session that a row of the table tells of."""
     rest = row.rest
     return Session(
         id=row.id,
@@ -365,7 +386,7 @@ def _gate(rest: dict[str, Any]) -> dict[str, Any]:
     return found | {name: _moment(rest[name]) for name in _GATE_TIMES if name in rest}
 
 
-def _person(row: SessionRow, rest: dict[str, Any]) -> Person | None:
+def _person(row: Any, rest: dict[str, Any]) -> Person | None:  # noqa: ANN401  # as above
     if row.person is None:
         return None
     return Person(
