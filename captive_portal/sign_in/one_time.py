@@ -7,6 +7,7 @@ can use it only on that device, through that gateway, before its person does.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -49,6 +50,7 @@ class OneTime:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._given: OrderedDict[tuple[str, str], _Given] = OrderedDict()
+        self._taken: OrderedDict[str, None] = OrderedDict()
         self.counts: Counter[str] = Counter()
         """`given`, `taken`, `other-device`, `too-late`, `pushed-out`."""
 
@@ -85,13 +87,25 @@ class OneTime:
             self.counts["other-device"] += 1
             return None
         del self._given[bound.site, names.folded(user)]
+        self._taken[mark(given.password)] = None
+        if len(self._taken) > MOST:
+            self._taken.popitem(last=False)
         self.counts["taken"] += 1
         return given.person
+
+    def was_taken(self, marked: str) -> bool:
+        """Say whether the password with this mark has let somebody in, not long ago."""
+        return marked in self._taken
 
     def _forget(self, now_ns: int) -> None:
         """Drop what has run out: the oldest come first."""
         while self._given and next(iter(self._given.values())).until_ns <= now_ns:
             self._given.popitem(last=False)
+
+
+def mark(password: str) -> str:
+    """Return what stands for a password where others may read it."""
+    return hashlib.sha256(password.encode()).hexdigest()[:32]
 
 
 def _same_device(given: Bound, came: Bound) -> bool:

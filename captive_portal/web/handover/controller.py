@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,6 +93,9 @@ class Api:
         context = create_urllib3_context()
         if settings.ca_file:
             pem = _read(home / settings.ca_file, settings.url)
+            # Controllers sign for themselves, and not to the letter of RFC 5280: signature, name
+            # and time are checked all the same.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             try:
                 context.load_verify_locations(cadata=pem.decode("ascii"))
             except (OSError, ValueError) as error:

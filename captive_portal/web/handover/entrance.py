@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import secrets
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from captive_portal.people import passwords
 from captive_portal.people.accounts import Account, People
 from captive_portal.sessions.session import Session
 from captive_portal.sign_in.chain import Chain
-from captive_portal.sign_in.one_time import Bound
+from captive_portal.sign_in.one_time import Bound, mark
 from captive_portal.sign_in.way import Attempt, Busy, NameWanted
 from captive_portal.web import pages
 from captive_portal.web.front import Answer, Desk, Front, Visit, common, excuse, note, shown
@@ -29,6 +30,7 @@ from captive_portal.web.notice import NoticeBoard
 
 LOOKS, EVERY_S = 6, 2
 """So often a device that comes back is looked for, before the page gives up waiting."""
+_MARK = re.compile(r"[0-9a-f]{32}")
 _STATE, _PASSWORD = "handover", "handover-password"
 # The gateway redirects after its form, and browsers hold that against form-action too.
 _POLICY = (
@@ -117,17 +119,21 @@ class HandOver:
             return self._not_in(visit, arrival, error, account.account)
 
     async def done(self, request: Request) -> Response:
-        """Wait until the gateway has told of the session, and show it."""
+        """Wait until the gateway has let the device in, and say so."""
         visit = self._front.visit(request)
         if await self._desk.at(visit.place.id, visit.address) is not None:
             return RedirectResponse(f"/session?lang={visit.t.lang}", 303)
-        told = request.query_params.get("n", "0")
-        number = int(told) if told in map(str, range(LOOKS)) else LOOKS
         said, t = words(visit.t.lang), visit.t
+        told, of = request.query_params.get("n", "0"), request.query_params.get("of", "")
+        if self._gateways.one_time.was_taken(of):
+            return self._front.message(request, 200, t.may_close, heading=t.signed_in)
+        number = int(told) if told in map(str, range(LOOKS)) else LOOKS
         if number >= LOOKS:
             return self._front.message(request, 200, said.late, heading=t.title)
         page = self._front.message(request, 200, said.wait, heading=t.title)
-        page.headers["Refresh"] = f"{EVERY_S}; url=/portal/done?lang={t.lang}&n={number + 1}"
+        known = f"&of={of}" if _MARK.fullmatch(of) else ""
+        again = f"/portal/done?lang={t.lang}&n={number + 1}{known}"
+        page.headers["Refresh"] = f"{EVERY_S}; url={again}"
         return page
 
     def _visit(self, request: Request, word: str) -> Visit:
@@ -232,11 +238,9 @@ class HandOver:
         )
         # WiFiDog brings a token and no name: this stands for it.
         user = secrets.token_hex(8) if arrival.word == Ruijie.word else account.account
-        given = Given(
-            user=user,
-            password=self._gateways.one_time.give(user, account.id, bound),
-            back=f"{visit.request.base_url}portal/done?lang={visit.t.lang}",
-        )
+        password = self._gateways.one_time.give(user, account.id, bound)
+        back = f"{visit.request.base_url}portal/done?lang={visit.t.lang}&of={mark(password)}"
+        given = Given(user=user, password=password, back=back)
         self._gateways.count(arrival.word, "sent-back")
         return self._button(visit, arrival, arrival.where, given)
 

@@ -14,7 +14,14 @@ from sqlalchemy import Engine
 
 from captive_portal.people.accounts import People
 from captive_portal.people.notices import Notices
-from captive_portal.settings import Controller, PortalSettings, Radius, RadiusClient, SignIn
+from captive_portal.settings import (
+    Controller,
+    NasKind,
+    PortalSettings,
+    Radius,
+    RadiusClient,
+    SignIn,
+)
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.local import LocalWay
 from captive_portal.sign_in.one_time import OneTime
@@ -34,17 +41,15 @@ PASSWORD = "correct horse"
 def clients() -> tuple[RadiusClient, ...]:
     """Return one gateway of each maker that takes a form."""
     made = []
-    for number, (kind, login) in enumerate(
-        {
-            "mikrotik": ("10.5.50.1", "login.school.example:8080"),
-            "fortigate": (),
-            "aruba": ("securelogin.school.example",),
-            "ruckus": (),
-            "pfsense": (),
-            "ruijie": (),
-        }.items(),
-        start=1,
-    ):
+    logins: dict[NasKind, tuple[str, ...]] = {
+        "mikrotik": ("10.5.50.1", "login.school.example:8080"),
+        "fortigate": (),
+        "aruba": ("securelogin.school.example",),
+        "ruckus": (),
+        "pfsense": (),
+        "ruijie": (),
+    }
+    for number, (kind, login) in enumerate(logins.items(), start=1):
         made.append(
             RadiusClient(
                 network=f"192.0.2.{number}", secret_file="nas/a", site=SITE, kind=kind, login=login
@@ -96,7 +101,7 @@ class School:
 
     def refused(self, path: str, *, address: str = PUPIL) -> Response:
         """Open a page that is not given."""
-        answer = self.device(address).get(path)
+        answer: Response = self.device(address).get(path)
         assert answer.status_code == 403, answer.text
         assert "<form" not in answer.text
         return answer
@@ -105,7 +110,8 @@ class School:
 def send(device: TestClient, page: Response, **typed: str) -> Response:
     """Send the first form of a page."""
     found = form(page)
-    return device.post(found.action, data={**found.fields, **typed})
+    answer: Response = device.post(found.action, data={**found.fields, **typed})
+    return answer
 
 
 def form(page: Response) -> Button:
