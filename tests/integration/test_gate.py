@@ -322,6 +322,23 @@ def test_rules_that_a_stranger_throws_away_come_back_and_connections_go_on(
     assert school.counted()[7].packets_in > packets
 
 
+def test_new_connections_beyond_the_rate_are_dropped_for_that_device_alone(
+    school: GateSchool,
+) -> None:
+    tablet = replace(phone(8), mac=MACS["tablet"], addresses=(TABLET, TABLET6))
+    school.apply([phone(), tablet])
+    before = school.status()["dropped"]["syn_limited"][0]
+    wires = [inside.open_socket(school.spaces["phone"], socket.SOCK_STREAM) for _ in range(800)]
+    for wire in wires:
+        wire.setblocking(False)
+        wire.connect_ex((WEB, 9))
+    wait_for("drops", lambda: school.status()["dropped"]["syn_limited"][0] > before)
+    assert inside.connect(school.spaces["tablet"], WEB, 443)[0] == "open"
+    for wire in wires:
+        wire.close()
+    school.run("gate", ["nft", "flush", "set", "inet", "prathu", "syn_rate"])
+
+
 def test_both_families_share_one_speed(school: GateSchool) -> None:
     school.apply([phone(up=800)])  # 100 kB/s
     seconds, sent = 4.0, bytes(1000)
