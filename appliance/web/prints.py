@@ -64,7 +64,30 @@ def voucher_papers(made: Sequence[Printed], t: Texts, *, url: str) -> list[Paper
     ]
 
 
-def sheet(papers: Sequence[Paper], t: Texts, *, title: str, alone: bool) -> str:
+def poster_papers(names: Sequence[str], t: Texts, *, url: str, typed: str) -> list[Paper]:
+    """Return posters for rooms.
+
+    Args:
+        names: What stands above, one a poster: the zone.
+        t: The language.
+        url: The sign-in page's address, which the QR code leads to.
+        typed: The same as short as people can type it.
+    """
+    return [
+        Paper(
+            heading=name,
+            small=t("Join the Wi-Fi. The sign-in window opens by itself; if not:"),
+            lines=((t("Open"), typed),),
+            foot=t("Or point the camera at the square. Sign in with your own account."),
+            qr=_qr(url),
+        )
+        for name in names
+    ]
+
+
+def sheet(
+    papers: Sequence[Paper], t: Texts, *, title: str, alone: bool, secret: bool = True
+) -> str:
     """Return a sheet as HTML.
 
     Args:
@@ -72,10 +95,11 @@ def sheet(papers: Sequence[Paper], t: Texts, *, title: str, alone: bool) -> str:
         t: The language.
         title: Of the document.
         alone: It is a file of its own and brings its style along.
+        secret: It has passwords or codes on it, which are shown once.
     """
     style = (STATIC / "print.css").read_text(encoding="utf-8") if alone else ""
     template = environment().get_template("print.html")
-    return template.render(papers=papers, _=t, t=t, title=title, style=style)
+    return template.render(papers=papers, _=t, t=t, title=title, style=style, secret=secret)
 
 
 def _how_long(one: Printed, t: Texts) -> str:

@@ -19,6 +19,9 @@ from captive_portal.web.front import Desk, Front, Visit, common, excuse, shown
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.notice import NoticeBoard
 
+LONGEST_CODE = 36
+"""Characters of a voucher's code, as a QR code brings it or as it is typed."""
+
 
 class Entrance:
     """The handlers of `/` and `/password`."""
@@ -68,6 +71,7 @@ class Entrance:
             signed_in_as=session.person.name if session and session.person else "",
             keep_days=self._front.settings.keep_days,
             vouchers="voucher" in visit.place.ways,
+            code=visit.request.query_params.get("voucher", "")[:LONGEST_CODE],
             wants_name=wants_name,
         )
         return shown(page, status, retry_s=retry_s)

@@ -46,6 +46,8 @@ class SignInPage(Page):
     keep_days: int
     vouchers: bool = False
     """Whether codes of vouchers are taken here."""
+    code: str = ""
+    """Of a voucher, as a QR code brought it."""
     wants_name: bool = False
     """The code in `account` is good, and the guest's name is wanted."""
     action: str = "/"

@@ -238,3 +238,27 @@ def test_nothing_is_done_that_cannot_be_written_down(
     house.control.down = True
     assert post(client, "/people/roll", "/people/roll/take", token=one).status_code == 503
     assert people(engine) == {}
+
+
+def test_posters_lead_to_the_page_from_each_zone(house: House, engine: Engine) -> None:
+    zone = {"site": SITE, "networks": ["10.30.0.0/16"]}
+    house.more = {
+        "sign_in": {"public_url": "https://wifi.school.example/"},
+        "zones": [
+            {**zone, "id": "lab", "name": "ห้องคอมพิวเตอร์", "name_en": "Computer room"},
+            {**zone, "id": "printers", "name": "เครื่องพิมพ์", "portal": False},
+        ],
+    }
+    client = house.signed_in()
+    thai = client.get("/people/posters").text
+    assert "ห้องคอมพิวเตอร์" in thai
+    assert "เครื่องพิมพ์" not in thai
+    assert "wifi.school.example" in thai
+    assert "<svg" in thai
+    assert "shown once" not in client.get("/people/posters?lang=en").text
+
+
+def test_a_page_without_a_name_has_no_poster(client: TestClient) -> None:
+    answer = client.get("/people/posters")
+    assert answer.status_code == 422
+    assert "sign_in.public_url" in answer.text

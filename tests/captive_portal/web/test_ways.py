@@ -125,3 +125,10 @@ def test_while_a_directory_is_silent_all_who_are_refused_read_the_same(portal: P
         answer = phone.post("/", data=form)
         read.add((answer.status_code, "ระบบตรวจสอบบัญชียังไม่ตอบ" in answer.text))
     assert read == {(403, True)}
+
+
+def test_a_qr_code_brings_the_code_along(portal: Portal) -> None:
+    page = device(portal, "10.1.0.5").get("/", params={"voucher": 'K7M2-"><b>' + "x" * 90}).text
+    assert 'value="K7M2-&#34;&gt;&lt;b&gt;xxx' in page
+    assert "x" * 40 not in page
+    assert "K7M2" not in device(portal, "10.2.0.5").get("/?voucher=K7M2").text
