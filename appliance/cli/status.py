@@ -52,7 +52,12 @@ def read(home: Path) -> dict[str, Any]:
     return {
         "home": str(home),
         "processes": {
-            name: offline.running(home, name) for name in (*PROCESSES, *settings.optional_processes)
+            name: offline.running(home, name)
+            for name in (
+                *status_gate.processes(settings),
+                *PROCESSES,
+                *settings.optional_processes,
+            )
         },
         "receive": _ask(home, "receive"),
         "seal": _ask(home, "seal"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from appliance.cli.up import GATE
 from appliance.privileged import plans
 from appliance.settings import BoxSettings
 from captive_portal.errors import PortalError
@@ -25,6 +26,11 @@ def read(home: Path, settings: BoxSettings) -> dict[str, Any] | None:
         return ask(home / SOCKET, {"id": 1, "do": "status"}, timeout=ASK_S)
     except (CollectorError, PortalError) as error:
         return {"error": str(error)}
+
+
+def processes(settings: BoxSettings) -> tuple[str, ...]:
+    """Return the gate's process, where the box is a router."""
+    return (GATE,) if settings.gateway.uplink else ()
 
 
 def lines(gate: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

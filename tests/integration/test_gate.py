@@ -576,4 +576,5 @@ def test_status_tells_what_was_stopped_and_why(school: GateSchool) -> None:
 
 def status_text(school: GateSchool) -> list[tuple[str, str]]:
     record = json.loads(school.box.prathu("status"))
+    assert record["processes"]["privileged"]
     return list(status_gate.lines(record["gate"]))
