@@ -48,7 +48,7 @@ soak: ## what is too long for `make test`: kills, and two hours of a day; figure
 fuzz: ## every fuzz target for PRATHU_FUZZ_S seconds, every parser property for long
 	@packaging/setup/setup test
 	PRATHU_FUZZ_S=$${PRATHU_FUZZ_S:-60} $(PYTEST) -n 2 tests/fuzz
-	HYPOTHESIS_PROFILE=fuzz $(PYTEST) -q -n 2 --dist loadfile -m "not soak" --ignore tests/integration --ignore tests/fuzz tests
+	HYPOTHESIS_PROFILE=fuzz PRATHU_RADIUS_MUTATED=60000 $(PYTEST) -q -n 2 --dist loadfile -m "not soak" --ignore tests/integration --ignore tests/fuzz tests
 
 .PHONY: bench
 bench: ## the figures, against nfcapd and nfdump; also in build/bench.json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from captive_portal.radius import guard
+from captive_portal.radius import guard, login, rest
 from captive_portal.radius import request as radius
 from captive_portal.sessions.session import Ids
 from collector.decode import capture, own_events
@@ -319,6 +320,31 @@ def accounting(data: bytes) -> None:
         assert len(guard.reply_to(read)) >= guard.HEADER
 
 
+def access(data: bytes) -> None:
+    """Any attributes in a signed question are read or discarded; so is what FreeRADIUS sends."""
+    for datagram in (data, packets.access(data[:4050])):
+        try:
+            whole = guard.shape(datagram, (guard.ACCESS_REQUEST, guard.STATUS_SERVER))
+            read = guard.open_access(whole, packets.client(), packets.KNOWN, must_sign=True)
+            tried = login.read(read, source="192.0.2.1", client=packets.client())
+        except guard.Discard:
+            continue
+        assert len(tried.device) in (0, 17)
+    with contextlib.suppress(ValueError):
+        rest.read(data)
+
+
+def access_seeds() -> Iterator[bytes]:
+    """Yield attributes of questions by PAP, CHAP and MSCHAPv2, and rlm_rest's JSON."""
+    name = packets.attribute(1, "สมชาย".encode())
+    yield name + packets.attribute(2, bytes(16)) + packets.attribute(31, b"02-00-5E-00-53-01")
+    yield name + packets.attribute(3, bytes(17)) + packets.attribute(60, bytes(16))
+    microsoft = (311).to_bytes(4, "big")
+    proof = packets.attribute(26, microsoft + packets.attribute(25, bytes(50)))
+    yield name + packets.attribute(26, microsoft + packets.attribute(11, bytes(16))) + proof
+    yield b'{"User-Name": {"type": "string", "value": ["a\\u00e0\\u00b8\\u0081"]}}'
+
+
 def accounting_seeds() -> Iterator[bytes]:
     """Yield attributes of every kind that is read, whole packets too."""
     kinds = [*range(1, 6), 8, 25, *range(30, 34), *range(40, 56), 61, 77, 80, 87, 95, 97, 123, 168]
@@ -340,4 +366,5 @@ TARGETS = (
     Target("ipfix-framing", messages_of_ipfix, messages_of_ipfix_seeds, 2048, seconds=2),
     Target("syslog", syslog, syslog_seeds, 2048),
     Target("accounting", accounting, accounting_seeds, 1024),
+    Target("access", access, access_seeds, 1024, seconds=2),
 )
