@@ -286,10 +286,10 @@ class SessionDesk:
     async def _open_gate(self, gatekeeper: Gatekeeper) -> None:
         """Give the gate the sessions that go on from before, after what it counted is taken in."""
         known = await gatekeeper.counted()
-        sessions = await asyncio.to_thread(self._rows.open)
+        passes = await asyncio.to_thread(self._rows.passes)
         # What it does not know it lost, with the machine: it counts from 0 then.
-        self._anew = {s.serial for s in sessions if s.serial is not None} - known.keys()
-        await gatekeeper.restore(sessions)
+        self._anew = {one.serial for one in passes} - known.keys()
+        await gatekeeper.restore(passes)
 
     async def minute(self) -> None:
         """Count, charge people, and see who may go on and how fast.
@@ -312,7 +312,7 @@ class SessionDesk:
                 _, changes = await self._thread.change(review)
                 await self._settle(changes)
         if self._gatekeeper is not None and self._gatekeeper.ready:
-            await self._gatekeeper.reconcile(lambda: asyncio.to_thread(self._rows.open))
+            await self._gatekeeper.reconcile(lambda: asyncio.to_thread(self._rows.passes))
 
     async def _count(self, ids: Sequence[UUID]) -> None:
         """Take in the counts of some sessions, if the gate tells any."""

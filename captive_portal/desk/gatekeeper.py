@@ -35,9 +35,8 @@ class Gatekeeper:
         """Say whether devices of a zone need a pass."""
         return zone in self._zones
 
-    async def restore(self, sessions: Sequence[Session]) -> None:
-        """Make the gate know these open sessions and no others. Raises GateError."""
-        passes = [one for one in map(pass_of, sessions) if one is not None]
+    async def restore(self, passes: Sequence[Pass]) -> None:
+        """Make the gate know the passes of all open sessions, and no others. Raises GateError."""
         await self._gate.restore(passes)
         self._in = {one.serial: one for one in passes}
         self._owed, self._unsure = {}, {}
@@ -85,17 +84,13 @@ class Gatekeeper:
                 self._listed = upto
             return self._passed
 
-    async def reconcile(self, read: Callable[[], Awaitable[Sequence[Session]]]) -> None:
+    async def reconcile(self, read: Callable[[], Awaitable[Sequence[Pass]]]) -> None:
         """Mend a gate that lost passes, or has some of nobody. Raises GateError.
 
         Args:
-            read: Returns all open sessions.
+            read: Returns the passes of all open sessions.
         """
-
-        async def passes() -> Sequence[Pass]:
-            return [one for one in map(pass_of, await read()) if one is not None]
-
-        await self._gate.reconcile(passes)
+        await self._gate.reconcile(read)
 
     def _differences(
         self, sessions: Iterable[Session]

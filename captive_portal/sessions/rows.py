@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -30,12 +28,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm import Session as Database
 
 from captive_portal.database import Base, Moment
-from captive_portal.sessions.session import Counters, Nas, Person, Session
+from captive_portal.sessions.passes import Pass
+from captive_portal.sessions.row_form import CLOSED, OPEN, OPENING, hashed, row_of, session_of
+from captive_portal.sessions.session import Session
 
-OPENING = "opening"
-"""About to be told to the collector: nobody has been let in on it yet."""
-OPEN = "open"
-CLOSED = "closed"
+__all__ = ["CLOSED", "OPEN", "OPENING", "AddressRow", "Rows", "SessionRow"]
 OF_KEY = 32
 """So many sessions of one key are looked at; of each client one is open at most."""
 
@@ -102,7 +99,7 @@ class Rows:
 
     def of_key(self, key: str) -> Sequence[Session]:
         """Return the open sessions of a NAS's key and the latest others, the latest first."""
-        of_key = select(SessionRow).where(SessionRow.key == _hashed(key))
+        of_key = select(SessionRow).where(SessionRow.key == hashed(key))
         found = self._select(
             of_key.order_by(SessionRow.state != OPEN, SessionRow.generation.desc()).limit(OF_KEY)
         )
@@ -116,7 +113,7 @@ class Rows:
         place = func.row_number().over(partition_by=SessionRow.key, order_by=newest)
         ranked = (
             select(SessionRow.id, place.label("place"))
-            .where(SessionRow.key.in_([_hashed(key) for key in keys]))
+            .where(SessionRow.key.in_([hashed(key) for key in keys]))
             .subquery()
         )
         query = select(SessionRow).join(ranked, ranked.c.id == SessionRow.id)
@@ -174,6 +171,25 @@ class Rows:
         query = select(SessionRow).where(SessionRow.id.in_(ids), SessionRow.state == OPEN)
         return self._select(query)
 
+    def passes(self) -> list[Pass]:
+        """Return the passes of all open sessions that the gate has a part in."""
+        row = _sessions.c
+        columns = (row.serial, row.zone, row.mac, row.expires, row.rest)
+        query = select(*columns).where(row.state == OPEN, row.serial.is_not(None))
+        with Database(self._engine) as db:
+            return [
+                Pass(
+                    serial=serial,
+                    zone=zone,
+                    mac=mac,
+                    addresses=tuple(rest["addresses"]),
+                    up_kbit=rest.get("up_kbit"),
+                    down_kbit=rest.get("down_kbit"),
+                    until=expires,
+                )
+                for serial, zone, mac, expires, rest in db.execute(query)
+            ]
+
     def run_out(self, now: datetime) -> Sequence[Session]:
         """Return the open sessions whose expiry has come."""
         query = select(SessionRow).where(SessionRow.state == OPEN, SessionRow.expires <= now)
@@ -226,7 +242,7 @@ class Rows:
         also: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         """Write sessions as they are now, all or none, and what `also` writes with them."""
-        rows = [_row(session, OPENING if opening else None) for session in sessions]
+        rows = [row_of(session, OPENING if opening else None) for session in sessions]
         held = [
             {"session": row["id"], "address": address, "site": row["site"]}
             for row in rows
@@ -247,7 +263,7 @@ class Rows:
         self, sessions: Iterable[Session], *, also: Callable[[Connection], None] = lambda _: None
     ) -> None:
         """Write what was counted for sessions that are there; all or none, and what `also` does."""
-        rows = [_row(session, None) for session in sessions]
+        rows = [row_of(session, None) for session in sessions]
         told = [
             {"of": row["id"], **{name: row[name] for name in _COUNTED}, "rest_": row["rest"]}
             for row in rows
@@ -272,134 +288,15 @@ class Rows:
         # Columns, not objects of the mapper: of 20,000 sessions it is a third of the time.
         columns = query.with_only_columns(*_sessions.c, maintain_column_froms=True)
         if self._shared is not None:
-            return [_session(row) for row in self._shared.execute(columns)]
+            return [session_of(row) for row in self._shared.execute(columns)]
         with Database(self._engine) as db:
-            return [_session(row) for row in db.execute(columns)]
+            return [session_of(row) for row in db.execute(columns)]
 
 
+_COUNTED = ("last_seen", "bytes_in", "bytes_out")
 _sessions = cast(Table, SessionRow.__table__)
 _addresses = cast(Table, AddressRow.__table__)
 
 
 def _gone(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"gone": row["id"]} for row in rows]
-
-
-def _hashed(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest() if key else ""
-
-
-def _row(session: Session, state: str | None) -> dict[str, Any]:
-    person = session.person
-    return {
-        "id": session.id,
-        "state": state or (OPEN if session.open else CLOSED),
-        "site": session.site,
-        "method": session.method,
-        "person": person.id if person else None,
-        "account": _text_of(person.account, 1024) if person else "",
-        "start": session.start,
-        "last_seen": session.last_seen,
-        "expires": session.expires,
-        "end": session.end,
-        "cause": _text_of(session.cause, 64),
-        "mac": session.mac,
-        "nas": _text_of(session.nas.name, 255),
-        "key": _hashed(session.key),
-        "generation": session.generation,
-        "bytes_in": _number(session.counters.bytes_in),
-        "bytes_out": _number(session.counters.bytes_out),
-        "serial": session.serial,
-        "zone": session.zone,
-        "rest": _rest(session),
-    }
-
-
-def _text_of(text: str, most: int) -> str:
-    """Return what any database takes of a text; in `rest` it stands as it is."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")[:most]
-
-
-def _number(value: int | None) -> int | None:
-    """Return what a column of 64 bits with a sign takes: RADIUS counts have none."""
-    return None if value is None else min(value, (1 << 63) - 1)
-
-
-_COUNTED = ("last_seen", "bytes_in", "bytes_out")
-_TEXTS = ("nas_port", "ssid", "called_station", "calling_station", "acct_session_id", "key")
-_NUMBERS = ("started", "stopped", "interims")
-_GATE = ("notice", "group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams")
-_GATE_TUPLES = ("kernel", "charged")
-_GATE_TIMES = ("renewed", "cap", "charged_at", "reported_at")
-
-
-def _rest(session: Session) -> dict[str, Any]:
-    rest: dict[str, Any] = {name: getattr(session, name) for name in (*_TEXTS, *_NUMBERS)}
-    if session.person:
-        rest["full_name"] = session.person.full_name
-        rest["proofing"] = session.person.proofing
-    rest["addresses"] = list(session.addresses)
-    rest["nas"] = asdict(session.nas)
-    rest["counters"] = asdict(session.counters)
-    rest["counted_at"] = _text(session.counted_at)
-    rest["addressed_at"] = [_text(at) for at in session.addressed_at]
-    rest["longest_s"] = session.longest_s
-    rest["told"] = [str(event) for event in session.told]
-    rest |= {name: getattr(session, name) for name in (*_GATE, *_GATE_TUPLES)}
-    rest |= {name: _text(getattr(session, name)) for name in _GATE_TIMES}
-    return rest
-
-
-def _session(row: Any) -> Session:  # noqa: ANN401  # a row of all columns
-    """Return the session that a row of the table tells of."""
-    rest = row.rest
-    return Session(
-        id=row.id,
-        site=row.site,
-        method=row.method,
-        person=_person(row, rest),
-        start=row.start,
-        last_seen=row.last_seen,
-        expires=row.expires,
-        longest_s=rest.get("longest_s"),
-        end=row.end,
-        cause=row.cause,
-        addresses=tuple(rest["addresses"]),
-        mac=row.mac,
-        nas=Nas(**rest["nas"]),
-        generation=row.generation,
-        counters=Counters(**rest["counters"]),
-        counted_at=_moment(rest["counted_at"]),
-        addressed_at=(_moment(rest["addressed_at"][0]), _moment(rest["addressed_at"][1])),
-        serial=row.serial,
-        zone=row.zone,
-        told=tuple(UUID(event) for event in rest["told"]),
-        **{name: rest[name] for name in (*_TEXTS, *_NUMBERS)},
-        **_gate(rest),
-    )
-
-
-def _gate(rest: dict[str, Any]) -> dict[str, Any]:
-    """Return what the gate needs, of a row that has it."""
-    found: dict[str, Any] = {name: rest[name] for name in _GATE if name in rest}
-    found |= {name: tuple(rest[name]) for name in _GATE_TUPLES if name in rest}
-    return found | {name: _moment(rest[name]) for name in _GATE_TIMES if name in rest}
-
-
-def _person(row: Any, rest: dict[str, Any]) -> Person | None:  # noqa: ANN401  # as above
-    if row.person is None:
-        return None
-    return Person(
-        id=row.person,
-        account=row.account,
-        full_name=rest.get("full_name", ""),
-        proofing=rest.get("proofing", ""),
-    )
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

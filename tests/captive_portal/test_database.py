@@ -118,7 +118,9 @@ def test_a_server_that_lost_its_connections_is_asked_again(server: Server, tmp_p
     name = make_url(url).database
     with engine.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1
-    server.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    # With the time to wait for: without it the connection may die after it was looked at.
+    ends = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
+    server.run(f"{ends} WHERE datname = '{name}'")
     with engine.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1
     engine.dispose()

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine
 
+from captive_portal.sessions.review import pass_of
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Counters, Nas
 from tests.captive_portal.sessions.test_gated_machine import ONE
@@ -45,3 +46,12 @@ def test_a_session_is_found_by_how_its_id_begins(engine: Engine) -> None:
     assert [one.id for one in rows.named(str(ids[0]))] == [ids[0]]
     assert rows.named("fedcba") == rows.named("no id") == rows.named("0" * 99) == []
     assert (rows.has_serial(2), rows.has_serial(3)) == (True, False)
+
+
+def test_passes_are_those_of_the_open_sessions(engine: Engine) -> None:
+    rows = Rows(engine)
+    over = replace(ONE, id=UUID(int=2), serial=2, end=ONE.start)
+    no_gate = replace(ONE, id=UUID(int=3), serial=None)
+    slow = replace(ONE, up_kbit=256, down_kbit=512, addresses=("10.0.0.1", "2001:db8::1"))
+    rows.write([slow, over, no_gate])
+    assert rows.passes() == [pass_of(slow)]
