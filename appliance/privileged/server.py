@@ -55,13 +55,14 @@ class Server:
         finally:
             os.umask(before)
         ready()
-        async with server:
-            try:
-                await server.serve_forever()
-            finally:
-                self._path.unlink(missing_ok=True)
-                for caller in self._callers:
-                    caller.close()
+        try:
+            await asyncio.Event().wait()  # until cancelled
+        finally:
+            # Not `serve_forever`: from Python 3.12 on it waits for callers, who wait for us.
+            self._path.unlink(missing_ok=True)
+            server.close()
+            for caller in self._callers:
+                caller.close()
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         user = _user(writer.get_extra_info("socket"))
