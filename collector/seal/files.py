@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from collector.errors import StoreError
-from collector.seal import segment
+from collector.seal import bounded, segment
 from collector.seal.canonical import Schema, check_types
 from collector.seal.fault import Refused
 
@@ -94,12 +94,16 @@ def check_rows(
         yield Finding(number="E-25", place=parquet, text=text)
         return
     try:
-        digest = _digest(home / parquet, schema, key, read)
+        with bounded.memory():
+            digest = _digest(home / parquet, entry, schema, key, read)
         _compare(digest, entry, groups)
     except Refused as refused:
         yield Finding(number=refused.number, place=parquet, text=str(refused))
     except segment.TagCollision:
         yield Finding(number="E-15", place=parquet, text="two subjects with one tag")
+    except MemoryError:
+        text = "cannot be read: it takes more memory than a segment can"
+        yield Finding(number="E-25", place=parquet, text=text)
     except (pa.ArrowException, OSError, StoreError) as error:
         yield Finding(number="E-25", place=parquet, text=f"cannot be read: {error}")
 
@@ -135,9 +139,14 @@ def _sidecar(path: Path, entry: Mapping[str, Any]) -> segment.Groups:
     return groups
 
 
-def _digest(path: Path, schema: Schema, key: bytes, read: Reader) -> segment.Digest:
-    hasher = segment.Hasher(schema, key)
+def _digest(
+    path: Path, entry: Mapping[str, Any], schema: Schema, key: bytes, read: Reader
+) -> segment.Digest:
+    hasher, rows = segment.Hasher(schema, key), 0
     for table in read(path):
+        rows += table.num_rows
+        if rows > entry["rows"]:  # a few bytes may stand for rows without end
+            raise Refused("E-17", f"more rows than the {entry['rows']} that the ledger says")
         check_types(table, schema)
         hasher.add(table)
     return hasher.finish()

@@ -105,7 +105,8 @@ def read(path: Path, schema: LogSchema) -> pa.Table:
         _check_names(metadata.schema.names, schema, path)
         with _opened(path, metadata, schema) as file:
             return _in_memory(file.read(), schema)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        # A name of a column may be anything, too.
         raise cannot_read("segment", path, error) from error
 
 
@@ -202,7 +203,8 @@ def pieces(path: Path) -> Iterator[pa.Table]:
         with _opened(path, metadata, schema) as file:
             for batch in file.iter_batches(PIECE_ROWS, use_threads=False):
                 yield _in_memory(pa.Table.from_batches([batch]), schema)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        # A name of a column may be anything, too.
         raise cannot_read("segment", path, error) from error
 
 

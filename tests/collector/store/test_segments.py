@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from collector.errors import StoreError
 from collector.store import segments
@@ -129,6 +131,29 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(StoreError, match="cannot read the segment"):
         segments.read(path, FLOWS)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("small") / "0.parquet"
+    segments.write(flows(20), path, FLOWS)
+    return path
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_bytes_changed_give_rows_or_one_clear_error(small: Path, data: st.DataObject) -> None:
+    """Names of columns that are no text, lengths and pages that lie."""
+    whole = small.read_bytes()
+    octets = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(octets) - 1))
+        octets[at] = data.draw(st.sampled_from([0, 0x7F, 0x80, 0xFF]) | st.integers(0, 255))
+    changed = small.with_name("1.parquet")
+    changed.write_bytes(octets)
+    for read in (lambda: segments.read(changed, FLOWS), lambda: list(segments.pieces(changed))):
+        with suppress(StoreError):
+            read()
 
 
 @settings(max_examples=60, deadline=None)
