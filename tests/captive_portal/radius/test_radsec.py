@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from captive_portal.__main__ import STATUS
 from captive_portal.people.accounts import People
 from tests.captive_portal.collector_stub import CollectorStub
 from tests.captive_portal.conftest import SECRET, Start
 from tests.captive_portal.freeradius import free_ports
-from tests.captive_portal.radius.test_side import STATUS
 from tests.conftest import REPO
 from tests.integration.machine import wait_for
 
