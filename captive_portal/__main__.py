@@ -205,10 +205,14 @@ class _Process:
         radius: RadiusSide,
         web: PageServer,
     ) -> None:
+        say = partial(self._say, desk, radius, web)
         async with asyncio.TaskGroup() as group:
             answering = group.create_task(radius.serve())
             timing = [
-                group.create_task(self._time(desk, radius, web)),
+                group.create_task(self._again("telling of the gap", self._gap.tell, TICK_S)),
+                group.create_task(self._again("ending sessions", desk.tick, TICK_S)),
+                group.create_task(self._again("the certificate", web.look, TICK_S)),
+                group.create_task(self._again("the status", say, TICK_S)),
                 group.create_task(self._minutes(desk)),
                 group.create_task(desk.nas.follow()),
                 group.create_task(self._listen(desk)),
@@ -229,17 +233,11 @@ class _Process:
             answering.cancel()
         (self._home / STATUS).unlink(missing_ok=True)
 
-    async def _time(self, desk: SessionDesk, radius: RadiusSide, web: PageServer) -> None:
-        work: dict[str, Callable[[], Awaitable[None]]] = {
-            "telling of the gap": self._gap.tell,
-            "ending sessions": desk.tick,
-            "the certificate": web.look,
-            "the status": partial(self._say, desk, radius, web),
-        }
+    async def _again(self, what: str, do: Callable[[], Awaitable[None]], every_s: float) -> None:
+        """Do something now and then, each by itself: a gate that is not there holds up no other."""
         while True:
-            for what, do in work.items():
-                await self._try(what, do)
-            await asyncio.sleep(TICK_S)
+            await self._try(what, do)
+            await asyncio.sleep(every_s)
 
     async def _forward(self) -> None:
         if self._forwarding is not None:
