@@ -12,6 +12,7 @@ from captive_portal.settings import (
     Controller,
     Gateway,
     Ldap,
+    Oidc,
     PortalSettings,
     Radius,
     RadiusUpstream,
@@ -123,6 +124,8 @@ class BoxSettings(CollectorSettings):
     """RADIUS servers that check passwords, in the order in which they are asked."""
     controllers: tuple[Controller, ...] = ()
     """Controllers of access points that are asked to let devices in."""
+    oidc: tuple[Oidc, ...] = ()
+    """Providers of OpenID Connect, in the order of their buttons."""
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     admin: Admin = Admin()
@@ -153,6 +156,7 @@ class BoxSettings(CollectorSettings):
             ldap=self.ldap,
             radius_upstream=self.radius_upstream,
             controllers=self.controllers,
+            oidc=self.oidc,
             database=self.database,
             sign_in_lines=bool(self.believed_senders),
         )
@@ -173,12 +177,14 @@ def load(home: Path) -> BoxSettings:
         *((f"ldap: {one.id}", one.site) for one in settings.ldap),
         *((f"radius_upstream: {one.id}", one.site) for one in settings.radius_upstream),
         *((f"controllers: {one.url}", one.site) for one in settings.controllers),
+        *((f"oidc: {one.id}", one.site) for one in settings.oidc),
         *(("schools: a school", one.site) for one in settings.schools),
     ]
     for what, site in told:
         if site not in known:
             raise SettingsError(f"{what} is of unknown site {site!r}")
     _check_acme(settings)
+    _check_oidc(settings)
     return settings
 
 
@@ -198,3 +204,27 @@ def _check_acme(settings: BoxSettings) -> None:
     missing = [name for name, value in needed.items() if not value]
     if missing:
         raise SettingsError(f"acme.directory is set, and {', '.join(missing)} must be too")
+
+
+def _check_oidc(settings: BoxSettings) -> None:
+    """Refuse providers that could not send people back, or be told apart. Raises SettingsError."""
+    if settings.oidc and not settings.sign_in.public_url:
+        raise SettingsError(
+            "oidc is set, and sign_in.public_url must be too: people come back to it"
+        )
+    ids = [one.id for one in settings.oidc]
+    naming = [one.site for one in settings.oidc if one.account_claim]
+    for one in settings.oidc:
+        if ids.count(one.id) > 1:
+            raise SettingsError(f"oidc: {one.id} stands twice")
+        if one.account_claim and naming.count(one.site) > 1:
+            raise SettingsError(
+                f"oidc: of site {one.site} only one provider may have account_claim: "
+                "two could give the same login name to different people"
+            )
+    for zone in settings.zones:
+        if "oidc" in zone.ways and set(zone.ways) <= {"oidc", "device"}:
+            raise SettingsError(
+                f"zones: {zone.id} has oidc alone, and a provider that is down would shut "
+                "everybody out: add local, ldap, radius or voucher"
+            )

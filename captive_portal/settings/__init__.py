@@ -5,27 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-
-class Section(BaseModel):
-    """A part of the settings: immutable, and strict about names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _network(value: str) -> str:
-    return str(ipaddress.ip_network(value, strict=False))
-
-
-def _https(value: str) -> str:
-    parts = urlsplit(value)
-    if value and (parts.scheme != "https" or not parts.hostname or parts.username is not None):
-        raise ValueError(f"{value!r} is no https address, as https://wifi.school.example/")
-    return value
+from captive_portal.settings.kinds import OutsideGroup as OutsideGroup
+from captive_portal.settings.kinds import Section, https_url, network_text
+from captive_portal.settings.oidc import Oidc as Oidc
 
 
 def _mac(value: str) -> str:
@@ -60,9 +46,9 @@ class SignIn(Section):
     names: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}$")], ...] = ()
     """Names besides that of `public_url` that lead to the page, as wifi.school.example; who asks
     for any other host is sent to the page."""
-    public_url: Annotated[str, AfterValidator(_https)] = ""
+    public_url: Annotated[str, AfterValidator(https_url)] = ""
     """The page's https address, told to devices that ask (RFC 8908); empty: they are not told."""
-    venue_url: Annotated[str, AfterValidator(_https)] = ""
+    venue_url: Annotated[str, AfterValidator(https_url)] = ""
     """An https address with news of the school, which devices may show; empty: none."""
     keep_days: int = Field(default=90, ge=90)
     """How long the notice says that the log is kept; the law asks for 90 days at least."""
@@ -83,7 +69,7 @@ class Zone(Section):
     """What people call it, in Thai; empty: the site's name."""
     name_en: str = ""
     """The same in English."""
-    networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    networks: tuple[Annotated[str, AfterValidator(network_text)], ...] = ()
     """Its devices' addresses, where the box is not their router."""
     interface: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,15}$")
     """The interface of the box that its devices are behind; empty: the box stands beside."""
@@ -124,13 +110,13 @@ class Gateway(Section):
     """Resolvers that the box asks; empty: those of its own /etc/resolv.conf."""
     domain: str = "school.internal"
     """Of names that DHCP gives."""
-    doh: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    doh: tuple[Annotated[str, AfterValidator(network_text)], ...] = ()
     """More addresses of DNS-over-HTTPS servers to refuse, besides those known."""
     free: tuple[Annotated[str, AfterValidator(_mac)], ...] = ()
     """MACs of devices that pass without sign-in: printers, the school's own access points."""
     block: tuple[Annotated[str, AfterValidator(_mac)], ...] = ()
     """MACs of devices that nothing is taken from."""
-    manage: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    manage: tuple[Annotated[str, AfterValidator(network_text)], ...] = ()
     """Networks beyond the uplink that may reach SSH and the admin pages; nobody else there may."""
 
 
@@ -168,7 +154,7 @@ _LOGIN_HOST = r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$"
 class RadiusClient(Section):
     """A NAS: an access point, a switch or a router that asks about people or reports sessions."""
 
-    network: Annotated[str, AfterValidator(_network)]
+    network: Annotated[str, AfterValidator(network_text)]
     """The address, or the network, that it speaks from; the longest match wins."""
     secret_file: str
     """Path of the shared secret, under the home; at least 16 characters."""
@@ -258,18 +244,6 @@ class School(Section):
 
 
 _Directory = Annotated[str, Field(pattern=r"^ldaps?://[^/\s]+/?$")]
-
-
-class OutsideGroup(Section):
-    """A group of a directory, and what its people are here. The first that fits counts."""
-
-    outside: str
-    """What the directory calls it: its whole DN, or its plain name; of RADIUS the value of Class
-    or Filter-Id."""
-    group: str = ""
-    """Name of the site's group that they are in; empty: that of their kind."""
-    kind: Literal["", "pupil", "teacher", "staff", "guest"] = ""
-    """What they are here; empty: as they are, a pupil at first sight."""
 
 
 class Ldap(Section):
@@ -367,7 +341,7 @@ class Controller(Section):
     """Whose it is."""
     site: str
     """The site whose devices it lets in."""
-    url: Annotated[str, AfterValidator(_https), Field(min_length=1)]
+    url: Annotated[str, AfterValidator(https_url), Field(min_length=1)]
     """Its https address; of UniFi with the path of its API where that is another than usual."""
     ca_file: str = ""
     """Certificates of who signed its own, PEM, under the home; empty: those of the system. It is
@@ -394,6 +368,7 @@ class PortalSettings(Section):
     ldap: tuple[Ldap, ...] = ()
     radius_upstream: tuple[RadiusUpstream, ...] = ()
     controllers: tuple[Controller, ...] = ()
+    oidc: tuple[Oidc, ...] = ()
     database: str = ""
     """An SQLAlchemy URL; empty means SQLite in the home."""
     sign_in_lines: bool = False
