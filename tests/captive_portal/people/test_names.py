@@ -25,6 +25,15 @@ def test_case_and_composition_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
+    "unseen", ["\u200b", "\u200d", "\u2060", "\ufeff", "\u202e", "\u2066", "\u00ad"]
+)
+def test_what_nobody_sees_makes_no_other_name(unseen: str) -> None:
+    assert names.folded(f"som{unseen}chai") == names.folded("somchai")
+    assert names.clean(f"{unseen}สมชาย{unseen}ใจดี") == "สมชายใจดี"
+    assert names.fault(names.clean(unseen))
+
+
+@pytest.mark.parametrize(
     "spelling",
     [
         "02-AA-00-00-00-01", "02:aa:00:00:00:01", "02aa.0000.0001", "02AA00000001",
