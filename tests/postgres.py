@@ -86,9 +86,9 @@ def running() -> Iterator[Server]:
 
 
 def _as_somebody(command: Sequence[str]) -> list[str]:
-    if os.getuid() != 0:
-        return list(command)
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
+    """Return the command for somebody who is not root, and who does not outlive the tests."""
+    owner = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+    return ["setpriv", *owner, "--pdeathsig=KILL", *command]
 
 
 def _initialise(folder: Path) -> None:
