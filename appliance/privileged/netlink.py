@@ -28,6 +28,9 @@ GET_ELEMENT = NFTABLES | 13
 GET_CONNECTION, DELETE_CONNECTION = CONNTRACK | 1, CONNTRACK | 2
 _INET = 1
 BUFFER = 1 << 20
+PAGE = 0xFE
+"""Mark of connections to the sign-in page. They are never forgotten by address or session: on one
+of them its device is told what came of a sign-in, and it could not be answered any more."""
 
 
 class Counted(NamedTuple):
@@ -227,7 +230,7 @@ def _meant(reply: bytes, meant: Callable[[bytes, int], bool]) -> bytes:
     ends = dict(_attributes(dict(_attributes(parts.get(1, b""))).get(1, b"")))
     source = ends.get(1) or ends.get(3) or b""
     mark = int.from_bytes(parts.get(8, b""), "big")
-    if not meant(source, mark):
+    if mark == PAGE or not meant(source, mark):
         return b""
     named = _nest(1, parts[1])
     for kind in (12, 18):  # CTA_ID, CTA_ZONE
