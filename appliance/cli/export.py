@@ -18,9 +18,10 @@ from appliance import settings as box_settings
 from appliance.cases import case as cases
 from appliance.cases.case import Words
 from appliance.cli import bars, offline, outside, report
+from appliance.cli.approving import check_approver
 from appliance.cli.bars import Bar
+from appliance.cli.case_words import Told, defining
 from appliance.cli.context import Context, wall_clock
-from appliance.cli.hold import actor
 from appliance.cli.search import open_engine
 from appliance.errors import BoxError, WrongUse
 from appliance.search import times
@@ -36,23 +37,6 @@ LOOK_S = 0.5
 _COPY = 1 << 20
 
 CaseId = Annotated[str, typer.Option("--case", help="The case's number.")]
-Person = Annotated[str, typer.Option(help="Show this person: id, account or name.")]
-Question = Annotated[str, typer.Option(help="Or what this question finds (C0).")]
-Log = Annotated[list[str] | None, typer.Option(help="Of this log: flows; may be repeated.")]
-Since = Annotated[str, typer.Option("--from", help="What happened since.")]
-Until = Annotated[str, typer.Option("--to", help="And before.")]
-Level = Annotated[str, typer.Option(help="How complete: C0, C1 or C2; by person C1.")]
-Withhold = Annotated[
-    list[str] | None, typer.Option(help="Leave names, hosts and such of this log out.")
-]
-Site = Annotated[str, typer.Option(help="Of this site; needed when there are several.")]
-Approver = Annotated[str, typer.Option(help="Id of who approved it; another than who exports.")]
-Exporter = Annotated[str, typer.Option(help="Id of who exports; you when left out.")]
-Recipient = Annotated[str, typer.Option(help="Class of the recipient, such as police or court.")]
-Request = Annotated[str, typer.Option(help="Number of the request.")]
-Authority = Annotated[str, typer.Option(help="Who asks.")]
-Basis = Annotated[str, typer.Option("--legal-basis", help="Section of the law, order no.")]
-
 ShowKey = Annotated[
     str, typer.Option(help="Show the key of this segment to a sworn expert, here and now (C3).")
 ]
@@ -64,31 +48,9 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
 
 
-def prove(  # noqa: PLR0913  # one argument per option
-    ctx: typer.Context,
-    case: CaseId,
-    person: Person = "",
-    question: Question = "",
-    log: Log = None,
-    since: Since = "",
-    to: Until = "",
-    level: Level = "",
-    withhold: Withhold = None,
-    site: Site = "",
-    approver: Approver = "",
-    exporter: Exporter = "",
-    recipient: Recipient = "",
-    request: Request = "",
-    authority: Authority = "",
-    legal_basis: Basis = "",
-    show_key: ShowKey = "",
-) -> None:
+@defining
+def prove(ctx: typer.Context, case: CaseId, told: Told, show_key: ShowKey = "") -> None:
     """Pack the bundle of a case and keep it in the home; nothing is handed over."""
-    told = _Told(
-        person=person, question=question, log=log, since=since, to=to, level=level,
-        withhold=withhold, site=site, approver=approver, exporter=exporter, recipient=recipient,
-        request=request, authority=authority, legal_basis=legal_basis,
-    )  # fmt: skip
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
     if show_key:
@@ -102,31 +64,14 @@ def prove(  # noqa: PLR0913  # one argument per option
     context.show(_summary(found) | {"kept": found["path"]})
 
 
-def export(  # noqa: PLR0913  # one argument per option
+@defining
+def export(
     ctx: typer.Context,
     case: CaseId,
     out: Annotated[Path, typer.Option(help="Write the bundle to this file.")],
-    person: Person = "",
-    question: Question = "",
-    log: Log = None,
-    since: Since = "",
-    to: Until = "",
-    level: Level = "",
-    withhold: Withhold = None,
-    site: Site = "",
-    approver: Approver = "",
-    exporter: Exporter = "",
-    recipient: Recipient = "",
-    request: Request = "",
-    authority: Authority = "",
-    legal_basis: Basis = "",
+    told: Told,
 ) -> None:
     """Hand over the bundle of a case; the first time with the words that define the case."""
-    told = _Told(
-        person=person, question=question, log=log, since=since, to=to, level=level,
-        withhold=withhold, site=site, approver=approver, exporter=exporter, recipient=recipient,
-        request=request, authority=authority, legal_basis=legal_basis,
-    )  # fmt: skip
     context: Context = ctx.obj
     if not out.resolve().parent.is_dir() or out.is_dir():
         raise WrongUse(f"--out {out}: not a file in a folder that is there")
@@ -139,60 +84,7 @@ def export(  # noqa: PLR0913  # one argument per option
     context.show(_summary(found) | {"ledger_index": found["index"], "out": str(out)})
 
 
-class _Told:
-    """The words that define a case, as they stood on the command line."""
-
-    def __init__(self, **words: Any) -> None:  # noqa: ANN401  # as typer gives them
-        self.words = words
-
-    @property
-    def any(self) -> bool:
-        """Whether there is any of them."""
-        return any(self.words.values())
-
-    def case(self, case: str, settings: BoxSettings, now_us: int) -> Words:
-        """Return what defines the case.
-
-        Raises:
-            WrongUse: a word is missing.
-        """
-        words = self.words
-        for name in ("since", "to", "approver", "recipient", "request"):
-            if not words[name]:
-                option = {"since": "--from"}.get(name, f"--{name}")
-                raise WrongUse(
-                    f"the case {case} is new: {option} is needed",
-                    hint="see: prathu export --help",
-                )
-        return Words(
-            case=case,
-            site=_site(settings, words["site"]),
-            person=words["person"],
-            question=words["question"],
-            logs=tuple(dict.fromkeys(words["log"] or ("flows",))),
-            start_us=times.parse(words["since"], now_us).us,
-            end_us=times.parse(words["to"], now_us).end_us,
-            level=words["level"],
-            withhold=tuple(dict.fromkeys(words["withhold"] or ())),
-            approver=words["approver"],
-            exporter=words["exporter"] or actor(),
-            recipient=words["recipient"],
-            request=words["request"],
-            authority=words["authority"],
-            legal_basis=words["legal_basis"],
-        )
-
-
-def _site(settings: BoxSettings, wanted: str) -> str:
-    known = [site.id for site in settings.sites]
-    if wanted in known:
-        return wanted
-    if wanted or len(known) > 1:
-        raise WrongUse(f"--site {wanted!r} is not a site here", hint=f"known: {', '.join(known)}")
-    return known[0]
-
-
-def _prove(context: Context, settings: BoxSettings, case: str, told: _Told) -> dict[str, Any]:
+def _prove(context: Context, settings: BoxSettings, case: str, told: Told) -> dict[str, Any]:
     """Have the bundle packed; return what it shows."""
     if not re.fullmatch(CASE, case):
         hint = "letters, digits, point, hyphen, underscore, at most 64: 12-2570 for 12/2570"
@@ -211,6 +103,9 @@ def _prove(context: Context, settings: BoxSettings, case: str, told: _Told) -> d
 
 def _define(context: Context, settings: BoxSettings, words: Words, bar: Bar) -> Order:
     """Seal what was received so far, then find what the case is about."""
+    check_approver(
+        context.home, settings, words.site, approver=words.approver, exporter=words.exporter
+    )
     if offline.running(context.home, "seal"):
         ask(context.home / "run" / "seal.sock", {"do": "seal"}, timeout=ASK_S)
     else:

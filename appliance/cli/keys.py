@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +11,11 @@ import typer
 
 from appliance import settings as box_settings
 from appliance.cli import offline, report
+from appliance.cli.approving import two_people
 from appliance.cli.context import Context
-from appliance.cli.people import site_of
+from appliance.cli.secret import typed
 from appliance.errors import BoxError, NotFound, WrongUse
 from appliance.settings import BoxSettings
-from captive_portal.database import open_database
-from captive_portal.errors import PortalError
-from captive_portal.people.accounts import Account, People, Role
 from collector import durable
 from collector.pipeline import Pipeline
 from collector.seal import ledger, recovery
@@ -161,51 +156,6 @@ def replace(
         context.say(line)
 
 
-def two_people(
-    home: Path, settings: BoxSettings, site: str, accounts: list[str]
-) -> tuple[str, ...]:
-    """Return the ids of two people of the staff who approve, each by the password.
-
-    Raises:
-        WrongUse: they are not two, a password is wrong, or somebody is not of the staff.
-    """
-    if len(accounts) != 2:
-        raise WrongUse("two people must approve", hint="--approve ONE --approve OTHER")
-    people = _approving(home, settings, site_of(settings, site), accounts)
-    ids = tuple(str(person.id) for person in people)
-    if len(set(ids)) != 2:
-        raise WrongUse("one person cannot approve twice")
-    return ids
-
-
-def _approving(home: Path, settings: BoxSettings, site: str, accounts: list[str]) -> list[Account]:
-    """Return who approves, each by the password.
-
-    Raises:
-        WrongUse: a password is wrong, or somebody is not of the staff.
-    """
-    with _people(home, settings) as people:
-        found = []
-        for account in accounts:
-            try:
-                found.append(people.check(site, account, typed(f"Password of {account}")))
-            except PortalError as error:
-                raise WrongUse(f"{account}: {error}") from error
-    for person in found:
-        if person.role is Role.NONE:
-            raise WrongUse(f"{person.account} has no role on the admin pages")
-    return found
-
-
-@contextmanager
-def _people(home: Path, settings: BoxSettings) -> Iterator[People]:
-    engine = open_database(home, settings.database)
-    try:
-        yield People(engine)
-    finally:
-        engine.dispose()
-
-
 def _replaced(home: Path, settings: BoxSettings, approvals: tuple[str, ...]) -> list[str]:
     """Start the sealers with the approvals, seal what waits, and return their alarms."""
     alarms: list[str] = []
@@ -218,13 +168,3 @@ def _replaced(home: Path, settings: BoxSettings, approvals: tuple[str, ...]) -> 
         lambda: offline.seal_spool(home, settings, then=keep, approvals=approvals)
     )
     return [*(["the ring key was lost: a new one wraps what comes"] if lost else []), *alarms]
-
-
-def typed(what: str) -> str:
-    """Return a secret that somebody types, or the next line of standard input."""
-    if sys.stdin.isatty():
-        return str(typer.prompt(what, hide_input=True, err=True))
-    line = sys.stdin.readline(4096).rstrip("\r\n")
-    if not line:
-        raise WrongUse(f"{what}: standard input has no further line")
-    return line

@@ -11,9 +11,9 @@ import typer
 from appliance import forgetting
 from appliance import settings as box_settings
 from appliance.cli import offline, report
+from appliance.cli.approving import two_people
 from appliance.cli.context import Context, wall_clock
 from appliance.cli.hold import actor
-from appliance.cli.keys import two_people
 from appliance.cli.status_text import size
 from appliance.errors import WrongUse
 from appliance.search import times

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from captive_portal.database import open_database
+from captive_portal.people.accounts import Kind, NewAccount, People, Role
 from collector.seal import segment, tiles
 from collector.settings import SpoolSettings
 from collector.spool import SpoolWriter
-from tests.appliance.cli.boxes import Box
+from tests.appliance.cli.boxes import Box, staff
 from tests.collector.homes import flow_frame, session_frame
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -29,6 +31,7 @@ def box(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     monkeypatch.setattr(os, "fsync", lambda _: None)
     box = Box(tmp_path, capsys, monkeypatch, sites=())
     (tmp_path / "run").mkdir()
+    staff(tmp_path, "director", "it-head")
     assert box.prathu("seal", "--now").status == 0
     begun = NOW - timedelta(minutes=10)
     frames = [
@@ -101,11 +104,37 @@ def test_what_became_known_after_sealing_is_said_where_all_is_claimed(
 def test_a_word_for_the_ledger_that_cannot_be_is_explained(
     box: Box, tmp_path: Path, word: str
 ) -> None:
+    staff(box.home, "สถานีตำรวจ")
     words = [*WORDS, word, "สถานีตำรวจ"]
     said = box.prathu(
         "export", "--case", "c1", "--out", str(tmp_path / "o.zip"), "--person", "malee", *words
     )
     assert (said.status, f"{word} 'สถานีตำรวจ' cannot be; " in said.err) == (2, True), said.err
+
+
+def test_who_approves_is_of_the_staff_and_does_not_export(box: Box) -> None:
+    staff(box.home, "viewer", role=Role.NONE)
+    people = People(open_database(box.home))
+    (viewer,) = [one for one in people.list() if one.account == "viewer"]
+    for account, kind in (("pupil", Kind.PUPIL), ("gone", Kind.STAFF)):
+        people.add(NewAccount(site="school-a", account=account, kind=kind), now=NOW)
+    (gone,) = [one for one in people.list() if one.account == "gone"]
+    people.disable(gone.id, now=NOW)
+
+    def refused(approver: str, exporter: str) -> str:
+        two = ("--approver", approver, "--exporter", exporter)
+        said = box.prathu("prove", "--case", "c1", "--person", "malee", *WORDS, *two)
+        assert said.status in (0, 2)
+        assert said.status == 0 or said.err.count("\n") == 1
+        return said.err if said.status else ""
+
+    assert "nemo: there is no such account at school-a" in refused("nemo", "it-head")
+    assert "pupil is not of the staff" in refused("pupil", "it-head")
+    assert "gone: this account is closed" in refused("gone", "it-head")
+    for same in ("viewer", "VIEWER", str(viewer.id)):
+        assert "two people are needed" in refused(same, "viewer")
+    assert not (box.home / "cases" / "c1").exists()
+    assert refused(str(viewer.id), "uid.1000") == ""
 
 
 def test_it_stands_in_the_ledger_each_time_before_it_goes(box: Box, tmp_path: Path) -> None:

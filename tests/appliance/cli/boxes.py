@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.cli import main
+from captive_portal.database import open_database
+from captive_portal.people.accounts import Kind, NewAccount, People, Role
 from collector.records import AuditEvent, FrameKind, SessionEvent
 from collector.spool import SpoolReader
 
@@ -22,6 +25,20 @@ networks = ["10.0.0.0/8"]
 [spool]
 least_free_bytes = 0
 """
+
+
+PASSWORD = "correct horse"
+
+
+def staff(home: Path, *accounts: str, role: Role = Role.ADMIN, password: str = "") -> None:
+    """Add people of the staff of school-a, without a word in the audit log."""
+    engine = open_database(home)
+    for account in accounts:
+        new = NewAccount(
+            site="school-a", account=account, kind=Kind.STAFF, role=role, password=password or None
+        )
+        People(engine).add(new, now=datetime.now(UTC))
+    engine.dispose()
 
 
 @dataclass

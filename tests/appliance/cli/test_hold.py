@@ -16,7 +16,7 @@ from collector.records import moment
 from collector.seal import recovery
 from collector.settings import SpoolSettings
 from collector.spool import SpoolWriter
-from tests.appliance.cli.boxes import Box
+from tests.appliance.cli.boxes import Box, staff
 from tests.collector.homes import flow_frame, session_frame
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -124,6 +124,7 @@ def test_one_person_is_kept_in_a_bundle_and_the_segments_go(box: Box, clock: Clo
         spool.append(session_frame(at, "malee", "10.0.0.1"))
         spool.wait_durable(spool.append(flow_frame(at, 2000, 4)))
     assert box.prathu("seal", "--now").status == 0
+    staff(box.home, "a1")
     words = {
         "--case": "c1", "--person": "malee", "--log": "flows", "--from": "-1d", "--to": "now",
         "--site": "school-a", "--approver": "a1", "--exporter": "e1", "--recipient": "police",

@@ -11,13 +11,11 @@ from typing import Any
 
 import pytest
 
-from captive_portal.database import open_database
-from captive_portal.people.accounts import Kind, NewAccount, People, Role
 from collector.records import moment
 from collector.settings import SpoolSettings
 from collector.spool import SpoolWriter
 from tests.appliance.cli import test_hold
-from tests.appliance.cli.boxes import Box
+from tests.appliance.cli.boxes import PASSWORD, Box, staff
 from tests.collector.homes import flow_frame, session_frame
 from tests.conftest import REPO
 
@@ -37,11 +35,7 @@ def prove(box: Box, case: str) -> Any:
 @pytest.fixture
 def sealed(box: Box, clock: test_hold.Clock) -> Box:
     """Return a box with a second hour, in which malee was there, and two people of the staff."""
-    (box.home / "database").mkdir(exist_ok=True)
-    role: Any = {"kind": Kind.STAFF, "role": Role.ADMIN, "password": "correct horse"}
-    people = People(open_database(box.home))
-    for name in ("mayuree", "somsak"):
-        people.add(NewAccount(site="school-a", account=name, **role), now=moment(clock() // 1000))
+    staff(box.home, "mayuree", "somsak", "a1", password=PASSWORD)
     clock.ahead += timedelta(minutes=5)
     with SpoolWriter(box.home / "spool", SpoolSettings(), clock=clock) as spool:
         at = moment(clock() // 1000)
@@ -60,7 +54,7 @@ def test_a_bundle_is_made_without_what_is_lost_and_bears_the_word_of_two_people(
     assert prove(sealed, "c1").status == 3
     two = ("--approve", "mayuree", "--approve", "somsak", "--site", "school-a")
     said = sealed.prathu(
-        "retention", "lost", "--all", "--reason", "disk", *two, typed="correct horse\n" * 2
+        "retention", "lost", "--all", "--reason", "disk", *two, typed=f"{PASSWORD}\n" * 2
     )
     assert said.status == 0, said.err
     said = prove(sealed, "c2")
