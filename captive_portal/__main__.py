@@ -28,6 +28,7 @@ from captive_portal.errors import PortalError
 from captive_portal.gate import wire
 from captive_portal.gate.client import GateClient
 from captive_portal.people.accounts import People
+from captive_portal.people.group_names import group_names
 from captive_portal.people.notices import Notices
 from captive_portal.radius import clients, guard
 from captive_portal.radius.forward import Forwarding, both
@@ -129,7 +130,12 @@ class _Process:
             engine = open_database(self._home, self._settings.database)
             stack.callback(engine.dispose)
             reporter = stack.enter_context(Reporter(self._home / SOCKET))
-            forwarding = Forwarding(self._home, self._settings.radius_upstream, clock=self._clock)
+            forwarding = Forwarding(
+                self._home,
+                self._settings.radius_upstream,
+                clock=self._clock,
+                group_of=group_names(engine),
+            )
             stack.callback(forwarding.close)
             self._forwarding = forwarding
             tell = both(reporter.sessions, forwarding)

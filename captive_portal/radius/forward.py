@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from captive_portal.database import FILE
 from captive_portal.errors import PortalError, ReportError
@@ -51,7 +51,7 @@ _CAUSES = {
     "NAS-Reboot": 11,
 }
 _OTHER_CAUSE = 10
-_USER_NAME, _FRAMED_IP, _CALLED, _CALLING = 1, 8, 30, 31
+_USER_NAME, _FRAMED_IP, _FILTER_ID, _CALLED, _CALLING = 1, 8, 11, 30, 31
 _STATUS_TYPE, _DELAY, _IN, _OUT, _SESSION_ID, _TIME = 40, 41, 42, 43, 44, 46
 _PACKETS_IN, _PACKETS_OUT, _CAUSE, _GIGA_IN, _GIGA_OUT = 47, 48, 49, 52, 53
 _EVENT_TIMESTAMP, _FRAMED_IPV6 = 55, 168
@@ -61,8 +61,21 @@ _log = logging.getLogger(__name__)
 class Forwarding:
     """The upstream servers of a box that are told of sessions."""
 
-    def __init__(self, home: Path, upstreams: Iterable[RadiusUpstream], *, clock: Clock) -> None:
+    def __init__(
+        self,
+        home: Path,
+        upstreams: Iterable[RadiusUpstream],
+        *,
+        clock: Clock,
+        group_of: Callable[[UUID], str] = lambda _: "",
+    ) -> None:
         """Open the queue, and read the secrets.
+
+        Args:
+            home: The home.
+            upstreams: Of the settings.
+            clock: The time.
+            group_of: Names a person's group; firewalls let groups through (RSSO).
 
         Raises:
             PortalError: the queue or a secret cannot be read.
@@ -73,6 +86,7 @@ class Forwarding:
         self._servers = {one.id: _servers(home, one) for one in self._upstreams}
         self._queue = WaitingEvents(home / QUEUE) if self._upstreams else None
         self._clock = clock
+        self._group_of = group_of
         self._interims: dict[tuple[str, str], int] = {}
         if self._queue is not None:
             for one in self._upstreams:
@@ -105,7 +119,7 @@ class Forwarding:
         """
         if self._queue is not None:
             self._queue.put(
-                _waiting(one.id, event)
+                _waiting(one.id, event, self._group_of(event.person) if event.person else "")
                 for one in self._upstreams
                 for event in events
                 if self._concerns(one, event)
@@ -264,14 +278,14 @@ def _text(kind: int, text: str) -> list[Attribute]:
     return [(kind, octets)] if octets else []
 
 
-def _waiting(upstream: str, event: SessionEvent) -> Waiting:
+def _waiting(upstream: str, event: SessionEvent, group: str) -> Waiting:
     return Waiting(
         upstream=upstream,
         event=event.event_id.hex,
         session=event.session.hex,
         status=_STATUS[event.event],
         at_us=microseconds(event.time),
-        body=_write(attributes_of(event)),
+        body=_write([*attributes_of(event), *_text(_FILTER_ID, group)]),
     )
 
 

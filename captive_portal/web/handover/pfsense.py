@@ -7,11 +7,11 @@ import re
 from captive_portal.settings import NasKind
 from captive_portal.web.handover.hint import Forged, Form, Given, Hint, Query, Target
 
-_ZONE = re.compile(r"[?&]zone=([A-Za-z0-9_]{1,64})$")
+_ZONE = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 class Pfsense:
-    """The page of docs/guides/pfsense.md says `portal_action`, `client_mac`, `client_ip`."""
+    """`portal_action`, `zone`, `client_mac`, `client_ip`, as docs/guides/pfsense.md writes them."""
 
     word = "pfsense"
     kind: NasKind = "pfsense"
@@ -22,14 +22,14 @@ class Pfsense:
         """Return what the page says of a device."""
         if not query.has("portal_action", "client_mac"):
             return None
-        zone = _ZONE.search(query.text("portal_action"))
-        if zone is None:
+        zone = query.text("zone")
+        if not _ZONE.fullmatch(zone):
             raise Forged("zone")
         return Hint(
             mac=query.mac("client_mac"),
             ip=query.address("client_ip"),
             target=query.url("portal_action"),
-            extra={"zone": zone[1]},
+            extra={"zone": zone},
         )
 
     def form(self, hint: Hint, where: Target, given: Given) -> Form:

@@ -123,6 +123,25 @@ def test_a_session_is_told_in_order_after_the_start_of_the_machine(tmp_path: Pat
     assert stop[49][-1] == 10
 
 
+def test_a_firewall_is_told_the_group_in_filter_id(tmp_path: Path) -> None:
+    session, person = uuid4(), uuid4()
+    with server(acknowledge) as (address, heard):
+        box = Box(tmp_path, address)
+        named = {person: "นักเรียน ม.ต้น"}.__getitem__
+        forwarding = Forwarding(tmp_path, [box.settings], clock=box.clock, group_of=named)
+        forwarding.put([event("start", session, person=person), event("start", uuid4())])
+        forwarding.put([event("stop", session, NOW + timedelta(hours=1), person=person)])
+        box.tell(forwarding, lambda: forwarding.standing()["waiting"] == {})
+        forwarding.close()
+    told = [values(one) for one in heard if values(one).get(44) == session.hex.encode()]
+    assert [one[40][-1] for one in told] == [1, 2]
+    for one in told:
+        assert one[11].decode() == "นักเรียน ม.ต้น"
+        assert one[8] == bytes((10, 0, 0, 5))
+    others = [values(one) for one in heard if values(one).get(44) != session.hex.encode()]
+    assert [one for one in others if 11 in one] == []
+
+
 def test_what_happened_while_the_server_was_away_for_an_hour_arrives_with_its_delay(
     tmp_path: Path,
 ) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from typing_extensions import override
+
 from captive_portal.web import certificate
 
 KEY = "k" * 32
@@ -134,6 +136,7 @@ def serving(
 
         do_POST = do_GET
 
+        @override
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 

@@ -52,6 +52,7 @@ WAYS = [
         path(
             "pfsense",
             portal_action="http://192.0.2.5:8002/index.php?zone=school",
+            zone="school",
             client_mac=MAC,
             client_ip=PUPIL,
         ),

@@ -15,7 +15,18 @@ VENDORS = (*POSTING.values(), *ASKED.values())
 NAMES = [
     *("mac", "ip", "link-login-only", "chap-id", "chap-challenge", "error", "magic", "post"),
     *("usermac", "userip", "ssid", "cmd", "switchip", "sip", "client_mac", "uip", "nbiIP"),
-    *("portal_action", "client_ip", "gw_id", "gw_address", "gw_port", "id", "ap", "site", "lang"),
+    *(
+        "portal_action",
+        "zone",
+        "client_ip",
+        "gw_id",
+        "gw_address",
+        "gw_port",
+        "id",
+        "ap",
+        "site",
+        "lang",
+    ),
     *("clientMac", "apMac", "gatewayMac", "radioId", "vid"),
 ]
 VALUES = st.one_of(

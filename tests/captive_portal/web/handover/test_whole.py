@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from typing_extensions import override
 
 from captive_portal.__main__ import STATUS
 from captive_portal.people.accounts import People
@@ -99,6 +100,7 @@ def hotspot(router: Router) -> Iterator[Router]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
+        @override
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
