@@ -240,6 +240,17 @@ def test_dns_asked_before_sign_in_asks_the_other_resolver_after_it(school: GateS
         assert wire.recv(4096)[7] == 1
 
 
+@BOTH
+def test_the_page_can_answer_on_the_connection_that_brought_the_sign_in(
+    school: GateSchool, web: str
+) -> None:
+    with inside.dial(school.spaces["phone"], web, 80) as wire:
+        for change in ([], [phone()], [phone(8)]):
+            school.apply(change, [phone()] if change == [phone(8)] else [])
+            wire.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert wire.recv(4096) == PAGE
+
+
 def test_mac_and_address_must_both_be_the_sessions(school: GateSchool) -> None:
     school.apply([phone(addresses=(PHONE, PHONE6))])
     assert inside.connect(school.spaces["phone"], WEB, 443)[0] == "open"
