@@ -7,12 +7,14 @@ from collections import Counter
 from typing import ClassVar
 
 from typing_extensions import override
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 MOST_PER_ADDRESS = 40
 """A browser opens six."""
 LONGEST_S = 60.0
 """A connection ends after so long, whatever it does: the longest answer takes some seconds."""
+ASK_S = 10.0
+"""And after so long without a whole request: one device has many addresses of IPv6."""
 
 
 class BoundedProtocol(H11Protocol):
@@ -21,6 +23,8 @@ class BoundedProtocol(H11Protocol):
     open_from: ClassVar[Counter[str]] = Counter()
     _peer = ""
     _end: asyncio.TimerHandle | None = None
+    _look: asyncio.TimerHandle | None = None
+    _before: RequestResponseCycle | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -32,12 +36,24 @@ class BoundedProtocol(H11Protocol):
             transport.abort()
             return
         self._end = asyncio.get_running_loop().call_later(LONGEST_S, transport.abort)
+        self._look = asyncio.get_running_loop().call_later(ASK_S, self._look_after)
+
+    def _look_after(self) -> None:
+        """End a connection on which no request has become whole since the last look."""
+        # uvicorn ends those that are silent after an answer, not those that drip.
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self.cycle is self._before:
+            self.transport.abort()
+            return
+        self._before = self.cycle
+        self._look = asyncio.get_running_loop().call_later(ASK_S, self._look_after)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place free."""
-        if self._end is not None:
-            self._end.cancel()
+        for timer in (self._end, self._look):
+            if timer is not None:
+                timer.cancel()
         self.open_from[self._peer] -= 1
         if self.open_from[self._peer] <= 0:
             del self.open_from[self._peer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from collector.records import Clock
 
 MAX_FORM = 8192
 """Bytes of a form; ours need a few hundred."""
+FORM_S = 10.0
+"""A form is here after so long, or is not waited for."""
 _log = logging.getLogger(__name__)
 
 
@@ -74,13 +77,18 @@ class Visit:
         """Return the fields of its form, bounded before it is read; empty where it is none.
 
         Raises:
-            Answer: it is too long.
+            Answer: it is too long, or drips.
         """
         body = b""
-        async for piece in self.request.stream():
-            body += piece
-            if len(body) > MAX_FORM:
-                raise Answer(PlainTextResponse(self.t.too_much + "\n", 413))
+        try:
+            async with asyncio.timeout(FORM_S):
+                async for piece in self.request.stream():
+                    body += piece
+                    if len(body) > MAX_FORM:
+                        raise Answer(PlainTextResponse(self.t.too_much + "\n", 413))
+        except TimeoutError:
+            late = PlainTextResponse("", 408, {"Connection": "close"})
+            raise Answer(late) from None
         try:
             return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20))
         except ValueError:

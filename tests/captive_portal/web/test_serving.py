@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,12 +15,16 @@ from cryptography.x509 import load_pem_x509_certificate
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, RedirectResponse
 from starlette.requests import Request
+from starlette.types import Message
 
 from captive_portal.errors import PortalError
 from captive_portal.settings import SignIn
-from captive_portal.web import certificate
+from captive_portal.web import certificate, connections, front
+from captive_portal.web.looks import Look
 from captive_portal.web.own_names import OwnNames
 from captive_portal.web.serving import SELF_MADE, PageServer
+from captive_portal.web.sites import Place
+from captive_portal.web.texts import texts
 
 NOW = datetime.now(UTC)
 
@@ -157,3 +161,40 @@ def test_all_addresses_are_those_of_both_families(tmp_path: Path) -> None:
         settings = on_loopback(host="::", tls_port=None)
         server = stack.enter_context(running(tmp_path, settings))
         assert [reach(server.ports["sign_in"]) for reach in reached] == ["http", "http"]
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET / HTTP/1.1\r\nHost: 127", b"GET / HTTP/1.1\r\nHost: [::1]\r\n\r\nGE"]
+)
+def test_who_says_nothing_whole_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(connections, "ASK_S", 0.2)
+    monkeypatch.setattr(connections, "LONGEST_S", 3600.0)
+    with running(tmp_path, on_loopback(tls_port=None)) as server:
+        with socket.create_connection(("127.0.0.1", server.ports["sign_in"]), 20) as wire:
+            wire.sendall(said)
+            with suppress(ConnectionResetError):
+                while wire.recv(4096):
+                    pass
+        assert httpx.get(f"http://127.0.0.1:{server.ports['sign_in']}/").status_code == 200
+
+
+def test_a_form_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "FORM_S", 0.05)
+
+    async def never() -> Message:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, never)
+    visit = front.Visit(
+        request=request,
+        place=Place(id="school-a", name="", networks=()),
+        address="10.0.0.9",
+        t=texts(None),
+        look=Look(),
+    )
+    with pytest.raises(front.Answer) as early:
+        asyncio.run(visit.fields())
+    assert early.value.response.status_code == 408
