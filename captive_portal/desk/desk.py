@@ -151,8 +151,13 @@ class SessionDesk:
 
     async def _with_all(self, session: Session) -> Session:
         """Let a session in on the other addresses too that its device is known to be at."""
-        more = [(one, session.mac) for one in self.addresses_of(session.mac) if ":" in one]
-        more = [pair for pair in more if pair[0] not in session.addresses]
+        of = self._zones.of  # what it left behind in another zone is of no use in this one
+        heard = self.addresses_of(session.mac)
+        known = [one for one in heard if (at := of(one)) and at.id == session.zone]
+        more = [(one, session.mac) for one in known if ":" in one and one not in session.addresses]
+        if all(":" in one for one in session.addresses):
+            # The page was called by IPv6; of IPv4 a device has the one address it used last.
+            more += [(one, session.mac) for one in known if ":" not in one][-1:]
         if not more:
             return session
         try:
