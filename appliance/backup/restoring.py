@@ -6,6 +6,7 @@ The keys that sign are not in a backup: two people let the box go on in the next
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from appliance.backup.making import Tell, newest, segment_name
 from appliance.backup.target import Target
 from appliance.errors import BoxError, NotFound, WrongUse
 from collector import durable, kept
-from collector.seal import entries, files, ledger
+from collector.seal import entries, files, ledger, outside, tiles
 from collector.seal.course import Course
 from collector.seal.ledger import Ledger
 from collector.seal.recovery import SEALED, restored
@@ -96,6 +97,27 @@ def restore(  # noqa: PLR0913  # what to bring, and with which key
         segments=count,
         missing=tuple(one for one in missing if one.endswith(".parquet")),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How far a ledger goes that came back."""
+
+    origin: str
+    entries: int
+    time_us: int
+    """Of the last entry."""
+
+
+def ends(home: Path) -> Iterator[End]:
+    """Give where the newest ledger of each site ends."""
+    for folder in _newest_ledgers(home):
+        checkpoint = outside.published(folder)
+        if checkpoint is not None and checkpoint.size:
+            last = checkpoint.size - 1
+            tile = tiles.Tiles(folder, checkpoint.size).entries(last // tiles.WIDTH)
+            entry = json.loads(list(tile)[last % tiles.WIDTH])
+            yield End(origin=checkpoint.origin, entries=last + 1, time_us=entry["time"])
 
 
 def wanted(there: list[str], name: str = "") -> str:

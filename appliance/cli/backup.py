@@ -18,8 +18,9 @@ from appliance.backup.target import Target, opened
 from appliance.cli import bars, rehearsal, report
 from appliance.cli.context import Context
 from appliance.cli.init import make_folders
-from appliance.cli.keys import typed
+from appliance.cli.secret import typed
 from appliance.errors import BoxError, WrongUse
+from appliance.search import times
 from appliance.settings import Backup
 from collector import durable
 from collector.errors import Busy
@@ -140,8 +141,18 @@ def restore(  # noqa: PLR0913  # one argument per option
             "findings": [f"{f.number} {f.place}: {f.text}" for f in proof.findings[:20]],
         }
     )
+    _say_ends(context)
     _say_next(context, told, only_missing=len(missing) == len(proof.findings))
     raise typer.Exit(0 if proof.whole else 1)
+
+
+def _say_ends(context: Context) -> None:
+    """Say where each ledger ends: what was sealed later did not come back."""
+    for end in restoring.ends(context.home):
+        last = times.rfc3339(end.time_us)
+        context.say(f"{end.origin} ends at {end.entries:,} entries, the last of {last}.")
+    context.say("What was sealed later is not in this backup. Whether somebody outside has seen")
+    context.say("a longer ledger, they are asked by: prathu outside --now")
 
 
 def _say_next(context: Context, told: restoring.Restored, *, only_missing: bool) -> None:

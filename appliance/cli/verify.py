@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +16,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from appliance import settings as box_settings
 from appliance.cli import verify_run
 from appliance.cli.context import Context, wall_clock
 from appliance.errors import BoxError, WrongUse
+from appliance.hub import known
 from appliance.search import times
 from appliance.search.printable import printable
-from collector.errors import SealError
+from collector.errors import CollectorError, SealError
 from collector.seal import policy as policies
 from collector.seal import timestamp
 from collector.seal.fault import Refused
@@ -97,7 +100,19 @@ def verify(  # noqa: PLR0913  # one argument per option
         )
         report = _checked(context, question, notebook, _Teller(bar))
     _show(context, report, deep=deep)
+    _say_alarms(context, now_us)
     raise typer.Exit(0 if report.whole else 1)
+
+
+def _say_alarms(context: Context, now_us: int) -> None:
+    """Say what the box was told from outside that speaks against it, such as a longer history.
+
+    It is no evidence, as it lies in the home: but who restored an older state should read it here.
+    """
+    with suppress(BoxError, CollectorError):
+        for one in known.read(context.home, box_settings.load(context.home), now_us):
+            for line in one.alarms:
+                context.say(f"ALARM: {one.site}: {line.name}: {line.alarm}")
 
 
 def _checked(

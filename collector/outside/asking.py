@@ -72,6 +72,8 @@ class Outside:
         self._conflicts: dict[tuple[str, str], int] = {}
         self._let_go: set[tuple[str, str]] = set()
         """Ended ledgers that a witness does not serve any more."""
+        self._anew = False
+        """Ask witnesses for what they signed, too: who saw more than a restored box says so."""
         self._put = Stage(home, "+outside", random=os.urandom).put
         self._pins: dict[str, Pins] = {}
 
@@ -101,6 +103,7 @@ class Outside:
                 found = [one for site in self._sites for one in self._of_site(site, now)]
             except OSError as error:
                 raise CollectorError(f"the ledger cannot be read: {error}") from error
+            self._anew = False
             self._memory.write()
         return found
 
@@ -133,6 +136,7 @@ class Outside:
         with self._lock:
             lines = [line for site in self._sites for line in self._lines(site)]
             if now:
+                self._anew = True
                 self._memory.chosen.clear()
                 for line in lines:
                     line.again_us = 0
@@ -187,13 +191,9 @@ class Outside:
             text = note.parse(outside.signed_note(folder, waiting.size)).text
             request = timestamp.request(text)
             asked = _Asked(
-                line=line,
-                folder=folder,
-                checkpoint=note.parse_checkpoint(text),
-                asked_us=now,
-                authority=authority,
-                nonce=request.nonce,
-            )
+                line=line, folder=folder, checkpoint=note.parse_checkpoint(text), asked_us=now,
+                authority=authority, nonce=request.nonce,
+            )  # fmt: skip
             yield self._ask(asked, authority.url, timestamp.REQUEST_TYPE, request.body)
             return
 
@@ -209,7 +209,7 @@ class Outside:
         if checkpoint is None or not checkpoint.size:
             return
         kept = outside.Kept(checkpoint.size, key.key_id.hex(), outside.COSIGNATURES)
-        if (folder / kept.name).exists():
+        if (folder / kept.name).exists() and not self._anew:
             return
         old = min(self._known(folder, key), checkpoint.size)
         reader = tiles.Tiles(folder, checkpoint.size)
@@ -382,9 +382,7 @@ class Outside:
             yield self._memory.line(site, "witness", note.parse_vkey(one.key).name)
 
     def _witnesses(self, site: str) -> Iterator[Witness]:
-        for one in self._settings.witnesses:
-            if not one.sites or site in one.sites:
-                yield one
+        yield from (w for w in self._settings.witnesses if not w.sites or site in w.sites)
 
     def _newest(self, site: str) -> Path | None:
         return next(reversed(ledger.folders(self._home, site)), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import tarfile
@@ -20,14 +21,12 @@ from appliance.backup.target import Folder
 from appliance.cli import backup_schedule, main
 from appliance.errors import BoxError
 from appliance.settings import load
-from captive_portal.database import open_database
-from captive_portal.people.accounts import Kind, NewAccount, People, Role
 from collector import durable
 from collector.records import moment
 from collector.seal import recovery
 from collector.settings import SpoolSettings
 from collector.spool import SpoolWriter
-from tests.appliance.cli import test_hold
+from tests.appliance.cli import boxes, test_hold
 from tests.appliance.cli.boxes import Box, Said
 from tests.collector.homes import flow_frame
 
@@ -95,15 +94,11 @@ def shop(
 
 def staff(shop: Shop) -> None:
     """Let two people have roles."""
-    people = People(open_database(shop.box.home))
-    role: Any = {"kind": Kind.STAFF, "role": Role.ADMIN, "password": "correct horse"}
-    for name in ("mayuree", "somsak"):
-        account = NewAccount(site="school-a", account=name, **role)
-        people.add(account, now=moment(shop.clock() // 1000))
+    boxes.staff(shop.box.home, "mayuree", "somsak", password=boxes.PASSWORD)
 
 
 TWO = ("--approve", "mayuree", "--approve", "somsak")
-TYPED = "correct horse\n" * 2
+TYPED = f"{boxes.PASSWORD}\n" * 2
 
 
 def test_a_restored_home_is_whole_and_goes_on(shop: Shop, tmp_path: Path) -> None:
@@ -115,6 +110,8 @@ def test_a_restored_home_is_whole_and_goes_on(shop: Shop, tmp_path: Path) -> Non
     told = json.loads(said.out)
     assert (told["whole"], told["missing"], told["findings"]) == (True, 0, [])
     assert "prathu keys replace" in said.err
+    assert re.search(r"school-a/ledger/\d{4} ends at \d+ entries, the last of \d{4}-", said.err)
+    assert "prathu outside --now" in said.err
     home = tmp_path / "new"
     assert not list((home / "secrets").glob("prathu.log*"))
     assert (home / "secrets/prathu.kek").read_bytes() == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from collector.seal import ledger, note, outside
 from tests.appliance.cli.asking import Prathu, prathu_at
+from tests.appliance.cli.boxes import staff
 from tests.appliance.hub.test_service import SETTINGS, running
 from tests.appliance.hub.test_service import prathu as program
 from tests.collector.seal.tsa import Authority, serving
@@ -98,6 +100,33 @@ def test_a_box_that_rests_asks_an_authority_and_a_witness(
     assert said.out.count("was there not after") == 2
 
 
+def test_an_older_state_than_a_witness_has_seen_is_told_everywhere(
+    prathu: Prathu, tmp_path: Path
+) -> None:
+    home, hub, older = tmp_path / "box", tmp_path / "hub", tmp_path / "older"
+    hub.mkdir()
+    (hub / "prathu.toml").write_text(SETTINGS)
+    key = program(hub, "hub", "key").stdout.strip()
+    (log_key,) = json.loads(prathu("--json", "outside").out)["sites"][0]["log_keys"]
+    assert program(hub, "hub", "allow", log_key).returncode == 0
+    with running(hub) as port:
+        add(home, f'[[witnesses]]\nkey = "{key}"\nurl = "http://127.0.0.1:{port}/"\n')
+        assert prathu("outside", "--now").status == 0
+        shutil.copytree(home, older, ignore=shutil.ignore_patterns("*.sock"))
+        assert prathu("seal", "--now").status == 0
+        assert prathu("outside", "--now").status == 0
+        shutil.rmtree(home)
+        older.rename(home)
+        said = prathu("outside", "--now")
+    longer = "somebody holds a longer history than we do"
+    assert (said.status, longer in said.err + said.out) == (1, True), said.err
+    assert [longer in line for line in prathu("status").out.splitlines() if "ALARM" in line] == [
+        True
+    ]
+    said = prathu("verify")
+    assert (said.status, f"ALARM: {SITE}: hub.example.go.th/witness: " in said.err) == (0, True)
+
+
 def test_a_box_that_runs_with_older_settings_is_told_to_start_again(
     prathu: Prathu, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +151,7 @@ def test_a_bundle_is_signed_by_the_witness_before_it_is_packed(
     (log_key,) = json.loads(prathu("--json", "outside").out)["sites"][0]["log_keys"]
     assert program(hub, "hub", "allow", log_key).returncode == 0
     policy.write_text(f"log {log_key}\nwitness hub {key}\nquorum hub\n")
+    staff(home, "mayuree")
     case = ["--question", "*", "--log", "audit", "--from", "-1h", "--to", "now"]
     case += ["--approver", "mayuree", "--recipient", "police", "--request", "1/2570"]
     with running(hub) as port:
