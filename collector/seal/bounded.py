@@ -16,10 +16,11 @@ _STATM = Path("/proc/self/statm")
 
 
 @contextmanager
-def memory(most_bytes: int = MOST_BYTES) -> Iterator[None]:
-    """Let this process grow by so many bytes at most; who asks for more gets a `MemoryError`."""
+def memory(most_bytes: int | None = None) -> Iterator[None]:
+    """Let this process grow by `most_bytes` at most; who asks for more gets a `MemoryError`."""
     before, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = int(_STATM.read_text().split()[0]) * resource.getpagesize() + most_bytes
+    more = MOST_BYTES if most_bytes is None else most_bytes
+    most = int(_STATM.read_text().split()[0]) * resource.getpagesize() + more
     limits = [limit for limit in (before, hard) if limit != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_AS, (min([most, *limits]), hard))
     try:

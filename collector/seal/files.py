@@ -104,8 +104,9 @@ def check_rows(
     except MemoryError:
         text = "cannot be read: it takes more memory than a segment can"
         yield Finding(number="E-25", place=parquet, text=text)
-    except (pa.ArrowException, OSError, StoreError) as error:
-        yield Finding(number="E-25", place=parquet, text=f"cannot be read: {error}")
+    except (pa.ArrowException, OSError, UnicodeDecodeError, StoreError) as error:
+        text = f"cannot be read: {' '.join(str(error).split())}"
+        yield Finding(number="E-25", place=parquet, text=text)
 
 
 def odd(path: Path, most: int) -> str:
