@@ -24,7 +24,7 @@ FORMAT = "prathu-backup/1"
 HEAD = "backup.json"
 ALLOWED = (
     *("prathu.toml", "prathu.d", "nas", "tls", "database", "ledger", "keys", "holds", "cases"),
-    *("secrets", "state"),
+    *("radius", "pages", "secrets", "state"),
 )
 """What an archive may bring into a home."""
 _ONLY = {"secrets": {SEALED, RECORD}, "state": {"settings", "lost"}}

@@ -139,8 +139,12 @@ def _fill(home: Path, settings: BoxSettings, out: Writer, now: datetime) -> None
     head = {"format": FORMAT, "time": now.isoformat(), "ledgers": stands}
     out.add(HEAD, json.dumps(head).encode())
     states = ("state/settings", str(REASONS))
-    for place in ("prathu.toml", "prathu.d", "nas", "tls", "holds", "cases", *states):
+    folders = ("prathu.d", "nas", "tls", "radius", "pages", "holds", "cases")
+    for place in ("prathu.toml", *folders, *states):
         _add(home, place, out)
+    # Without them a restored box has other ids for repeats, and codes and identifiers fit nobody.
+    for key in sorted((home / DATABASE).parent.glob("*.key")):
+        out.add_file(key.relative_to(home).as_posix(), key)
     for name in (SEALED, RECORD):
         _add(home, f"{SECRETS}/{name}", out)
     if not settings.database and (home / DATABASE).exists():

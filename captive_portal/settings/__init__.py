@@ -86,9 +86,10 @@ class Zone(Section):
     garden: tuple[str, ...] = ()
     """Names that are reached before sign-in, as www.school.example; `*.` for all below."""
     notice: str = ""
-    """A file under the home with a text of the school's own for the page, Thai; `.en` beside it."""
+    """A file under the home, as pages/lab.txt, with a text of the school's own for the page, Thai;
+    `.en` beside it."""
     logo: str = ""
-    """A picture file under the home, PNG or SVG, at most 20 kB."""
+    """A picture file under the home, as pages/logo.png: PNG, JPEG or SVG, at most 20 kB."""
     colour: str = Field(default="", pattern=r"^(#[0-9a-fA-F]{6})?$")
     """Of the head of its pages."""
 

@@ -126,6 +126,18 @@ def test_a_restored_home_is_whole_and_goes_on(shop: Shop, tmp_path: Path) -> Non
     assert shop.at(home, "--json", "search", "*").out.count('"src_port"') == 9
 
 
+def test_what_people_and_pages_hang_on_comes_back(shop: Shop, tmp_path: Path) -> None:
+    home, new = shop.box.home, tmp_path / "new"
+    files = ("database/person.key", "database/nt.key", "pages/logo.png", "nas/ldap-password")
+    for name in (*files, "radius/eap-ca.pem", "tls/sign-in.key"):
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_bytes(name.encode())
+    shop.backup("--logs")
+    assert shop.restore(new).status == 0
+    for name in files:
+        assert (new / name).read_bytes() == name.encode()
+
+
 def test_a_new_paper_opens_the_newest_backup_with_all_its_segments(
     shop: Shop, tmp_path: Path
 ) -> None:
