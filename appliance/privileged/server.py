@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -18,7 +19,11 @@ from captive_portal.gate import wire
 LOG = logging.getLogger(__name__)
 MOST_AT_ONCE = 1024
 """Requests under way of one connection; past that it is not read."""
-MOST_CALLERS = 16
+MOST_CALLERS = 8
+LARGE = 16 << 10
+"""Octets of a request before whose answer no other one of that caller is read."""
+SMALL = frozenset({"apply"})
+"""What has a short answer; of the other answers a caller has one at a time."""
 _CREDENTIALS = struct.Struct("=3i")
 
 Action = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
@@ -83,35 +88,60 @@ class Server:
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        places = asyncio.Semaphore(MOST_AT_ONCE)
+        places, alone = asyncio.Semaphore(MOST_AT_ONCE), asyncio.Lock()
         async with asyncio.TaskGroup() as group:
             while text := await reader.readline():
                 if not text.endswith(b"\n"):
                     break
+                await writer.drain()  # who does not take answers is not asked for more
+                if len(text) > LARGE:
+                    await self._answer(text, writer, alone)
+                    continue
                 await places.acquire()
-                task = group.create_task(self._answer(text, writer))
+                task = group.create_task(self._answer(text, writer, alone))
                 task.add_done_callback(lambda _: places.release())
 
-    async def _answer(self, text: bytes, writer: asyncio.StreamWriter) -> None:
-        number: object = 0
+    async def _answer(self, text: bytes, writer: asyncio.StreamWriter, alone: asyncio.Lock) -> None:
         try:
             request = wire.parse(text)
-            number = request.get("id")
-            reply = {"id": number, "ok": True, **await self._action(request)(request)}
-        except (GateError, BoxError) as error:
-            reply = {"id": number, "ok": False, "error": " ".join(str(error).split())[:500]}
+        except GateError as error:
+            await _say(writer, _no(0, str(error)))
+            return
+        wanted = request.get("do")
+        small = isinstance(wanted, str) and wanted in SMALL
+        async with contextlib.nullcontext() if small else alone:
+            await _say(writer, await self._reply(request))
+
+    async def _reply(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        told = request.get("id")
+        number = told if type(told) is int and 0 <= told < 1 << 63 else 0
         try:
-            writer.write(wire.line(reply))
-            await writer.drain()
-        except OSError:
-            pass  # it went away; what it asked for is done
+            return {"id": number, "ok": True, **await self._action(request)(request)}
+        except (GateError, BoxError) as error:
+            return _no(number, str(error))
+        except Exception as error:  # of one request: the others go on
+            LOG.exception("a request was not possible")
+            return _no(number, f"not possible: {type(error).__name__}")
 
     def _action(self, request: Mapping[str, Any]) -> Action:
-        action = self._actions.get(str(request.get("do")))
+        wanted = request.get("do")
+        action = self._actions.get(wanted) if isinstance(wanted, str) else None
         if action is None:
             known = ", ".join(sorted(self._actions))
-            raise GateError(f"cannot do {str(request.get('do'))[:40]!r}; known: {known}")
+            raise GateError(f"cannot do {str(wanted)[:40]!r}; known: {known}")
         return action
+
+
+def _no(number: int, why: str) -> dict[str, Any]:
+    return {"id": number, "ok": False, "error": " ".join(why[:2000].split())[:500]}
+
+
+async def _say(writer: asyncio.StreamWriter, reply: Mapping[str, Any]) -> None:
+    try:
+        writer.write(wire.line(reply))
+        await writer.drain()
+    except OSError:
+        pass  # it went away; what it asked for is done
 
 
 def _user(taken: socket.socket) -> int:

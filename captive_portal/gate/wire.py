@@ -19,7 +19,7 @@ from captive_portal.sessions.passes import Pass, Passed
 
 SOCKET = "run/privileged.sock"
 """Under the home."""
-MAX_LINE = 64 << 20
+MAX_LINE = 32 << 20
 MOST_PASSES = 100_000
 MOST_ADDRESSES = 64
 """Of one pass: phones change IPv6 addresses each day, and keep the old ones for a while."""
@@ -121,8 +121,8 @@ def _addresses(said: object) -> tuple[str, ...]:
 
 def _address(said: object) -> str:
     """Return an address as the kernel writes it; `ipaddress` takes five times as long."""
+    text = said if isinstance(said, str) else ""
     try:
-        text = str(said)
         family = AF_INET6 if ":" in text else AF_INET
         raw = inet_pton(family, text)
     except (OSError, ValueError):

@@ -41,11 +41,12 @@ class BoundedProtocol(H11Protocol):
     def _look_after(self) -> None:
         """End a connection on which no request has become whole since the last look."""
         # uvicorn ends those that are silent after an answer, not those that drip.
-        idle = self.cycle is None or self.cycle.response_complete
-        if idle and self.cycle is self._before:
+        cycle: RequestResponseCycle | None = getattr(self, "cycle", None)  # None at first
+        idle = cycle is None or cycle.response_complete
+        if idle and cycle is self._before:
             self.transport.abort()
             return
-        self._before = self.cycle
+        self._before = cycle
         self._look = asyncio.get_running_loop().call_later(ASK_S, self._look_after)
 
     @override

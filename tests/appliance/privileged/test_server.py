@@ -113,6 +113,12 @@ def test_nonsense_gets_a_clear_line_and_nothing_else_suffers(tmp_path: Path) -> 
         b'{"id":5,"do":"rm -rf"}\n',
         b"\xff\n",
         b'{"id":6,"do":"apply"}\n',
+        b'{"id":' + b"[" * 900 + b"]" * 900 + b',"do":"apply"}\n',
+        b'{"id":1e999,"do":{"a":[]}}\n',
+        b'{"id":' + b"7" * 4000 + b',"do":NaN}\n',
+        b"[" * 100_000 + b"\n",
+        b'{"id":7,"do":"apply","shut_out":[],"let_in":' + b"[" * 800 + b"]" * 800 + b"}\n",
+        b'{"id":8,"do":"apply","shut_out":[],"let_in":[' + b"0," * 200_000 + b"0]}\n",
     ]
 
     async def run() -> list[Any]:
@@ -130,8 +136,62 @@ def test_nonsense_gets_a_clear_line_and_nothing_else_suffers(tmp_path: Path) -> 
 
     said = asyncio.run(run())
     assert [each["ok"] for each in said] == [False] * len(lines)
-    assert [each["id"] for each in said][3:] == [5, 0, 6]
+    assert [each["id"] for each in said][3:] == [5, 0, 6, 0, 0, 0, 0, 7, 8]
     assert all("\n" not in each["error"] for each in said)
+
+
+def test_who_takes_no_answers_is_not_asked_for_more(tmp_path: Path) -> None:
+    keeper, under_way = keeper_on(FakeKernel(), tmp_path), 0
+
+    async def much(_: Mapping[str, Any]) -> dict[str, Any]:
+        nonlocal under_way
+        under_way += 1
+        return {"much": "x" * 1_000_000}
+
+    async def run() -> None:
+        server, ready = (
+            Server(tmp_path / "m", {"counted": much}, users=[os.geteuid()]),
+            asyncio.Event(),
+        )
+        serves = asyncio.create_task(server.serve(ready.set))
+        await ready.wait()
+        _, writer = await asyncio.open_unix_connection(str(tmp_path / "m"))
+        for number in range(1, 500):
+            writer.write(b'{"id":%d,"do":"counted"}\n' % number)
+        async with serving(keeper, tmp_path / "s"):
+            gate = GateClient(tmp_path / "s")
+            await gate.apply([make(1)], [])
+            gate.close()
+        writer.close()
+        serves.cancel()
+        await asyncio.wait([serves])
+
+    asyncio.run(run())
+    assert under_way < 5
+
+
+def test_what_an_action_cannot_do_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    async def cannot(_: Mapping[str, Any]) -> dict[str, Any]:
+        raise ZeroDivisionError
+
+    async def run() -> list[Any]:
+        server, ready = (
+            Server(tmp_path / "c", {"apply": cannot}, users=[os.geteuid()]),
+            asyncio.Event(),
+        )
+        serves = asyncio.create_task(server.serve(ready.set))
+        await ready.wait()
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "c"))
+        writer.write(b'{"id":1,"do":"apply"}\n{"id":2,"do":"apply"}\n')
+        said = [json.loads(await reader.readline()) for _ in range(2)]
+        writer.close()
+        serves.cancel()
+        await asyncio.wait([serves])
+        return said
+
+    said = asyncio.run(run())
+    assert {each["id"] for each in said} == {1, 2}
+    assert {each["error"] for each in said} == {"not possible: ZeroDivisionError"}
 
 
 def test_the_client_waits_for_a_process_that_comes_back(tmp_path: Path) -> None:
