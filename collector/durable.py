@@ -8,9 +8,11 @@ die then; recovery at start sorts out what a crash can leave, which each docstri
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,6 +67,23 @@ def append(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
         _write(path, data, os.O_CREAT | os.O_APPEND, mode)
     if fresh:
         sync_dir(path.parent)
+
+
+def read_plain(path: Path, most_bytes: int = 32 << 20) -> bytes:
+    """Return the bytes of a small file; a pipe or device in its place keeps nobody waiting.
+
+    Raises:
+        OSError: it is not there, no plain file, or longer than `most_bytes`.
+    """
+    # A pipe would be opened only when somebody writes into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor has no path
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "is no plain file", str(path))
+        if found.st_size > most_bytes:
+            raise OSError(errno.EFBIG, f"has {found.st_size} bytes, too many", str(path))
+        return file.read()
 
 
 def rename(source: Path, target: Path) -> None:

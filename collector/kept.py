@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from collector import durable
 from collector.seal import destroy, holds, ledger
 from collector.seal.chain import flock
 from collector.seal.holds import DAY_US, Book, Hold
@@ -179,7 +180,7 @@ def _row(
 def hold_file(home: Path, name: str) -> dict[str, Any]:
     """Return what was written down of a hold beside the ledger; nothing when it is not there."""
     try:
-        known = json.loads((home / HOLDS / name / "hold.json").read_bytes())
+        known = json.loads(durable.read_plain(home / HOLDS / name / "hold.json"))
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
@@ -188,7 +189,7 @@ def hold_file(home: Path, name: str) -> dict[str, Any]:
 def state(home: Path) -> dict[str, Any]:
     """Return what the keeper wrote down: when it last looked, ran, and what came of it."""
     try:
-        known = json.loads((home / STATE).read_bytes())
+        known = json.loads(durable.read_plain(home / STATE))
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}

@@ -129,7 +129,7 @@ def _part(known: dict[str, Any], what: What) -> dict[str, Any]:
 
 def _known(home: Path) -> dict[str, Any]:
     try:
-        known = json.loads((home / STATE).read_bytes())
+        known = json.loads(durable.read_plain(home / STATE))
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}

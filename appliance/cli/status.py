@@ -16,7 +16,7 @@ from appliance.cli import datagram_forecast, offline, status_gate, status_text
 from appliance.cli.context import Context, wall_clock
 from appliance.cli.up import PROCESSES
 from appliance.hub import known
-from collector import kept
+from collector import durable, kept
 from collector.control import ask
 from collector.errors import CollectorError
 from collector.seal.ledger import folders
@@ -113,7 +113,7 @@ def _portal(home: Path) -> dict[str, Any] | None:
     if not offline.running(home, "portal"):
         return None
     try:
-        told: dict[str, Any] = json.loads((home / "run" / "portal.json").read_bytes())
+        told: dict[str, Any] = json.loads(durable.read_plain(home / "run" / "portal.json"))
     except (OSError, ValueError) as error:
         return {"error": f"run/portal.json cannot be read: {error}"}
     return told
@@ -126,7 +126,7 @@ def _ledger(home: Path, site: str) -> dict[str, Any] | None:
     if not begun:
         return None
     newest = begun[-1]
-    state = json.loads((newest / "state").read_bytes())
+    state = json.loads(durable.read_plain(newest / "state"))
     sealed = (newest / "checkpoint").stat().st_mtime
     return {
         "ledger": f"{site}/ledger/{newest.name}",

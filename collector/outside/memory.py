@@ -106,7 +106,7 @@ class Memory:
 
     def _read(self) -> None:
         try:
-            record = json.loads(self._path.read_bytes())
+            record = json.loads(durable.read_plain(self._path))
             lines = [Line(**line) for line in record["lines"]]
             self.lines = {(line.site, line.kind, line.name): line for line in lines}
             self.chosen = {str(site): int(us) for site, us in record["chosen"].items()}

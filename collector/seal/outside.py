@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from collector import durable
 from collector.seal import ledger, note, tiles, timestamp, witness
 from collector.seal.chain import flock
 from collector.seal.fault import Refused
@@ -90,14 +91,14 @@ def folder_of(home: Path, origin: str) -> Path:
 def published(folder: Path) -> Checkpoint | None:
     """Return the newest checkpoint of a ledger, None before the first."""
     try:
-        return note.parse_checkpoint(note.parse((folder / "checkpoint").read_bytes()).text)
+        return note.parse_checkpoint(note.parse(durable.read_plain(folder / "checkpoint")).text)
     except FileNotFoundError:
         return None
 
 
 def signed_note(folder: Path, size: int) -> bytes:
     """Return a kept checkpoint, its own lines alone."""
-    return (folder / "checkpoints" / str(size)).read_bytes()
+    return durable.read_plain(folder / "checkpoints" / str(size))
 
 
 def newest(home: Path, site: str) -> Known | None:
@@ -120,7 +121,7 @@ def newest(home: Path, site: str) -> Known | None:
 def _told(folder: Path, kept: Kept) -> tuple[int, str] | None:
     """Return time and name in a file that was checked when it came, None if it was damaged."""
     try:
-        data = (folder / kept.name).read_bytes()
+        data = durable.read_plain(folder / kept.name)
         if kept.kind == "tsr":
             return timestamp.time_of(data), kept.by
         line = note.parse_line(data.decode().removesuffix("\n"))
@@ -277,7 +278,7 @@ def _pieces(folder: Path, size: int | None, pinned: set[str]) -> Iterator[bytes]
     tokens: dict[int, list[bytes]] = {}
     for kept in listed(folder):
         if kept.kind == "tsr" and (folder / kept.name).is_file():
-            data = (folder / kept.name).read_bytes()
+            data = durable.read_plain(folder / kept.name)
             if hashlib.sha256(data).hexdigest() in pinned:
                 tokens.setdefault(kept.size, []).append(data)
     checkpoints = [path for path in (folder / "checkpoints").iterdir() if path.is_file()]

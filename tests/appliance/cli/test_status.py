@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,27 @@ def test_programs_get_every_figure(prathu: Prathu) -> None:
     whole = json.loads(prathu("--json", "status").out)
     assert whole["stored"]["flows"]["rows"] == 10
     assert whole["processes"]["receive"] is False
+
+
+@pytest.mark.parametrize("name", ["outside", "retention", "backup"])
+def test_nothing_waits_for_a_pipe_in_the_place_of_a_file(
+    prathu: Prathu, tmp_path: Path, name: str
+) -> None:
+    before = json.loads(prathu("--json", "status").out)
+    (tmp_path / "state").mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / "state" / f"{name}.json")
+    assert json.loads(prathu("--json", "status").out)["ledgers"] == before["ledgers"]
+
+
+def test_a_ledger_whose_state_is_a_pipe_is_one_line(prathu: Prathu, tmp_path: Path) -> None:
+    folder = tmp_path / "ledger" / "school-a" / "2026"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("checkpoint", "state"):
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+    said = prathu("status")
+    assert said.status == 3
+    assert "is no plain file" in said.err.splitlines()[-1]
 
 
 def test_a_process_that_is_not_there_is_named() -> None:
