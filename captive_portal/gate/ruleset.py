@@ -36,7 +36,7 @@ COUNTERS = {
     "doh": "to known DNS-over-HTTPS servers",
     "dns_limited": "DNS beyond the rate",
     "page_limited": "calls of the sign-in page beyond the rate",
-    "syn_limited": "new connections beyond the rate",
+    "syn_limited": "new connections beyond the rate, or more of them than a device may have",
     "too_fast": "beyond the speed of the group",
     "isolated": "from device to device, from zone to zone, or past the uplink",
     "after_end": "to a session that has ended",

@@ -5,6 +5,7 @@ The box's privileged process runs as it is; the tests ask it what the portal wou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -348,6 +349,45 @@ def test_new_connections_beyond_the_rate_are_dropped_for_that_device_alone(
     for wire in wires:
         wire.close()
     school.run("gate", ["nft", "flush", "set", "inet", "prathu", "syn_rate"])
+
+
+def test_one_device_does_not_take_all_connections(school: GateSchool) -> None:
+    """Without TCP's SYN too: each port asked is one that the kernel remembers."""
+    tablet = replace(phone(8), mac=MACS["tablet"], addresses=(TABLET, TABLET6))
+    school.apply([phone(), tablet])
+    flush = ["nft", "flush", "set", "inet", "prathu", "syn_rate"]
+    school.run("gate", flush)
+
+    def dropped() -> int:
+        return int(school.status()["dropped"]["syn_limited"][0])
+
+    before, port = dropped(), iter(range(10_000, 20_000))
+    with inside.open_socket(school.spaces["phone"], socket.SOCK_DGRAM) as wire:
+        for _ in range(1000):
+            wire.sendto(b"x", (WEB, next(port)))
+        wait_for("drops by the rate", lambda: dropped() - before >= 100)
+        for _ in range(6):  # below the rate each, and together too many
+            school.run("gate", flush)
+            before = dropped()
+            for _ in range(390):
+                wire.sendto(b"x", (WEB, next(port)))
+        wait_for("drops by the number", lambda: dropped() > before)
+    assert inside.connect(school.spaces["tablet"], WEB, 443)[0] == "open"
+    school.run("gate", flush)
+
+
+def test_a_flow_to_the_resolver_does_not_outlive_the_session(school: GateSchool) -> None:
+    query = b"\x12\x34\x01\0\0\1\0\0\0\0\0\0\3www\3far\7example\0\0\1\0\1"
+    school.apply([phone(until=now() + timedelta(seconds=3))])
+    with inside.open_socket(school.spaces["phone"], socket.SOCK_DGRAM) as wire:
+        wire.sendto(query, ("192.0.2.53", 53))
+        assert socket.inet_aton(WEB) in wire.recv(4096)
+        maps = ["nft", "list", "map", "inet", "prathu", "session4"]
+        wait_for("the kernel's end", lambda: PHONE not in school.run("gate", maps))
+        wire.settimeout(1)
+        wire.sendto(query, ("192.0.2.53", 53))
+        with contextlib.suppress(TimeoutError):
+            assert socket.inet_aton(WEB) not in wire.recv(4096)
 
 
 def test_both_families_share_one_speed(school: GateSchool) -> None:
