@@ -106,7 +106,7 @@ class HandOver:
         if not self._good(visit, arrival, fields.get("token", ""), person):
             return self._form(visit, arrival, 403, visit.t.stale)
         account = await asyncio.to_thread(self._people.get, UUID(person))
-        if account is None or not account.must_change or account.closed(self._front.now()):
+        if account is None or not self._may_choose(account, visit):
             return self._form(visit, arrival, 403, visit.t.stale)
         if new != fields.get("again", "") or passwords.fault(new):
             return self._new_password(visit, arrival, account, 422, visit.t.new_differs)
@@ -117,6 +117,10 @@ class HandOver:
             return self._new_password(visit, arrival, account, 503, visit.t.busy)
         except PortalError as error:
             return self._not_in(visit, arrival, error, account.account)
+
+    def _may_choose(self, account: Account, visit: Visit) -> bool:
+        usable = account.must_change and not account.closed(self._front.now())
+        return usable and account.site == visit.place.id
 
     async def done(self, request: Request) -> Response:
         """Wait until the gateway has let the device in, and say so."""

@@ -27,7 +27,8 @@ from tests.captive_portal.conftest import SECRET, SITE, Start
 from tests.captive_portal.web.handover.school import MAC, form
 
 pytestmark = pytest.mark.skipif(shutil.which("radclient") is None, reason="freeradius-utils")
-CHAP_ID, CHALLENGE = b"\xf9", bytes(range(0xE0, 0xF0))
+CHAP_ID, CHALLENGE = b"\x01", bytes(range(0xE0, 0xF0))
+"""radclient takes a CHAP-Password without a control character for a password in the clear."""
 
 
 @dataclass
@@ -161,7 +162,7 @@ def redirect(router: Router, *, chap: bool) -> dict[str, str]:
     }
     if chap:
         octal = "".join(f"\\{octet:03o}" for octet in CHALLENGE)
-        told |= {"chap-id": "\\371", "chap-challenge": octal}
+        told |= {"chap-id": "\\001", "chap-challenge": octal}
     return told
 
 
