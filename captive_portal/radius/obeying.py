@@ -7,7 +7,9 @@ Everything in a request that names a session must match. Refusals always tell an
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,6 +30,8 @@ from collector.records import Clock
 
 REPLAY_S = 300
 """An order with a time further from ours is an old one sent again (RFC 5176 6.3)."""
+PAST = 65536
+"""Orders kept that tell no time and name no one session: the same octets do not come again."""
 QUEUE = 256
 UNSUPPORTED_ATTRIBUTE, MISSING_ATTRIBUTE, NAS_MISMATCH = 401, 402, 403
 UNSUPPORTED_SERVICE, NO_SESSION, NO_RESOURCES, SEVERAL = 405, 503, 506, 508
@@ -39,6 +43,8 @@ _BESIDE = {33, 55, 80}
 """Proxy-State, Event-Timestamp, Message-Authenticator."""
 _SESSION_TIMEOUT = 27
 _EVENT_TIMESTAMP = 55
+_ONCE = frozenset({_NAMING["Acct-Session-Id"], _CLASS, _EVENT_TIMESTAMP})
+"""With one of these an order that is sent again later ends nothing more."""
 
 _log = logging.getLogger(__name__)
 
@@ -123,6 +129,7 @@ class DynamicServer(Endpoint):
         self._end = end
         self._ids = ids
         self._queue: asyncio.Queue[tuple[Arrival, Any]] = asyncio.Queue(QUEUE)
+        self._past: OrderedDict[bytes, None] = OrderedDict()
 
     @override
     def _take(self, arrival: Arrival) -> None:
@@ -131,11 +138,18 @@ class DynamicServer(Endpoint):
         self._timely(arrival)
         if self._copied(arrival):
             return
+        seen = None if _once(arrival.whole) else hashlib.sha256(arrival.whole).digest()
+        if seen in self._past:
+            raise Discard("replay")
         try:
             self._queue.put_nowait((arrival, read))
         except asyncio.QueueFull:
             raise Discard("busy") from None
         self._answers.put(arrival.copy, b"", arrival.now)
+        if seen is not None:
+            self._past[seen] = None
+            while len(self._past) > PAST:
+                self._past.popitem(last=False)
 
     def _timely(self, arrival: Arrival) -> None:
         for kind, value in guard.attributes(arrival.whole):
@@ -238,6 +252,11 @@ def _known(whole: bytes) -> None:
         known.add(_SESSION_TIMEOUT)
     if any(kind not in known for kind, _ in guard.attributes(whole)):
         raise Refusal(UNSUPPORTED_ATTRIBUTE)
+
+
+def _once(whole: bytes) -> bool:
+    """Say whether an order can end no other session when somebody sends it again."""
+    return any(kind in _ONCE for kind, _ in guard.attributes(whole))
 
 
 def _may(client: Client, session: Session) -> bool:

@@ -316,6 +316,20 @@ def test_old_and_forged_orders_meet_silence() -> None:
     assert (counted["replay"], counted["wrong-authenticator"]) == (1, 2)
 
 
+def test_an_order_without_a_time_does_not_end_the_next_session_of_the_same_person() -> None:
+    by_name = request(attribute(1, "สมชาย".encode()))
+    boss = Boss(session())
+    assert [answer[0] for answer in boss.send(by_name)] == [41]
+    later = session()
+    boss.sessions[later.id] = later
+    boss.now += 3600 * 10**9
+    assert boss.send(by_name) == []
+    assert boss.server.counters.of(PEER[0])["replay"] == 1
+    assert later.id not in boss.ended
+    timed = attribute(55, (boss.now // 10**9).to_bytes(4, "big"))
+    assert boss.ask(attribute(1, "สมชาย".encode()) + timed) == (41, 0)
+
+
 def test_an_order_that_cannot_be_kept_is_refused() -> None:
     assert Boss(session(), fails=True).ask(ID) == (42, 506)
 
