@@ -13,7 +13,7 @@ from captive_portal.people.accounts import People
 from captive_portal.sign_in.chain import Chain
 from captive_portal.web import captive_api, pages
 from captive_portal.web.entrance import Entrance
-from captive_portal.web.front import Answer, Desk, Front, common, note, shown
+from captive_portal.web.front import Answer, Desk, Front, common, note, of_device, shown
 from captive_portal.web.handover import routes
 from captive_portal.web.handover.entrance import HandOver
 from captive_portal.web.handover.gateways import Gateways
@@ -143,7 +143,7 @@ class Portal:
     async def api(self, request: Request) -> Response:
         """Tell the device whether it is captive, in every state and to every device."""
         place, address = self._front.at(request)
-        session = await self._desk.at(place.id, address) if place else None
+        session = await of_device(self._desk, place.id, address) if place else None
         told = captive_api.state(
             session,
             self._front.settings,

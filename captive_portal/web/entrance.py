@@ -15,7 +15,7 @@ from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.device import DEVICE
 from captive_portal.sign_in.way import Attempt, Busy, NameWanted
 from captive_portal.web import pages
-from captive_portal.web.front import Desk, Front, Visit, common, excuse, shown
+from captive_portal.web.front import Desk, Front, Visit, common, excuse, of_device, shown
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.notice import NoticeBoard
 
@@ -48,7 +48,7 @@ class Entrance:
         """Return whose device it is, where nobody is on it and the zone lets devices in."""
         if DEVICE not in visit.place.ways or visit.request.method != "GET":
             return None
-        if await self._desk.at(visit.place.id, visit.address) is not None:
+        if await of_device(self._desk, visit.place.id, visit.address) is not None:
             return None
         mac = await asyncio.to_thread(mac_of, visit.address)
         return await self._chain.by_device(visit.place.id, mac, visit.place.ways)
@@ -63,7 +63,7 @@ class Entrance:
         retry_s: int = 0,
         wants_name: bool = False,
     ) -> Response:
-        session = await self._desk.at(visit.place.id, visit.address)
+        session = await of_device(self._desk, visit.place.id, visit.address)
         page = pages.SignInPage(
             **common(visit, "/", message),
             token=self._front.tokens.make("sign-in", visit.address),

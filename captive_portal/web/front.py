@@ -21,6 +21,7 @@ from captive_portal.settings import SignIn
 from captive_portal.sign_in.way import Busy, TooOften, Unsure
 from captive_portal.web import pages
 from captive_portal.web.looks import Look, Looks
+from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Place, Places, canonical
 from captive_portal.web.texts import Texts, texts
 from captive_portal.web.tokens import Tokens
@@ -146,6 +147,19 @@ class Front:
             heading=heading or t.title,
         )
         return HTMLResponse(pages.show(page), status)
+
+
+async def of_device(desk: Desk, site: str, address: str) -> Session | None:
+    """Return the session on an address, unless the kernel sees another device there now.
+
+    Addresses go from one device to the next: whoever has one after somebody else neither reads
+    whose it was, nor goes on in that name, nor ends it.
+    """
+    session = await desk.at(site, address)
+    if session is None or not session.mac:
+        return session
+    mac = await asyncio.to_thread(mac_of, address)
+    return None if mac and mac != session.mac else session
 
 
 def common(visit: Visit, here: str, message: str = "") -> dict[str, Any]:

@@ -14,7 +14,16 @@ from captive_portal.sessions.session import Session
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.way import Attempt, Busy, TooOften
 from captive_portal.web import pages
-from captive_portal.web.front import Answer, Desk, Front, Visit, common, note, shown
+from captive_portal.web.front import (
+    Answer,
+    Desk,
+    Front,
+    Visit,
+    common,
+    note,
+    of_device,
+    shown,
+)
 
 SIGN_OUT, RENEW, PASSWORD = "sign-out", "renew", "own-password"
 
@@ -62,7 +71,7 @@ class OwnSession:
         try:
             if fields.get("act") == RENEW:
                 return await self._renew(visit)
-            session = await self._desk.at(visit.place.id, visit.address)
+            session = await of_device(self._desk, visit.place.id, visit.address)
             if session is not None:
                 await self._desk.sign_out(session)
                 await self._forget(visit, session)
@@ -145,7 +154,7 @@ class OwnSession:
         Raises:
             Answer: there is none; to the sign-in page.
         """
-        session = await self._desk.at(visit.place.id, visit.address)
+        session = await of_device(self._desk, visit.place.id, visit.address)
         if session is None:
             raise Answer(RedirectResponse(f"/?lang={visit.t.lang}", 303))
         person = session.person

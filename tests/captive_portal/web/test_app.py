@@ -28,7 +28,7 @@ from captive_portal.sessions.session import Person, Session
 from captive_portal.settings import SignIn, Zone
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.local import LocalWay
-from captive_portal.web import captive_api, neighbours
+from captive_portal.web import captive_api, entrance, front, neighbours
 from captive_portal.web.app import Portal
 from captive_portal.web.front import Front
 from captive_portal.web.looks import LARGEST_LOGO, Looks, ink_on
@@ -235,6 +235,29 @@ def test_a_form_of_another_site_or_device_does_nothing(school: School) -> None:
         form = {"account": "somchai", "password": "correct horse", "token": bad}
         assert mine.post("/", data=form).status_code == 403
     assert school.desk.sessions == {}
+
+
+def test_who_has_an_address_after_somebody_else_is_not_that_person(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_there = ["02:00:5e:00:53:01"]
+    for module in (front, entrance):
+        monkeypatch.setattr(module, "mac_of", lambda _: now_there[0])
+    device = school.device()
+    assert sign_in(device) == 303
+    own = device.get("/session").text
+    assert "สมชาย" in own
+    held = dict(school.desk.sessions)
+    now_there[0] = "02:00:5e:00:53:02"
+    thief = school.device()
+    for path in ("/", "/session", "/session/password"):
+        assert "สมชาย" not in thief.get(path).text
+    assert thief.get("/captive-portal/api").json()["captive"] is True
+    for act in ("renew", "sign-out"):
+        thief.post("/session", data={"token": token(own), "act": act})
+    assert school.desk.sessions == held
+    now_there[0] = ""  # the kernel has forgotten who is there: the address counts
+    assert "สมชาย" in device.get("/session").text
 
 
 def test_a_page_open_for_too_long_asks_again(school: School) -> None:
