@@ -22,6 +22,7 @@ from tests.collector.seal.bundle.corpus import (
     claims,
     course,
     hostile,
+    lost,
     members,
     proofs,
     quantum,
@@ -32,7 +33,7 @@ from tests.collector.seal.bundle.forge import Forge, zipped
 from tests.collector.seal.school import BEGIN, HOUR, SITE
 
 __all__ = ["Case", "corpus"]
-WRITTEN = (claims, course, hostile, members, proofs, signed)
+WRITTEN = (claims, course, hostile, lost, members, proofs, signed)
 """Where the changes stand; importing them registers them."""
 NEW_YEAR = 1_830_297_600_000_000
 """2028-01-01T00:00:00Z in µs."""
