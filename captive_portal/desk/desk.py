@@ -93,7 +93,7 @@ class SessionDesk:
         """Run something on the sessions' thread; the gate hears of it within a tick."""
         return self._thread.submit(work)
 
-    async def sign_in(  # noqa: PLR0913  # one sign-in is made of these
+    async def sign_in(  # one sign-in is made of these
         self,
         site: str,
         account: Account,
@@ -102,7 +102,6 @@ class SessionDesk:
         *,
         zone: str = "",
         notice: str = "",
-        cap: datetime | None = None,
     ) -> Session:
         """Begin a session, or go on with the one of that person on that device.
 
@@ -113,7 +112,6 @@ class SessionDesk:
             mac: The device's, where it is known.
             zone: The part of the site; empty: by the address.
             notice: The version of the privacy notice that was shown; empty: none, as at a renewal.
-            cap: The way in ends it then, whatever the group says.
 
         Raises:
             Denied: that person may not be on now.
@@ -134,7 +132,7 @@ class SessionDesk:
                 address,
                 mac=mac,
                 now=now,
-                terms=self._terms(account, now, cap),
+                terms=self._terms(account, now),
                 zone=zone,
                 notice=notice,
                 gated=gated,
@@ -166,8 +164,8 @@ class SessionDesk:
             _log.warning("a session begins without its other addresses: %s", error)
         return await asyncio.to_thread(self._rows.get, session.id) or session
 
-    def _terms(self, account: Account, now: datetime, cap: datetime | None) -> Terms | None:
-        return None if self._rules is None else self._rules.terms(account, now, cap=cap)
+    def _terms(self, account: Account, now: datetime) -> Terms | None:
+        return None if self._rules is None else self._rules.terms(account, now)
 
     async def sign_out(self, session: Session) -> None:
         """End a session for its person. Raises ReportError; the gate is told until it has it."""
@@ -217,7 +215,7 @@ class SessionDesk:
 
     async def terms(self, account: Account) -> Terms | None:
         """Return on what terms somebody may be on now; None: this desk has no rules."""
-        return await asyncio.to_thread(self._terms, account, self.now(), None)
+        return await asyncio.to_thread(self._terms, account, self.now())
 
     async def see(self, seen: Iterable[tuple[str, str]]) -> None:
         """Take in addresses and the MACs that the kernel has just seen there.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from captive_portal.people.standing import Standing, standings
 from captive_portal.people.usage import Month, Usage
 from captive_portal.sessions import accounting, portal
 from captive_portal.sessions.admission import Terms
+from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.policy import FURTHEST, Grant, Reason, Used, grant
 from captive_portal.sessions.session import Session
 from captive_portal.settings import PortalSettings
@@ -32,20 +34,14 @@ class RuleBook:
         self._seen_within = timedelta(minutes=settings.sessions.seen_minutes)
         self._zone = ZoneInfo(settings.sessions.time_zone)
 
-    def terms(self, account: Account, now: datetime, *, cap: datetime | None = None) -> Terms:
-        """Return on what terms somebody may begin a session now.
-
-        Args:
-            account: Whose.
-            now: The time.
-            cap: The way in ends it then, whatever the group says.
-        """
+    def terms(self, account: Account, now: datetime) -> Terms:
+        """Return on what terms somebody may begin a session now."""
         standing = Standing(account.site, account.group, account.kind, account.disabled_at)
         group = self._groups.of(account.site, account.group, account.kind)
         months = self._usage.months(self._day(now), [account.id])
         calendar = self._kinds(account.site, now)
         granted = self._grant(standing, group, calendar, months.get(account.id), now, now)
-        return self._terms(granted, group, cap)
+        return self._terms(granted, group)
 
     def terms_of(self, sessions: Sequence[Session], now: datetime) -> dict[UUID, Terms]:
         """Return on what terms each of these sessions goes on; those of nobody known are left out.
@@ -74,7 +70,7 @@ class RuleBook:
             calendar = calendars[standing.site]
             since = session.renewed or session.start
             granted = self._grant(standing, group, calendar, months.get(person), now, since)
-            found[session.id] = self._terms(granted, group, session.cap)
+            found[session.id] = self._terms(granted, group)
         return found
 
     def _grant(  # a grant hangs on these
@@ -86,9 +82,10 @@ class RuleBook:
         now: datetime,
         since: datetime,
     ) -> Grant:
-        if standing.disabled_at is not None and standing.disabled_at <= now:
+        closes = standing.disabled_at
+        if closes is not None and closes <= now:
             return Grant(refused=Reason.CLOSED, until=now)
-        return grant(
+        granted = grant(
             group,
             calendar,
             _used(month or Month()),
@@ -97,8 +94,12 @@ class RuleBook:
             longest=self._longest,
             zone=self._zone,
         )
+        # A guest's account ends with the voucher: the kernel itself must know when.
+        if closes is None or granted.refused is not None or granted.until <= closes:
+            return granted
+        return replace(granted, until=closes, ends=Cause.CLOSED)
 
-    def _terms(self, granted: Grant, group: Group, cap: datetime | None) -> Terms:
+    def _terms(self, granted: Grant, group: Group) -> Terms:
         return Terms(
             grant=granted,
             group=group.name,
@@ -106,7 +107,6 @@ class RuleBook:
             at_limit=group.at_limit,
             roams=group.roams,
             seen_within=self._seen_within,
-            cap=cap,
         )
 
     def _day(self, moment: datetime) -> date:

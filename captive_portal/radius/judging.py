@@ -154,9 +154,9 @@ def _place_fault(login: Login, standing: Standing) -> str:
 
 def allowed(standing: Standing) -> Allowed:
     """Return what a NAS is told of what somebody may do."""
-    terms, granted = standing.terms, standing.terms.grant
+    granted = standing.terms.grant
     return Allowed(
-        until=granted.until if terms.cap is None else min(granted.until, terms.cap),
+        until=granted.until,
         idle=granted.idle,
         up_kbit=granted.up_kbit,
         down_kbit=granted.down_kbit,

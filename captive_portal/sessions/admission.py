@@ -30,8 +30,6 @@ class Terms:
     """Or `reject`."""
     roams: bool = True
     seen_within: timedelta = SEEN_WITHIN
-    cap: datetime | None = None
-    """The way in ends it then."""
 
 
 def under(session: Session, terms: Terms) -> Session:
@@ -39,9 +37,8 @@ def under(session: Session, terms: Terms) -> Session:
     granted, until = terms.grant, terms.grant.until
     return replace(
         session,
-        expires=until if terms.cap is None else min(until, terms.cap),
+        expires=until,
         ends=granted.ends,
-        cap=terms.cap,
         group=terms.group,
         up_kbit=granted.up_kbit,
         down_kbit=granted.down_kbit,

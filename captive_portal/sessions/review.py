@@ -86,7 +86,7 @@ def look(draft: Draft, session: Session, terms: Terms | None, review: Review) ->
     elif session.method == portal.METHOD and _idle(session, now):
         portal.end(draft, session, now, Cause.IDLE_TIMEOUT, ids=ids)
     elif session.method == portal.METHOD:
-        changed = session if terms is None else under(session, replace(terms, cap=session.cap))
+        changed = session if terms is None else under(session, terms)
         _bring(draft, session, changed, review)
 
 

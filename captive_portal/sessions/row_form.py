@@ -64,7 +64,7 @@ _NAS = tuple(field.name for field in fields(Nas))
 _COUNTERS = tuple(field.name for field in fields(Counters))
 _GATE = ("notice", "group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams")
 _GATE_TUPLES = ("kernel", "charged")
-_GATE_TIMES = ("renewed", "cap", "charged_at", "reported_at")
+_GATE_TIMES = ("renewed", "charged_at", "reported_at")
 
 
 def _rest(session: Session) -> dict[str, Any]:

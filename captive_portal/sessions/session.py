@@ -136,8 +136,6 @@ class Session:
     """The name of its person's group, of a session that the box lets in."""
     renewed: datetime | None = None
     """When its person last signed in; its length is counted from then. None: at its start."""
-    cap: datetime | None = None
-    """The way in ends it then, whatever the group says: a voucher's time."""
     ends: str = "Session-Timeout"
     """The cause of its end if nothing comes before `expires`."""
     up_kbit: int | None = None
