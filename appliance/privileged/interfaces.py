@@ -19,6 +19,8 @@ CONNECTIONS = {
     "nf_conntrack_tcp_timeout_established": "7440",
 }
 """So that the kernel tells of connections what the log asks for (docs/settings.md)."""
+NEIGHBOURS = {"gc_thresh1": 2048, "gc_thresh2": 16384, "gc_thresh3": 32768}
+"""Neighbours of a family that the kernel remembers: its own 1,024 are fewer than a school has."""
 LOG = logging.getLogger(__name__)
 
 
@@ -45,11 +47,25 @@ def prepare(plan: Plan) -> None:
             _set(f"netfilter/{name}", value)
         except BoxError as error:
             LOG.warning("%s: what the log says of connections is less exact", error)
+    _remember_neighbours()
     _set("ipv4/ip_forward", "1")
     if any(zone.address6 for zone in plan.zones):
         # A router listens to routers' advertisements only if told so twice.
         _set(f"ipv6/conf/{plan.uplink}/accept_ra", "2")
         _set("ipv6/conf/all/forwarding", "1")
+
+
+def _remember_neighbours() -> None:
+    """Let the kernel remember more neighbours, where it remembers fewer."""
+    for family in ("ipv4", "ipv6"):
+        for name, least in reversed(NEIGHBOURS.items()):
+            path = SYSCTL / family / "neigh" / "default" / name
+            try:
+                # Not there: a namespace, where the whole machine's holds.
+                if path.exists() and int(path.read_text()) < least:
+                    path.write_text(str(least))
+            except (OSError, ValueError) as error:
+                LOG.warning("cannot set %s: some devices may be forgotten: %s", path, error)
 
 
 def _there(zone: ZonePlan) -> None:

@@ -38,6 +38,21 @@ def test_the_box_takes_its_addresses_and_forwards(space: tuple[Machine, str]) ->
         assert machine.run(["sysctl", "-n", what], within=name).strip() == "1"
 
 
+def test_the_kernel_remembers_a_whole_school_and_what_an_admin_set_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(interfaces, "SYSCTL", tmp_path)
+    for family, limits in {"ipv4": (128, 512, 1024), "ipv6": (128, 512, 99999)}.items():
+        folder = tmp_path / family / "neigh" / "default"
+        folder.mkdir(parents=True)
+        for number, limit in enumerate(limits, 1):
+            (folder / f"gc_thresh{number}").write_text(f"{limit}\n")
+    interfaces._remember_neighbours()
+    told = [int(path.read_text()) for path in sorted(tmp_path.rglob("gc_thresh*"))]
+    assert told == [2048, 16384, 32768, 2048, 16384, 99999]
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("zone", "says"),
     [
