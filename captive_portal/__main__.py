@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -49,6 +50,9 @@ from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.serving import PageServer
 from captive_portal.web.sites import Places
 from collector.records import Clock
+
+if TYPE_CHECKING:
+    from captive_portal.sign_in.oidc import OidcDoor
 
 SiteTuple = tuple[str, str, Sequence[str]]
 """A site's id, name and inside networks."""
@@ -98,6 +102,7 @@ def check(home: Path, settings: PortalSettings, sites: Sequence[SiteTuple]) -> N
     engine = open_database(home, settings.database)
     try:
         build.chain(home, settings, engine, asks=upstream, clock=time.time_ns)
+        build.doors(home, settings, engine, clock=time.time_ns)
         for section in settings.radius_upstream:
             secret_of(home, section)
     finally:
@@ -120,6 +125,7 @@ class _Process:
         self._chain: Chain | None = None
         self._one_time = OneTime(clock)
         self._gateways: Gateways | None = None
+        self._doors: Sequence[OidcDoor] = ()
         self._forwarding: Forwarding | None = None
         self._neighbours: Neighbours | None = None
         self._gap = Gap(home / STATUS, home / SOCKET, [site for site, *_ in sites], clock=clock)
@@ -195,9 +201,13 @@ class _Process:
         gateways = Gateways(self._home, self._settings, one_time=self._one_time, clock=self._clock)
         stack.callback(gateways.close)
         self._gateways = gateways
+        self._doors = build.doors(self._home, self._settings, engine, clock=self._clock)
+        for door in self._doors:
+            stack.enter_context(door)
         portal = Portal(
             front, people=People(engine), chain=chain, desk=desk, board=board, gateways=gateways
         )
+        portal.providers.doors = self._doors
         server = stack.enter_context(
             PageServer(portal.app(), settings, home=self._home, clock=self._clock)
         )
@@ -282,6 +292,8 @@ class _Process:
             status["certificate"] = standing
         if self._chain:
             status["sign_in"] = self._chain.standing()
+        if self._doors:
+            status["oidc"] = {door.settings.id: door.standing() for door in self._doors}
         if self._gateways and (sent := self._gateways.standing()):
             status["gateways"] = sent
         if self._forwarding and (told := self._forwarding.standing()):

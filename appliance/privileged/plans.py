@@ -15,6 +15,7 @@ def of(settings: BoxSettings) -> plan.Plan | None:
         settings.gateway,
         doors=_doors(settings),
         public_url=settings.sign_in.public_url,
+        providers=settings.oidc,
     )
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from captive_portal.errors import PortalError
-from captive_portal.settings import Gateway, Zone
+from captive_portal.settings import Gateway, Oidc, Zone
 
 TEMPLATES = Path(__file__).resolve().parent.parent.parent / "config"
 """Where the texts for other daemons lie."""
@@ -100,7 +100,12 @@ class Plan:
 
 
 def build(
-    zones: Sequence[Zone], gateway: Gateway, *, doors: Doors, public_url: str = ""
+    zones: Sequence[Zone],
+    gateway: Gateway,
+    *,
+    doors: Doors,
+    public_url: str = "",
+    providers: Sequence[Oidc] = (),
 ) -> Plan | None:
     """Return what the settings ask for, or None: no zone's router is the box.
 
@@ -109,11 +114,12 @@ def build(
         gateway: Uplink and the rest.
         doors: Ports of the box.
         public_url: The sign-in page's https address, or nothing.
+        providers: Whose names are in the garden of zones that sign in there.
 
     Raises:
         PortalError: the settings contradict one another.
     """
-    ours = tuple(_zone(zone) for zone in zones if zone.interface)
+    ours = tuple(_zone(zone, providers) for zone in zones if zone.interface)
     if not gateway.uplink or not ours:
         if ours:
             raise PortalError(
@@ -148,7 +154,7 @@ def garden_name(name: str) -> str:
     return name.removeprefix("*.")
 
 
-def _zone(zone: Zone) -> ZonePlan:
+def _zone(zone: Zone, providers: Sequence[Oidc]) -> ZonePlan:
     address = ip_interface(zone.address)
     address6 = ip_interface(zone.address6) if zone.address6 else None
     if not isinstance(address, IPv4Interface):
@@ -164,7 +170,9 @@ def _zone(zone: Zone) -> ZonePlan:
         raise PortalError(
             f"zone {zone.id}: {address} is the network", hint="the box needs an address in it"
         )
-    garden = tuple(_name(name, f"zone {zone.id}: garden") for name in zone.garden)
+    here = [one for one in providers if "oidc" in zone.ways and one.site == zone.site]
+    told = (*zone.garden, *(name for one in here for name in one.garden))
+    garden = tuple(_name(name, f"zone {zone.id}: garden") for name in dict.fromkeys(told))
     return ZonePlan(
         id=zone.id,
         interface=zone.interface,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
@@ -26,9 +27,14 @@ from captive_portal.sign_in.voucher import VoucherWay
 from captive_portal.sign_in.way import Way
 from collector.records import Clock
 
+if TYPE_CHECKING:
+    from captive_portal.sign_in.oidc import OidcDoor
+
+OIDC = "oidc"
+"""The way that has a button and no password: pages only (`doors`)."""
 MakeAsks = Callable[[Path, RadiusUpstream], Asks]
 """Raises PortalError: a secret cannot be read."""
-WORDS = ("local", "ldap", "radius", "voucher", "device")
+WORDS = ("local", "ldap", "radius", "voucher", "device", OIDC)
 """What `Zone.ways` may say."""
 
 
@@ -60,9 +66,13 @@ def chain(
     sites = {zone.site for zone in settings.zones}
     for site in sites | {nas.site for nas in settings.radius.clients}:
         outside[site, "voucher"].append(VoucherWay(table, clock=clock))
+    for provider in settings.oidc:
+        outside[provider.site, OIDC] = []  # nobody's password is asked there
     for zone in settings.zones:
         _fit(zone, outside.keys())
     _known("radius", settings.radius.ways)
+    if OIDC in settings.radius.ways:
+        raise PortalError("settings: radius.ways has oidc, which takes no password")
     sealing = nt_hashes.of(home, wanted=settings.radius.nt_hashes)
     people = People(engine, clock=clock, nt=sealing)
     devices = KnownDevices(
@@ -79,6 +89,32 @@ def chain(
         tries_per_minute=settings.sign_in.tries_per_minute,
         clock=clock,
     )
+
+
+def doors(
+    home: Path, settings: PortalSettings, engine: Engine, *, clock: Clock
+) -> Sequence[OidcDoor]:
+    """Return the providers that people sign in at by a button; nothing is opened or asked yet.
+
+    Raises:
+        PortalError: a secret cannot be read, or the libraries are not installed.
+    """
+    if not settings.oidc:
+        return ()
+    try:
+        from captive_portal.sign_in.oidc import OidcDoor  # an extra
+    except ImportError as error:
+        raise PortalError(
+            f"settings: oidc: a library is missing: {error.name}", hint="install prathu[oidc]"
+        ) from error
+    public_url, key = settings.sign_in.public_url, person_key(home)
+    if not public_url:
+        raise PortalError("settings: oidc: people return to sign_in.public_url, which is not set")
+    adopt = Outside(engine).adopt
+    return [
+        OidcDoor(one, home, public_url=public_url, adopt=adopt, key=key, clock=clock)
+        for one in settings.oidc
+    ]
 
 
 def _fit(zone: Zone, known: Collection[tuple[str, str]]) -> None:

@@ -125,10 +125,14 @@ class Chain:
             raise self._same(error, asked) from None
         self._forgive(counted, *spared)
         self._throttle.befriend(attempt.device, name)
-        if self._devices is not None and DEVICE in ways and names.mac(attempt.mac):
-            with suppress(Busy):  # they are in; the device is remembered the next time
-                await self._devices.remember(account, attempt.mac)
+        await self.remember(account, attempt.mac, ways)
         return account
+
+    async def remember(self, account: Account, mac: str, ways: Sequence[str]) -> None:
+        """Know the device of somebody who is in, where zone and group let devices in."""
+        if self._devices is not None and DEVICE in ways and names.mac(mac):
+            with suppress(Busy):  # they are in; the device is remembered the next time
+                await self._devices.remember(account, mac)
 
     async def by_device(self, site: str, mac: str, ways: Sequence[str]) -> Account | None:
         """Return who is on a device that may come in by itself, or None.

@@ -21,6 +21,7 @@ from captive_portal.web.handover.wifidog import WifiDog
 from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.own_names import OwnNames
 from captive_portal.web.own_session import OwnSession
+from captive_portal.web.provider import Providers
 from captive_portal.web.texts import texts
 
 _HEADERS = {
@@ -56,7 +57,17 @@ class Portal:
             )
             self._dog = WifiDog(front, gateways, people=people, desk=desk)
         self._board = board
-        self._entrance = Entrance(front, people=people, chain=chain, desk=desk, board=board)
+        self.providers = Providers(front, chain=chain)
+        """Its `doors` are set where the settings have some."""
+        self._entrance = Entrance(
+            front,
+            people=people,
+            chain=chain,
+            desk=desk,
+            board=board,
+            offered=self.providers.offered,
+        )
+        self.providers.entrance = self._entrance
         self._own = OwnSession(front, people=people, chain=chain, desk=desk)
         self._desk = desk
         self._names = OwnNames(front.settings)
@@ -72,6 +83,8 @@ class Portal:
         app.add_api_route("/", form, methods=both)
         app.add_api_route("/", self._entrance.sign_in, methods=["POST"])
         app.add_api_route("/password", self._entrance.password, methods=["POST"])
+        app.add_api_route("/oidc/{provider}", self.providers.go, methods=["GET"])
+        app.add_api_route("/oidc/{provider}/back", self.providers.back, methods=["GET"])
         app.add_api_route("/session", self._own.show, methods=both)
         app.add_api_route("/session", self._own.act, methods=["POST"])
         app.add_api_route("/session/password", self._own.password_form, methods=both)

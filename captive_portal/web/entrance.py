@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from uuid import UUID
 
 from fastapi import Request, Response
@@ -18,6 +19,7 @@ from captive_portal.web import pages
 from captive_portal.web.front import Desk, Front, Visit, common, excuse, of_device, shown
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.notice import NoticeBoard
+from captive_portal.web.sites import Place
 
 LONGEST_CODE = 36
 """Characters of a voucher's code, as a QR code brings it or as it is typed."""
@@ -27,20 +29,29 @@ class Entrance:
     """The handlers of `/` and `/password`."""
 
     def __init__(
-        self, front: Front, *, people: People, chain: Chain, desk: Desk, board: NoticeBoard
+        self,
+        front: Front,
+        *,
+        people: People,
+        chain: Chain,
+        desk: Desk,
+        board: NoticeBoard,
+        offered: Callable[[Place], tuple[tuple[str, str], ...]] = lambda _place: (),
     ) -> None:
+        """Keep the parts; `offered` gives id and name of the providers at a place."""
         self._front = front
         self._people = people
         self._chain = chain
         self._desk = desk
         self._board = board
+        self._offered = offered
 
     async def form(self, request: Request) -> Response:
         """Show the sign-in form; a device that is known comes in by itself."""
         visit = self._front.visit(request)
         try:
             account = await self._by_device(visit)
-            return await (self._begin(visit, account) if account else self._form(visit, 200))
+            return await (self.begin(visit, account) if account else self.page(visit, 200))
         except PortalError as error:
             return await self._not_in(visit, error, "")
 
@@ -53,7 +64,7 @@ class Entrance:
         mac = await asyncio.to_thread(mac_of, visit.address)
         return await self._chain.by_device(visit.place.id, mac, visit.place.ways)
 
-    async def _form(
+    async def page(
         self,
         visit: Visit,
         status: int,
@@ -63,6 +74,7 @@ class Entrance:
         retry_s: int = 0,
         wants_name: bool = False,
     ) -> Response:
+        """Return the sign-in page, and why it is there again."""
         session = await of_device(self._desk, visit.place.id, visit.address)
         page = pages.SignInPage(
             **common(visit, "/", message),
@@ -73,6 +85,7 @@ class Entrance:
             vouchers="voucher" in visit.place.ways,
             code=visit.request.query_params.get("voucher", "")[:LONGEST_CODE],
             wants_name=wants_name,
+            providers=self._offered(visit.place),
         )
         return shown(page, status, retry_s=retry_s)
 
@@ -82,7 +95,7 @@ class Entrance:
         fields = await visit.fields()
         typed = fields.get("account", "")
         if not self._front.tokens.good(fields.get("token", ""), "sign-in", visit.address):
-            return await self._form(visit, 403, visit.t.stale, typed)
+            return await self.page(visit, 403, visit.t.stale, typed)
         try:
             attempt = Attempt(
                 site=visit.place.id,
@@ -95,18 +108,19 @@ class Entrance:
             account = await self._chain.check(attempt, visit.place.ways)
             if account.must_change:
                 return self._new_password(visit, account, 200)
-            return await self._begin(visit, account)
+            return await self.begin(visit, account)
         except NameWanted:
-            return await self._form(visit, 200, visit.t.guest_wanted, typed, wants_name=True)
+            return await self.page(visit, 200, visit.t.guest_wanted, typed, wants_name=True)
         except PortalError as error:
             return await self._not_in(visit, error, typed)
 
     async def _not_in(self, visit: Visit, error: PortalError, typed: str) -> Response:
         """Show the form again, and why."""
         status, message, retry_s = excuse(error, visit.t)
-        return await self._form(visit, status, message, typed, retry_s=retry_s)
+        return await self.page(visit, status, message, typed, retry_s=retry_s)
 
-    async def _begin(self, visit: Visit, account: Account) -> Response:
+    async def begin(self, visit: Visit, account: Account) -> Response:
+        """Begin a session and go to its page (303). Raises PortalError."""
         mac = await asyncio.to_thread(mac_of, visit.address)
         notice = await self._board.acknowledged(account.id, visit.place, self._front.now())
         await self._desk.sign_in(visit.place.id, account, visit.address, mac, notice=notice.version)
@@ -130,15 +144,15 @@ class Entrance:
         person, new = fields.get("person", ""), fields.get("new", "")
         token = fields.get("token", "")
         if not self._front.tokens.good(token, "password", visit.address, person):
-            return await self._form(visit, 403, t.stale)
+            return await self.page(visit, 403, t.stale)
         account = await asyncio.to_thread(self._people.get, UUID(person))
         if account is None or not self._may_choose(account, visit):
-            return await self._form(visit, 403, t.stale)
+            return await self.page(visit, 403, t.stale)
         if new != fields.get("again", "") or passwords.fault(new):
             return self._new_password(visit, account, 422, t.new_differs)
         try:
             await self._chain.change(account, new)
-            return await self._begin(visit, account)
+            return await self.begin(visit, account)
         except Busy:
             return self._new_password(visit, account, 503, t.busy, retry_s=5)
         except PortalError as error:

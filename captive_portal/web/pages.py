@@ -50,6 +50,8 @@ class SignInPage(Page):
     """Of a voucher, as a QR code brought it."""
     wants_name: bool = False
     """The code in `account` is good, and the guest's name is wanted."""
+    providers: tuple[tuple[str, str], ...] = ()
+    """Id and name of each that has a button here."""
     action: str = "/"
     """Where the form goes."""
     query: str = ""

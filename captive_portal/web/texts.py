@@ -40,6 +40,12 @@ class Texts:
     voucher: str
     guest: str
     guest_wanted: str
+    provider: str
+    """On a button; `{name}` is the provider's."""
+    provider_browser: str
+    """For windows of captive portals, which providers refuse; `{address}` is the page's."""
+    provider_refused: str
+    provider_silent: str
     too_often: str
     busy: str
     not_now: str
@@ -124,6 +130,13 @@ THAI = Texts(
     guest="ชื่อและนามสกุลของผู้ใช้บัตร",
     guest_wanted="บัตรนี้ใช้ได้ กรุณากรอกชื่อและนามสกุลของผู้ใช้บัตร",
     unsure="ชื่อผู้ใช้หรือรหัสผ่านไม่ถูกต้อง หรือระบบตรวจสอบบัญชียังไม่ตอบ กรุณาลองใหม่ หรือแจ้งผู้ดูแลระบบ",
+    provider="เข้าใช้ด้วย {name}",
+    provider_browser=(
+        "หน้าต่างนี้ใช้ยืนยันตัวตนกับผู้ให้บริการภายนอกไม่ได้ กรุณาเชื่อมต่อ Wi-Fi นี้ไว้ เปิดเบราว์เซอร์ของเครื่อง "
+        "(Safari, Chrome, Edge หรือ Firefox) แล้วพิมพ์ที่อยู่ {address}"
+    ),
+    provider_refused="ยืนยันตัวตนไม่สำเร็จ หรือบัญชีนี้ใช้กับเครือข่ายของสถานศึกษาไม่ได้ กรุณาเริ่มใหม่จากหน้านี้",
+    provider_silent="ระบบยืนยันตัวตนภายนอกยังไม่ตอบ กรุณาลองใหม่ในอีกสักครู่ หรือใช้วิธีอื่น",
     too_often="ลองผิดหลายครั้งแล้ว กรุณารออีก {seconds} วินาทีแล้วลองใหม่",
     busy="ขณะนี้มีผู้เข้าใช้งานพร้อมกันจำนวนมาก กรุณารอสักครู่แล้วลองใหม่",
     not_now="ขณะนี้ยังทำรายการไม่ได้ เพราะระบบบันทึกข้อมูลไม่พร้อม กรุณาลองใหม่ในอีกสักครู่ หรือแจ้งผู้ดูแลระบบ",
@@ -217,6 +230,19 @@ ENGLISH = Texts(
     unsure=(
         "Account or password is not right, or a directory of accounts does not answer. "
         "Please try again, or tell the administrator."
+    ),
+    provider="Sign in with {name}",
+    provider_browser=(
+        "This window cannot be used to sign in with an outside provider. Stay on this Wi-Fi, open "
+        "your browser (Safari, Chrome, Edge or Firefox) and type the address {address}"
+    ),
+    provider_refused=(
+        "That sign-in did not work, or the account is not one for this network. "
+        "Please start again from this page."
+    ),
+    provider_silent=(
+        "The outside sign-in service does not answer. Please try again in a moment, or sign in "
+        "another way."
     ),
     too_often="Too many wrong tries. Please wait {seconds} seconds and try again.",
     busy="Many people are signing in at this moment. Please wait a little and try again.",
