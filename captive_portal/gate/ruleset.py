@@ -35,6 +35,7 @@ COUNTERS = {
     "dot": "DNS over TLS or QUIC",
     "doh": "to known DNS-over-HTTPS servers",
     "dns_limited": "DNS beyond the rate",
+    "nd_limited": "talk of IPv6 neighbours beyond the rate",
     "page_limited": "calls of the sign-in page beyond the rate",
     "syn_limited": "new connections beyond the rate, or more of them than a device may have",
     "too_fast": "beyond the speed of the group",

@@ -142,6 +142,20 @@ def test_queries_beyond_the_rate_are_dropped_and_counted(school: GateSchool) -> 
     wait_for("drops", lambda: school.status()["dropped"]["dns_limited"][0] - before >= 200)
 
 
+def test_a_device_does_not_fill_the_table_of_neighbours(school: GateSchool) -> None:
+    before = school.status()["dropped"]["nd_limited"][0]
+    solicit = struct.pack("!BBHI", 135, 0, 0, 0) + socket.inet_pton(socket.AF_INET6, BOX6)
+    with inside.namespace(school.spaces["phone"]):
+        wire = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    with wire:
+        wire.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
+        for _ in range(400):
+            wire.sendto(solicit, (BOX6, 0))
+    wait_for("drops", lambda: school.status()["dropped"]["nd_limited"][0] - before >= 200)
+    assert inside.connect(school.spaces["tablet"], BOX6, 8080)[0] == "open"
+    school.run("gate", ["nft", "flush", "set", "inet", "prathu", "nd_rate"])
+
+
 def test_a_query_that_is_too_long_is_dropped(school: GateSchool) -> None:
     before = school.status()["dropped"]["dns_limited"][0]
     with inside.open_socket(school.spaces["tablet"], socket.SOCK_DGRAM) as wire:
