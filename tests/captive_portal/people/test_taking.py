@@ -125,7 +125,7 @@ def test_somebody_for_a_time_is_closed_after_the_last_day(engine: Engine) -> Non
     take(engine, "101,,ฝึก,สอน,22/11/2569", head="รหัสนักเรียน,เลขประจำตัวประชาชน,ชื่อ,นามสกุล,ใช้ได้ถึง")
     people = People(engine, clock=lambda: int(NOW.timestamp()) * 10**9)
     people.set_password(known(engine, "101").id, "correct horse")
-    assert people.check(SITE, "101", "correct horse")
+    assert people.check(SITE, "101", "correct horse").student_code == "101"
     midnight = People(engine, clock=lambda: int((NOW + timedelta(hours=14)).timestamp()) * 10**9)
     with pytest.raises(Refused):
         midnight.check(SITE, "101", "correct horse")
@@ -176,6 +176,7 @@ def test_any_two_rolls_in_any_order_end_the_same_when_repeated(
 ) -> None:
     engine = create_engine("sqlite://")
     Base.metadata.create_all(engine)
+    rows: list[str] = []
     for pupils in (first, second):
         rows = [f"{code:03},,{name},ดี,{grade},1" for code, name, grade in pupils]
         out = take(engine, *rows, close_left=True)
