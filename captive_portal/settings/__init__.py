@@ -82,7 +82,7 @@ class Zone(Section):
     portal: bool = True
     """Devices must sign in; without, everything passes and only leases tell who it was."""
     ways: tuple[str, ...] = ("local",)
-    """Ways to sign in, tried in this order: local, ldap, radius, voucher, device."""
+    """Ways to sign in, tried in this order: local, ldap, radius, voucher, oidc, device."""
     garden: tuple[str, ...] = ()
     """Names that are reached before sign-in, as www.school.example; `*.` for all below."""
     notice: str = ""
