@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
-def sign_in(chromium: Path, url: str, account: str, password: str) -> str:
-    """Sign in on the page as a person would; return the text of the page that follows."""
+def sign_in(chromium: Path, url: str, account: str, password: str, **context: Any) -> str:
+    """Sign in on the page as a person would; return the text of the page that follows.
+
+    Args:
+        chromium: The browser's program.
+        url: Where it goes first.
+        account: What is typed.
+        password: The same.
+        context: What kind of device it is, in Playwright's words.
+    """
     pytest.importorskip("playwright", reason="playwright drives the browser")
     from playwright.sync_api import sync_playwright
 
@@ -17,7 +26,7 @@ def sign_in(chromium: Path, url: str, account: str, password: str) -> str:
             executable_path=str(chromium), args=["--no-sandbox", "--disable-gpu"]
         )
         try:
-            page = browser.new_page(locale="th-TH")
+            page = browser.new_page(locale="th-TH", **context)
             page.goto(url)
             page.locator("input[name=account]").fill(account)
             page.locator("input[name=password]").fill(password)

@@ -83,6 +83,8 @@ class GateSchool:
     box: Box
     page: bool = True
     """Answer in the page's place; the box itself is not up."""
+    internet: Callable[[bytes], bytes] = bytes
+    """What servers on the Internet say to what they got; `bytes`: the same."""
     spaces: dict[str, str] = field(default_factory=dict)
     servers: list[socket.socket] = field(default_factory=list)
 
@@ -136,7 +138,7 @@ class GateSchool:
         self.run("gate", ["ip", "neigh", "flush", "all"], check=False)
 
     def _internet(self) -> None:
-        self.serve("internet", PORTS, lambda got: got)
+        self.serve("internet", PORTS, self.internet)
         for port in (443, 853, 5000):
             for family in (socket.AF_INET, socket.AF_INET6):
                 self._echo(port, family)
