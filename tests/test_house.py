@@ -134,7 +134,7 @@ def test_a_new_folder_must_be_declared_in_the_import_contracts() -> None:
     assert set(contracts["importlinter"]["root_packages"].split()) == set(PACKAGES)
 
 
-TABLES_OF_CHOICE = ("zones", "ldap", "radius_upstream", "controllers")
+TABLES_OF_CHOICE = ("zones", "ldap", "radius_upstream", "controllers", "oidc")
 """Each of them needs one of two settings that are both empty at first, or is filled by hand."""
 WITNESS = "hub.example.go.th/witness+afc83758+BDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
 

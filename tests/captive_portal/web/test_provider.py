@@ -9,7 +9,6 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-from appliance import settings as box_settings
 from captive_portal.errors import PortalError
 from captive_portal.gate import plan
 from captive_portal.people.accounts import People
@@ -25,7 +24,6 @@ from captive_portal.web.looks import Looks
 from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.provider import embedded
 from captive_portal.web.sites import Places
-from collector.errors import SettingsError
 from tests.captive_portal.conftest import NOW, SITE
 from tests.captive_portal.gate.plans import DOORS
 from tests.captive_portal.sign_in import oidc_provider
@@ -223,45 +221,6 @@ def test_its_names_are_in_the_garden_of_its_zones() -> None:
     assert made.zones[1].garden == ("www.school.example",)
 
 
-OIDC = """
-[[sites]]
-id = "school-a"
-networks = ["10.0.0.0/8"]
-[[oidc]]
-id = "google"
-site = "school-a"
-name = "Google"
-issuer = "https://accounts.google.com"
-client_id = "a"
-client_secret_file = "secrets/google"
-account_claim = "email"
-require = { hd = "school.example" }
-"""
-PAGE = '[sign_in]\npublic_url = "https://wifi.school.example/"\n'
-ZONE = '[[zones]]\nid = "a"\nsite = "school-a"\nnetworks = ["10.1.0.0/16"]\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        (OIDC, "public_url"),
-        (PAGE + OIDC + OIDC[OIDC.index("[[oidc]]") :], "twice"),
-        (
-            PAGE + OIDC + OIDC[OIDC.index("[[oidc]]") :].replace('"google"', '"other"'),
-            "account_claim",
-        ),
-        (PAGE + OIDC.replace('site = "school-a"', 'site = "b"'), "unknown site"),
-        (PAGE + OIDC + ZONE + 'ways = ["oidc", "device"]', "alone"),
-    ],
-)
-def test_settings_that_cannot_be_are_refused(tmp_path: Path, text: str, why: str) -> None:
-    (tmp_path / "prathu.toml").write_text(text)
-    with pytest.raises(SettingsError, match=why):
-        box_settings.load(tmp_path)
-    (tmp_path / "prathu.toml").write_text(PAGE + OIDC)
-    assert box_settings.load(tmp_path).portal.oidc[0].id == "google"
-
-
 def test_a_zone_without_a_provider_and_a_missing_secret_are_told(
     tmp_path: Path, engine: Engine, people: People
 ) -> None:
@@ -275,7 +234,15 @@ def test_a_zone_without_a_provider_and_a_missing_secret_are_told(
             asks=no_asks,  # type: ignore[arg-type]
             clock=lambda: NOW_NS,
         )
-    (tmp_path / "prathu.toml").write_text(PAGE + OIDC)
-    settings = box_settings.load(tmp_path).portal
+    one = Oidc(
+        id="google",
+        site=SITE,
+        name="Google",
+        issuer="https://accounts.google.com",
+        client_id="a",
+        client_secret_file="secrets/google",
+        anybody=True,
+    )
+    settings = PortalSettings(sign_in=SignIn(public_url=URL), oidc=(one,))
     with pytest.raises(PortalError, match="secret cannot be read"):
         build.doors(tmp_path, settings, engine, clock=lambda: NOW_NS)
