@@ -11,6 +11,8 @@ MAX_FULL_NAME = 200
 _MAC = re.compile(r"[0-9A-Fa-f]{12}")
 # Sara am typed as two characters, a tone mark perhaps between them.
 _TWO_PART_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
+# Letters of Greek and Cyrillic look like Latin ones; no word has both.
+_MIXED = re.compile("[A-Za-z]\\w*[\u0370-\u052f]|[\u0370-\u052f]\\w*[A-Za-z]")
 _THAI_DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789")
 
 
@@ -45,6 +47,8 @@ def fault(account: str) -> str:
         return f"the account name is longer than {MAX_ACCOUNT} characters"
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in account):
         return "the account name holds a control character"
+    if _MIXED.search(account):
+        return "the account name mixes letters of two scripts that look the same"
     return ""
 
 

@@ -49,6 +49,15 @@ def test_what_is_no_mac_gives_none(text: str) -> None:
     assert names.mac(text) == ""
 
 
-@pytest.mark.parametrize("account", ["", "a\0b", "a\u2028b", "x" * 254])
+@pytest.mark.parametrize(
+    "account", ["", "a\0b", "a\u2028b", "x" * 254, "s\u043emchai", "\u0441omchai", "somcha\u03b9"]
+)
 def test_names_that_nobody_can_have(account: str) -> None:
     assert names.fault(account)
+
+
+@pytest.mark.parametrize(
+    "name", ["\u0410\u043d\u043d\u0430 (Anna)", "somchai2", "สมชาย Somchai", "émilie"]
+)
+def test_names_of_several_scripts_word_by_word(name: str) -> None:
+    assert not names.fault(name)
