@@ -105,7 +105,7 @@ class Portal:
         """Send who looks for another host to the page; make pages of what handlers cannot do."""
         try:
             page = self._names.elsewhere(request)
-            response = RedirectResponse(page, 302) if page else await call_next(request)
+            response = _onward(page) if page else await call_next(request)
         except Answer as early:
             response = early.response
         except ClientDisconnect:
@@ -170,3 +170,8 @@ class Portal:
     async def health(self) -> Response:
         """Say that the process answers."""
         return PlainTextResponse("ok\n")
+
+
+def _onward(page: str) -> Response:
+    """Send a device to the page; its connection ends, for the gate turned it here for good."""
+    return RedirectResponse(page, 302, {"Connection": "close"})

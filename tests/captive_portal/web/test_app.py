@@ -434,6 +434,7 @@ def test_whatever_a_device_asks_of_others_sends_it_to_the_page(
     assert answer.status_code == 302
     assert answer.headers["location"] == URL
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["connection"] == "close"
     assert "evil" not in answer.text
 
 
