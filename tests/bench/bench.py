@@ -36,6 +36,7 @@ from tests.bench import (
     names,
     one_segment,
     peer,
+    portal,
     questions,
     radius,
     stages,
@@ -175,6 +176,11 @@ def bench_radius(folder: Path, size: Figures) -> Figures:
     return radius.run(folder, *many)
 
 
+def bench_portal(folder: Path, size: Figures) -> Figures:
+    """A school's phones sign in within a minute."""
+    return portal.run(folder, *((portal.PHONES, portal.SECONDS) if size is FULL else (200, 12.0)))
+
+
 PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "decode": bench_decode,
     "conntrack": bench_conntrack,
@@ -189,6 +195,7 @@ PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "bundle": bench_bundle,
     "gate": bench_gate,
     "radius": bench_radius,
+    "portal": bench_portal,
     "burst": bench_burst,
     "live": bench_live,
 }
@@ -202,6 +209,11 @@ SINGLE = (
     ("sealing", "proof_bytes", 1, "proof of one person, beside the rows", 1000, "bytes", True),
     ("verify", "rows_per_s", 1e3, "verify --deep", 400, "k rows/s", False),
     ("verify", "ledger_s", 1, "verify, 90 days hourly of 7 logs", 10, "s", True),
+    ("portal", "signed_in", 1, "phones of 1,000 that signed in", 1000, "", False),
+    ("portal", "sign_in_p95_s", 1, "sign-in at eight, 95 of 100", 1.5, "s", True),
+    ("portal", "sign_in_p99_s", 1, "sign-in at eight, 99 of 100", 3, "s", True),
+    ("portal", "first_byte_ms", 1, "sign-in page, first byte", 100, "ms", True),
+    ("portal", "page_reckoned_at_1mbit_100ms_s", 1, "its page at 1 Mbit/s, reckoned", 2, "s", True),
     ("memory", "pss_peak_bytes", 1e6, "memory of all processes", 900, "MB PSS", True),
     ("bundle", "packed_s", 1, "bundle of 100,000 rows, packed", 30, "s", True),
     ("bundle", "packed_cpu_s", 1, "bundle of 100,000 rows, packed, CPU", 30, "s", True),
