@@ -94,6 +94,8 @@ VERBS: Mapping[str, str] = {
 """Verb to its module in this folder, in the order of `prathu --help`."""
 BEFORE_THE_VERB = ("--home", "--json", "--quiet", "-q", "--debug")
 """Options of every verb, which one looks for after it."""
+_added: set[str] = set()
+"""Modules whose verbs are in already: a process may run several commands, one after the other."""
 _RIGHTS = "run it as the user of the box, or with sudo"
 
 
@@ -124,8 +126,10 @@ def register(arguments: Sequence[str]) -> None:
     memory of the search engine.
     """
     verb = _verb(arguments)
-    for module in dict.fromkeys(VERBS.values() if verb is None else (VERBS[verb],)):
-        import_module(f"appliance.cli.{module}").register(app)
+    for module in VERBS.values() if verb is None else (VERBS[verb],):
+        if module not in _added:
+            _added.add(module)
+            import_module(f"appliance.cli.{module}").register(app)
 
 
 def _verb(arguments: Sequence[str]) -> str | None:
