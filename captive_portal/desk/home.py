@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from datetime import timedelta
 from pathlib import Path
 
 from captive_portal.database import FILE
-from captive_portal.errors import PortalError
+from captive_portal.people.keys import kept_key
 from captive_portal.sessions.keeper import Times
 from captive_portal.sessions.session import Ids
 from captive_portal.settings import PortalSettings
@@ -24,29 +21,7 @@ def session_ids(home: Path) -> Ids:
     Raises:
         PortalError: the key cannot be written or read.
     """
-    path = home / KEY
-    try:
-        if not path.exists():
-            _write_key(path)
-        key = path.read_bytes()
-    except OSError as error:
-        raise PortalError(f"the key of session ids {path}: {error.strerror}") from error
-    if len(key) < 32:
-        raise PortalError(f"the key of session ids {path} is cut short", hint="restore it")
-    return Ids(key)
-
-
-def _write_key(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)  # the database may be elsewhere
-    made = path.with_name(f"{path.name}.{os.getpid()}")
-    with made.open("xb") as file:
-        file.write(secrets.token_bytes(32))
-        file.flush()
-        os.fsync(file.fileno())
-    made.chmod(0o660)
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(made)  # whoever came first has made it
-    made.unlink()
+    return Ids(kept_key(home / KEY, "session ids"))
 
 
 def times(settings: PortalSettings) -> Times:

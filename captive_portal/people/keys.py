@@ -1,4 +1,4 @@
-"""The key of a home with which identifiers and codes are kept: as hashes that only it can make.
+"""Keys that lie beside the database; with one of them identifiers and codes are kept as hashes.
 
 A citizen id has twelve free digits: a hash without a key is undone in minutes.
 """
@@ -17,7 +17,8 @@ from captive_portal.errors import PortalError
 
 KEY = FILE.parent / "person.key"
 """Of the home; it goes with the database into backups, and without it nobody is found again."""
-LEAST = 32
+SIZE = 32
+"""Octets of each key."""
 
 
 class PersonKey:
@@ -42,25 +43,38 @@ def person_key(home: Path) -> PersonKey:
     Raises:
         PortalError: it cannot be written or read.
     """
-    path = home / KEY
+    return PersonKey(kept_key(home / KEY, "identifiers"))
+
+
+def kept_key(path: Path, what: str) -> bytes:
+    """Return a key that lies beside the database, made at first use: 32 random octets.
+
+    Args:
+        path: Where it lies.
+        what: What it is the key of, for the error.
+
+    Raises:
+        PortalError: it cannot be written or read, or is cut short.
+    """
     try:
         if not path.exists():
             _make(path)
         key = path.read_bytes()
     except OSError as error:
-        raise PortalError(f"the key of identifiers {path}: {error.strerror}") from error
-    if len(key) < LEAST:
-        raise PortalError(f"the key of identifiers {path} is cut short", hint="restore it")
-    return PersonKey(key)
+        raise PortalError(f"the key of {what} {path}: {error.strerror}") from error
+    if len(key) != SIZE:
+        raise PortalError(f"the key of {what} {path} is cut short", hint="restore it")
+    return key
 
 
 def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)  # the database may be elsewhere
     made = path.with_name(f"{path.name}.{os.getpid()}")
-    with made.open("xb") as file:
-        file.write(secrets.token_bytes(LEAST))
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(SIZE))
         file.flush()
         os.fsync(file.fileno())
-    made.chmod(0o660)
     with contextlib.suppress(FileExistsError):
         path.hardlink_to(made)  # whoever came first has made it
     made.unlink()

@@ -7,8 +7,6 @@ of the home, bound to the person whose it is.
 from __future__ import annotations
 
 import base64
-import contextlib
-import os
 import secrets
 import unicodedata
 from pathlib import Path
@@ -18,12 +16,11 @@ from Crypto.Hash import MD4
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from captive_portal.errors import PortalError
+from captive_portal.people.keys import kept_key
 
 KEY = Path("database") / "nt.key"
 """The key in a home; whoever has it and the database has the hashes."""
 _NONCE = 12
-_KEY_SIZE = 32
 
 
 def nt_hash(password: str) -> bytes:
@@ -65,26 +62,4 @@ def of(home: Path, *, wanted: bool) -> NtHashes | None:
     """
     if not wanted:
         return None
-    path = home / KEY
-    try:
-        if not path.exists():
-            _make(path)
-        key = path.read_bytes()
-    except OSError as error:
-        raise PortalError(f"the key of NT hashes {path}: {error.strerror}") from error
-    if len(key) != _KEY_SIZE:
-        raise PortalError(f"the key of NT hashes {path} is cut short", hint="restore it")
-    return NtHashes(key)
-
-
-def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(_KEY_SIZE))
-        file.flush()
-        os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(made)  # whoever came first has made it
-    made.unlink()
+    return NtHashes(kept_key(home / KEY, "NT hashes"))

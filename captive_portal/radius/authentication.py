@@ -27,7 +27,7 @@ from captive_portal.radius.encoding import Told, eap_failure, encoded, granted
 from captive_portal.radius.endpoint import PER_SECOND, Arrival, Endpoint
 from captive_portal.radius.guard import Discard
 from captive_portal.radius.judging import Verdict
-from captive_portal.radius.login import Login, Pap
+from captive_portal.radius.login import Login
 from captive_portal.radius.signing import Signing
 from captive_portal.sessions.session import Ids
 from captive_portal.sign_in.one_time import OneTime
@@ -236,17 +236,8 @@ class AuthenticationServer(Endpoint):
             self._give_up(waiting, "error")
 
     async def _verdict(self, tried: Login) -> Verdict:
-        password = tried.credential.password if isinstance(tried.credential, Pap) else ""
-        attempt = Attempt(
-            site=tried.site,
-            address=tried.nas.source,
-            account=tried.user,
-            password=password,
-            # Who is behind a NAS is slowed by device, else by name: not all for one.
-            mac=tried.mac or f"{tried.nas.source} {tried.station or tried.user}",
-        )
         try:
-            account = await self._check(attempt)
+            account = await self._check(tried.attempt)
         except TooOften:
             return judging.refused("too-often")
         except Refused:

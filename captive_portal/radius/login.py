@@ -12,6 +12,7 @@ from captive_portal.radius import mschap, request
 from captive_portal.radius.clients import Client
 from captive_portal.radius.guard import EAP_MESSAGE, USER_PASSWORD, Discard
 from captive_portal.sessions.session import Nas
+from captive_portal.sign_in.way import Attempt
 
 MOST_PASSWORD = 128
 """Octets of a hidden User-Password (RFC 2865 5.2)."""
@@ -92,6 +93,21 @@ class Login:
     def device(self) -> str:
         """The MAC that the name is; empty for a person's name."""
         return names.mac(self.user) if len(self.user) <= 17 else ""
+
+    @property
+    def attempt(self) -> Attempt:
+        """The same as the ways to sign in take it.
+
+        Who is behind a NAS is slowed by device, else by name: not all for one.
+        """
+        credential = self.credential
+        return Attempt(
+            site=self.site,
+            address=self.nas.source,
+            account=self.user,
+            password=credential.password if isinstance(credential, Pap) else "",
+            mac=self.mac or f"{self.nas.source} {self.station or self.user}",
+        )
 
     @property
     def wired(self) -> bool:

@@ -1,4 +1,4 @@
-"""Orders to NASes: Disconnect and CoA (RFC 5176), as a dynamic authorization client.
+"""Orders to NASes: Disconnect (RFC 5176), as a dynamic authorization client.
 
 A NAS is asked three times in nine seconds with the same packet. What is not its answer (a wrong
 authenticator, another id, a second answer) is passed over.
@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
 from pyrad import packet as pyrad
@@ -73,13 +72,6 @@ class NasOrders:
 
     async def disconnect(self, session: Session) -> str:
         """Have the NAS end a session that has ended here; tries for some seconds, never raises."""
-        return await self._order(session, pyrad.DisconnectRequest, ())
-
-    async def change(self, session: Session, told: Sequence[Attribute]) -> str:
-        """Have the NAS change what a session may do (CoA); as `disconnect` otherwise."""
-        return await self._order(session, pyrad.CoARequest, told)
-
-    async def _order(self, session: Session, code: int, told: Sequence[Attribute]) -> str:
         client = self._clients.of(session.nas.client)
         if client is None or not session.nas.source:
             return "its NAS is not in the settings any more"
@@ -87,7 +79,7 @@ class NasOrders:
             return NO_ORDERS
         where = f"{session.nas.source}:{client.coa_port}"
         try:
-            octets, proof = self._request(session, client, code, told)
+            octets, proof = self._request(session, client)
             async with self._turns:
                 answer = await self._ask(session.nas.source, client, octets, proof)
         except (OSError, ValueError) as error:
@@ -99,7 +91,7 @@ class NasOrders:
         if answer is None:
             self.counters.add(source, "no-answer")
             return f"ended here, NAS unconfirmed: no answer from {where}"
-        if answer[0] in (pyrad.DisconnectACK, pyrad.CoAACK):
+        if answer[0] == pyrad.DisconnectACK:
             self.counters.add(source, "ack")
             return CONFIRMED
         cause = next((v for kind, v in guard.attributes(answer) if kind == _ERROR_CAUSE), b"")
@@ -107,16 +99,17 @@ class NasOrders:
         self.counters.add(source, f"nak {number}")
         return f"the NAS refused: {CAUSES.get(number, 'it gave no reason')} ({number})"
 
-    def _request(
-        self, session: Session, client: Client, code: int, told: Sequence[Attribute]
-    ) -> tuple[bytes, bytes]:
+    def _request(self, session: Session, client: Client) -> tuple[bytes, bytes]:
         """Return a request and its authenticator."""
         made: Any = pyrad.CoAPacket(
-            code=code, id=secrets.randbelow(256), secret=client.secret, dict=self._dictionary
+            code=pyrad.DisconnectRequest,
+            id=secrets.randbelow(256),
+            secret=client.secret,
+            dict=self._dictionary,
         )
         made.add_message_authenticator()
         made.AddAttribute("Event-Timestamp", int(self._clock() // 10**9))
-        for name, value in (*_named(session, client), *told):
+        for name, value in _named(session, client):
             made.AddAttribute(name, value)
         octets: bytes = made.RequestPacket()
         return octets, octets[4:20]

@@ -130,16 +130,8 @@ class Rest:
 
     async def _typed(self, tried: Login) -> Answer:
         """Have a password looked at."""
-        password = tried.credential.password if isinstance(tried.credential, Pap) else ""
-        attempt = Attempt(
-            site=tried.site,
-            address=tried.nas.source,
-            account=tried.user,
-            password=password,
-            mac=tried.mac or f"{tried.nas.source} {tried.station or tried.user}",
-        )
         try:
-            account = await self._check(attempt)
+            account = await self._check(tried.attempt)
         except TooOften:
             return self._no(tried, judging.refused("too-often"))
         except Refused:
