@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -12,18 +12,25 @@ from typing import Annotated
 import typer
 
 from appliance.cli import context, version
+from appliance.cli.verbs import VERBS, overview
 from appliance.errors import BoxError, WrongUse
 from appliance.search.printable import printable
 from captive_portal.errors import PortalError
 from collector.errors import Busy, CollectorError, SettingsError
 
-app = typer.Typer(
-    name="prathu",
-    help="The gate of a school's network: who was on it, what passed, and the proof.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+
+def _program() -> typer.Typer:
+    return typer.Typer(
+        name="prathu",
+        help="The gate of a school's network: who was on it, what passed, and the proof.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+app = _program()
+"""With the verbs that were called in this process; with all after `register([])`."""
 
 
 def _version(wanted: bool) -> None:
@@ -59,41 +66,10 @@ def options(
     ctx.obj = context.Context(home=home, as_json=as_json, quiet=quiet, debug=debug)
 
 
-VERBS: Mapping[str, str] = {
-    "init": "init",
-    "up": "up",
-    "status": "status",
-    "sources": "sources",
-    "check": "check",
-    "inspect": "inspect",
-    "ingest": "ingest",
-    "search": "search",
-    "who": "who",
-    "seal": "seal",
-    "verify": "verify",
-    "prove": "export",
-    "export": "export",
-    "verify-bundle": "verify_bundle",
-    "keys": "keys",
-    "hold": "hold",
-    "retention": "retention",
-    "backup": "backup",
-    "restore": "backup",
-    "outside": "outside",
-    "hub": "hub",
-    "certificate": "certificate",
-    "people": "people",
-    "groups": "groups",
-    "calendar": "groups",
-    "voucher": "voucher",
-    "devices": "devices",
-    "sessions": "sessions",
-    "kick": "kick",
-    "demo-traffic": "demo",
-}
-"""Verb to its module in this folder, in the order of `prathu --help`."""
 BEFORE_THE_VERB = ("--home", "--json", "--quiet", "-q", "--debug")
 """Options of every verb, which one looks for after it."""
+COMPLETING = "_PRATHU_COMPLETE"
+"""In the environment when the shell asks what may follow: the words are there too."""
 _added: set[str] = set()
 """Modules whose verbs are in already: a process may run several commands, one after the other."""
 _RIGHTS = "run it as the user of the box, or with sudo"
@@ -105,9 +81,9 @@ def run(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     # Names, logs and answers are nobody else's on this machine, wherever the home lies.
     os.umask(os.umask(0o077) | 0o007)
-    register(arguments)
     try:
-        sys.exit(app(args=arguments, prog_name="prathu", standalone_mode=False))
+        program = _ready(arguments)
+        sys.exit(program(args=arguments, prog_name="prathu", standalone_mode=False))
     except (BoxError, CollectorError, PortalError, OSError) as error:
         if debug:
             raise
@@ -119,6 +95,17 @@ def run(arguments: list[str] | None = None) -> None:
         sys.exit(WrongUse.status)
 
 
+def _ready(arguments: Sequence[str]) -> typer.Typer:
+    """Return the program with what `arguments` need: a verb of it, or only the lines about all."""
+    if _verb(arguments) is None and COMPLETING not in os.environ:
+        program = _program()
+        program.callback()(options)
+        overview(program)
+        return program
+    register(arguments)
+    return app
+
+
 def register(arguments: Sequence[str]) -> None:
     """Add the verb that `arguments` name, or all when they name none.
 
@@ -126,7 +113,7 @@ def register(arguments: Sequence[str]) -> None:
     memory of the search engine.
     """
     verb = _verb(arguments)
-    for module in VERBS.values() if verb is None else (VERBS[verb],):
+    for module, _ in VERBS.values() if verb is None else (VERBS[verb],):
         if module not in _added:
             _added.add(module)
             import_module(f"appliance.cli.{module}").register(app)
