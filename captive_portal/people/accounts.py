@@ -1,4 +1,4 @@
-"""People's accounts, and the table they lie in.
+"""People's accounts: made, changed, closed, and their passwords checked.
 
 An account is never deleted here, only closed: who it was must be known as long as the log that
 names it is kept. It is closed from `disabled_at` on, which may lie ahead.
@@ -11,90 +11,21 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, ForeignKey, Index, String, Uuid, func, select, tuple_
+from sqlalchemy import Engine, func, select, tuple_
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
-from captive_portal.database import Base, Moment
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names, passwords
-from captive_portal.people.groups import GroupRow
+from captive_portal.people.account_row import AccountRow, ClosedBy, Kind, Role, find, over
 from collector.records import Clock, moment
 
+__all__ = ["Account", "AccountRow", "ClosedBy", "Kind", "NewAccount", "NtSealing", "People", "Role"]
+
 _wall_clock: Clock = time.time_ns  # noqa: TID251  # a password is asked about now
-
-
-class Kind(StrEnum):
-    """What somebody is at the school."""
-
-    PUPIL = "pupil"
-    TEACHER = "teacher"
-    STAFF = "staff"
-    GUEST = "guest"
-    SHADOW = "shadow"
-    """Only ever heard of, from a NAS or an import; cannot sign in."""
-
-
-class Role(StrEnum):
-    """What somebody may do on the admin pages."""
-
-    NONE = "none"
-    VIEWER = "viewer"
-    ADMIN = "admin"
-
-
-class ClosedBy(StrEnum):
-    """Why an account is closed, or will be: a roll opens again only what a roll has closed."""
-
-    NOBODY = ""
-    STAFF = "staff"
-    ROLL = "roll"
-    PROMOTION = "promotion"
-    NAME_GIVEN_AWAY = "name"
-    """The directory gave the login name to somebody else."""
-    DATE = "date"
-    """It was for a time from the beginning."""
-
-
-class AccountRow(Base):
-    """One account."""
-
-    __tablename__ = "account"
-    __table_args__ = (
-        Index("uq_account_site_folded", "site", "folded", unique=True),
-        Index("ix_account_site_source_outside_id", "site", "source", "outside_id"),
-        Index("ix_account_site_student_code", "site", "student_code"),
-        Index("ix_account_site_id_hash", "site", "id_hash"),
-    )
-
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    site: Mapped[str] = mapped_column(String(63))
-    account: Mapped[str] = mapped_column(String(names.MAX_ACCOUNT))
-    folded: Mapped[str] = mapped_column(String(4 * names.MAX_ACCOUNT))
-    full_name: Mapped[str] = mapped_column(String(names.MAX_FULL_NAME))
-    kind: Mapped[str] = mapped_column(String(16))
-    role: Mapped[str] = mapped_column(String(16))
-    password: Mapped[str | None] = mapped_column(String(256))
-    must_change: Mapped[bool]
-    proofing: Mapped[str] = mapped_column(String(200))
-    created_at: Mapped[datetime] = mapped_column(Moment)
-    disabled_at: Mapped[datetime | None] = mapped_column(Moment)
-    closed_by: Mapped[str] = mapped_column(String(16), default="", server_default="")
-    person_group: Mapped[UUID | None] = mapped_column(
-        ForeignKey(GroupRow.id, name="fk_account_person_group")
-    )
-    source: Mapped[str] = mapped_column(String(16), default="", server_default="")
-    outside_id: Mapped[str] = mapped_column(String(255), default="", server_default="")
-    student_code: Mapped[str] = mapped_column(String(32), default="", server_default="")
-    id_kind: Mapped[str] = mapped_column(String(16), default="", server_default="")
-    id_hash: Mapped[str] = mapped_column(String(64), default="", server_default="")
-    grade: Mapped[str] = mapped_column(String(32), default="", server_default="")
-    room: Mapped[str] = mapped_column(String(32), default="", server_default="")
-    nt_password: Mapped[str | None] = mapped_column(String(200))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +53,7 @@ class Account:
 
     def closed(self, now: datetime) -> bool:
         """Say whether nobody can sign in with it at a time."""
-        return self.disabled_at is not None and self.disabled_at <= now
+        return over(self.disabled_at, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +113,7 @@ class People:
             raise PortalError(wrong)
         stored = None if new.password is None else passwords.hashed(new.password, staff=new.staff)
         with self._changing() as db:
-            row = _find(db, new.site, account)
+            row = find(db, new.site, account)
             if row is not None and row.kind != Kind.SHADOW:
                 raise PortalError(
                     f"account {account} of site {new.site} exists already",
@@ -222,7 +153,7 @@ class People:
     def find(self, site: str, account: str) -> Account | None:
         """Return the account of this name at a site, however it is spelt."""
         with Session(self._engine) as db:
-            row = _find(db, site, account)
+            row = find(db, site, account)
             return None if row is None else _account(row)
 
     def named(self, accounts: Collection[tuple[str, str]]) -> dict[tuple[str, str], Account]:
@@ -324,8 +255,8 @@ class People:
             Refused: wrong, unknown, disabled or without password: the error does not say which.
         """
         with Session(self._engine) as db:
-            row = _find(db, site, account)
-            closed = row is None or _account(row).closed(moment(self._clock() // 1000))
+            row = find(db, site, account)
+            closed = row is None or row.closed(moment(self._clock() // 1000))
             stored = None if row is None or closed else row.password
         if not passwords.matches(password, stored) or row is None or stored is None:
             raise Refused("account or password is not right")
@@ -353,13 +284,6 @@ class People:
                 yield db
         except IntegrityError as error:
             raise PortalError("somebody else made that account just now") from error
-
-
-def _find(db: Session, site: str, account: str) -> AccountRow | None:
-    query = select(AccountRow).where(
-        AccountRow.site == site, AccountRow.folded == names.folded(account)
-    )
-    return db.scalars(query).one_or_none()
 
 
 def _known(db: Session, person: UUID) -> AccountRow:

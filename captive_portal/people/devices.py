@@ -92,8 +92,7 @@ class Devices:
             if row is None or (row.until is not None and row.until <= now):
                 return None
             owner = db.get(AccountRow, row.person)
-            closed = owner is None or (owner.disabled_at is not None and owner.disabled_at <= now)
-            return None if owner is None or closed else _device(row, owner)
+            return None if owner is None or owner.closed(now) else _device(row, owner)
 
     def own(  # a device is made of these
         self,

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names
-from captive_portal.people.accounts import Account, AccountRow, ClosedBy, Kind, People, Role
+from captive_portal.people.account_row import AccountRow, ClosedBy, Kind, Role, find
+from captive_portal.people.accounts import Account, People
 from captive_portal.people.groups import GroupRow
 
 
@@ -73,9 +74,9 @@ class Outside:
             row = _known(db, who)
             if row is None:
                 row = _place(db, who, account, now)
-            elif not _closed(row, now):
+            elif not row.closed(now):
                 _rename(db, row, account)
-            if not _closed(row, now):
+            if not row.closed(now):
                 _fill(db, row, who)
             db.add(row)
             db.flush()
@@ -91,20 +92,13 @@ def _known(db: Session, who: Outsider) -> AccountRow | None:
     return db.scalars(query.limit(1)).one_or_none()
 
 
-def _named(db: Session, site: str, account: str) -> AccountRow | None:
-    query = select(AccountRow).where(
-        AccountRow.site == site, AccountRow.folded == names.folded(account)
-    )
-    return db.scalars(query).one_or_none()
-
-
 def _place(db: Session, who: Outsider, account: str, now: datetime) -> AccountRow:
     """Return a row for somebody new: one that waits for them, else a new one."""
     for name in (account, f"{account}@{who.source}"[: names.MAX_ACCOUNT]):
-        row = _named(db, who.site, name)
+        row = find(db, who.site, name)
         if row is not None and (row.source, row.outside_id) == (who.source, who.outside_id):
             return row  # another sign-in of theirs made it just now
-        if row is not None and row.source == who.source and not _closed(row, now):
+        if row is not None and row.source == who.source and not row.closed(now):
             _set_aside(row, now)
             db.flush()
             row = None
@@ -112,13 +106,9 @@ def _place(db: Session, who: Outsider, account: str, now: datetime) -> AccountRo
             return AccountRow(
                 id=uuid4(), site=who.site, account=name, folded=names.folded(name), created_at=now
             )
-        if _closed(row, now) or _waits(row):
+        if row.closed(now) or _waits(row):
             return row
     raise PortalError(f"the name {account} is another person's here")
-
-
-def _closed(row: AccountRow, now: datetime) -> bool:
-    return row.disabled_at is not None and row.disabled_at <= now
 
 
 def _waits(row: AccountRow) -> bool:
@@ -137,7 +127,7 @@ def _rename(db: Session, row: AccountRow, account: str) -> None:
     """Follow a login name that the directory changed, where nobody else has the new one."""
     if names.folded(account) in (row.folded, row.folded.removesuffix(f"@{row.source}")):
         return
-    if _named(db, row.site, account) is None:
+    if find(db, row.site, account) is None:
         row.account, row.folded = account, names.folded(account)
 
 

@@ -166,7 +166,7 @@ def _of_site(site: str) -> Any:  # noqa: ANN401  # a query of rows
 
 def _pupils(db: Session, site: str, now: datetime) -> list[AccountRow]:
     rows = db.scalars(_of_site(site).where(AccountRow.grade != "").order_by(AccountRow.folded))
-    return [row for row in rows if row.disabled_at is None or row.disabled_at > now]
+    return [row for row in rows if not row.closed(now)]
 
 
 def _latest(db: Session, site: str) -> PromotionRow | None:

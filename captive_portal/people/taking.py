@@ -240,7 +240,7 @@ class _Taker:
                 self._leave(row, close=self._close_left and not self._out.bad)
 
     def _leave(self, row: AccountRow, *, close: bool) -> None:
-        if row.disabled_at is not None and row.disabled_at <= self._now:
+        if row.closed(self._now):
             return
         self._out.left += 1
         self._out.name("left", _shown(row))

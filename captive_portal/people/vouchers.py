@@ -230,7 +230,7 @@ class Vouchers:
             for row in taken:
                 row.revoked_at = now
                 guest = None if row.person is None else db.get(AccountRow, row.person)
-                if guest is not None and (guest.disabled_at is None or guest.disabled_at > now):
+                if guest is not None and not guest.closed(now):
                     guest.disabled_at, guest.closed_by = now, ClosedBy.STAFF
             return len(taken)
 
@@ -310,7 +310,7 @@ def _check_sponsor(row: AccountRow | None, site: str, now: datetime) -> None:
     if row is None or row.site != site:
         raise PortalError("no such sponsor at the site", hint="prathu people list")
     adult = row.role != Role.NONE or row.kind in (Kind.TEACHER, Kind.STAFF)
-    if not adult or (row.disabled_at is not None and row.disabled_at <= now):
+    if not adult or row.closed(now):
         raise PortalError(
             f"{row.account} cannot answer for guests", hint="a teacher or member of staff can"
         )
@@ -318,8 +318,7 @@ def _check_sponsor(row: AccountRow | None, site: str, now: datetime) -> None:
 
 def _check_good(db: Session, row: VoucherRow, now: datetime) -> None:
     sponsor = db.get(AccountRow, row.sponsor)
-    gone = sponsor is None or (sponsor.disabled_at is not None and sponsor.disabled_at <= now)
-    if gone or _state(row, now) in (State.REVOKED, State.OVER):
+    if sponsor is None or sponsor.closed(now) or _state(row, now) in (State.REVOKED, State.OVER):
         raise VoucherOver("the voucher is over")
 
 
