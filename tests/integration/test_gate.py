@@ -365,6 +365,18 @@ def test_new_connections_beyond_the_rate_are_dropped_for_that_device_alone(
     school.run("gate", ["nft", "flush", "set", "inet", "prathu", "syn_rate"])
 
 
+def test_a_flow_that_nobody_answers_is_one_new_connection(school: GateSchool) -> None:
+    """What a camera or a call sends one way is new to the kernel for ever."""
+    school.apply([phone()])
+    school.run("gate", ["nft", "flush", "set", "inet", "prathu", "syn_rate"])
+    before, sent = school.status()["dropped"]["syn_limited"][0], 2000
+    with inside.open_socket(school.spaces["phone"], socket.SOCK_DGRAM) as wire:
+        for _ in range(sent):
+            wire.sendto(b"x", (WEB, 9))
+    assert school.counted()[7].packets_in >= sent
+    assert school.status()["dropped"]["syn_limited"][0] == before
+
+
 def test_one_device_does_not_take_all_connections(school: GateSchool) -> None:
     """Without TCP's SYN too: each port asked is one that the kernel remembers."""
     tablet = replace(phone(8), mac=MACS["tablet"], addresses=(TABLET, TABLET6))
