@@ -17,7 +17,7 @@ from appliance.settings import BoxSettings
 from captive_portal.database import open_database
 from captive_portal.desk import make_keeper
 from captive_portal.desk.control import SOCKET
-from captive_portal.desk.desk import one_named
+from captive_portal.desk.finding import one_named
 from captive_portal.errors import GateError, PortalError, ReportError
 from captive_portal.gate import wire
 from captive_portal.gate.client import GateClient

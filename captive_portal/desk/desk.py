@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from captive_portal.desk.finding import TOGETHER, chunks, name_of, one_named, person_of
 from captive_portal.desk.gatekeeper import Gatekeeper, not_ready
 from captive_portal.desk.nas_teller import NasTeller
 from captive_portal.desk.rules import RuleBook
 from captive_portal.desk.thread import SessionThread
 from captive_portal.errors import GateError, PortalError
-from captive_portal.people import names
 from captive_portal.people.accounts import Account, People
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.addresses import Neighbour
@@ -37,10 +36,6 @@ from captive_portal.sessions.zones import Zones
 from captive_portal.troubles import reason
 from collector.records import Clock, SignInLine
 
-TOGETHER = 400
-"""So many sessions are gone through at once; who signs in meanwhile waits no longer than that."""
-SHORTEST = 6
-"""Digits of an id that name a session."""
 _log = logging.getLogger(__name__)
 
 
@@ -128,7 +123,7 @@ class SessionDesk:
             now = self.now()
             return self._keeper.sign_in(
                 site,
-                _person(account),
+                person_of(account),
                 address,
                 mac=mac,
                 now=now,
@@ -237,7 +232,7 @@ class SessionDesk:
     def keep(self, heard: Sequence[Accounting]) -> list[Accounting]:
         """Take accounting in; on the sessions' thread. Raises PortalError."""
         try:
-            known = self._people.named({(one.site, _name(one)) for one in heard if _name(one)})
+            known = self._people.named({(one.site, name_of(one)) for one in heard if name_of(one)})
             return self._keeper.accounting([(one, self._whose(one, known)) for one in heard])
         except DBAPIError as error:
             # A full disk is nothing about these packets: one line, and the NAS sends them again.
@@ -245,13 +240,13 @@ class SessionDesk:
 
     def _whose(self, heard: Accounting, known: Mapping[tuple[str, str], Account]) -> Person | None:
         """Return whose packet it is: an account of that site, or a shadow made for the name."""
-        name = _name(heard)
+        name = name_of(heard)
         if heard.person is not None and (found := self._people.get(heard.person)) is not None:
-            return _person(found)
+            return person_of(found)
         if not name or heard.status in ("on", "off"):
             return None
         account = known.get((heard.site, name))
-        return _person(account or self._people.shadow(heard.site, name, now=self.now()))
+        return person_of(account or self._people.shadow(heard.site, name, now=self.now()))
 
     def keep_lines(self, lines: Sequence[SignInLine]) -> None:
         """Take sign-in lines in; on the sessions' thread. Raises PortalError."""
@@ -264,8 +259,8 @@ class SessionDesk:
         """Return whose line it is, as of accounting; who only leaves is not made known by it."""
         if line.event == "stop":
             found = self._people.find(line.site, line.account) if line.account else None
-            return None if found is None else _person(found)
-        return _person(self._people.shadow(line.site, line.account, now=self.now()))
+            return None if found is None else person_of(found)
+        return person_of(self._people.shadow(line.site, line.account, now=self.now()))
 
     async def tick(self) -> None:
         """End what has run out, and tell the gate what it was not told yet.
@@ -305,12 +300,12 @@ class SessionDesk:
         sessions = await asyncio.to_thread(self._rows.open)
         ready = self._gatekeeper is not None and self._gatekeeper.ready
         passed = await self._gatekeeper.counted() if ready and self._gatekeeper else {}
-        for ids in _chunks(sessions):
+        for ids in chunks(sessions):
             count = partial(self._keeper.count, ids, passed, self.now(), self._anew)
             await self._thread.change(count)
         if self._rules is not None:
             terms = await asyncio.to_thread(self._rules.terms_of, sessions, self.now())
-            for ids in _chunks(sessions):
+            for ids in chunks(sessions):
                 review = partial(self._keeper.review, terms, ids, self.now())
                 _, changes = await self._thread.change(review)
                 await self._settle(changes)
@@ -350,49 +345,3 @@ class SessionDesk:
             await self.end(session, cause)
         except PortalError as error:
             _log.warning("a session that the gate did not let in goes on: %s", error)
-
-
-def one_named(rows: Rows, start: str) -> Session:
-    """Return the open session whose id begins so.
-
-    Raises:
-        PortalError: there is none, or several, or it is over.
-    """
-    found = rows.named(start) if len(start) >= SHORTEST else []
-    if len(found) != 1:
-        few = "no session has an id that begins" if not found else "several sessions have ids like"
-        raise PortalError(f"{few} {start[:40]!r}", hint="prathu sessions --live shows them")
-    if found[0].end is not None:
-        raise PortalError(f"session {found[0].id} is over since {found[0].end:%Y-%m-%d %H:%M} UTC")
-    return found[0]
-
-
-def _chunks(sessions: Sequence[Session]) -> Iterator[list[UUID]]:
-    """Yield the ids of sessions, those of a person together."""
-    chunk: list[UUID] = []
-    by_person = sorted(sessions, key=_whose)
-    for _, of_one in groupby(by_person, key=_whose):
-        chunk += [session.id for session in of_one]
-        if len(chunk) >= TOGETHER:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _whose(session: Session) -> str:
-    return "" if session.person is None else str(session.person.id)
-
-
-def _name(heard: Accounting) -> str:
-    """Return the name that a packet tells, as accounts have it."""
-    return (heard.account or heard.mac)[: names.MAX_ACCOUNT]
-
-
-def _person(account: Account) -> Person:
-    return Person(
-        id=account.id,
-        account=account.account,
-        full_name=account.full_name,
-        proofing=account.proofing,
-    )
