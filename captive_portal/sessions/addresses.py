@@ -31,8 +31,8 @@ class Neighbour:
 
 
 def together(known: tuple[str, ...], told: str) -> tuple[str, ...]:
-    """Return the addresses with one more, the IPv6 ones by when they were last taken."""
-    if told in known:
+    """Return the addresses with one more, if one is told, the IPv6 ones in the order of coming."""
+    if not told or told in known:
         return known
     old = [address for address in known if ":" not in address]
     new = [address for address in known if ":" in address]

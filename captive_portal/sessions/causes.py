@@ -20,8 +20,6 @@ class Cause(StrEnum):
     DEVICES = "other device"
     """The person signed in on one device more than the group allows."""
     OTHER_MAC = "address at other device"
-    MOVED = "moved"
-    """Its device is at an address of another zone, and the group does not roam."""
     GATE = "gate failed"
     """Told, but the gate could not let it in."""
     UNANSWERED = "unanswered"

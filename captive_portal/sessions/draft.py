@@ -38,34 +38,6 @@ class Book(Protocol):
         ...
 
 
-class Empty:
-    """A book with nothing in it."""
-
-    def get(self, session: UUID) -> Session | None:  # noqa: ARG002  # as `Book`
-        """Return nothing."""
-        return None
-
-    def of_key(self, key: str) -> Sequence[Session]:  # noqa: ARG002  # as `Book`
-        """Return nothing."""
-        return ()
-
-    def open_at(self, site: str, address: str) -> Sequence[Session]:  # noqa: ARG002  # as `Book`
-        """Return nothing."""
-        return ()
-
-    def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:  # noqa: ARG002  # as `Book`
-        """Return nothing."""
-        return ()
-
-    def open_of(self, site: str, method: str) -> Sequence[Session]:  # noqa: ARG002  # as `Book`
-        """Return nothing."""
-        return ()
-
-    def open_of_person(self, person: UUID) -> Sequence[Session]:  # noqa: ARG002  # as `Book`
-        """Return nothing."""
-        return ()
-
-
 class Draft:
     """Sessions changed and events to tell, in order. It is a `Book` of both itself and the base."""
 

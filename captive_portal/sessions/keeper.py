@@ -90,7 +90,7 @@ class Keeper:
         for session in self._rows.opening():
             draft = Draft(self._rows)
             draft.put(session, session.event("start", self._start_id(session), session.start))
-            portal.end(draft, session, session.start, "unanswered", ids=self._ids)
+            portal.end(draft, session, session.start, Cause.UNANSWERED, ids=self._ids)
             self._keep(draft)
         self.tick(now)
 
@@ -147,14 +147,6 @@ class Keeper:
         draft = Draft(self._rows)
         draft.tell(denied.event("reject", self._ids.make("reject", fresh.id), fresh.start))
         self._keep(draft)
-
-    def sign_out(self, session: Session, *, now: datetime) -> None:
-        """End a session because its person wishes so.
-
-        Raises:
-            ReportError: the collector cannot be told; the session goes on.
-        """
-        self.end(session.id, Cause.USER_REQUEST, now=now)
 
     def end(self, session: UUID, cause: str, *, now: datetime) -> Session | None:
         """End a session; return it as it ended, now or before, or None if there is none.

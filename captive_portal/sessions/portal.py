@@ -1,4 +1,7 @@
-"""Sessions that begin on the sign-in page. Pure: the time and new ids are arguments."""
+"""Sessions of the sign-in page as they begin, and how a session of any kind ends here. Pure.
+
+Who may begin one, and what it takes the place of, is in `admission.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,38 +14,6 @@ from captive_portal.sessions.draft import Draft
 from captive_portal.sessions.session import Ids, Person, Session
 
 METHOD = "portal"
-
-
-def sign_in(draft: Draft, fresh: Session, *, ids: Ids) -> Session:
-    """Begin `fresh`, which ends whatever the sign-in page began on its addresses before.
-
-    The same person on the same address goes on with the session that is there, until the new
-    expiry; anybody else's is ended first, cause `replaced`.
-    """
-    now = fresh.start
-    for address in fresh.addresses:
-        for held in draft.open_at(fresh.site, address):
-            if held.method != METHOD or held.id == fresh.id:
-                continue
-            if _same_person(held, fresh) and (held.expires is None or held.expires > now):
-                return _prolong(draft, held, fresh, ids=ids)
-            end(draft, held, _within(held, now), "replaced", ids=ids)
-    return draft.put(fresh, fresh.event("start", ids.make("start", fresh.id), now))
-
-
-def _same_person(one: Session, other: Session) -> bool:
-    return one.person is not None and other.person is not None and one.person.id == other.person.id
-
-
-def _prolong(draft: Draft, held: Session, fresh: Session, *, ids: Ids) -> Session:
-    now = fresh.start
-    longer = replace(held, last_seen=now, expires=fresh.expires, mac=fresh.mac or held.mac)
-    return draft.put(longer, longer.event("update", ids.make("prolong", held.id, now), now))
-
-
-def _within(held: Session, now: datetime) -> datetime:
-    """Return when a session ends that another takes the place of: never after its expiry."""
-    return now if held.expires is None else min(now, held.expires)
 
 
 def end(

@@ -9,21 +9,20 @@ ambiguous.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from captive_portal.sessions.accounting import PRESUMED
+from captive_portal.sessions.addresses import together
+from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.draft import Draft
 from captive_portal.sessions.session import Ids, Nas, Person, Session
 from collector.records import SignInLine
 
 METHOD = "syslog"
 SIGNED_OUT = "sign-out line"
-REPLACED = "replaced"
-_MOST_ADDRESSES = 16
 
 
 def hear(draft: Draft, line: SignInLine, person: Person | None, *, ids: Ids) -> None:
@@ -74,7 +73,8 @@ def _come(draft: Draft, line: SignInLine, person: Person, *, ids: Ids) -> None:
     _displace(draft, there, person, line.time, ids=ids)
     draft.put(begun, begun.event("start", _event_id(line, session_id, ids=ids), line.time))
     if later := [s.start for s in there if not _is(s, person) and s.start > line.time]:
-        _end(draft, draft.get(session_id) or begun, min(later), REPLACED, ids=ids)  # it came late
+        # The line came late.
+        _end(draft, draft.get(session_id) or begun, min(later), Cause.REPLACED, ids=ids)
 
 
 def _there(draft: Draft, line: SignInLine) -> list[Session]:
@@ -112,19 +112,10 @@ def _go_on(draft: Draft, known: Session, line: SignInLine, *, ids: Ids) -> None:
         known,
         last_seen=line.time,
         expires=line.time + timedelta(seconds=line.lasts_s),
-        addresses=_with_address(known.addresses, line.address),
+        addresses=together(known.addresses, line.address),
         mac=line.mac or known.mac,
     )
     draft.put(longer, longer.event("update", event_id, line.time))
-
-
-def _with_address(known: tuple[str, ...], told: str) -> tuple[str, ...]:
-    """Return the addresses with one more: IPv4 is one at a time, of IPv6 a device has several."""
-    if not told or told in known:
-        return known
-    if ipaddress.ip_address(told).version == 6:
-        return (*known, told)[-_MOST_ADDRESSES:]
-    return (told, *(address for address in known if ":" in address))
 
 
 def _displace(
@@ -133,7 +124,7 @@ def _displace(
     """End other people's sessions of this kind: an address is one person's at a time."""
     for held in there:
         if not _is(held, person) and held.start <= time:
-            _end(draft, held, time, REPLACED, ids=ids)
+            _end(draft, held, time, Cause.REPLACED, ids=ids)
 
 
 def _leaving(draft: Draft, line: SignInLine, person: Person | None) -> list[Session]:
@@ -154,7 +145,7 @@ def _is(session: Session, person: Person) -> bool:
 
 def _end(draft: Draft, session: Session, time: datetime, cause: str, *, ids: Ids) -> None:
     time = max(time, session.start)
-    over = replace(session, end=time, cause=cause, stopped=cause == SIGNED_OUT)
+    over = replace(session, end=time, cause=str(cause), stopped=cause == SIGNED_OUT)
     draft.put(over, over.event("stop", ids.make("told-end", session.id, cause, time), time))
 
 

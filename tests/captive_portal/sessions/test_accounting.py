@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from captive_portal.sessions import accounting
 from captive_portal.sessions.accounting import Accounting
-from captive_portal.sessions.draft import Draft, Empty
+from captive_portal.sessions.draft import Draft
 from captive_portal.sessions.session import Counters, Ids, Nas, Person, Session
 from collector.attribute.timeline import Timeline
+from tests.captive_portal.sessions.empty_book import Empty
 
 T0 = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 IDS = Ids(b"k" * 32)

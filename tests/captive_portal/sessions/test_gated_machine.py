@@ -14,12 +14,13 @@ from captive_portal.sessions import admission, portal, review
 from captive_portal.sessions.addresses import MOST_OF_IPV6, Neighbour, see
 from captive_portal.sessions.admission import Terms, admit, others
 from captive_portal.sessions.causes import Cause
-from captive_portal.sessions.draft import Draft, Empty
+from captive_portal.sessions.draft import Draft
 from captive_portal.sessions.passes import Passed
 from captive_portal.sessions.policy import Grant, Reason
 from captive_portal.sessions.review import Review, pass_of
 from captive_portal.sessions.session import Person, Session
 from collector.records import SessionEvent
+from tests.captive_portal.sessions.empty_book import Empty
 from tests.captive_portal.sessions.test_accounting import IDS, T0
 
 PEOPLE = [Person(id=UUID(int=n), account=f"person{n}") for n in range(1, 4)]

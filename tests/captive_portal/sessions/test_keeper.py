@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from captive_portal.errors import ReportError
+from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.keeper import Keeper, Times, signed_in
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Person
@@ -128,10 +129,10 @@ def test_a_sign_out_that_could_not_be_told_leaves_the_session(house: House) -> N
     session = house.keeper.sign_in(SITE, PUPIL, ADDRESS, mac="", now=NOW)
     house.collector.fails = "before"
     with pytest.raises(ReportError):
-        house.keeper.sign_out(session, now=NOW + HOUR)
+        house.keeper.end(session.id, Cause.USER_REQUEST, now=NOW + HOUR)
     assert signed_in(house.rows, SITE, ADDRESS, NOW + HOUR) is not None
     house.collector.fails = ""
-    house.keeper.sign_out(session, now=NOW + HOUR)
+    house.keeper.end(session.id, Cause.USER_REQUEST, now=NOW + HOUR)
     assert house.rows.open() == []
 
 

@@ -12,11 +12,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from captive_portal.sessions import accounting, portal
+from captive_portal.sessions import accounting, admission, portal
 from captive_portal.sessions.accounting import Accounting
-from captive_portal.sessions.draft import Draft, Empty
+from captive_portal.sessions.admission import Terms
+from captive_portal.sessions.draft import Draft
+from captive_portal.sessions.policy import Grant
 from captive_portal.sessions.session import Person
 from collector.attribute.timeline import Timeline
+from tests.captive_portal.sessions.empty_book import Empty
 from tests.captive_portal.sessions.test_accounting import IDS, LASTS, SILENT, T0, said
 
 PEOPLE = [Person(id=UUID(int=n), account=f"person{n}") for n in range(1, 4)]
@@ -52,7 +55,7 @@ class School(RuleBasedStateMachine):
     def sign_in(self, person: Person, address: str) -> None:
         now = T0 + timedelta(minutes=self.minutes)
         fresh = portal.new(uuid4(), "a", person, address, mac="", now=now, lasts=LASTS)
-        portal.sign_in(self.draft, fresh, ids=IDS)
+        admission.admit(self.draft, fresh, Terms(grant=Grant(until=now + LASTS)), ids=IDS)
 
     @rule(address=addresses)
     def sign_out(self, address: str) -> None:

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captive_portal.sessions import portal, told
-from captive_portal.sessions.draft import Draft, Empty
+from captive_portal.sessions.draft import Draft
 from captive_portal.sessions.session import Person
 from collector.attribute.timeline import Timeline
 from collector.records import SignInLine, microseconds
+from tests.captive_portal.sessions.empty_book import Empty
 from tests.captive_portal.sessions.test_accounting import ALICE, BOB, IDS, T0, at
 
 HERE, THERE = "10.0.0.5", "10.0.0.6"
@@ -89,7 +90,7 @@ def test_another_sender_ends_nothing_but_on_the_same_address() -> None:
 def test_a_portal_session_of_somebody_else_goes_on_beside_it() -> None:
     draft = Draft(Empty())
     fresh = portal.new(UUID(int=9), "a", BOB, HERE, mac="", now=at(0), lasts=HOURS)
-    portal.sign_in(draft, fresh, ids=IDS)
+    draft.put(fresh, fresh.event("start", IDS.make("start", fresh.id), at(0)))
     heard(line("start", 10), line("stop", 20), draft=draft)
     assert held(draft) == [("bob", at(0), at(0) + HOURS), ("alice", at(10), at(20))]
 
