@@ -1,4 +1,4 @@
-"""Devices with a named owner: remembered after a sign-in, or owned by the school."""
+"""Devices with an owner: the school's, remembered since a sign-in, or named by their person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Engine, ForeignKey, String, delete, select
+from sqlalchemy import Engine, ForeignKey, String, delete, func, select, true
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from captive_portal.database import Base, Moment
@@ -17,6 +17,8 @@ from captive_portal.people import names
 from captive_portal.people.accounts import AccountRow, Kind
 
 MAX_NAME = 200
+MOST_OF_PERSON = 50
+"""Devices that somebody may name."""
 
 
 class DeviceKind(StrEnum):
@@ -26,6 +28,8 @@ class DeviceKind(StrEnum):
     """Its person signed in on it, and the group remembers devices."""
     OWNED = "owned"
     """Staff entered it with a named owner: a printer, a television, a teacher's computer."""
+    NAMED = "named"
+    """Its person gave it a name, to know it again in the list; it signs in each time."""
 
 
 class DeviceRow(Base):
@@ -43,6 +47,8 @@ class DeviceRow(Base):
     since: Mapped[datetime] = mapped_column(Moment)
     seen_at: Mapped[datetime] = mapped_column(Moment)
     until: Mapped[datetime | None] = mapped_column(Moment)
+    purpose: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    enabled: Mapped[bool] = mapped_column(default=True, server_default=true())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +67,10 @@ class Device:
     seen_at: datetime
     until: datetime | None
     """It is known up to then; None: for ever."""
+    purpose: str = ""
+    """What the school has it for."""
+    enabled: bool = True
+    """Off: it does not come in by itself. Whoever has it signs in, as on any other."""
 
     @property
     def random(self) -> bool:
@@ -89,12 +99,12 @@ class Devices:
         """Return a device that may be on without signing in: its owner's account is open."""
         with Session(self._engine) as db:
             row = db.get(DeviceRow, (site, mac))
-            if row is None or (row.until is not None and row.until <= now):
+            if row is None or not row.enabled or (row.until is not None and row.until <= now):
                 return None
             owner = db.get(AccountRow, row.person)
             return None if owner is None or owner.closed(now) else _device(row, owner)
 
-    def own(  # a device is made of these
+    def own(  # noqa: PLR0913  # a device is made of these
         self,
         site: str,
         mac: str,
@@ -103,13 +113,25 @@ class Devices:
         *,
         now: datetime,
         until: datetime | None = None,
+        purpose: str = "",
+        again: bool = False,
     ) -> Device:
         """Enter a device of the school with somebody who answers for it.
+
+        Args:
+            site: Where it is.
+            mac: Its MAC.
+            person: Who answers for it.
+            name: What people call it.
+            now: The time.
+            until: It is known up to then; None: for ever.
+            purpose: What the school has it for.
+            again: Change what is said of one that is entered already.
 
         Raises:
             PortalError: the MAC, the name or the owner is not fit, or it is somebody's already.
         """
-        found, called = _fit(mac, name)
+        found, called, wanted = _mac(mac), _text(name, "name"), _text(purpose, "purpose")
         if not called:
             raise PortalError("the device has no name", hint="such as: printer, room 12")
         with Session(self._engine) as db, db.begin():
@@ -117,13 +139,51 @@ class Devices:
             if owner is None or owner.site != site or owner.kind == Kind.SHADOW:
                 raise PortalError("no such owner at the site", hint="prathu people list")
             row = db.get(DeviceRow, (site, found))
-            if row is not None and row.kind == DeviceKind.OWNED:
+            if row is not None and row.kind == DeviceKind.OWNED and not again:
                 raise PortalError(f"the device {found} is entered already", hint="remove it first")
-            row = row or DeviceRow(site=site, mac=found, since=now, seen_at=now)
+            if row is None:
+                row = DeviceRow(site=site, mac=found, since=now, seen_at=now, enabled=True)
             row.person, row.kind, row.name, row.until = person, DeviceKind.OWNED, called, until
+            row.purpose, row.enabled = wanted, row.enabled if again else True
             db.add(row)
             db.flush()
             return _device(row, owner)
+
+    def switch(self, site: str, mac: str, *, on: bool) -> Device:
+        """Let a device come in by itself again, or not any more.
+
+        Raises:
+            PortalError: there is none.
+        """
+        with Session(self._engine) as db, db.begin():
+            row = _theirs(db, site, names.mac(mac), None)
+            row.enabled = on
+            return _device(row, db.get_one(AccountRow, row.person))
+
+    def call(self, site: str, mac: str, person: UUID, name: str, *, now: datetime) -> None:
+        """Take the name that somebody gives a device of theirs, known before or not.
+
+        A device that is not remembered does not come in by itself for having a name.
+
+        Raises:
+            PortalError: the name is not fit, the device is another's or the school's, or they
+                have named too many.
+        """
+        found, called = _mac(mac), _text(name, "name")
+        with Session(self._engine) as db, db.begin():
+            row = db.get(DeviceRow, (site, found))
+            if row is None:
+                theirs = select(func.count()).where(DeviceRow.person == person)
+                if db.scalars(theirs).one() >= MOST_OF_PERSON:
+                    raise PortalError("these are too many devices", hint="forget one first")
+                row = DeviceRow(site=site, mac=found, person=person, since=now, seen_at=now)
+                row.kind, row.until = DeviceKind.NAMED, now
+                db.add(row)
+            elif row.person != person:
+                raise PortalError("no such device", hint="prathu devices list")
+            elif row.kind == DeviceKind.OWNED:
+                raise PortalError("the device is the school's", hint="ask the administrator")
+            row.name = called
 
     def remember(
         self, site: str, mac: str, person: UUID, *, now: datetime, until: datetime
@@ -133,16 +193,18 @@ class Devices:
         A device of the school stays whose it is. What is past its time is forgotten with it.
         """
         with Session(self._engine) as db, db.begin():
-            db.execute(delete(DeviceRow).where(DeviceRow.person == person, DeviceRow.until <= now))
+            theirs = DeviceRow.person == person, DeviceRow.kind == DeviceKind.REMEMBERED
+            db.execute(delete(DeviceRow).where(*theirs, DeviceRow.until <= now, DeviceRow.enabled))
             row = db.get(DeviceRow, (site, mac))
             if row is not None and row.kind == DeviceKind.OWNED:
                 row.seen_at = now
                 return
             if row is None or row.person != person:
+                enabled = row is None or row.enabled
                 if row is not None:
                     db.delete(row)  # another's name for it is not for this one's eyes
                     db.flush()
-                row = DeviceRow(site=site, mac=mac, since=now, name="")
+                row = DeviceRow(site=site, mac=mac, since=now, name="", enabled=enabled)
             row.person, row.kind = person, DeviceKind.REMEMBERED
             row.seen_at, row.until = now, until
             db.add(row)
@@ -153,7 +215,7 @@ class Devices:
         Raises:
             PortalError: there is none, or the name is not fit.
         """
-        found, called = _fit(mac, name)
+        found, called = _mac(mac), _text(name, "name")
         with Session(self._engine) as db, db.begin():
             _theirs(db, site, found, person).name = called
 
@@ -170,13 +232,19 @@ class Devices:
             db.delete(row)
 
 
-def _fit(mac: str, name: str) -> tuple[str, str]:
-    found, called = names.mac(mac), names.clean(name)
+def _mac(mac: str) -> str:
+    found = names.mac(mac)
     if not found:
         raise PortalError(f"{mac[:40]!r} is no MAC address", hint="such as 02:aa:00:00:00:01")
+    return found
+
+
+def _text(text: str, what: str) -> str:
+    """Return a name or a purpose as it is kept. Raises PortalError."""
+    called = names.clean(text)
     if len(called) > MAX_NAME or (called and names.fault(called)):
-        raise PortalError(f"the name is longer than {MAX_NAME} characters, or holds odd signs")
-    return found, called
+        raise PortalError(f"the {what} is longer than {MAX_NAME} characters, or holds odd signs")
+    return called
 
 
 def _theirs(db: Session, site: str, mac: str, person: UUID | None) -> DeviceRow:
@@ -198,4 +266,6 @@ def _device(row: DeviceRow, owner: AccountRow) -> Device:
         since=row.since,
         seen_at=row.seen_at,
         until=row.until,
+        purpose=row.purpose,
+        enabled=row.enabled,
     )

@@ -122,6 +122,7 @@ class Book:
         query = select(DeviceRow.site, DeviceRow.mac, DeviceRow.person).where(
             tuple_(DeviceRow.site, DeviceRow.mac).in_(wanted),
             or_(DeviceRow.until.is_(None), DeviceRow.until > now),
+            DeviceRow.enabled,
         )
         with Database(self._engine) as db:
             rows = db.execute(query).all()

@@ -164,6 +164,8 @@ def _devices() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("purpose", sa.String(length=200), nullable=False, server_default=""),
+        sa.Column("enabled", sa.Boolean(), nullable=False, server_default=sa.true()),
         sa.ForeignKeyConstraint(
             ["person"], ["account.id"], name="fk_device_person", ondelete="CASCADE"
         ),

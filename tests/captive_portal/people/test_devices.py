@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from captive_portal.errors import PortalError
 from captive_portal.people.accounts import Account, Kind, NewAccount, People
-from captive_portal.people.devices import DeviceKind, Devices
+from captive_portal.people.devices import MOST_OF_PERSON, DeviceKind, Devices
 from tests.captive_portal.conftest import NOW, SITE
 
 MAC, PRINTER = "02:aa:00:00:00:01", "00:aa:00:00:00:02"
@@ -69,6 +69,47 @@ def test_a_closed_owner_lets_no_device_on(engine: Engine, two: tuple[Account, Ac
     People(engine).disable(two[1].id, now=NOW + WEEK)
     assert book.known(SITE, PRINTER, NOW) is not None
     assert book.known(SITE, PRINTER, NOW + WEEK) is None
+
+
+def test_a_device_that_is_off_lets_nobody_in_whoever_has_it(
+    engine: Engine, two: tuple[Account, Account]
+) -> None:
+    book = Devices(engine)
+    book.own(SITE, PRINTER, two[1].id, "เครื่องพิมพ์", now=NOW, purpose="ใบเสร็จ")
+    off = book.switch(SITE, PRINTER, on=False)
+    assert (off.enabled, off.purpose, book.known(SITE, PRINTER, NOW)) == (False, "ใบเสร็จ", None)
+    changed = book.own(SITE, PRINTER, two[0].id, "จอภาพ", now=NOW, again=True)
+    assert (changed.account, changed.enabled, changed.purpose) == ("malee", False, "")
+    assert book.switch(SITE, PRINTER, on=True) == book.known(SITE, PRINTER, NOW)
+    book.remember(SITE, MAC, two[0].id, now=NOW, until=NOW + WEEK)
+    book.switch(SITE, MAC, on=False)
+    book.remember(SITE, MAC, two[1].id, now=NOW, until=NOW + WEEK)
+    assert book.known(SITE, MAC, NOW) is None
+    with pytest.raises(PortalError, match="no such device"):
+        book.switch(SITE, "02:aa:00:00:00:77", on=True)
+
+
+def test_a_name_for_a_device_lets_it_in_nowhere(
+    engine: Engine, two: tuple[Account, Account]
+) -> None:
+    book = Devices(engine)
+    book.call(SITE, MAC, two[0].id, "มือถือ", now=NOW)
+    assert book.known(SITE, MAC, NOW) is None
+    later = NOW + WEEK
+    book.remember(SITE, "02:aa:00:00:00:05", two[0].id, now=later, until=later + WEEK)
+    assert [one.kind for one in book.list(person=two[0].id)] == ["remembered", "named"]
+    book.remember(SITE, MAC, two[0].id, now=later, until=later + WEEK)
+    known = book.known(SITE, MAC, later)
+    assert known is not None
+    assert (known.name, known.kind) == ("มือถือ", DeviceKind.REMEMBERED)
+    book.own(SITE, PRINTER, two[0].id, "จอภาพ", now=NOW)
+    for mac, person in ((PRINTER, two[0]), (MAC, two[1])):
+        with pytest.raises(PortalError):
+            book.call(SITE, mac, person.id, "ของฉัน", now=NOW)
+    for number in range(MOST_OF_PERSON - 3):
+        book.call(SITE, f"02:bb:00:00:00:{number:02x}", two[0].id, "", now=NOW)
+    with pytest.raises(PortalError, match="too many"):
+        book.call(SITE, "02:bb:00:00:01:00", two[0].id, "", now=NOW)
 
 
 @pytest.mark.parametrize(("mac", "name"), [("x", "ok"), (MAC, ""), (MAC, "x" * 201), (MAC, "a\0")])
