@@ -47,6 +47,10 @@ def lines(gate: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     for name, (packets, _) in gate["dropped"].items():
         if packets:
             yield "gate", f"{packets:,} packets stopped: {COUNTERS.get(name, name)}"
-    for name, what in (("mended", "times the kernel was mended"), ("failed", "calls failed")):
-        if gate[name]:
-            yield "gate", f"{gate[name]:,} {what}; the journal says why"
+    for count, what in (
+        (gate["mended"], "times the kernel was mended"),
+        (gate["failed"], "calls failed"),
+        (gate["adverts"]["failed"], "router advertisements could not be sent"),
+    ):
+        if count:
+            yield "gate", f"{count:,} {what}; the journal says why"

@@ -22,6 +22,7 @@ from typing import Any
 from appliance import settings as box_settings
 from appliance.errors import BoxError
 from appliance.privileged import interfaces, plans
+from appliance.privileged.adverts import Adverts
 from appliance.privileged.daemons import Daemons
 from appliance.privileged.gatekeeper import Call, Gatekeeper, Mended
 from appliance.privileged.kernel import Kernel, no_collecting
@@ -87,6 +88,7 @@ class _Helper:
         )
         self._writer = Writer(self._keeper)
         self._daemons = Daemons(home / FOLDER)
+        self._adverts = Adverts(time.monotonic)
         self._began = clock()
         users = {0, home.stat().st_uid}
         self._server = Server(home / wire.SOCKET, self._actions(), users=users)
@@ -98,6 +100,7 @@ class _Helper:
         try:
             interfaces.prepare(self._plan)
             self._daemons.become(resolver.daemons(self._plan, self._home / FOLDER))
+            self._adverts.become(self._plan)
             again = asyncio.Event()
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set)
             async with asyncio.TaskGroup() as group:
@@ -105,6 +108,7 @@ class _Helper:
                     group.create_task(self._writer.run()),
                     group.create_task(self._server.serve(ready)),
                     group.create_task(self._look_after()),
+                    group.create_task(self._adverts.run()),
                     group.create_task(self._reload_when(again)),
                 ]
                 # `stop` is a thread's event, so it is looked at now and then.
@@ -150,6 +154,7 @@ class _Helper:
             "dropped": dropped,
             "daemons": self._daemons.alive(),
             "restarts": self._daemons.restarts,
+            "adverts": self._adverts.standing(),
             "transactions": figures.transactions,
             "failed": figures.failed,
             "mended": figures.mended,
@@ -170,6 +175,7 @@ class _Helper:
         self._plan = plan
         interfaces.prepare(plan)
         self._daemons.become(resolver.daemons(plan, self._home / FOLDER))
+        self._adverts.become(plan)
         LOG.info("the settings are read anew")
         return {}
 

@@ -1,7 +1,7 @@
 """dnsmasq's files: for each zone a resolver for those who are signed in, and one for the others.
 
-RFC 8910's option 114 and DHCPv6 option 103 tell devices of the page. Its option of router
-advertisements (37) is nothing that dnsmasq knows.
+RFC 8910's option 114 and DHCPv6 option 103 tell devices of the page. Router advertisements are not
+dnsmasq's: see `advert.py`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from pathlib import Path
 
 import jinja2
 
+from captive_portal.gate.advert import capport
 from captive_portal.gate.plan import TEMPLATES, Plan, ZonePlan, garden_name
 
-UNRESTRICTED = "urn:ietf:params:capport:unrestricted"
-"""Said where nobody signs in (RFC 8910 section 2)."""
 LEASE_TIME = "12h"
 PAGE_NAME = "login"
 """Below the domain: what people can type."""
@@ -62,7 +61,7 @@ def _zone(plan: Plan, zone: ZonePlan, leases: Path) -> str:
         lease_file=leases,
         lease_most=most,
         lease_time=LEASE_TIME,
-        api=plan.api_url if zone.portal else UNRESTRICTED,
+        api=capport(plan, zone),
     )
 
 

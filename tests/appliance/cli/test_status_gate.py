@@ -32,10 +32,12 @@ def test_what_was_stopped_is_told_by_reason() -> None:
         "dropped": {"refused": [5, 300], "dot": [0, 0]},
         "mended": 1,
         "failed": 0,
+        "adverts": {"sent": 3, "failed": 2},
     }
     told = [text for _, text in status_gate.lines(record)]
     assert told[0] == "1,200 sessions are in"
     assert told[1].startswith("NOT RUNNING: dnsmasq-pupils")
     assert told[2] == "5 packets stopped: before sign-in"
     assert "mended" in told[3]
+    assert told[4].startswith("2 router advertisements could not be sent")
     assert len(told) == 4

@@ -64,7 +64,8 @@ def test_devices_are_told_of_the_page_and_where_nobody_signs_in_of_that() -> Non
     assert f"dhcp-option-force=114,{api}\n" in made["dnsmasq-pupils"]
     assert f"dhcp-option-force=option6:103,{api}\n" in made["dnsmasq-pupils"]
     assert "dnsmasq-captive-staff-room" not in made
-    assert "enable-ra" not in made["dnsmasq-staff-room"]
+    assert "constructor" not in made["dnsmasq-staff-room"]
+    assert "ra-" not in made["dnsmasq-pupils"]  # the box advertises itself
     assert "114" not in configs(plan_of())["dnsmasq-pupils"]
 
 
