@@ -40,4 +40,4 @@ def test_what_was_stopped_is_told_by_reason() -> None:
     assert told[2] == "5 packets stopped: before sign-in"
     assert "mended" in told[3]
     assert told[4].startswith("2 router advertisements could not be sent")
-    assert len(told) == 4
+    assert len(told) == 5
