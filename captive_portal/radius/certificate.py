@@ -6,16 +6,15 @@ A change of it, or of its root, breaks every phone: the box never replaces one t
 from __future__ import annotations
 
 import datetime
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from captive_portal.errors import PortalError
+from captive_portal.radius import signed
 from captive_portal.settings import Radius
 
 ROOT = Path("radius") / "eap-ca.pem"
@@ -75,81 +74,19 @@ def expiry(home: Path, settings: Radius, now: datetime.datetime) -> str:
 
 
 def _make(home: Path, key: Path, chain: Path, name: str) -> None:
-    # Certificates are of the wall's time, whoever's clock the box has.
-    now = datetime.datetime.now(datetime.UTC)  # noqa: TID251  # as above
-    root_key, own_key = _new_key(), _new_key()
-    root_name = _name(f"{name} root {now:%Y}")
-    root = (
-        _builder(root_name, root_name, root_key.public_key(), now, ROOT_DAYS)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs=True), critical=True)
-        .sign(root_key, hashes.SHA256())
-    )
+    now = signed.wall_clock()
+    root, root_key = signed.authority(f"{name} root {now:%Y}", now, ROOT_DAYS)
+    own_key, until = signed.new_key(), now + datetime.timedelta(days=DAYS)
     own = (
-        _builder(_name(name), root_name, own_key.public_key(), now, DAYS)
+        signed.begun(signed.common_name(name), root.subject, own_key.public_key(), now, until)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs=False), critical=True)
+        .add_extension(signed.usage(signs=False), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         # Windows and Apple want a server's certificate.
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(root_key, hashes.SHA256())
     )
-    _write(home / ROOT, root.public_bytes(serialization.Encoding.PEM), 0o644)
-    _write(home / ROOT.with_suffix(".key"), _pem(root_key), 0o600)
-    _write(key, _pem(own_key), 0o600)
-    _write(chain, own.public_bytes(serialization.Encoding.PEM), 0o644)
-
-
-def _new_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    now: datetime.datetime,
-    days: int,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=days))
-    )
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
-
-
-def _usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=not signs,
-        key_cert_sign=signs,
-        crl_sign=signs,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _write(path: Path, octets: bytes, mode: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(octets)
+    signed.write(home / ROOT, signed.pem(root), 0o644)
+    signed.write(home / ROOT.with_suffix(".key"), signed.key_pem(root_key), 0o600)
+    signed.write(key, signed.key_pem(own_key), 0o600)
+    signed.write(chain, signed.pem(own), 0o644)

@@ -45,11 +45,23 @@ class _Asked:
     answer: asyncio.Future[bytes]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """What FreeRADIUS said."""
+
+    octets: bytes
+    proof: bytes
+    """Authenticator of what it was asked."""
+    device: str
+    """The MAC of a device of the school that has proven itself by a certificate."""
+
+
 class Tunnels:
     """Requests that are at FreeRADIUS: which NAS and which outer name each is of."""
 
     def __init__(self) -> None:
         self._logins: dict[str, Login] = {}
+        self._devices: dict[str, str] = {}
 
     def begin(self, outer: Login) -> str:
         """Return a word that names a request while it is there."""
@@ -57,9 +69,15 @@ class Tunnels:
         self._logins[word] = outer
         return word
 
-    def end(self, word: str) -> None:
-        """Forget it."""
+    def device(self, word: str, mac: str) -> None:
+        """Keep that a device of the school has proven itself by a certificate."""
+        if word in self._logins:
+            self._devices[word] = mac
+
+    def end(self, word: str) -> str:
+        """Forget it; return the device that has proven itself, if one has."""
         self._logins.pop(word, None)
+        return self._devices.pop(word, "")
 
     def of(self, word: str) -> Login | None:
         """Return the request that FreeRADIUS asks about."""
@@ -140,8 +158,9 @@ class EapProxy(asyncio.DatagramProtocol):
             return None
         finally:
             del self._asked[number]
-            self._tunnels.end(word)
-        return await self._for_nas(arrival, packet, outer, answer, asked.proof)
+            device = self._tunnels.end(word)
+        said = _Answered(octets=answer, proof=asked.proof, device=device)
+        return await self._for_nas(arrival, packet, outer, said)
 
     def _free(self) -> int:
         for _ in range(IDS):
@@ -165,16 +184,18 @@ class EapProxy(asyncio.DatagramProtocol):
         arrival: Arrival,
         packet: Any,  # noqa: ANN401  # pyrad's
         outer: Login,
-        answer: bytes,
-        proof: bytes,
+        said: _Answered,
     ) -> bytes:
         read: Any = pyrad.AuthPacket(
-            secret=self._secret, dict=self._dictionary, packet=answer, authenticator=proof
+            secret=self._secret,
+            dict=self._dictionary,
+            packet=said.octets,
+            authenticator=said.proof,
         )
-        read.request_authenticator = proof
+        read.request_authenticator = said.proof
         told = [(key, v) for key in _PASSED for v in read.get(key) or ()]
-        if answer[0] != pyrad.AccessAccept:
-            return encoded(packet, answer[0], told)
+        if said.octets[0] != pyrad.AccessAccept:
+            return encoded(packet, said.octets[0], told)
         found = (ticket.read(v, outer.site, self._ids) for v in read.get(_CLASS) or ())
         proven = next((one for one in found if one is not None), None)
         now = self._now()
@@ -184,7 +205,8 @@ class EapProxy(asyncio.DatagramProtocol):
         if account is None:
             return encoded(packet, pyrad.AccessReject, _failed(read))
         standing = await asyncio.to_thread(self._book.standing, account, outer, now)
-        verdict = judging.allow(replace(outer, user=account.account), standing, now)
+        proven_as = replace(outer, user=said.device or account.account)
+        verdict = judging.allow(proven_as, standing, now)
         if not verdict.accepted:
             return encoded(packet, pyrad.AccessReject, _failed(read))
         keys = [(key, read.SaltDecrypt(v)) for key in (_RECV_KEY, _SEND_KEY) for v in read[key]]

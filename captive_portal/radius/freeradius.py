@@ -19,11 +19,13 @@ from datetime import datetime
 from pathlib import Path
 
 from captive_portal.errors import PortalError
-from captive_portal.radius import certificate
+from captive_portal.radius import certificate, device_authority, signed
 from captive_portal.settings import Radius
 
 FOLDER = Path("run") / "freeradius"
 TEMPLATE = Path(__file__).parents[2] / "config" / "freeradius" / "radiusd.conf"
+DEVICES = "devices.pem"
+"""In its folder: who signs certificates of devices, and what was taken back."""
 PROGRAMS = ("freeradius", "radiusd")
 _SECRETS = Path("run") / "freeradius.secrets"
 _SAFE = (3, 2, 5)
@@ -89,10 +91,13 @@ def write(home: Path, settings: Radius) -> Path:
         "KEY": kept.key,
         "CERTIFICATE": kept.chain,
         "CA": kept.roots,
+        "DEVICES": folder / DEVICES,
     }
+    device_authority.ready(home)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
+        signed.write(folder / DEVICES, device_authority.trusted(home), 0o600)
         text = filled(TEMPLATE.read_text(encoding="utf-8"), words)
         (folder / "radiusd.conf").write_text(text, encoding="utf-8")
         (folder / "radiusd.conf").chmod(0o600)

@@ -2,7 +2,8 @@
 
 `/radius/authorize` comes with what the phone sent inside; a password as typed is looked at here
 and now, for MSCHAPv2 the NT hash goes back. `/radius/post-auth` comes when the proof was right, and
-gives the Class that goes out with the Access-Accept.
+gives the Class that goes out with the Access-Accept. `/radius/certificate` comes when a device has
+shown a certificate that FreeRADIUS finds good.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from uuid import uuid4
 
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names
+from captive_portal.people.accounts import Account
+from captive_portal.people.device_certificates import DeviceCertificates, Proof
 from captive_portal.radius import judging
 from captive_portal.radius.book import Book, Standing
 from captive_portal.radius.counters import Counters
@@ -33,6 +36,8 @@ MOST = 64 << 10
 """Octets of a request."""
 ANONYMOUS = "anonymous"
 OUTER = "outer-name-of-another"
+_COMPUTER = "host/"
+"""Before the name, where Windows signs a computer in and not its user."""
 _NO_PROOF = MsChap2(id=0, server=b"", peer=b"", proof=b"")
 _OK, _REFUSED, _FORBIDDEN, _UNKNOWN, _BUSY = 200, 401, 403, 404, 503
 Values = Mapping[str, str]
@@ -55,6 +60,7 @@ class Rest:
         now: Callable[[], datetime],
         counters: Counters,
         note: Callable[[Login, Standing | None, str], None],
+        certificates: DeviceCertificates,
     ) -> None:
         """Keep the parts.
 
@@ -68,6 +74,7 @@ class Rest:
             now: The time.
             counters: Of the authentication port.
             note: Takes a refusal of somebody known.
+            certificates: Those of the school's devices.
         """
         basic = base64.b64encode(f"freeradius:{token}".encode())
         self._shown = b"Basic " + basic
@@ -79,6 +86,12 @@ class Rest:
         self._now = now
         self._counters = counters
         self._note = note
+        self._certificates = certificates
+        self._does: dict[str, Callable[[Values, Login], Awaitable[Answer]]] = {
+            "/radius/authorize": self._authorize,
+            "/radius/post-auth": self._post_auth,
+            "/radius/certificate": self._certificate,
+        }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401  # ASGI
         """Answer one request."""
@@ -94,8 +107,7 @@ class Rest:
         shown = dict(scope["headers"]).get(b"authorization", b"")
         if not hmac.compare_digest(shown, self._shown):
             return _FORBIDDEN, {}
-        does = {"/radius/authorize": self._authorize, "/radius/post-auth": self._post_auth}
-        work = does.get(scope["path"])
+        work = self._does.get(scope["path"])
         if scope["method"] != "POST" or work is None:
             return _UNKNOWN, {}
         try:
@@ -164,15 +176,45 @@ class Rest:
     async def _post_auth(self, values: Values, outer: Login) -> Answer:
         user = names.clean(values.get("User-Name", ""))
         account = await asyncio.to_thread(self._book.account, outer.site, user)
-        if account is None:
-            return _REFUSED, {}
+        return self._class(account, outer) if account else (_REFUSED, {})
+
+    def _class(self, account: Account, outer: Login) -> Answer:
         given = Ticket(session=uuid4(), person=account.id, site=outer.site)
         return _OK, {"reply:Class": _set(f"0x{given.octets(self._ids).hex()}")}
+
+    async def _certificate(self, values: Values, outer: Login) -> Answer:
+        """Say whether a device may be on with the certificate that it has proven to hold."""
+        now, serial = self._now(), values.get("TLS-Client-Cert-Serial", "")
+        proof = await asyncio.to_thread(self._certificates.proof, outer.site, serial, now)
+        if proof is None:
+            return self._no(outer, judging.refused("certificate-unknown"))
+        device = replace(outer, user=proof.issued.mac, user_octets=b"", eap=False)
+        account, wrong = proof.account, certificate_fault(proof, outer)
+        if account is None or wrong:
+            return self._no(device, judging.refused(wrong))
+        standing = await asyncio.to_thread(self._book.standing, account, device, now)
+        if not self.fits(outer.user.removeprefix(_COMPUTER), account.account):
+            return self._no(device, judging.refused(OUTER, standing))
+        verdict = judging.allow(device, standing, now)
+        if not verdict.accepted:
+            return self._no(device, verdict)
+        self._tunnels.device(values["Operator-Name"], proof.issued.mac)
+        return self._class(account, outer)
 
     def _no(self, tried: Login, verdict: Verdict) -> Answer:
         self._counters.add(tried.nas.source, f"reject {verdict.reason}")
         self._note(tried, verdict.standing, verdict.reason)
         return _REFUSED, {}
+
+
+def certificate_fault(proof: Proof, outer: Login) -> str:
+    """Return why a certificate that is good as such lets nobody in; empty: it does."""
+    if proof.issued.revoked_at is not None:
+        return "certificate-revoked"
+    if proof.account is None:
+        return "certificate-of-no-listed-device"
+    # A key that was taken out of one device is of no use in another.
+    return "" if outer.mac == proof.issued.mac else "certificate-of-another-device"
 
 
 def _set(value: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from captive_portal.people import nt_hashes
 from captive_portal.people.accounts import Account
+from captive_portal.people.device_certificates import DeviceCertificates
 from captive_portal.radius import clients, freeradius, guard
 from captive_portal.radius.authentication import AuthenticationServer, Rules
 from captive_portal.radius.book import Book, TermsOf
@@ -81,6 +82,7 @@ class RadiusSide:
         known, rows = clients.load(home, settings.clients), Rows(engine)
         keeper = nt_hashes.of(home, wanted=settings.nt_hashes)
         self._book = Book(engine, terms=terms, sessions=rows, nt=keeper)
+        self._certificates = DeviceCertificates(engine)
         self._check = partial(_checked, check, settings.ways)
         share = settings.packets_per_second
         self.accounting = AccountingServer(
@@ -138,6 +140,7 @@ class RadiusSide:
             check=self._check,
             counters=self.authentication.counters,
             note=self.authentication.note,
+            certificates=self._certificates,
             **given,
         )
         self._rest = _Door(

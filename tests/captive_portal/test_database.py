@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, make_url, text
 
+import captive_portal.people.device_certificates
 import captive_portal.people.devices
 import captive_portal.people.notices
 import captive_portal.people.promotion

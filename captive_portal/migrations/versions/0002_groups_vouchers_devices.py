@@ -172,6 +172,22 @@ def _devices() -> None:
         sa.PrimaryKeyConstraint("site", "mac", name="pk_device"),
     )
     op.create_index("ix_device_person", "device", ["person"], unique=False)
+    op.create_table(
+        "device_certificate",
+        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column("site", sa.String(length=63), nullable=False),
+        sa.Column("mac", sa.String(length=17), nullable=False),
+        sa.Column("person", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person"], ["account.id"], name="fk_device_certificate_person", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("serial", name="pk_device_certificate"),
+    )
+    op.create_index("ix_device_certificate_person", "device_certificate", ["person"], unique=False)
 
 
 def _notices() -> None:
