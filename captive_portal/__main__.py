@@ -52,7 +52,7 @@ from captive_portal.web.sites import Places
 from collector.records import Clock
 
 if TYPE_CHECKING:
-    from captive_portal.sign_in.oidc import OidcDoor
+    from captive_portal.sign_in.oidc import OidcClient
 
 SiteTuple = tuple[str, str, Sequence[str]]
 """A site's id, name and inside networks."""
@@ -102,7 +102,7 @@ def check(home: Path, settings: PortalSettings, sites: Sequence[SiteTuple]) -> N
     engine = open_database(home, settings.database)
     try:
         build.chain(home, settings, engine, asks=upstream, clock=time.time_ns)
-        build.doors(home, settings, engine, clock=time.time_ns)
+        build.oidc_clients(home, settings, engine, clock=time.time_ns)
         for section in settings.radius_upstream:
             secret_of(home, section)
     finally:
@@ -125,7 +125,7 @@ class _Process:
         self._chain: Chain | None = None
         self._one_time = OneTime(clock)
         self._gateways: Gateways | None = None
-        self._doors: Sequence[OidcDoor] = ()
+        self._providers: Sequence[OidcClient] = ()
         self._forwarding: Forwarding | None = None
         self._neighbours: Neighbours | None = None
         self._gap = Gap(home / STATUS, home / SOCKET, [site for site, *_ in sites], clock=clock)
@@ -201,13 +201,18 @@ class _Process:
         gateways = Gateways(self._home, self._settings, one_time=self._one_time, clock=self._clock)
         stack.callback(gateways.close)
         self._gateways = gateways
-        self._doors = build.doors(self._home, self._settings, engine, clock=self._clock)
-        for door in self._doors:
-            stack.enter_context(door)
+        self._providers = build.oidc_clients(self._home, self._settings, engine, clock=self._clock)
+        for client in self._providers:
+            stack.enter_context(client)
         portal = Portal(
-            front, people=People(engine), chain=chain, desk=desk, board=board, gateways=gateways
+            front,
+            people=People(engine),
+            chain=chain,
+            desk=desk,
+            board=board,
+            gateways=gateways,
+            providers=self._providers,
         )
-        portal.providers.doors = self._doors
         server = stack.enter_context(
             PageServer(portal.app(), settings, home=self._home, clock=self._clock)
         )
@@ -292,8 +297,8 @@ class _Process:
             status["certificate"] = standing
         if self._chain:
             status["sign_in"] = self._chain.standing()
-        if self._doors:
-            status["oidc"] = {door.settings.id: door.standing() for door in self._doors}
+        if self._providers:
+            status["oidc"] = {client.settings.id: client.standing() for client in self._providers}
         if self._gateways and (sent := self._gateways.standing()):
             status["gateways"] = sent
         if self._forwarding and (told := self._forwarding.standing()):

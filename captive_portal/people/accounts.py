@@ -51,6 +51,11 @@ class Account:
     room: str = ""
     student_code: str = ""
 
+    @property
+    def password_here(self) -> bool:
+        """Whether its password is the box's own, and so can be changed here."""
+        return self.has_password and not self.source
+
     def closed(self, now: datetime) -> bool:
         """Say whether nobody can sign in with it at a time."""
         return over(self.disabled_at, now)

@@ -19,23 +19,19 @@ from captive_portal.people.outside import Outside
 from captive_portal.people.vouchers import Vouchers
 from captive_portal.settings import PortalSettings, RadiusUpstream, Zone
 from captive_portal.sign_in.chain import Chain
-from captive_portal.sign_in.device import DEVICE, KnownDevices
+from captive_portal.sign_in.device import KnownDevices
 from captive_portal.sign_in.directory import LdapWay
 from captive_portal.sign_in.local import LocalWay
 from captive_portal.sign_in.radius import Asks, RadiusWay
 from captive_portal.sign_in.voucher import VoucherWay
-from captive_portal.sign_in.way import Way
+from captive_portal.sign_in.way import Way, WayWord
 from collector.records import Clock
 
 if TYPE_CHECKING:
-    from captive_portal.sign_in.oidc import OidcDoor
+    from captive_portal.sign_in.oidc import OidcClient
 
-OIDC = "oidc"
-"""The way that has a button and no password: pages only (`doors`)."""
 MakeAsks = Callable[[Path, RadiusUpstream], Asks]
 """Raises PortalError: a secret cannot be read."""
-WORDS = ("local", "ldap", "radius", "voucher", "device", OIDC)
-"""What `Zone.ways` may say."""
 
 
 def chain(
@@ -57,21 +53,21 @@ def chain(
     outside: defaultdict[tuple[str, str], list[Way]] = defaultdict(list)
     for directory in settings.ldap:
         way = LdapWay(directory, home, adopt=adopt, clock=clock)
-        outside[directory.site, "ldap"].append(way)
+        outside[directory.site, WayWord.LDAP].append(way)
     for section in settings.radius_upstream:
         if section.servers:
             radius = RadiusWay(section, asks(home, section), adopt=adopt, clock=clock)
-            outside[section.site, "radius"].append(radius)
+            outside[section.site, WayWord.RADIUS].append(radius)
     table = Vouchers(engine, person_key(home))
     sites = {zone.site for zone in settings.zones}
     for site in sites | {nas.site for nas in settings.radius.clients}:
-        outside[site, "voucher"].append(VoucherWay(table, clock=clock))
+        outside[site, WayWord.VOUCHER].append(VoucherWay(table, clock=clock))
     for provider in settings.oidc:
-        outside[provider.site, OIDC] = []  # nobody's password is asked there
+        outside[provider.site, WayWord.OIDC] = []  # nobody's password is asked there
     for zone in settings.zones:
         _fit(zone, outside.keys())
     _known("radius", settings.radius.ways)
-    if OIDC in settings.radius.ways:
+    if WayWord.OIDC in settings.radius.ways:
         raise PortalError("settings: radius.ways has oidc, which takes no password")
     sealing = nt_hashes.of(home, wanted=settings.radius.nt_hashes)
     people = People(engine, clock=clock, nt=sealing)
@@ -91,10 +87,10 @@ def chain(
     )
 
 
-def doors(
+def oidc_clients(
     home: Path, settings: PortalSettings, engine: Engine, *, clock: Clock
-) -> Sequence[OidcDoor]:
-    """Return the providers that people sign in at by a button; nothing is opened or asked yet.
+) -> Sequence[OidcClient]:
+    """Return a client of each provider that has a button; nothing is opened or asked yet.
 
     Raises:
         PortalError: a secret cannot be read, or the libraries are not installed.
@@ -102,7 +98,7 @@ def doors(
     if not settings.oidc:
         return ()
     try:
-        from captive_portal.sign_in.oidc import OidcDoor  # an extra
+        from captive_portal.sign_in.oidc import OidcClient  # an extra
     except ImportError as error:
         raise PortalError(
             f"settings: oidc: a library is missing: {error.name}", hint="install prathu[oidc]"
@@ -112,7 +108,7 @@ def doors(
         raise PortalError("settings: oidc: people return to sign_in.public_url, which is not set")
     adopt = Outside(engine).adopt
     return [
-        OidcDoor(one, home, public_url=public_url, adopt=adopt, key=key, clock=clock)
+        OidcClient(one, home, public_url=public_url, adopt=adopt, key=key, clock=clock)
         for one in settings.oidc
     ]
 
@@ -120,7 +116,7 @@ def doors(
 def _fit(zone: Zone, known: Collection[tuple[str, str]]) -> None:
     _known(f"zones: {zone.id}", zone.ways)
     for word in zone.ways:
-        if word not in ("local", DEVICE) and (zone.site, word) not in known:
+        if word not in (WayWord.LOCAL, WayWord.DEVICE) and (zone.site, word) not in known:
             raise PortalError(
                 f"settings: zones: {zone.id} signs in by {word}, which site {zone.site} has not",
                 hint="docs/sign-in.md says what each way needs",
@@ -129,8 +125,8 @@ def _fit(zone: Zone, known: Collection[tuple[str, str]]) -> None:
 
 def _known(where: str, words: Collection[str]) -> None:
     for word in words:
-        if word not in WORDS:
+        if word not in tuple(WayWord):
             raise PortalError(
                 f"settings: {where} has an unknown way {word!r}",
-                hint=f"the ways are {', '.join(WORDS)}",
+                hint=f"the ways are {', '.join(WayWord)}",
             )

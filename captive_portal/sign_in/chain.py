@@ -19,7 +19,7 @@ from uuid import UUID
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names
 from captive_portal.people.accounts import Account
-from captive_portal.sign_in.device import DEVICE, KnownDevices
+from captive_portal.sign_in.device import KnownDevices
 from captive_portal.sign_in.local import LocalWay
 from captive_portal.sign_in.throttle import Throttle, Try
 from captive_portal.sign_in.way import (
@@ -31,6 +31,7 @@ from captive_portal.sign_in.way import (
     Unknown,
     Unsure,
     Way,
+    WayWord,
 )
 from collector.records import Clock
 
@@ -59,7 +60,7 @@ class Chain:
 
         Args:
             local: The box's own accounts.
-            outside: By site and word of `Zone.ways`: `ldap`, `radius`, `voucher`.
+            outside: By site and `WayWord`.
             devices: Those that sign in by themselves; None: none does.
             tries_per_minute: Failed sign-ins of a device before it waits.
             clock: The time.
@@ -88,7 +89,7 @@ class Chain:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    async def check(self, attempt: Attempt, ways: Sequence[str] = ("local",)) -> Account:
+    async def check(self, attempt: Attempt, ways: Sequence[str] = (WayWord.LOCAL,)) -> Account:
         """Return whose account and password these are.
 
         Args:
@@ -130,7 +131,7 @@ class Chain:
 
     async def remember(self, account: Account, mac: str, ways: Sequence[str]) -> None:
         """Know the device of somebody who is in, where zone and group let devices in."""
-        if self._devices is not None and DEVICE in ways and names.mac(mac):
+        if self._devices is not None and WayWord.DEVICE in ways and names.mac(mac):
             with suppress(Busy):  # they are in; the device is remembered the next time
                 await self._devices.remember(account, mac)
 
@@ -140,7 +141,7 @@ class Chain:
         Raises:
             Busy: too many sign in now.
         """
-        if self._devices is None or DEVICE not in ways or not mac:
+        if self._devices is None or WayWord.DEVICE not in ways or not mac:
             return None
         account = await self._devices.known(site, mac)
         self.counts["device unknown" if account is None else "device right"] += 1
@@ -163,7 +164,7 @@ class Chain:
     def _ways(self, site: str, words: Sequence[str]) -> list[Way]:
         found: list[Way] = []
         for word in words:
-            found += [self._local] if word == "local" else self._outside.get((site, word), ())
+            found += [self._local] if word == WayWord.LOCAL else self._outside.get((site, word), ())
         return found
 
     def _earliest(self, asked: Sequence[Way]) -> float:

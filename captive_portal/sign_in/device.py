@@ -17,8 +17,6 @@ from captive_portal.people.groups import Groups
 from captive_portal.sign_in.workers import Workers
 from collector.records import Clock, moment
 
-DEVICE = "device"
-"""The word in `Zone.ways`."""
 WAITING = 256
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from captive_portal.errors import Refused
 from captive_portal.people.accounts import Account, Kind, People
-from captive_portal.sign_in.way import Attempt, Unknown
+from captive_portal.sign_in.way import Attempt, Unknown, WayWord
 from captive_portal.sign_in.workers import Workers
 
 THREADS = 2
@@ -18,7 +18,7 @@ WAITING = 64
 class LocalWay:
     """Checks account and password against the box's own. Used from one event loop."""
 
-    name = "local"
+    name = WayWord.LOCAL.value
     locks_after = 0
 
     def __init__(self, people: People) -> None:
@@ -63,4 +63,4 @@ class LocalWay:
         """Say whether its password is here: somebody of the roll without one may be elsewhere."""
         if self._people.closed(account):
             return True
-        return account.has_password and not account.source and account.kind is not Kind.SHADOW
+        return account.password_here and account.kind is not Kind.SHADOW

@@ -60,8 +60,8 @@ class Metadata:
     """It names itself where it sends people back (RFC 9207)."""
 
 
-class OidcDoor:
-    """One provider. Used from one event loop."""
+class OidcClient:
+    """The box as a client of one provider. Used from one event loop."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from captive_portal.errors import PortalError, Refused
 from captive_portal.people import vouchers
 from captive_portal.people.accounts import Account
 from captive_portal.people.vouchers import NoVoucher, Vouchers
-from captive_portal.sign_in.way import Attempt, NameWanted, Unknown
+from captive_portal.sign_in.way import Attempt, NameWanted, Unknown, WayWord
 from captive_portal.sign_in.workers import Workers
 from collector.records import Clock
 
@@ -20,7 +20,7 @@ WAITING = 64
 class VoucherWay:
     """The vouchers of a site. Used from one event loop."""
 
-    name = "voucher"
+    name = WayWord.VOUCHER.value
     locks_after = 0
 
     def __init__(self, table: Vouchers, *, clock: Clock) -> None:

@@ -10,11 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol, Self
 
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people.accounts import Account
 from captive_portal.people.outside import Outsider
+
+
+class WayWord(StrEnum):
+    """What `ways` of the settings may say."""
+
+    LOCAL = "local"
+    LDAP = "ldap"
+    RADIUS = "radius"
+    VOUCHER = "voucher"
+    DEVICE = "device"
+    """A known device is in without a sign-in: pages, and NASes that tell a MAC."""
+    OIDC = "oidc"
+    """Has a button and takes no password: pages only."""
 
 
 class Busy(PortalError):

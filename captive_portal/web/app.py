@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
@@ -21,7 +22,7 @@ from captive_portal.web.handover.wifidog import WifiDog
 from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.own_names import OwnNames
 from captive_portal.web.own_session import OwnSession
-from captive_portal.web.provider import Providers
+from captive_portal.web.provider import ProviderClient, Providers, offered
 from captive_portal.web.texts import texts
 
 _HEADERS = {
@@ -39,7 +40,7 @@ _KEPT = {"Cache-Control": "max-age=3600"}
 class Portal:
     """The application: its addresses, and what belongs to no page."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # these are what it stands on
         self,
         front: Front,
         *,
@@ -48,6 +49,7 @@ class Portal:
         desk: Desk,
         board: NoticeBoard,
         gateways: Gateways | None = None,
+        providers: Sequence[ProviderClient] = (),
     ) -> None:
         self._front = front
         self._hand: HandOver | None = None
@@ -55,19 +57,17 @@ class Portal:
             self._hand = HandOver(
                 front, gateways, people=people, chain=chain, desk=desk, board=board
             )
-            self._dog = WifiDog(front, gateways, people=people, desk=desk)
+            self._wifidog = WifiDog(front, gateways, people=people, desk=desk)
         self._board = board
-        self.providers = Providers(front, chain=chain)
-        """Its `doors` are set where the settings have some."""
         self._entrance = Entrance(
             front,
             people=people,
             chain=chain,
             desk=desk,
             board=board,
-            offered=self.providers.offered,
+            offered=partial(offered, providers),
         )
-        self.providers.entrance = self._entrance
+        self._providers = Providers(front, chain=chain, entrance=self._entrance, clients=providers)
         self._own = OwnSession(front, people=people, chain=chain, desk=desk)
         self._desk = desk
         self._names = OwnNames(front.settings)
@@ -78,13 +78,13 @@ class Portal:
         both = ["GET", "HEAD"]
         form: Callable[[Request], Awaitable[Response]] = self._entrance.form
         if self._hand is not None:
-            routes.add(app, self._hand, self._dog)
+            routes.add(app, self._hand, self._wifidog)
             form = routes.at_root(self._hand, form)
         app.add_api_route("/", form, methods=both)
         app.add_api_route("/", self._entrance.sign_in, methods=["POST"])
         app.add_api_route("/password", self._entrance.password, methods=["POST"])
-        app.add_api_route("/oidc/{provider}", self.providers.go, methods=["GET"])
-        app.add_api_route("/oidc/{provider}/back", self.providers.back, methods=["GET"])
+        app.add_api_route("/oidc/{provider}", self._providers.go, methods=["GET"])
+        app.add_api_route("/oidc/{provider}/back", self._providers.back, methods=["GET"])
         app.add_api_route("/session", self._own.show, methods=both)
         app.add_api_route("/session", self._own.act, methods=["POST"])
         app.add_api_route("/session/password", self._own.password_form, methods=both)

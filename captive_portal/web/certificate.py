@@ -22,8 +22,6 @@ from captive_portal.errors import PortalError
 DAYS = 397
 """Browsers take no longer ones."""
 RENEW = dt.timedelta(days=30)
-WARN = dt.timedelta(days=60)
-"""So long before its end a certificate from elsewhere is told of."""
 _AGAIN = "settings: sign_in: certificate"
 
 

@@ -10,13 +10,22 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from captive_portal.errors import PortalError
-from captive_portal.people import passwords
 from captive_portal.people.accounts import Account, People
 from captive_portal.sign_in.chain import Chain
-from captive_portal.sign_in.device import DEVICE
-from captive_portal.sign_in.way import Attempt, Busy, NameWanted
+from captive_portal.sign_in.way import Busy, NameWanted, WayWord
 from captive_portal.web import pages
-from captive_portal.web.front import Desk, Front, Visit, common, excuse, of_device, shown
+from captive_portal.web.front import (
+    Desk,
+    Front,
+    Visit,
+    attempt,
+    common,
+    excuse,
+    may_choose,
+    new_password,
+    of_device,
+    shown,
+)
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.sites import Place
@@ -57,7 +66,7 @@ class Entrance:
 
     async def _by_device(self, visit: Visit) -> Account | None:
         """Return whose device it is, where nobody is on it and the zone lets devices in."""
-        if DEVICE not in visit.place.ways or visit.request.method != "GET":
+        if WayWord.DEVICE not in visit.place.ways or visit.request.method != "GET":
             return None
         if await of_device(self._desk, visit.place.id, visit.address) is not None:
             return None
@@ -82,7 +91,7 @@ class Entrance:
             account=account,
             signed_in_as=session.person.name if session and session.person else "",
             keep_days=self._front.settings.keep_days,
-            vouchers="voucher" in visit.place.ways,
+            vouchers=WayWord.VOUCHER in visit.place.ways,
             code=visit.request.query_params.get("voucher", "")[:LONGEST_CODE],
             wants_name=wants_name,
             providers=self._offered(visit.place),
@@ -97,15 +106,8 @@ class Entrance:
         if not self._front.tokens.good(fields.get("token", ""), "sign-in", visit.address):
             return await self.page(visit, 403, visit.t.stale, typed)
         try:
-            attempt = Attempt(
-                site=visit.place.id,
-                address=visit.address,
-                mac=await asyncio.to_thread(mac_of, visit.address),
-                account=typed,
-                password=fields.get("password", ""),
-                guest=fields.get("guest", ""),
-            )
-            account = await self._chain.check(attempt, visit.place.ways)
+            mac = await asyncio.to_thread(mac_of, visit.address)
+            account = await self._chain.check(attempt(visit, fields, mac), visit.place.ways)
             if account.must_change:
                 return self._new_password(visit, account, 200)
             return await self.begin(visit, account)
@@ -141,14 +143,13 @@ class Entrance:
         """Take a new password at first use; the token proves that the old one was right."""
         visit = self._front.visit(request)
         t, fields = visit.t, await visit.fields()
-        person, new = fields.get("person", ""), fields.get("new", "")
-        token = fields.get("token", "")
+        person, token = fields.get("person", ""), fields.get("token", "")
         if not self._front.tokens.good(token, "password", visit.address, person):
             return await self.page(visit, 403, t.stale)
         account = await asyncio.to_thread(self._people.get, UUID(person))
-        if account is None or not self._may_choose(account, visit):
+        if account is None or not may_choose(visit, account, self._front.now()):
             return await self.page(visit, 403, t.stale)
-        if new != fields.get("again", "") or passwords.fault(new):
+        if not (new := new_password(fields)):
             return self._new_password(visit, account, 422, t.new_differs)
         try:
             await self._chain.change(account, new)
@@ -157,7 +158,3 @@ class Entrance:
             return self._new_password(visit, account, 503, t.busy, retry_s=5)
         except PortalError as error:
             return await self._not_in(visit, error, account.account)
-
-    def _may_choose(self, account: Account, visit: Visit) -> bool:
-        usable = account.must_change and not account.closed(self._front.now())
-        return usable and account.site == visit.place.id

@@ -14,11 +14,12 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from captive_portal.errors import Denied, PortalError, Refused
+from captive_portal.people import passwords
 from captive_portal.people.accounts import Account
 from captive_portal.sessions.admission import Terms
 from captive_portal.sessions.session import Session
 from captive_portal.settings import SignIn
-from captive_portal.sign_in.way import Busy, TooOften, Unsure
+from captive_portal.sign_in.way import Attempt, Busy, TooOften, Unsure
 from captive_portal.web import pages
 from captive_portal.web.looks import Look, Looks
 from captive_portal.web.neighbours import mac_of
@@ -160,6 +161,36 @@ async def of_device(desk: Desk, site: str, address: str) -> Session | None:
         return session
     mac = await asyncio.to_thread(mac_of, address)
     return None if mac and mac != session.mac else session
+
+
+def attempt(visit: Visit, fields: Mapping[str, str], mac: str) -> Attempt:
+    """Return the try to sign in that a form is.
+
+    Args:
+        visit: Who sends it.
+        fields: Of the form.
+        mac: Of the device, as the kernel knows it; empty: it does not.
+    """
+    return Attempt(
+        site=visit.place.id,
+        address=visit.address,
+        mac=mac,
+        account=fields.get("account", ""),
+        password=fields.get("password", ""),
+        guest=fields.get("guest", ""),
+    )
+
+
+def may_choose(visit: Visit, account: Account, now: datetime) -> bool:
+    """Say whether somebody chooses a password at first use, and here."""
+    usable = account.must_change and not account.closed(now)
+    return usable and account.site == visit.place.id
+
+
+def new_password(fields: Mapping[str, str]) -> str:
+    """Return the new password of a form; empty where the two differ, or it is not fit."""
+    new = fields.get("new", "")
+    return "" if new != fields.get("again", "") or passwords.fault(new) else new
 
 
 def common(visit: Visit, here: str, message: str = "") -> dict[str, Any]:

@@ -8,11 +8,10 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from captive_portal.errors import Denied, PortalError, Refused
-from captive_portal.people import passwords
 from captive_portal.people.accounts import Account, People
 from captive_portal.sessions.session import Session
 from captive_portal.sign_in.chain import Chain
-from captive_portal.sign_in.way import Attempt, Busy, TooOften
+from captive_portal.sign_in.way import Attempt, Busy, TooOften, WayWord
 from captive_portal.web import pages
 from captive_portal.web.front import (
     Answer,
@@ -20,12 +19,13 @@ from captive_portal.web.front import (
     Front,
     Visit,
     common,
+    new_password,
     note,
     of_device,
     shown,
 )
 
-SIGN_OUT, RENEW, PASSWORD = "sign-out", "renew", "own-password"
+RENEW, PASSWORD = "renew", "own-password"
 
 
 class OwnSession:
@@ -58,7 +58,7 @@ class OwnSession:
             up_kbit=session.up_kbit,
             down_kbit=session.down_kbit,
             slow=session.slow,
-            own_password=account is not None and account.has_password and not account.source,
+            own_password=account is not None and account.password_here,
         )
         return shown(page, status, retry_s=retry_s)
 
@@ -108,7 +108,7 @@ class OwnSession:
         message: str = "",
         retry_s: int = 0,
     ) -> Response:
-        if account is None or account.source or not account.has_password:
+        if account is None or not account.password_here:
             raise Answer(RedirectResponse(f"/session?lang={visit.t.lang}", 303))
         page = pages.ChangePage(
             **common(visit, "/session/password", message),
@@ -125,11 +125,10 @@ class OwnSession:
         person, token = str(account.id) if account else "", fields.get("token", "")
         if account is None or not self._front.tokens.good(token, PASSWORD, visit.address, person):
             return self._form(visit, account, 403, t.stale)
-        new = fields.get("new", "")
-        if new != fields.get("again", "") or passwords.fault(new):
+        if not (new := new_password(fields)):
             return self._form(visit, account, 422, t.new_differs)
         try:
-            await self._chain.check(_old(visit, account, fields.get("old", "")), ("local",))
+            await self._chain.check(_old(visit, account, fields.get("old", "")), (WayWord.LOCAL,))
             await self._chain.change(account, new)
         except Refused:
             return self._form(visit, account, 403, t.refused)

@@ -15,19 +15,16 @@ from captive_portal.errors import PortalError, Refused
 from captive_portal.people.accounts import Account
 from captive_portal.settings import Oidc
 from captive_portal.sign_in.chain import Chain
-from captive_portal.sign_in.way import NotNow
+from captive_portal.sign_in.way import NotNow, WayWord
 from captive_portal.web.entrance import Entrance
 from captive_portal.web.front import Answer, Front, Visit, excuse, note
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Place
 from captive_portal.web.texts import Texts, texts
 
-OIDC = "oidc"
-"""The word in `Zone.ways`."""
 
-
-class Door(Protocol):
-    """A provider: `captive_portal.sign_in.oidc.OidcDoor`."""
+class ProviderClient(Protocol):
+    """Speaks to one provider: `captive_portal.sign_in.oidc.OidcClient`."""
 
     @property
     def settings(self) -> Oidc:
@@ -46,29 +43,26 @@ class Door(Protocol):
 class Providers:
     """The handlers of `/oidc/<id>` and `/oidc/<id>/back`."""
 
-    def __init__(self, front: Front, *, chain: Chain) -> None:
+    def __init__(
+        self, front: Front, *, chain: Chain, entrance: Entrance, clients: Sequence[ProviderClient]
+    ) -> None:
+        """Keep the parts; who comes back from a provider goes in by the entrance."""
         self._front = front
-        self.doors: Sequence[Door] = ()
-        """Of the box; none where it is set to none."""
         self._chain = chain
-        self.entrance: Entrance | None = None
-        """Set when there is one: it shows the buttons, and who comes back goes in by it."""
-
-    def offered(self, place: Place) -> tuple[tuple[str, str], ...]:
-        """Return id and name of each that has a button at a place."""
-        return tuple((door.settings.id, door.settings.name) for door in self._at(place))
+        self._entrance = entrance
+        self._clients = clients
 
     async def go(self, request: Request, provider: str) -> Response:
         """Send a device to a provider, where its browser is one that providers take."""
         visit = self._front.visit(request)
-        door = self._door(visit, provider)
+        client = self._client(visit, provider)
         if embedded(request.headers.get("user-agent", "")):
             address = self._front.settings.public_url
             help_ = visit.t.provider_browser.format(address=address)
             return self._front.message(request, 200, help_)
         try:
             device, _ = await _device(visit)
-            return RedirectResponse(await door.begin(device, visit.t.lang), 303)
+            return RedirectResponse(await client.begin(device, visit.t.lang), 303)
         except PortalError as error:
             return await self._not_in(visit, error)
 
@@ -78,13 +72,13 @@ class Providers:
         pairs = request.query_params.multi_items()
         query = dict(pairs)
         visit = replace(visit, t=texts(query.get("state", "").partition(".")[0]))
-        door = self._door(visit, provider)
+        client = self._client(visit, provider)
         try:
             if len(query) != len(pairs):
                 raise Refused("a parameter came twice")  # RFC 6749 3.1
             device, mac = await _device(visit)
-            account = await door.finish(device, query)
-            response = await self._entrance().begin(visit, account)
+            account = await client.finish(device, query)
+            response = await self._entrance.begin(visit, account)
             await self._chain.remember(account, mac, visit.place.ways)
         except PortalError as error:
             return await self._not_in(visit, error)
@@ -92,23 +86,24 @@ class Providers:
 
     async def _not_in(self, visit: Visit, error: PortalError) -> Response:
         status, message, retry_s = reason(error, visit.t)
-        return await self._entrance().page(visit, status, message, retry_s=retry_s)
+        return await self._entrance.page(visit, status, message, retry_s=retry_s)
 
-    def _entrance(self) -> Entrance:
-        if self.entrance is None:
-            raise PortalError("no entrance")
-        return self.entrance
-
-    def _at(self, place: Place) -> Sequence[Door]:
-        if OIDC not in place.ways:
-            return ()
-        return [door for door in self.doors if door.settings.site == place.id]
-
-    def _door(self, visit: Visit, provider: str) -> Door:
-        for door in self._at(visit.place):
-            if door.settings.id == provider:
-                return door
+    def _client(self, visit: Visit, provider: str) -> ProviderClient:
+        for client in _at(visit.place, self._clients):
+            if client.settings.id == provider:
+                return client
         raise Answer(self._front.message(visit.request, 404, visit.t.not_found))
+
+
+def offered(clients: Sequence[ProviderClient], place: Place) -> tuple[tuple[str, str], ...]:
+    """Return id and name of each provider that has a button at a place."""
+    return tuple((client.settings.id, client.settings.name) for client in _at(place, clients))
+
+
+def _at(place: Place, clients: Sequence[ProviderClient]) -> list[ProviderClient]:
+    if WayWord.OIDC not in place.ways:
+        return []
+    return [client for client in clients if client.settings.site == place.id]
 
 
 def embedded(agent: str) -> bool:

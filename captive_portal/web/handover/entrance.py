@@ -13,14 +13,25 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from captive_portal.errors import Denied, PortalError
-from captive_portal.people import passwords
 from captive_portal.people.accounts import Account, People
 from captive_portal.sessions.session import Session
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.one_time import Bound, mark
-from captive_portal.sign_in.way import Attempt, Busy, NameWanted
+from captive_portal.sign_in.way import Busy, NameWanted, WayWord
 from captive_portal.web import pages
-from captive_portal.web.front import Answer, Desk, Front, Visit, common, excuse, note, shown
+from captive_portal.web.front import (
+    Answer,
+    Desk,
+    Front,
+    Visit,
+    attempt,
+    common,
+    excuse,
+    may_choose,
+    new_password,
+    note,
+    shown,
+)
 from captive_portal.web.handover.controller import WHOLE_S, Api, Limits, OtherDevice
 from captive_portal.web.handover.gateways import ASKED, POSTING, Arrival, Gateways
 from captive_portal.web.handover.hint import Forged, Given, Target
@@ -79,15 +90,9 @@ class HandOver:
         if not self._good(visit, arrival, fields.get("token", "")):
             return self._form(visit, arrival, 403, visit.t.stale, typed)
         try:
-            attempt = Attempt(
-                site=visit.place.id,
-                address=visit.address,
-                mac=arrival.neighbour,  # the gateway's word for it comes from the device
-                account=typed,
-                password=fields.get("password", ""),
-                guest=fields.get("guest", ""),
-            )
-            account = await self._chain.check(attempt, visit.place.ways)
+            # The gateway's word for the MAC comes from the device.
+            tried = attempt(visit, fields, arrival.neighbour)
+            account = await self._chain.check(tried, visit.place.ways)
             if account.must_change:
                 return self._new_password(visit, arrival, account, 200)
             return await self._begin(visit, arrival, account)
@@ -102,13 +107,13 @@ class HandOver:
         visit = self._visit(request, word)
         fields = await visit.fields()
         arrival = await self._arrival(visit, word, fields.get("query", ""))
-        person, new = fields.get("person", ""), fields.get("new", "")
+        person = fields.get("person", "")
         if not self._good(visit, arrival, fields.get("token", ""), person):
             return self._form(visit, arrival, 403, visit.t.stale)
         account = await asyncio.to_thread(self._people.get, UUID(person))
-        if account is None or not self._may_choose(account, visit):
+        if account is None or not may_choose(visit, account, self._front.now()):
             return self._form(visit, arrival, 403, visit.t.stale)
-        if new != fields.get("again", "") or passwords.fault(new):
+        if not (new := new_password(fields)):
             return self._new_password(visit, arrival, account, 422, visit.t.new_differs)
         try:
             await self._chain.change(account, new)
@@ -117,10 +122,6 @@ class HandOver:
             return self._new_password(visit, arrival, account, 503, visit.t.busy)
         except PortalError as error:
             return self._not_in(visit, arrival, error, account.account)
-
-    def _may_choose(self, account: Account, visit: Visit) -> bool:
-        usable = account.must_change and not account.closed(self._front.now())
-        return usable and account.site == visit.place.id
 
     async def done(self, request: Request) -> Response:
         """Wait until the gateway has let the device in, and say so."""
@@ -197,7 +198,7 @@ class HandOver:
             token=self._token(visit, arrival),
             account=account,
             keep_days=self._front.settings.keep_days,
-            vouchers="voucher" in visit.place.ways,
+            vouchers=WayWord.VOUCHER in visit.place.ways,
             action=f"/portal/{arrival.word}",
             query=arrival.query,
             **more,
@@ -225,9 +226,9 @@ class HandOver:
         return self._form(visit, arrival, status, message, typed, retry_s=retry_s)
 
     async def _begin(self, visit: Visit, arrival: Arrival, account: Account) -> Response:
-        await self._board.acknowledged(account.id, visit.place, self._front.now())
+        notice = await self._board.acknowledged(account.id, visit.place, self._front.now())
         if arrival.api is not None:
-            return await self._ask(visit, arrival, arrival.api, account)
+            return await self._ask(visit, arrival, arrival.api, account, notice.version)
         assert arrival.gateway is not None  # noqa: S101  # of every arrival without an API
         assert arrival.where is not None  # noqa: S101  # as above
         terms = await self._desk.terms(account)
@@ -261,7 +262,9 @@ class HandOver:
         answer.headers["Content-Security-Policy"] = _POLICY
         return answer
 
-    async def _ask(self, visit: Visit, arrival: Arrival, api: Api, account: Account) -> Response:
+    async def _ask(
+        self, visit: Visit, arrival: Arrival, api: Api, account: Account, notice: str
+    ) -> Response:
         """Have the controller let the device in, once the session is in the log."""
         vendor, mac = ASKED[arrival.word], arrival.hint.mac
         try:
@@ -269,7 +272,9 @@ class HandOver:
                 handle = await vendor.whose(api, mac, visit.address, arrival.neighbour)
         except TimeoutError as error:
             raise PortalError(f"the controller at {api.settings.url} is too slow") from error
-        session = await self._desk.sign_in(visit.place.id, account, visit.address, mac)
+        session = await self._desk.sign_in(
+            visit.place.id, account, visit.address, mac, notice=notice
+        )
         try:
             async with asyncio.timeout(WHOLE_S):
                 limits = await self._limits(session, account)

@@ -18,7 +18,7 @@ from captive_portal.people.keys import PersonKey
 from captive_portal.people.outside import Outside
 from captive_portal.settings import Oidc, OutsideGroup
 from captive_portal.sign_in import oidc, oidc_token
-from captive_portal.sign_in.oidc import OidcDoor
+from captive_portal.sign_in.oidc import OidcClient
 from captive_portal.sign_in.oidc_http import Http
 from captive_portal.sign_in.oidc_state import MOST_OF_ONE, VALID_NS, Stale, States
 from captive_portal.sign_in.oidc_token import BadToken
@@ -79,7 +79,7 @@ class Clocked:
     def __init__(self, home: Path, engine: Engine, settings: Oidc) -> None:
         (home / "client").write_text(SECRET + "\n")
         self.now = NOW_S * 10**9
-        self.door = OidcDoor(
+        self.client = OidcClient(
             settings,
             home,
             public_url="https://wifi.school.example/",
@@ -93,14 +93,14 @@ class Clocked:
         return asyncio.run(self.there_and_back(provider, **changed))
 
     async def there_and_back(self, provider: Provider, **changed: str) -> Account:
-        query = provider.agree(await self.door.begin(PHONE, "th"))
-        return await self.door.finish(PHONE, {**query, **changed})
+        query = provider.agree(await self.client.begin(PHONE, "th"))
+        return await self.client.finish(PHONE, {**query, **changed})
 
 
 @pytest.fixture
 def made(tmp_path: Path, engine: Engine, provider: Provider) -> Iterator[Clocked]:
     one = Clocked(tmp_path, engine, section(provider))
-    with one.door:
+    with one.client:
         yield one
 
 
@@ -116,7 +116,7 @@ def test_somebody_signs_in_and_stays_one_account(
     assert made.sign_in(provider).id != account.id
     assert provider.asked["/.well-known/openid-configuration"] == 1
     assert provider.asked["/keys"] == 1
-    assert made.door.counts["right"] == 3
+    assert made.client.counts["right"] == 3
 
 
 def test_nobody_reads_the_provider_s_own_id(made: Clocked, provider: Provider) -> None:
@@ -130,7 +130,7 @@ def test_a_citizen_id_becomes_no_login_name(
 ) -> None:
     provider.claims |= {"pid": "1-2345-67890-12-3"}
     one = Clocked(tmp_path, engine, section(provider, account_claim="pid", account_domain=""))
-    with one.door:
+    with one.client:
         account = one.sign_in(provider)
     assert account.account.startswith("school-")
     assert "1234567890123" not in account.account.replace("-", "")
@@ -160,7 +160,7 @@ def test_who_is_not_the_school_s_stays_out(
     provider.claims |= wrong
     with pytest.raises(Refused):
         made.sign_in(provider)
-    assert made.door.counts["refused"] == 1
+    assert made.client.counts["refused"] == 1
 
 
 @pytest.mark.parametrize(
@@ -227,28 +227,28 @@ def test_keys_change(made: Clocked, provider: Provider) -> None:
 
 def test_code_and_state_are_good_once(made: Clocked, provider: Provider) -> None:
     async def twice() -> None:
-        query = provider.agree(await made.door.begin(PHONE, "th"))
-        await made.door.finish(PHONE, query)
+        query = provider.agree(await made.client.begin(PHONE, "th"))
+        await made.client.finish(PHONE, query)
         with pytest.raises(Stale):
-            await made.door.finish(PHONE, query)
-        fresh = provider.agree(await made.door.begin(PHONE, "th"))
+            await made.client.finish(PHONE, query)
+        fresh = provider.agree(await made.client.begin(PHONE, "th"))
         with pytest.raises(Refused):
-            await made.door.finish(PHONE, {**fresh, "code": query["code"]})
+            await made.client.finish(PHONE, {**fresh, "code": query["code"]})
 
     asyncio.run(twice())
-    assert made.door.counts == {"begun": 2, "right": 1, "stale": 1, "refused": 1}
+    assert made.client.counts == {"begun": 2, "right": 1, "stale": 1, "refused": 1}
 
 
 def test_a_code_of_another_s_trip_is_refused(made: Clocked, provider: Provider) -> None:
     """PKCE: a code that was seen on the way is good with its own verifier alone."""
 
     async def swap() -> None:
-        seen = provider.agree(await made.door.begin(OTHER, "th"))
-        own = provider.agree(await made.door.begin(PHONE, "th"))
+        seen = provider.agree(await made.client.begin(OTHER, "th"))
+        own = provider.agree(await made.client.begin(PHONE, "th"))
         with pytest.raises(Refused):
-            await made.door.finish(PHONE, {**own, "code": seen["code"]})
+            await made.client.finish(PHONE, {**own, "code": seen["code"]})
         with pytest.raises(Stale):
-            await made.door.finish(PHONE, seen)
+            await made.client.finish(PHONE, seen)
 
     asyncio.run(swap())
 
@@ -321,14 +321,14 @@ def test_an_answer_without_end_is_cut_off(made: Clocked, provider: Provider, pat
 
 def test_a_slow_provider_is_left_alone_for_a_while(made: Clocked, provider: Provider) -> None:
     path = "/.well-known/openid-configuration"
-    made.door.http = Http(oidc._checks(provider.folder, made.door.settings), total_s=0.3)
+    made.client.http = Http(oidc._checks(provider.folder, made.client.settings), total_s=0.3)
     provider.answers[path] = oidc_provider.dripping(provider.ended)
     for _ in range(3):
         with pytest.raises(NotNow, match="within"):
             made.sign_in(provider)
     assert provider.asked[path] == 1
     provider.answers.clear()
-    made.door.http = Http(oidc._checks(provider.folder, made.door.settings))
+    made.client.http = Http(oidc._checks(provider.folder, made.client.settings))
     made.now += oidc.DOWN_NS
     provider.now = lambda: made.now // 10**9
     assert made.sign_in(provider).account == "malee"
@@ -341,9 +341,9 @@ def test_a_provider_that_is_down_or_another_is_told(
     down = Clocked(tmp_path, engine, section(provider, issuer=oidc_provider.unused()))
     stranger = Clocked(tmp_path, engine, section(provider, ca_file=""))
     for one in (down, stranger):
-        with one.door, pytest.raises(NotNow, match="cannot be asked"):
-            asyncio.run(one.door.begin(PHONE, "th"))
-        assert one.door.counts["silent"] == 1
+        with one.client, pytest.raises(NotNow, match="cannot be asked"):
+            asyncio.run(one.client.begin(PHONE, "th"))
+        assert one.client.counts["silent"] == 1
 
 
 @pytest.mark.parametrize(
@@ -364,20 +364,20 @@ def test_what_a_provider_tells_of_itself_is_checked(
 ) -> None:
     provider.metadata = wrong
     with pytest.raises(NotNow):
-        asyncio.run(made.door.begin(PHONE, "th"))
+        asyncio.run(made.client.begin(PHONE, "th"))
 
 
 def test_a_wrong_secret_is_the_school_s_fault(
     made: Clocked, provider: Provider, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made.door._secret = "wrong"
+    made.client._secret = "wrong"
     with pytest.raises(NotNow, match="client_id and secret"):
         made.sign_in(provider)
     assert "client_id and secret" in caplog.text
     assert SECRET not in caplog.text
     (tmp_path / "client").write_text("")
     with pytest.raises(PortalError, match="empty"):
-        oidc._secret(tmp_path, made.door.settings)
+        oidc._secret(tmp_path, made.client.settings)
 
 
 @given(token=st.one_of(st.text(), st.binary(), st.none(), st.from_regex(r"[\w-]+\.[\w-]+\.[\w-]+")))

@@ -104,11 +104,12 @@ def pages(
     ):
         provider.now = lambda: int(NOW.timestamp())
         provider.claims = {"hd": "school.example", "name": "มาลี ดีงาม"}
-        portal = Portal(front, people=people, chain=chain, desk=desk, board=board)
         box = PortalSettings(sign_in=settings, zones=ZONES, oidc=(section(provider),))
-        doors = build.doors(tmp_path, box, engine, clock=lambda: NOW_NS)
-        portal.providers.doors = doors
-        with doors[0]:
+        clients = build.oidc_clients(tmp_path, box, engine, clock=lambda: NOW_NS)
+        portal = Portal(
+            front, people=people, chain=chain, desk=desk, board=board, providers=clients
+        )
+        with clients[0]:
             yield Pages(portal, desk, provider)
 
 
@@ -245,4 +246,4 @@ def test_a_zone_without_a_provider_and_a_missing_secret_are_told(
     )
     settings = PortalSettings(sign_in=SignIn(public_url=URL), oidc=(one,))
     with pytest.raises(PortalError, match="secret cannot be read"):
-        build.doors(tmp_path, settings, engine, clock=lambda: NOW_NS)
+        build.oidc_clients(tmp_path, settings, engine, clock=lambda: NOW_NS)
