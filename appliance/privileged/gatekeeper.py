@@ -6,24 +6,27 @@ Not for more than one thread. A call that cannot be done leaves book and kernel 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from typing_extensions import override
 
 from appliance.privileged.kernel import Found, Kernel, no_collecting
+from appliance.privileged.netlink import Counted
 from appliance.privileged.run import Failed
 from appliance.privileged.tally import Tally
 from captive_portal.errors import GateError
 from captive_portal.gate import ruleset
 from captive_portal.gate.book import Book, Step, changed, to_cut, wanted
 from captive_portal.gate.classes import Classes
-from captive_portal.gate.elements import Change, change, orders, to_passes
+from captive_portal.gate.elements import Change, Key, change, orders, to_passes
 from captive_portal.gate.plan import Plan
 from captive_portal.sessions.passes import Pass, Passed
 
 LOG = logging.getLogger(__name__)
+FEW = 1000
+"""Counts of up to so many passes are asked for one by one; past that, the maps are read whole."""
 RENEW_MS = 600_000
 """Addresses of the garden that have less left, and are in use, begin their day anew."""
 Now = Callable[[], datetime]
@@ -183,15 +186,39 @@ class Gatekeeper:
         """Return whether the table is there at all; it costs next to nothing. Raises Failed."""
         return self._kernel.stands()
 
-    def counted(self) -> dict[int, Passed]:
-        """Return the counts of all passes, and of those that have ended. Raises Failed."""
+    def counted(self, serials: Collection[int] | None = None) -> dict[int, Passed]:
+        """Return the counts of all passes, and of those that have ended. Raises Failed.
+
+        Args:
+            serials: Of these alone, which is the faster the fewer they are.
+        """
+        if serials is not None and len(serials) <= FEW:
+            return self._counted_of(serials)
+        if serials is not None:
+            whole = self.counted()
+            return {serial: whole[serial] for serial in serials if serial in whole}
         found = self._kernel.read(self._now()) or Found({}, {})
         self._tally.seen(found.counts)
         with no_collecting():
             counts = {k: (found.elements[k].serial, each) for k, each in found.counts.items()}
             book = self._book.elements
             lost = [(key, each.serial) for key, each in book.items() if key not in counts]
-            return self._tally.all(self._book.passes, counts, lost)
+            return self._tally.sums({*self._book.passes, *self._tally.ended}, counts, lost)
+
+    def _counted_of(self, serials: Collection[int]) -> dict[int, Passed]:
+        """Return the counts of a few passes: their elements are asked for one by one."""
+        counts: dict[Key, tuple[int, Counted]] = {}
+        lost: list[tuple[Key, int]] = []
+        for serial in serials:
+            for key in self._book.keys_of(serial):
+                counted = self._kernel.count(key)
+                if counted is None:
+                    lost.append((key, serial))
+                else:
+                    counts[key] = (serial, counted)
+        self._tally.seen({key: counted for key, (_, counted) in counts.items()})
+        known = [s for s in serials if s in self._book.passes or s in self._tally.ended]
+        return self._tally.sums(known, counts, lost)
 
     def dropped(self) -> dict[str, tuple[int, int]]:
         """Return packets and bytes that were not let through, by reason. Raises Failed."""

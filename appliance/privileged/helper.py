@@ -141,8 +141,9 @@ class _Helper:
             LOG.warning("the database and the kernel differed, mended: %s", mended)
         return {"missing": mended.missing, "extra": mended.extra, "changed": mended.changed}
 
-    async def _counted(self, _request: Mapping[str, Any]) -> dict[str, Any]:
-        counted = await self._writer.do(self._keeper.counted)
+    async def _counted(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        serials = wire.serials(request.get("serials"))
+        counted = await self._writer.do(partial(self._keeper.counted, serials))
         return {"counts": wire.told_counts(counted)}
 
     async def _status(self, _request: Mapping[str, Any]) -> dict[str, Any]:

@@ -90,20 +90,25 @@ class Tally:
             if serial in self._ended:
                 self._sums[serial] = self._ended.pop(serial)
 
-    def all(
+    @property
+    def ended(self) -> Mapping[int, Sum]:
+        """What ended sessions had counted."""
+        return self._ended
+
+    def sums(
         self,
         serials: Iterable[int],
         counts: Mapping[Key, tuple[int, Counted]],
         lost: Iterable[tuple[Key, int]],
     ) -> dict[int, Passed]:
-        """Return the sums of sessions, and of those that have ended.
+        """Return the sums of sessions, open or ended.
 
         Args:
-            serials: Of open sessions.
+            serials: Theirs.
             counts: Serial and count of each element that is there.
             lost: Key and serial of each that should be there, and has run out.
         """
-        sums = {serial: self._sums.get(serial, NOTHING) for serial in serials} | self._ended
+        sums = {s: self._sums.get(s) or self._ended.get(s, NOTHING) for s in serials}
         for key, (serial, count) in counts.items():
             if serial in sums:
                 sums[serial] = _added(sums[serial], key, count)

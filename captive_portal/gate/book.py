@@ -90,6 +90,10 @@ class Book:
             else:
                 self.passes[serial] = each
 
+    def keys_of(self, serial: int) -> tuple[Key, ...]:
+        """Return where the elements of a pass stand."""
+        return tuple(self._keys.get(serial, ()))
+
     def expired(self, now: datetime) -> list[Pass]:
         """Return the passes that the kernel has ended by now."""
         return [p for p in self.passes.values() if p.until is not None and p.until <= now]
@@ -112,7 +116,7 @@ class Book:
         self, serial: int, before: dict[int, Pass | None], keys: dict[Key, Element | None]
     ) -> None:
         before.setdefault(serial, self.passes.get(serial))
-        for key in tuple(self._keys.get(serial, ())):
+        for key in self.keys_of(serial):
             keys.setdefault(key, self.elements.get(key))
             self._set(key, None)
         self.passes.pop(serial, None)

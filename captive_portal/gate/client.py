@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,10 @@ class GateClient:
         finally:
             self._since = None
 
-    async def counted(self) -> Mapping[int, Passed]:
+    async def counted(self, serials: Collection[int] | None = None) -> Mapping[int, Passed]:
         """Return the counts of all passes by serial, of those that have ended too: see `Gate`."""
-        reply = await self._ask({"do": "counted"})
+        of = {} if serials is None else {"serials": list(serials)}
+        reply = await self._ask({"do": "counted", **of})
         return wire.counts(reply.get("counts"))
 
     async def status(self) -> Mapping[str, Any]:

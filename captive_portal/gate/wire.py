@@ -132,6 +132,19 @@ def _address(said: object) -> str:
     return inet_ntop(family, raw)
 
 
+def serials(said: object) -> list[int] | None:
+    """Return the serials in a request; None: it names none, and means all.
+
+    Raises:
+        GateError: they are not serials.
+    """
+    if said is None:
+        return None
+    if not isinstance(said, list) or len(said) > MOST_PASSES:
+        raise GateError(f"serials are a list of at most {MOST_PASSES}")
+    return list(dict.fromkeys(_number(each, "serial", 1, MOST_SERIAL) for each in said))
+
+
 def counts(said: object) -> dict[int, Passed]:
     """Return the counts in a reply.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -61,8 +61,8 @@ class Gate(Protocol):
         """
         ...
 
-    async def counted(self) -> Mapping[int, Passed]:
-        """Return the counts of all passes by serial. Raises GateError.
+    async def counted(self, serials: Collection[int] | None = None) -> Mapping[int, Passed]:
+        """Return the counts of all passes by serial, or of some. Raises GateError.
 
         Passes that are over may still be among them. Counts only grow, but begin anew with the
         kernel.

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.privileged import gatekeeper
 from appliance.privileged.gatekeeper import Call, Gatekeeper
 from appliance.privileged.kernel import Found, Kernel
 from appliance.privileged.netlink import Counted
@@ -204,6 +205,22 @@ def test_counts_go_on_over_changes_and_stay_after_the_end(tmp_path: Path) -> Non
     keeper.apply([Call(let_in=[make(1)], shut_out=[])])  # it comes back
     kernel.pass_through(1)
     assert keeper.counted()[1].packets_in == 8
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+def test_the_counts_of_some_are_those_of_all(
+    tmp_path: Path, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gatekeeper, "FEW", few)
+    kernel = FakeKernel()
+    keeper = keeper_on(kernel, tmp_path)
+    keeper.apply([Call(let_in=[make(1), make(2), make(3)], shut_out=[])])
+    kernel.pass_through(5)
+    keeper.apply([Call(let_in=[], shut_out=[make(2)])])
+    kernel.pass_through(2)
+    whole = keeper.counted()
+    assert keeper.counted([1, 2]) == {serial: whole[serial] for serial in (1, 2)}
+    assert keeper.counted([99]) == {}
 
 
 def test_counts_outlive_the_process_and_the_kernels_own_end(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A gate that behaves as the kernel does: passes with timeouts, counters, and nothing else."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from captive_portal.errors import GateError
@@ -16,6 +16,8 @@ class FakeGate:
         self.fails = ""
         """`before`: nothing is done; `after`: it is done, and an error is told all the same."""
         self.applied: list[tuple[int, int]] = []
+        self.asked: list[list[int] | None] = []
+        """Whose counts were asked for; None: everybody's."""
         self._now = now
 
     def reboot(self) -> None:
@@ -50,11 +52,13 @@ class FakeGate:
     async def reconcile(self, read: Callable[[], Awaitable[Sequence[Pass]]]) -> None:
         await self.restore(await read())
 
-    async def counted(self) -> Mapping[int, Passed]:
+    async def counted(self, serials: Collection[int] | None = None) -> Mapping[int, Passed]:
         self._fail("before")
+        self.asked.append(None if serials is None else sorted(serials))
         return {
             serial: Passed(bytes_in=n, bytes_out=2 * n, packets_in=n // 100, packets_out=n // 50)
             for serial, n in self.counts.items()
+            if serials is None or serial in serials
         }
 
     def _fail(self, when: str) -> None:

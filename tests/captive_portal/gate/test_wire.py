@@ -37,6 +37,14 @@ def test_a_pass_arrives_as_it_was_sent() -> None:
     assert wire.passes(sent) == [PASS]
 
 
+@pytest.mark.parametrize("said", [[0], ["7"], [True], [1 << 24], 7, {}, [1] * 100_001])
+def test_serials_that_are_none_are_refused(said: object) -> None:
+    assert wire.serials(None) is None
+    assert wire.serials([7, 8, 7]) == [7, 8]
+    with pytest.raises(GateError):
+        wire.serials(said)
+
+
 @pytest.mark.parametrize(
     ("part", "value"),
     [
