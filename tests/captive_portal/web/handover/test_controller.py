@@ -66,6 +66,7 @@ def test_unifi_lets_in_the_client_that_it_knows_at_the_address_that_asks(begin: 
     }
     assert console.lag < 0, "looked at until it was so"
     assert school.desk.sessions[SITE, PUPIL].mac == MAC
+    assert school.desk.notices[-1], "the log has the version of the notice"
     assert school.gateways.counts == {"unifi let-in": 1}
 
 
