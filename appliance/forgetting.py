@@ -16,7 +16,7 @@ from captive_portal import forgetting
 from captive_portal.database import open_database
 from captive_portal.errors import PortalError
 from collector.errors import CollectorError
-from collector.records import AuditEvent, Clock, moment
+from collector.records import AuditEvent, Clock, time_of
 from collector.store.catalog import FILE as CATALOGUE
 from collector.store.catalog import Catalog
 
@@ -65,7 +65,7 @@ def every_day(
         wait = FIRST_S
         while not ended.wait(wait):
             wait = DAY_S
-            now = moment(clock() // 1000)
+            now = time_of(clock)
             try:
                 forget(home, settings, now=now, tell=partial(_tell, settings, record, now))
             except (CollectorError, PortalError, ValueError, OSError) as error:

@@ -30,6 +30,11 @@ def moment(time_us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=time_us)
 
 
+def time_of(clock: Clock) -> datetime:
+    """Return the time that a clock tells, as an aware UTC datetime."""
+    return moment(clock() // 1000)
+
+
 def microseconds(moment: datetime) -> int:
     """Return an aware datetime as microseconds since the epoch."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from appliance.health import acme
 from appliance.settings import BoxSettings
 from captive_portal.web.certificate import Certificate
 from captive_portal.web.serving import SELF_MADE
+from collector.records import time_of
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +50,7 @@ def _standing(context: Context, settings: BoxSettings) -> dict[str, object]:
         return {}
     path = context.home / (page.certificate or SELF_MADE)
     found = Certificate(path, context.home / page.certificate_key)
-    ends, now = found.ends(), datetime.fromtimestamp(wall_clock() / 1e9, UTC)
+    ends, now = found.ends(), time_of(wall_clock)
     return {
         "file": str(path),
         "ends": ends.date().isoformat(),

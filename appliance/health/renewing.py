@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,7 +11,7 @@ from typing import Self
 from appliance.errors import BoxError
 from appliance.settings import BoxSettings
 from collector.errors import CollectorError
-from collector.records import Clock
+from collector.records import Clock, time_of
 
 LOOK_S = 6 * 3600.0
 """An authority counts the tries that fail: few a day."""
@@ -56,7 +55,7 @@ class Renewing:
         # Seldom wanted, and twenty megabytes: only who asks an authority loads it.
         from appliance.health import acme
 
-        now = datetime.fromtimestamp(self._clock() / 1e9, UTC)
+        now = time_of(self._clock)
         if not acme.wanted(self._home, self._settings, now):
             return
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Engine
 
@@ -13,6 +13,7 @@ from appliance.web.visitor import Room, Visitor
 from captive_portal.people import nt_hashes
 from captive_portal.people.accounts import People
 from captive_portal.people.keys import PersonKey, person_key
+from collector.records import time_of
 from collector.settings import Site
 
 
@@ -49,7 +50,7 @@ class School:
 
     def now(self) -> datetime:
         """Return the time."""
-        return datetime.fromtimestamp(self.room.deps.clock() / 1e9, UTC)
+        return time_of(self.room.deps.clock)
 
     async def wrote(self, visitor: Visitor, target: str) -> None:
         """Write an act on people down, before it is done."""

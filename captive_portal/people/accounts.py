@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names, passwords
 from captive_portal.people.account_row import AccountRow, ClosedBy, Kind, Role, find, over
-from collector.records import Clock, moment
+from collector.records import Clock, time_of
 
 __all__ = ["Account", "AccountRow", "ClosedBy", "Kind", "NewAccount", "NtSealing", "People", "Role"]
 
@@ -249,7 +249,7 @@ class People:
 
     def closed(self, account: Account) -> bool:
         """Say whether nobody can sign in with an account now."""
-        return account.closed(moment(self._clock() // 1000))
+        return account.closed(time_of(self._clock))
 
     def check(self, site: str, account: str, password: str) -> Account:
         """Return whose password this is.
@@ -261,7 +261,7 @@ class People:
         """
         with Session(self._engine) as db:
             row = find(db, site, account)
-            closed = row is None or row.closed(moment(self._clock() // 1000))
+            closed = row is None or row.closed(time_of(self._clock))
             stored = None if row is None or closed else row.password
         if not passwords.matches(password, stored) or row is None or stored is None:
             raise Refused("account or password is not right")

@@ -15,7 +15,7 @@ from captive_portal.people.accounts import Account, People
 from captive_portal.people.devices import DeviceKind, Devices
 from captive_portal.people.groups import Groups
 from captive_portal.sign_in.workers import Workers
-from collector.records import Clock, moment
+from collector.records import Clock, time_of
 
 WAITING = 256
 
@@ -101,4 +101,4 @@ class KnownDevices:
         return self._groups.of(account.site, account.group, account.kind).remember_days
 
     def _now(self) -> datetime:
-        return moment(self._clock() // 1000)
+        return time_of(self._clock)

@@ -12,7 +12,6 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 from uuid import UUID
@@ -26,7 +25,7 @@ from captive_portal.sign_in import ldap
 from captive_portal.sign_in.ldap import Connection, Entry, Failed, Pool
 from captive_portal.sign_in.way import Adopt, Attempt, NotNow, Unknown, adopted
 from captive_portal.sign_in.workers import Workers
-from collector.records import Clock
+from collector.records import Clock, time_of
 
 THREADS = 8
 WAITING = 256
@@ -97,7 +96,7 @@ class LdapWay:
         if isinstance(who, PortalError):
             self._reasons[str(who)] += 1
             raise who
-        return adopted(self._adopt, who, datetime.fromtimestamp(self._clock() / 1e9, UTC))
+        return adopted(self._adopt, who, time_of(self._clock))
 
     def _asked(self, account: str, password: str) -> Outsider | PortalError:
         """Ask the servers in their order, those that are down left out."""

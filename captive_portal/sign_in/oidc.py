@@ -32,7 +32,7 @@ from captive_portal.sign_in.oidc_person import outsider
 from captive_portal.sign_in.oidc_state import Stale, States, Trip
 from captive_portal.sign_in.way import Adopt, Busy, NotNow, adopted
 from captive_portal.sign_in.workers import Workers
-from collector.records import Clock, moment
+from collector.records import Clock, time_of
 
 WAITING = 64
 """People who wait for the provider at once; past it they are told to come back."""
@@ -173,7 +173,7 @@ class OidcClient:
         answer = await self._redeem(told, code, trip)
         claims = await self._claims(told, answer, trip)
         who = outsider(claims, self.settings, self._key)
-        now = moment(self._clock() // 1000)
+        now = time_of(self._clock)
         return await self._workers.run(adopted, self._adopt, who, now)
 
     async def _redeem(self, told: Metadata, code: str, trip: Trip) -> Mapping[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Protocol, Self
 
 from captive_portal.errors import PortalError
@@ -18,7 +17,7 @@ from captive_portal.people.outside import Outsider
 from captive_portal.settings import OutsideGroup, RadiusUpstream
 from captive_portal.sign_in.way import Adopt, Attempt, NotNow, Unknown, adopted
 from captive_portal.sign_in.workers import Workers
-from collector.records import Clock
+from collector.records import Clock, time_of
 
 MAX_PASSWORD = 128
 """Octets (RFC 2865 5.2)."""
@@ -112,7 +111,7 @@ class RadiusWay:
             self._reasons[answer.reason] += 1
             raise Unknown(answer.reason)
         who = self._outsider(account, answer)
-        now = datetime.fromtimestamp(self._clock() / 1e9, UTC)
+        now = time_of(self._clock)
         return await self._workers.run(adopted, self._adopt, who, now)
 
     def _outsider(self, typed: str, answer: Answer) -> Outsider:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Self
 
 from captive_portal.errors import PortalError, Refused
@@ -12,7 +11,7 @@ from captive_portal.people.accounts import Account
 from captive_portal.people.vouchers import NoVoucher, Vouchers
 from captive_portal.sign_in.way import Attempt, NameWanted, Unknown, WayWord
 from captive_portal.sign_in.workers import Workers
-from collector.records import Clock
+from collector.records import Clock, time_of
 
 WAITING = 64
 
@@ -50,7 +49,7 @@ class VoucherWay:
         return await self._workers.run(self._use, attempt)
 
     def _use(self, attempt: Attempt) -> Account:
-        now = datetime.fromtimestamp(self._clock() / 1e9, UTC)
+        now = time_of(self._clock)
         try:
             return self._vouchers.use(attempt.site, attempt.account, attempt.guest, now)
         except NoVoucher:

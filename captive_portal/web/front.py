@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -26,7 +26,7 @@ from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Place, Places, canonical
 from captive_portal.web.texts import Texts, texts
 from captive_portal.web.tokens import Tokens
-from collector.records import Clock
+from collector.records import Clock, time_of
 
 MAX_FORM = 8192
 """Bytes of a form; ours need a few hundred."""
@@ -109,7 +109,7 @@ class Front:
 
     def now(self) -> datetime:
         """Return the time, UTC."""
-        return datetime.fromtimestamp(self._clock() / 1e9, UTC)
+        return time_of(self._clock)
 
     def at(self, request: Request) -> tuple[Place | None, str]:
         """Return where a device is, if in a place of ours, and its address.

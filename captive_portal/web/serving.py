@@ -7,7 +7,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Generator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,7 +22,7 @@ from captive_portal.settings import SignIn
 from captive_portal.web import certificate
 from captive_portal.web.certificate import Certificate
 from captive_portal.web.connections import BoundedProtocol
-from collector.records import Clock
+from collector.records import Clock, time_of
 
 SELF_MADE = Path("tls") / "sign-in.crt"
 """Where the box puts a certificate of its own, below the home."""
@@ -145,7 +145,7 @@ class PageServer:
         certificate.make(self._home / SELF_MADE, key, names, now=self._now())
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock() / 1e9, UTC)
+        return time_of(self._clock)
 
 
 def listen(host: str, port: int) -> socket.socket:
