@@ -42,6 +42,7 @@ from appliance.web import (
 from appliance.web.deps import Deps
 from appliance.web.guard import HEADERS, Guard, hosts_for
 from appliance.web.outside_line import OutsideLines
+from appliance.web.reasons import told
 from appliance.web.render import STATIC, ErrorPage, page, wants_whole
 from appliance.web.seats import Seats, Tries
 from appliance.web.sources import Meter
@@ -50,6 +51,7 @@ from appliance.web.workers import TooBusy, Workers
 from captive_portal.errors import PortalError
 from collector.errors import CollectorError
 
+NOT_SO = "That is not how this page is asked."
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 PAGES = (
     pages_account,
@@ -144,24 +146,24 @@ async def _forbidden(request: Request, _: Exception) -> Response:
 
 
 async def _wrong_use(request: Request, error: Exception) -> Response:
-    return await _refused(request, 422, str(error))
+    return await _refused(request, 422, str(error), error)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    return await _refused(request, 503, str(error))
+    return await _refused(request, 503, str(error), error)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    known = {404: "There is no such page.", 405: "That is not how this page is asked."}
-    detail = error.detail if isinstance(error, HTTPException) else ""
-    return await _refused(request, status, known.get(status, detail))
+    known = {404: "There is no such page."}
+    return await _refused(request, status, known.get(status, NOT_SO))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     fault = error.errors()[0] if isinstance(error, RequestValidationError) else {}
     place = ".".join(str(part) for part in fault.get("loc", ())[1:])
-    return await _refused(request, 422, f"{place}: {fault.get('msg', 'wrong')}")
+    said = f"{place}: {fault.get('msg', 'wrong')}"
+    return await _refused(request, 422, said if _is_api(request) else NOT_SO)
 
 
 async def _gone(_: Request, __: Exception) -> Response:
@@ -178,15 +180,17 @@ async def _fault(request: Request, error: Exception) -> Response:
     return response
 
 
-async def _refused(request: Request, status: int, message: str) -> Response:
+async def _refused(
+    request: Request, status: int, message: str, error: Exception | None = None
+) -> Response:
     if _is_api(request):
         return JSONResponse({"error": message}, status)
     visitor = await find(request)
+    t = visitor.texts
+    said = t(message) if error is None else told(t, error)
     if not wants_whole(request):
-        text = f'<p class="note bad" role="alert">{escape(visitor.texts(message))}</p>'
-        return HTMLResponse(text, status)
-    content = ErrorPage(status=status, message=visitor.texts(message))
-    return page(request, visitor, content, status=status)
+        return HTMLResponse(f'<p class="note bad" role="alert">{escape(said)}</p>', status)
+    return page(request, visitor, ErrorPage(status=status, message=said), status=status)
 
 
 HANDLERS: dict[type[Exception], Handler] = {

@@ -69,7 +69,9 @@ class Guard:
         if not length.isdecimal() or "transfer-encoding" in headers:
             return PlainTextResponse("a body needs its Content-Length\n", status_code=411)
         if int(length) > limit:
-            return PlainTextResponse(f"at most {limit} bytes\n", status_code=413)
+            most = f"{limit >> 10:,} KiB"
+            both = f"ส่งข้อมูลได้ไม่เกิน {most} · at most {most}\n"
+            return PlainTextResponse(both, status_code=413)
         return None
 
 

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from appliance.web import acts
 from appliance.web.deps import Member
+from appliance.web.reasons import told
 from appliance.web.render import Page, page
 from appliance.web.visitor import (
     FORM_COOKIE,
@@ -171,7 +172,7 @@ async def _change(room: Room, visitor: Visitor, member: Member, form: dict[str, 
     try:
         await room.workers.run(lambda: room.deps.staff.change_password(member.id, old, new))
     except PortalError as error:
-        return visitor.texts(str(error))
+        return told(visitor.texts, error)
     room.account_tries.succeeded(folded(member.account)[:MAX_ACCOUNT])
     return ""
 

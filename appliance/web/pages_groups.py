@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 from typing_extensions import override
 
+from appliance.web.reasons import told
 from appliance.web.render import Page, link, page
 from appliance.web.school import School, school
 from appliance.web.visitor import Manager, TheRoom, Visitor, form_of
@@ -71,9 +72,8 @@ async def put(request: Request, visitor: Manager, room: TheRoom) -> Response:
         await at.wrote(visitor, f"group {at.site}/{changed.name}")
         await run_in_threadpool(Groups(at.engine).put, changed)
     except PortalError as error:
-        return await _page(
-            request, visitor, at, form.get("group", ""), error=str(error), words=words
-        )
+        wrong = told(visitor.texts, error)
+        return await _page(request, visitor, at, form.get("group", ""), error=wrong, words=words)
     return RedirectResponse(link("/people/groups", {"site": at.site}), 303)
 
 
@@ -93,7 +93,7 @@ async def day(request: Request, visitor: Manager, room: TheRoom) -> Response:
         else:
             await run_in_threadpool(book.drop, at.site, when)
     except PortalError as error:
-        return await _page(request, visitor, at, "", error=str(error))
+        return await _page(request, visitor, at, "", error=told(visitor.texts, error))
     return RedirectResponse(link("/people/groups", {"site": at.site}) + "#days", 303)
 
 

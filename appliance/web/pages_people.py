@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from appliance.web import acts
 from appliance.web.deps import NewPerson, PersonLine
+from appliance.web.reasons import told
 from appliance.web.render import Page, page
 from appliance.web.visitor import Manager, Room, TheRoom, Visitor, form_of
 from captive_portal.errors import PortalError
@@ -126,7 +127,7 @@ async def _done(visitor: Visitor, room: Room, act: _Act) -> _Outcome:
     try:
         account, password = await room.workers.run(act.do)
     except PortalError as error:
-        return _Outcome(error=str(error), form=act.form)
+        return _Outcome(error=told(visitor.texts, error), form=act.form)
     return _Outcome(said=f"{account}: {visitor.texts(act.said)}", password=password)
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from typing_extensions import override
 
 from appliance.web.previews import Preview, Previews
-from appliance.web.reasons import reason
+from appliance.web.reasons import reason, told
 from appliance.web.render import Page, page
 from appliance.web.school import School, school
 from appliance.web.uploads import upload_of
@@ -63,7 +63,7 @@ async def look(request: Request, visitor: Manager, room: TheRoom) -> Response:
     try:
         read, outcome, known = await room.workers.run(lambda: _read(at, octets))
     except PortalError as error:
-        content = RollPage(sites=at.sites, site=at.site, error=str(error))
+        content = RollPage(sites=at.sites, site=at.site, error=told(visitor.texts, error))
         return page(request, visitor, content, status=422)
     previews = _previews(request)
     token = previews.put(_seat(visitor), name, read, outcome)

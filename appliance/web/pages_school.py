@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from appliance.web import prints
+from appliance.web.reasons import told
 from appliance.web.render import Page, link, page
 from appliance.web.school import School, school
 from appliance.web.visitor import Manager, TheRoom, Visitor, form_of
@@ -83,7 +84,7 @@ async def paper(request: Request, visitor: Manager, room: TheRoom) -> Response:
         await at.wrote(visitor, f"slips {at.site} {grade} {place}, {len(chosen)} accounts")
         made = await room.workers.run(lambda: slips.make(at.people, chosen))
     except PortalError as error:
-        return await _year(request, visitor, at, error=str(error))
+        return await _year(request, visitor, at, error=told(visitor.texts, error))
     t = visitor.texts
     title = f"{t('Passwords')} {form.get('class', '')}"
     return HTMLResponse(prints.sheet(prints.slip_papers(made, t), t, title=title, alone=False))
@@ -105,7 +106,7 @@ async def promote(request: Request, visitor: Manager, room: TheRoom) -> Response
             plan = await run_in_threadpool(lambda: steps.do(at.site, now=at.now(), last=last))
             said = t("{moved} pupils went on, {left} left.", moved=plan.moved, left=plan.left)
     except PortalError as error:
-        return await _year(request, visitor, at, error=str(error))
+        return await _year(request, visitor, at, error=told(visitor.texts, error))
     return await _year(request, visitor, at, said=said)
 
 
@@ -195,7 +196,7 @@ async def close(request: Request, visitor: Manager, room: TheRoom, person: UUID)
         else:
             await run_in_threadpool(lambda: at.people.disable(person, now=when))
     except PortalError as error:
-        return await _data(request, visitor, at, person, error=str(error))
+        return await _data(request, visitor, at, person, error=told(visitor.texts, error))
     return RedirectResponse(link(f"/people/{person}/data", {}), 303)
 
 

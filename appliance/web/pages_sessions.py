@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from appliance.web import acts
+from appliance.web import acts, reasons
 from appliance.web.deps import SessionLine
 from appliance.web.render import Page, page
 from appliance.web.visitor import Manager, TheRoom, form_of
@@ -56,7 +56,8 @@ async def end(request: Request, visitor: Manager, room: TheRoom, session: UUID) 
     try:
         told = await run_in_threadpool(lambda: room.deps.control("portal", ask, timeout_s=KICK_S))
     except CollectorError as error:
-        return await _page(request, visitor, room, text=text, error=str(error))
+        wrong = reasons.told(visitor.texts, error)
+        return await _page(request, visitor, room, text=text, error=wrong)
     said = visitor.texts("The session of {account} has ended.", account=told.get("account") or "–")
     details = tuple(
         f"{visitor.texts(side)}: {told[word]}"

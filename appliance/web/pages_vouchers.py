@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from appliance.web import prints
+from appliance.web.reasons import reason, told
 from appliance.web.render import Page, link, page
 from appliance.web.school import School, school
 from appliance.web.visitor import Manager, TheRoom, Visitor, form_of
@@ -61,7 +62,7 @@ async def make(request: Request, visitor: Manager, room: TheRoom) -> Response:
         book = Vouchers(at.engine, at.key)
         made = await run_in_threadpool(lambda: book.make(order, now=at.now()))
     except PortalError as error:
-        return await _page(request, visitor, at, form=form, error=str(error))
+        return await _page(request, visitor, at, form=form, error=told(visitor.texts, error))
     t = visitor.texts
     papers = prints.voucher_papers(made, t, url=room.deps.settings.sign_in.public_url)
     return HTMLResponse(prints.sheet(papers, t, title=t("Vouchers"), alone=False))
@@ -75,7 +76,7 @@ async def revoke(request: Request, visitor: Manager, room: TheRoom) -> Response:
     try:
         which = UUID(form.get("voucher", ""))
     except ValueError:
-        return await _page(request, visitor, at, error="no such voucher")
+        return await _page(request, visitor, at, error=reason(visitor.texts, "no such voucher"))
     await at.wrote(visitor, f"voucher revoke {which}")
     book = Vouchers(at.engine, at.key)
     await run_in_threadpool(lambda: book.revoke(which, now=at.now()))

@@ -111,7 +111,7 @@ class PortalStaff:
         try:
             kind, role = Kind(new.kind), Role(new.role)
         except ValueError as error:
-            raise PortalError(str(error)) from error
+            raise PortalError("no such kind or right") from error
         if new.site not in self._sites:
             raise PortalError(f"no site {new.site}")
         password = passwords.one_time()

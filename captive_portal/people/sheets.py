@@ -65,7 +65,9 @@ def _csv(octets: bytes) -> Iterator[Row]:
         for cells in reader:
             yield Row(reader.line_num, [cell.strip()[:MAX_CELL] for cell in cells])
     except csv.Error as error:
-        raise PortalError(f"line {reader.line_num}: {error}", hint="is it a CSV file?") from error
+        raise PortalError(
+            f"line {reader.line_num}: the cells cannot be read", hint="is it a CSV file?"
+        ) from error
 
 
 def _decoded(octets: bytes) -> str:
