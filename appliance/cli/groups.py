@@ -52,8 +52,7 @@ def set_(
     with desk(ctx) as at:
         where, book = at.site(site), Groups(at.engine)
         said = dict(_pair(word) for word in words or ())
-        known = {names.folded(one.name): one for one in book.list(where)}
-        group = known.get(names.folded(name))
+        group = book.named(where, name)
         try:
             if group is None:
                 group = groups_text.changed(groups.new(where, ""), {"name": name})

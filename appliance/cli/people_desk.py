@@ -23,6 +23,7 @@ from captive_portal.database import open_database
 from captive_portal.errors import PortalError
 from captive_portal.people import dates, nt_hashes
 from captive_portal.people.accounts import Account, People
+from captive_portal.people.groups import Group, Groups
 from captive_portal.people.keys import PersonKey, person_key
 
 Site = Annotated[str, typer.Option(help="The site; the first one when there is only one.")]
@@ -60,6 +61,13 @@ class Desk:
         found = self.people.find(wanted, account)
         if found is None:
             raise NotFound(f"no account {account} at {wanted}", hint="prathu people list")
+        return found
+
+    def group(self, site: str, name: str) -> Group:
+        """Return a group by its name. Raises WrongUse: there is none."""
+        found = Groups(self.engine).named(site, name)
+        if found is None:
+            raise WrongUse(f"no group {name} at {site}", hint="prathu groups list")
         return found
 
 

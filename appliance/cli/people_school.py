@@ -12,12 +12,10 @@ from rich.progress import Progress
 
 from appliance.cli.context import error_console
 from appliance.cli.people_desk import Desk, Site, desk, new_file, seen
-from appliance.errors import WrongUse
 from appliance.web import prints
 from appliance.web.texts import texts
 from captive_portal import own_data
-from captive_portal.people import dates, names, slips
-from captive_portal.people.groups import Groups
+from captive_portal.people import dates, slips
 from captive_portal.people.promotion import Plan, Promotions
 from captive_portal.people.usage import Usage
 
@@ -42,10 +40,7 @@ def group(
     """Put somebody in a group of their own."""
     with desk(ctx) as at:
         found = at.account(account, site)
-        known = {names.folded(one.name): one for one in Groups(at.engine).list(found.site)}
-        wanted = known.get(names.folded(name))
-        if name and wanted is None:
-            raise WrongUse(f"no group {name} at {found.site}", hint="prathu groups list")
+        wanted = at.group(found.site, name) if name else None
         at.wrote(f"group {found.site}/{found.account} {name}")
         at.people.put_in_group(found.id, wanted.id if wanted else None)
         at.context.say(f"{found.account} is in {wanted.name if wanted else 'the usual group'}")

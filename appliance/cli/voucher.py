@@ -11,12 +11,11 @@ from uuid import UUID
 import typer
 
 from appliance.cli.people_desk import Desk, Site, day_begins, desk, new_file
-from appliance.errors import NotFound, WrongUse
+from appliance.errors import NotFound
 from appliance.web import prints
 from appliance.web.texts import texts
 from captive_portal.errors import PortalError
-from captive_portal.people import dates, names
-from captive_portal.people.groups import Groups
+from captive_portal.people import dates
 from captive_portal.people.vouchers import Order, Printed, Vouchers
 
 voucher_app = typer.Typer(no_args_is_help=True, help="Vouchers for named guests.")
@@ -57,7 +56,7 @@ def make(  # noqa: PLR0913  # one argument per option
             for_whom=[*(for_whom or ()), *[""] * count],
             valid_until=last + timedelta(days=1),
             minutes=minutes,
-            group=_group(at, found.site, group),
+            group=at.group(found.site, group).id if group else None,
         )
         descriptor = None if out is None else new_file(out)
         whom = ", ".join(name or "?" for name in order.for_whom)
@@ -82,15 +81,6 @@ def _show(at: Desk, made: list[Printed], out: Path | None, descriptor: int | Non
         ],
         ["code", "for", "until"],
     )
-
-
-def _group(at: Desk, site: str, name: str) -> UUID | None:
-    if not name:
-        return None
-    for one in Groups(at.engine).list(site):
-        if names.folded(one.name) == names.folded(name):
-            return one.id
-    raise WrongUse(f"no group {name} at {site}", hint="prathu groups list")
 
 
 @voucher_app.command("list")

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from captive_portal.database import Base
 from captive_portal.errors import PortalError
+from captive_portal.people import names
 
 
 class AtLimit(StrEnum):
@@ -151,6 +152,11 @@ class Groups:
             query = query.where(GroupRow.site == site)
         with Session(self._engine) as db:
             return [_group(row) for row in db.scalars(query)]
+
+    def named(self, site: str, name: str) -> Group | None:
+        """Return the group of a site with this name, however it is spelt."""
+        wanted = names.folded(name)
+        return next((one for one in self.list(site) if names.folded(one.name) == wanted), None)
 
     def of(self, site: str, group: UUID | None, kind: str) -> Group:
         """Return the group of somebody: their own, else that of their kind, else one without limit.
