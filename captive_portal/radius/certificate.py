@@ -17,8 +17,8 @@ from captive_portal.errors import PortalError
 from captive_portal.radius import signed
 from captive_portal.settings import Radius
 
-ROOT = Path("radius") / "eap-ca.pem"
-"""The root that phones are to trust, where the box made it; it is no secret."""
+ROOT = Path(Radius().eap_ca)
+"""The root that phones are to trust, where the settings name no other; it is no secret."""
 ROOT_DAYS, DAYS = 3650, 820
 ALARM_DAYS = 60
 """Before it expires, people are to be told for so long."""
@@ -45,7 +45,7 @@ def ready(home: Path, settings: Radius) -> Files:
     key, chain = home / settings.eap_key, home / settings.eap_certificate
     try:
         if not key.exists() and not chain.exists():
-            _make(home, key, chain, settings.eap_name or NAME)
+            _make(home / settings.eap_ca, key, chain, settings.eap_name or NAME)
         told = x509.load_pem_x509_certificate(chain.read_bytes())
         if not key.exists():
             raise PortalError(f"radius.eap_key: {key} is not there", hint="put it beside the chain")
@@ -53,12 +53,9 @@ def ready(home: Path, settings: Radius) -> Files:
         raise PortalError(
             f"radius.eap_certificate: {chain}: {error}", hint="a chain and its key in PEM"
         ) from error
-    root = home / ROOT
-    roots = root if root.exists() and settings.eap_certificate == _OWN else chain
+    root = home / settings.eap_ca
+    roots = root if root.exists() else chain
     return Files(key=key, chain=chain, roots=roots, until=told.not_valid_after_utc)
-
-
-_OWN = Radius().eap_certificate
 
 
 def expiry(home: Path, settings: Radius, now: datetime.datetime) -> str:
@@ -73,7 +70,7 @@ def expiry(home: Path, settings: Radius, now: datetime.datetime) -> str:
     return f"the certificate of 802.1X ends in {days} days: phones need the new one's root before"
 
 
-def _make(home: Path, key: Path, chain: Path, name: str) -> None:
+def _make(root_file: Path, key: Path, chain: Path, name: str) -> None:
     now = signed.wall_clock()
     root, root_key = signed.authority(f"{name} root {now:%Y}", now, ROOT_DAYS)
     own_key, until = signed.new_key(), now + datetime.timedelta(days=DAYS)
@@ -86,7 +83,7 @@ def _make(home: Path, key: Path, chain: Path, name: str) -> None:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(root_key, hashes.SHA256())
     )
-    signed.write(home / ROOT, signed.pem(root), 0o644)
-    signed.write(home / ROOT.with_suffix(".key"), signed.key_pem(root_key), 0o600)
+    signed.write(root_file, signed.pem(root), 0o644)
+    signed.write(root_file.with_suffix(".key"), signed.key_pem(root_key), 0o600)
     signed.write(key, signed.key_pem(own_key), 0o600)
     signed.write(chain, signed.pem(own), 0o644)

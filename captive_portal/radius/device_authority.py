@@ -49,9 +49,11 @@ class Packed:
 class DeviceAuthority:
     """Issues certificates for listed devices, and takes them back."""
 
-    def __init__(self, home: Path, certificates: DeviceCertificates) -> None:
+    def __init__(self, home: Path, certificates: DeviceCertificates, *, server_root: str) -> None:
+        """Keep the parts; `server_root` is `radius.eap_ca`."""
         self._home = home
         self._certificates = certificates
+        self._server_root = server_root
 
     def issue(self, site: str, mac: str, *, now: datetime.datetime, days: int = DAYS) -> Packed:
         """Return a new certificate for a listed device of the school.
@@ -101,9 +103,8 @@ class DeviceAuthority:
 
     def _servers(self) -> Sequence[x509.Certificate]:
         """Return the root of the server's own certificate, so that one file has all."""
-        path = self._home / "radius" / "eap-ca.pem"
         try:
-            return x509.load_pem_x509_certificates(path.read_bytes())
+            return x509.load_pem_x509_certificates((self._home / self._server_root).read_bytes())
         except (OSError, ValueError):
             return ()
 

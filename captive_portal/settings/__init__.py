@@ -121,6 +121,12 @@ class Gateway(Section):
     """Networks beyond the uplink that may reach SSH and the admin pages; nobody else there may."""
 
 
+def _ssid(value: str) -> str:
+    if not 1 <= len(value.encode()) <= 32 or not value.isprintable():
+        raise ValueError(f"{value!r} is no name of a Wi-Fi network: 1 to 32 octets")
+    return value
+
+
 NasKind = Literal[
     "mikrotik", "ruckus", "aruba", "cisco", "unifi", "omada", "ruijie", "fortigate", "pfsense",
     "opnsense", "chillispot", "generic",
@@ -211,7 +217,7 @@ class Radius(Section):
     """Keep the NT hash of passwords too, encrypted: MSCHAPv2 and PEAP need it. It is as good as the
     password to whoever has the database and its key."""
     eap: bool = False
-    """Run FreeRADIUS behind this server for 802.1X (EAP-TTLS and PEAP)."""
+    """Run FreeRADIUS behind this server for 802.1X (EAP-TTLS, PEAP and EAP-TLS)."""
     eap_realm: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,253}$")
     """Phones may name themselves anonymous@ this outside the tunnel; empty: any realm."""
     eap_name: str = Field(default="", pattern=r"^[a-z0-9.-]{0,64}$")
@@ -224,6 +230,10 @@ class Radius(Section):
     """Certificate chain that phones see, PEM, under the home; made by the box when it is absent."""
     eap_key: str = "radius/eap.key"
     """Its private key."""
+    eap_ca: str = "radius/eap-ca.pem"
+    """Root that signed that certificate, PEM, under the home: profiles tell devices to trust it."""
+    eap_networks: tuple[Annotated[str, AfterValidator(_ssid)], ...] = ()
+    """Names of the Wi-Fi networks with 802.1X; people find profiles for them at /wifi."""
     lost_stop_s: int = Field(default=1800, ge=60)
     """A session without interim update for so long is presumed ended at the time last seen.
 

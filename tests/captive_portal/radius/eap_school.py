@@ -63,6 +63,9 @@ class NoDesk:
     async def end(self, session: Any, cause: str) -> Any:
         raise AssertionError
 
+    async def order(self, session: Any, ordered: Any) -> Any:
+        raise AssertionError
+
 
 @dataclass
 class School:

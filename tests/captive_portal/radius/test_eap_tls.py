@@ -64,7 +64,8 @@ class Shelf:
 def shelf(school: School, engine: Engine) -> Shelf:
     People(engine).add(NewAccount(site=SITE, account=TEACHER, password="correct horse"), now=NOW)
     certificates = DeviceCertificates(engine)
-    shelf = Shelf(school, engine, DeviceAuthority(school.home, certificates), certificates)
+    authority = DeviceAuthority(school.home, certificates, server_root=str(certificate.ROOT))
+    shelf = Shelf(school, engine, authority, certificates)
     shelf.list(LAPTOP)
     return shelf
 
@@ -114,7 +115,7 @@ def test_one_that_ran_out_or_is_of_another_authority_is_refused(
     over = shelf.issue(now=datetime.now(UTC) - timedelta(days=40))
     assert not shelf.sign_in(over, seconds=4)
     assert "certificate has expired" in shelf.school.said()
-    stranger = DeviceAuthority(tmp_path / "other", shelf.certificates)
+    stranger = DeviceAuthority(tmp_path / "other", shelf.certificates, server_root="none")
     foreign = stranger.issue(SITE, LAPTOP, now=datetime.now(UTC))
     assert not shelf.sign_in(foreign, seconds=4)
     # The strangers' authority has the name of ours, and another key.
