@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from captive_portal.database import open_database
 from captive_portal.desk import make_keeper
 from captive_portal.desk.control import SOCKET
 from captive_portal.desk.finding import one_named
-from captive_portal.errors import GateError, PortalError, ReportError
+from captive_portal.errors import GateError, PortalError
 from captive_portal.gate import wire
 from captive_portal.gate.client import GateClient
 from captive_portal.sessions import accounting
@@ -28,7 +27,6 @@ from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Session
 from collector.control import NobodyListens, ask
 from collector.errors import CollectorError
-from collector.records import SessionEvent
 
 _ASK_S = 60.0
 """A NAS that does not answer is asked several times."""
@@ -64,7 +62,7 @@ def _here(home: Path, settings: BoxSettings, start: str) -> dict[str, Any]:
     """End a session while the portal does not run."""
     engine = open_database(home, settings.database)
     try:
-        tell = partial(_tell, home, settings)
+        tell = partial(report.tell_sessions, home, settings)
         keeper = make_keeper(home, settings.portal, engine, tell)
         session = one_named(Rows(engine), start)
         keeper.end(session.id, Cause.ADMIN_RESET, now=report.now())
@@ -77,13 +75,6 @@ def _here(home: Path, settings: BoxSettings, start: str) -> dict[str, Any]:
         "gate": _shut_out(home, session),
         "nas": "not told: the portal does not run; it ends there by itself" if on_nas else "",
     }
-
-
-def _tell(home: Path, settings: BoxSettings, events: Sequence[SessionEvent]) -> None:
-    try:
-        report.tell(home, settings, "session", events)
-    except CollectorError as error:
-        raise ReportError(str(error)) from error
 
 
 def _shut_out(home: Path, session: Session) -> str:

@@ -14,15 +14,16 @@ from uuid import uuid4
 from appliance.cli import away
 from appliance.cli.context import unix_actor, wall_clock
 from appliance.settings import BoxSettings
+from captive_portal.errors import ReportError
 from collector.control import NobodyListens, ask
-from collector.errors import Busy
+from collector.errors import Busy, CollectorError
 from collector.records import (
     AuditEvent,
     Frame,
     FrameKind,
     SessionEvent,
     microseconds,
-    moment,
+    time_of,
 )
 from collector.spool import SpoolWriter
 
@@ -53,6 +54,18 @@ def tell(home: Path, settings: BoxSettings, kind: str, events: Sequence[Event]) 
             _append(home, settings, frames)
 
 
+def tell_sessions(home: Path, settings: BoxSettings, events: Sequence[SessionEvent]) -> None:
+    """Return when all events of sessions are on disk: what a `Keeper` of the portal tells by.
+
+    Raises:
+        ReportError: they are not.
+    """
+    try:
+        tell(home, settings, "session", events)
+    except CollectorError as error:
+        raise ReportError(str(error)) from error
+
+
 def act(home: Path, settings: BoxSettings, word: str, *, target: str = "", actor: str = "") -> None:
     """Write down that somebody did `word`, of `target`: who sits at the command line, or `actor`.
 
@@ -72,7 +85,7 @@ def act(home: Path, settings: BoxSettings, word: str, *, target: str = "", actor
 
 def now() -> datetime:
     """Return the time, aware and UTC."""
-    return moment(wall_clock() // 1000)
+    return time_of(wall_clock)
 
 
 def _frame(kind: str, event: Event) -> Frame:

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from appliance import settings as box_settings
 from appliance.cli import report
-from appliance.cli.context import Context
+from appliance.cli.people_desk import Desk, desk
 from appliance.cli.sessions_file import PastSession, read
 from appliance.errors import WrongUse
 from appliance.search import times
 from appliance.search.printable import printable
-from appliance.settings import BoxSettings
-from captive_portal.database import open_database
 from captive_portal.desk import session_ids
 from captive_portal.desk import times as lasting
 from captive_portal.desk.control import SOCKET as PORTAL
-from captive_portal.errors import PortalError, ReportError
-from captive_portal.people.accounts import People
+from captive_portal.desk.finding import person_of
+from captive_portal.errors import PortalError
 from captive_portal.sessions.keeper import Keeper
 from captive_portal.sessions.rows import Rows
-from captive_portal.sessions.session import Ids, Nas, Person, Session
+from captive_portal.sessions.session import Ids, Nas, Session
 from collector.control import ask
 from collector.errors import CollectorError
-from collector.records import SessionEvent
 
 _COLUMNS = ["site", "account", "full_name", "addresses", "mac", "method", "nas", "start", "end"]
 _LIVE = [
@@ -48,25 +42,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(sessions_app, name="sessions")
 
 
-@dataclass(frozen=True)
-class _Desk:
-    context: Context
-    settings: BoxSettings
-    people: People
-    rows: Rows
-
-
-@contextmanager
-def _desk(ctx: typer.Context) -> Iterator[_Desk]:
-    context: Context = ctx.obj
-    settings = box_settings.load(context.home)
-    engine = open_database(context.home, settings.database)
-    try:
-        yield _Desk(context, settings, People(engine), Rows(engine))
-    finally:
-        engine.dispose()
-
-
 @sessions_app.callback()
 def sessions(
     ctx: typer.Context,
@@ -76,17 +51,16 @@ def sessions(
     """Show the latest sessions; what was on at an earlier time, `prathu search --log sessions`."""
     if ctx.invoked_subcommand is not None:
         return
-    with _desk(ctx) as desk:
+    with desk(ctx) as at:
         if live:
-            _count_now(desk.context.home)
-        found = desk.rows.open()[:limit] if live else desk.rows.recent(limit)
+            _count_now(at.context.home)
+        rows = Rows(at.engine)
+        found = rows.open()[:limit] if live else rows.recent(limit)
         what = "live" if live else "latest"
-        report.act(
-            desk.context.home, desk.settings, "sessions", target=f"{what}, {len(found)} shown"
-        )
-        desk.context.show_rows([_line(one) for one in found], _LIVE if live else _COLUMNS)
+        at.wrote(f"{what}, {len(found)} shown", act="sessions")
+        at.context.show_rows([_line(one) for one in found], _LIVE if live else _COLUMNS)
         if not found:
-            desk.context.say(
+            at.context.say(
                 "no session here; what others reported: prathu search '*' --log sessions"
             )
 
@@ -135,22 +109,17 @@ def import_(
 
     Unknown persons are made as shadow accounts. The same file twice changes nothing.
     """
-    with _desk(ctx) as desk:
-        sites = {site.id for site in desk.settings.sites}
-        lines = list(read(_text(file), sites=sites, now=report.now()))
+    with desk(ctx) as at:
+        sites = {site.id for site in at.settings.sites}
+        lines = list(read(_text(file), sites=sites, now=at.now()))
         good = [line for line in lines if isinstance(line, PastSession)]
         faults = [line for line in lines if isinstance(line, str)]
         if not dry_run:
-            report.act(
-                desk.context.home,
-                desk.settings,
-                "sessions import",
-                target=f"{file.name}, {len(good)} rows",
-            )
-            _take(desk, good)
+            at.wrote(f"{file.name}, {len(good)} rows", act="sessions import")
+            _take(at, good)
         for fault in faults[:_SHOWN_FAULTS]:
             typer.echo(printable(fault), err=True)
-        desk.context.show({"sessions": len(good), "bad_rows": len(faults), "dry_run": dry_run})
+        at.context.show({"sessions": len(good), "bad_rows": len(faults), "dry_run": dry_run})
     if faults:
         raise typer.Exit(1)
 
@@ -164,47 +133,35 @@ def _text(file: Path) -> str:
         raise WrongUse(f"{file} is not text", hint="save it as CSV UTF-8") from error
 
 
-def _take(desk: _Desk, lines: list[PastSession]) -> None:
-    ids = session_ids(desk.context.home)
+def _take(at: Desk, lines: list[PastSession]) -> None:
+    ids = session_ids(at.context.home)
     keeper = Keeper(
-        desk.rows,
-        tell=partial(_tell, desk.context.home, desk.settings),
+        Rows(at.engine),
+        tell=partial(report.tell_sessions, at.context.home, at.settings),
         ids=ids,
-        times=lasting(desk.settings.portal),
+        times=lasting(at.settings.portal),
     )
-    for at in range(0, len(lines), _TOGETHER):
-        keeper.add([_session(desk, ids, line) for line in lines[at : at + _TOGETHER]])
+    for first in range(0, len(lines), _TOGETHER):
+        some = lines[first : first + _TOGETHER]
+        keeper.add([_session(at, ids, line) for line in some])
 
 
-def _tell(home: Path, settings: BoxSettings, events: list[SessionEvent]) -> None:
+def _session(at: Desk, ids: Ids, line: PastSession) -> Session:
+    now = at.now()
     try:
-        report.tell(home, settings, "session", events)
-    except CollectorError as error:
-        raise ReportError(str(error)) from error
-
-
-def _session(desk: _Desk, ids: Ids, line: PastSession) -> Session:
-    now = report.now()
-    try:
-        account = desk.people.shadow(line.site, line.person, now=now)
+        account = at.people.shadow(line.site, line.person, now=now)
     except PortalError as error:
         raise WrongUse(f"line {line.number}: {error}") from error
-    person = Person(
-        id=account.id,
-        account=account.account,
-        full_name=account.full_name,
-        proofing=account.proofing,
-    )
     parts = (line.site, account.id, line.addresses, line.start, line.method)
     return Session(
         id=ids.make("import", *parts),
         site=line.site,
         method=line.method,
-        person=person,
+        person=person_of(account),
         start=line.start,
         last_seen=line.stop or now,
         # What is still on elsewhere is believed for as long as a sign-in here.
-        expires=None if line.stop else now + lasting(desk.settings.portal).lasts,
+        expires=None if line.stop else now + lasting(at.settings.portal).lasts,
         end=line.stop,
         addresses=line.addresses,
         mac=line.mac,
