@@ -28,8 +28,10 @@ from captive_portal.people.accounts import Account, People
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.addresses import Neighbour
 from captive_portal.sessions.admission import Terms
+from captive_portal.sessions.at_nas import Noted
 from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.keeper import Keeper, signed_in
+from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Person, Session
 from captive_portal.sessions.zones import Zones
@@ -61,8 +63,8 @@ class SessionDesk:
         zones: Zones | None = None,
         gatekeeper: Gatekeeper | None = None,
     ) -> None:
-        self.nas = NasTeller()
-        """Who tells NASes of ends."""
+        self.nas = NasTeller(Rows(engine).get, self._note, self._end_there)
+        """Who tells NASes of ends and changes."""
         self.addresses_of: Callable[[str], Sequence[str]] = lambda _: ()
         """Where the kernel has seen a device; whoever listens to it puts itself here."""
         self._rows = Rows(engine)
@@ -309,6 +311,7 @@ class SessionDesk:
                 review = partial(self._keeper.review, terms, ids, self.now())
                 _, changes = await self._thread.change(review)
                 await self._settle(changes)
+        self.nas.again(sessions, asyncio.get_running_loop().time())
         if self._gatekeeper is not None and self._gatekeeper.ready:
             await self._gatekeeper.reconcile(lambda: asyncio.to_thread(self._rows.passes))
 
@@ -338,6 +341,46 @@ class SessionDesk:
         self.nas.later(changes, but=but)
         if self._gatekeeper is not None:
             await self._gatekeeper.settle(changes)
+
+    async def _note(self, noted: Sequence[Noted]) -> None:
+        """Keep what came of telling NASes."""
+        await self._thread.change(lambda: self._keeper.noted(noted))
+
+    async def _end_there(self, session: UUID, cause: str) -> Session | None:
+        """End a session that a NAS carries, of which the gate has counted nothing."""
+        ended, changes = await self._thread.change(
+            lambda: self._keeper.end(session, cause, now=self.now())
+        )
+        await self._settle(changes)
+        return ended
+
+    async def order(self, session: UUID, ordered: Ordered) -> Session | None:
+        """Follow an order from outside about a session; None: it does not go on.
+
+        Raises:
+            Beyond: its group does not allow that.
+            PortalError: there is no such group, or this desk has no rules.
+            ReportError: the collector cannot be told; the session is as it was.
+        """
+        done, changes = await self._thread.change(lambda: self._obey(session, ordered))
+        try:
+            await self._settle(changes)
+        except GateError as error:
+            _log.warning("a session has other terms, and the gate will be told again: %s", error)
+        return done
+
+    def _obey(self, session: UUID, ordered: Ordered) -> Session | None:
+        """Do it; on the sessions' thread."""
+        known, now = self._rows.get(session), self.now()
+        if known is None or not known.open:
+            return None
+        if self._rules is None:
+            raise PortalError("this box has no rules for sessions")
+        terms = self._rules.ordered(known, ordered.over(known.ordered), now)
+        if terms.grant.until <= now and ordered.until is not None:
+            return self._keeper.end(session, Cause.SESSION_TIMEOUT, now=now)
+        self._keeper.order(known, terms, now)
+        return self._rows.get(session)
 
     async def _end_quietly(self, session: UUID, cause: str) -> None:
         """End a session that was not let in; where that fails too, its person signs in anew."""

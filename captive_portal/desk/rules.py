@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
+from captive_portal.errors import PortalError
 from captive_portal.people.accounts import Account
 from captive_portal.people.groups import Calendar, Group, Groups
 from captive_portal.people.standing import Standing, standings
@@ -17,6 +18,8 @@ from captive_portal.people.usage import Month, Usage
 from captive_portal.sessions import accounting, portal
 from captive_portal.sessions.admission import Terms
 from captive_portal.sessions.causes import Cause
+from captive_portal.sessions.nas_terms import Ordered
+from captive_portal.sessions.obeyed import Beyond, NoGroup, more, within
 from captive_portal.sessions.policy import FURTHEST, Grant, Reason, Used, grant
 from captive_portal.sessions.session import Session
 from captive_portal.settings import PortalSettings
@@ -50,6 +53,7 @@ class RuleBook:
         """
         known, months = standings(self._engine), self._usage.months(self._day(now))
         groups = {group.id: group for group in self._groups.list()}
+        by_name = {(group.site, group.name): group for group in groups.values()}
         of_kind: dict[tuple[str, str], Group] = {}
         for group in groups.values():
             of_kind.setdefault((group.site, group.kind), group)
@@ -62,16 +66,36 @@ class RuleBook:
             standing = known.get(person)
             if standing is None:
                 continue
+            ordered = session.ordered
+            given = by_name.get((standing.site, ordered.group)) if ordered else None
             own = groups.get(standing.group) if standing.group else None
             nobodys = Group(id=UUID(int=0), site=standing.site, name="")
-            group = own or of_kind.get((standing.site, standing.kind), nobodys)
+            group = given or own or of_kind.get((standing.site, standing.kind), nobodys)
             if standing.site not in calendars:
                 calendars[standing.site] = self._kinds(standing.site, now)
             calendar = calendars[standing.site]
             since = session.renewed or session.start
             granted = self._grant(standing, group, calendar, months.get(person), now, since)
-            found[session.id] = self._terms(granted, group)
+            found[session.id] = within(self._terms(granted, group), ordered)
         return found
+
+    def ordered(self, session: Session, ordered: Ordered, now: datetime) -> Terms:
+        """Return the terms of a session with an order from outside in them.
+
+        Raises:
+            Beyond: the order gives more than its group does, or the person may not be on at all.
+            PortalError: its site has no such group, or nobody knows whose session it is.
+        """
+        names = {group.name for group in self._groups.list(session.site)}
+        if ordered.group and ordered.group not in names:
+            raise NoGroup(f"site {session.site} has no group {ordered.group!r}")
+        only_group = Ordered(by=ordered.by, group=ordered.group)
+        law = self.terms_of([replace(session, ordered=only_group)], now).get(session.id)
+        if law is None:
+            raise PortalError("nobody knows whose session it is")
+        if law.grant.refused is not None or more(ordered, law):
+            raise Beyond("the group does not allow that")
+        return within(law, ordered)
 
     def _grant(  # a grant hangs on these
         self,
@@ -107,6 +131,7 @@ class RuleBook:
             at_limit=group.at_limit,
             roams=group.roams,
             seen_within=self._seen_within,
+            vlan=group.vlan,
         )
 
     def _day(self, moment: datetime) -> date:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from captive_portal.errors import PortalError
+from captive_portal.radius.kinds import TAKES, Takes
 from captive_portal.settings import NasKind, RadiusClient
 
 LEAST_SECRET = 16
@@ -36,9 +37,16 @@ class Client:
     message_authenticator: str = "require"
     """`require`, `learning` or `legacy`."""
     coa_port: int = COA_PORT
+    may_take: Takes | None = None
+    """What it takes of dynamic authorization; None: as its kind."""
     mac_format: str = "AA-BB-CC-DD-EE-FF"
     orders: bool = False
-    """It may end all sessions of its site, not only those that it reported."""
+    """It may give orders about all sessions of its site, not only those that it reported."""
+
+    @property
+    def takes(self) -> Takes:
+        """What it takes of dynamic authorization."""
+        return self.may_take or TAKES[self.kind]
 
     @property
     def name(self) -> str:
@@ -131,6 +139,7 @@ def _client(home: Path, client: RadiusClient) -> Client:
         kind=client.kind,
         message_authenticator=client.message_authenticator,
         coa_port=client.coa_port or _OTHER_COA_PORTS.get(client.kind, COA_PORT),
+        may_take=client.takes or None,
         mac_format=client.mac_format,
         orders=client.orders,
     )

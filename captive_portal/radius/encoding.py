@@ -13,6 +13,7 @@ from captive_portal.radius import guard, judging, replies
 from captive_portal.radius.book import Standing
 from captive_portal.radius.endpoint import Arrival
 from captive_portal.radius.ticket import Ticket
+from captive_portal.sessions import at_nas
 from captive_portal.sessions.session import Ids
 
 Told = tuple[Any, Any]
@@ -33,7 +34,12 @@ def granted(
         session: The id that the session will have; None: a new one.
     """
     account, session = standing.account, session or uuid4()
-    given = Ticket(session=session, person=account.id, site=arrival.client.site)
+    given = Ticket(
+        session=session,
+        person=account.id,
+        site=arrival.client.site,
+        terms=at_nas.signed(standing.terms),
+    )
     told: list[Told] = list(
         replies.of(
             arrival.client.kind,

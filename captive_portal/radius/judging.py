@@ -161,6 +161,8 @@ def allowed(standing: Standing) -> Allowed:
         up_kbit=granted.up_kbit,
         down_kbit=granted.down_kbit,
         left_bytes=granted.left_bytes,
+        slows=granted.slows,
+        slow=granted.slow,
         vlan=standing.group.vlan,
         group=standing.group.name,
     )

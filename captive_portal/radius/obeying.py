@@ -1,12 +1,14 @@
 """Orders from NASes and servers: Disconnect and CoA (RFC 5176), as a dynamic authorization server.
 
-Whoever is listed may end the sessions that it reported itself; who has `orders`, all of its site.
-Everything in a request that names a session must match. Refusals always tell an Error-Cause.
+Whoever is listed may end and change the sessions that it reported itself; who has `orders`, all
+of its site. Everything in a request that names a session must match, and what a change asks for
+is done as a whole or not at all. Refusals always tell an Error-Cause.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from collections import OrderedDict
@@ -20,11 +22,13 @@ from typing_extensions import override
 
 from captive_portal.errors import PortalError
 from captive_portal.people import names
-from captive_portal.radius import guard, request, ticket
+from captive_portal.radius import asked, guard, request, ticket
 from captive_portal.radius.clients import Client, Clients
 from captive_portal.radius.endpoint import PER_SECOND, Arrival, Endpoint
 from captive_portal.radius.guard import Discard
 from captive_portal.sessions.causes import Cause
+from captive_portal.sessions.nas_terms import Ordered
+from captive_portal.sessions.obeyed import Beyond, NoGroup
 from captive_portal.sessions.session import Ids, Nas, Session
 from collector.records import Clock
 
@@ -34,14 +38,16 @@ PAST = 65536
 """Orders kept that tell no time and name no one session: the same octets do not come again."""
 QUEUE = 256
 UNSUPPORTED_ATTRIBUTE, MISSING_ATTRIBUTE, NAS_MISMATCH = 401, 402, 403
-UNSUPPORTED_SERVICE, NO_SESSION, NO_RESOURCES, SEVERAL = 405, 503, 506, 508
+UNSUPPORTED_SERVICE, BAD_VALUE, PROHIBITED = 405, 407, 501
+NO_SESSION, NO_RESOURCES, SEVERAL = 503, 506, 508
 _CLASS = 25
+_OUR_ID = 32
+"""Digits of a session's id where this box is the NAS."""
 _NAMING = {"User-Name": 1, "Framed-IP-Address": 8, "Calling-Station-Id": 31, "Acct-Session-Id": 44}
 _NAMING |= {"Framed-IPv6-Address": 168, "Class": _CLASS}
 _NAS = {"NAS-IP-Address": 4, "NAS-Identifier": 32, "NAS-IPv6-Address": 95}
 _BESIDE = {33, 55, 80}
 """Proxy-State, Event-Timestamp, Message-Authenticator."""
-_SESSION_TIMEOUT = 27
 _EVENT_TIMESTAMP = 55
 _ONCE = frozenset({_NAMING["Acct-Session-Id"], _CLASS, _EVENT_TIMESTAMP})
 """With one of these an order that is sent again later ends nothing more."""
@@ -50,6 +56,8 @@ _log = logging.getLogger(__name__)
 
 End = Callable[[UUID, str], Awaitable[Session | None]]
 """Ends a session everywhere; None: there is no such session. Raises PortalError."""
+Change = Callable[[UUID, Ordered], Awaitable[Session | None]]
+"""Changes a session everywhere; None: it does not go on. Raises Beyond, NoGroup, PortalError."""
 
 
 class Sessions(Protocol):
@@ -99,7 +107,7 @@ class Order:
         person = session.person.account if session.person else ""
         given = (
             (self.user, names.folded(self.user) == names.folded(person)),
-            (self.acct_session_id, self.acct_session_id == session.acct_session_id),
+            (self.acct_session_id, self.acct_session_id in _ids(session)),
             (self.mac, self.mac == session.mac),
             (self.station and not self.mac, self.station == session.calling_station),
             (self.addresses, set(self.addresses) <= set(session.addresses)),
@@ -114,12 +122,13 @@ class DynamicServer(Endpoint):
     what = "RADIUS orders"
     codes = (pyrad.DisconnectRequest, pyrad.CoARequest)
 
-    def __init__(  # its parts
+    def __init__(  # noqa: PLR0913  # its parts
         self,
         clients: Clients,
         *,
         sessions: Sessions,
         end: End,
+        change: Change,
         ids: Ids,
         clock: Clock,
         per_second: int = PER_SECOND,
@@ -127,6 +136,7 @@ class DynamicServer(Endpoint):
         super().__init__(clients, clock=clock, per_second=per_second)
         self._sessions = sessions
         self._end = end
+        self._change = change
         self._ids = ids
         self._queue: asyncio.Queue[tuple[Arrival, Any]] = asyncio.Queue(QUEUE)
         self._past: OrderedDict[bytes, None] = OrderedDict()
@@ -166,7 +176,7 @@ class DynamicServer(Endpoint):
             cause = 0
             try:
                 await self._follow(arrival, read)
-            except Refusal as refusal:
+            except (Refusal, asked.Unfit) as refusal:
                 cause = refusal.cause
             except PortalError as error:
                 _log.warning("an order of %s is not followed: %s", arrival.address, error)
@@ -181,11 +191,24 @@ class DynamicServer(Endpoint):
         """Do what an order says. Raises Refusal."""
         order = read_order(arrival, read, self._ids)
         session = await asyncio.to_thread(self._meant, order)
-        if arrival.whole[0] != pyrad.DisconnectRequest:
-            # What a session may do is its group's to say here, not another server's.
-            raise Refusal(UNSUPPORTED_SERVICE)
-        if await self._end(session.id, Cause.ADMIN_RESET) is None:
+        if arrival.whole[0] == pyrad.DisconnectRequest:
+            done = await self._end(session.id, Cause.ADMIN_RESET)
+        else:
+            done = await self._changed(arrival, session)
+        if done is None:
             raise Refusal(NO_SESSION)
+
+    async def _changed(self, arrival: Arrival, session: Session) -> Session | None:
+        """Change a session as a CoA-Request says. Raises Refusal."""
+        told = asked.read(arrival.whole, by=arrival.address, start=session.start)
+        if told.group and not arrival.client.orders:
+            raise Refusal(PROHIBITED)
+        try:
+            return await self._change(session.id, told)
+        except Beyond:
+            raise Refusal(PROHIBITED) from None
+        except NoGroup:
+            raise Refusal(BAD_VALUE) from None
 
     def _meant(self, order: Order) -> Session:
         """Return the one session that is meant. Raises Refusal."""
@@ -207,6 +230,12 @@ class DynamicServer(Endpoint):
             return [] if one is None else [one]
         if order.addresses:
             return found.open_at(site, order.addresses[0])
+        if len(order.acct_session_id) == _OUR_ID:
+            # As other servers are told of the sessions of this box (`forward`).
+            with contextlib.suppress(ValueError):
+                one = found.get(UUID(hex=order.acct_session_id))
+                if one is not None:
+                    return [one]
         return found.open_at_mac(site, order.mac) if order.mac else found.open()
 
 
@@ -249,9 +278,14 @@ def _known(whole: bytes) -> None:
     """Refuse what is not understood: it could have named another session."""
     known = {*_NAMING.values(), *_NAS.values(), *_BESIDE}
     if whole[0] == pyrad.CoARequest:
-        known.add(_SESSION_TIMEOUT)
+        known |= asked.KNOWN
     if any(kind not in known for kind, _ in guard.attributes(whole)):
         raise Refusal(UNSUPPORTED_ATTRIBUTE)
+
+
+def _ids(session: Session) -> tuple[str, str]:
+    """Return what a session is called by its NAS, and by this box where it is the NAS."""
+    return session.acct_session_id, session.id.hex
 
 
 def _once(whole: bytes) -> bool:

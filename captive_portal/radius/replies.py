@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from captive_portal.radius.kinds import SEES, TAKES
+from captive_portal.sessions.nas_terms import NasTerms, times_differ
+from captive_portal.sessions.policy import FURTHEST
 from captive_portal.settings import NasKind
 
 MOST_TEXT = 253
@@ -35,6 +38,10 @@ class Allowed:
     down_kbit: int | None = None
     left_bytes: int | None = None
     """Of a quota."""
+    slows: bool = False
+    """The quota makes it slow when it is used up, and does not end it."""
+    slow: bool = False
+    """It is used up."""
     vlan: int | None = None
     group: str = ""
 
@@ -69,7 +76,69 @@ def of(  # an answer is made of these
         told.append(("Idle-Timeout", int(allowed.idle.total_seconds())))
     if allowed.vlan is not None:
         told += _vlan(allowed.vlan)
-    return [*told, *_OF_KIND.get(kind, _wispr)(allowed)]
+    return [*told, *_OF_KIND.get(kind, _wispr)(_to_end(kind, allowed))]
+
+
+def _to_end(kind: NasKind, allowed: Allowed) -> Allowed:
+    """Return what is told of a quota: it ends a session at the NAS, which the group may not want.
+
+    A kind that takes no orders is told all the same: it ends the session, and at the next sign-in
+    the person is slow.
+    """
+    ends = not allowed.slows or (TAKES.get(kind, "coa") == "none" and not allowed.slow)
+    return allowed if ends else replace(allowed, left_bytes=None)
+
+
+def changes(kind: NasKind, has: NasTerms, wants: NasTerms, *, start: datetime) -> list[Attribute]:
+    """Return the attributes of a CoA-Request: what a NAS is to hold of it that it does not.
+
+    Only what differs is told, as a NAS refuses a request as a whole for one attribute that it does
+    not change. Session-Timeout counts from the start of the session (RFC 2865 5.27).
+
+    Args:
+        kind: The NAS's maker.
+        has: What it holds.
+        wants: What it is to hold.
+        start: Of the session.
+    """
+    told: list[Attribute] = []
+    if wants.until is not None and (not has.sure or times_differ(has.until, wants.until)):
+        seconds = max(1, math.ceil((wants.until - start).total_seconds()))
+        told.append(("Session-Timeout", min(seconds, _MOST)))
+    if _other(has, wants, "idle_s"):
+        none = int(FURTHEST.total_seconds())
+        told.append(("Idle-Timeout", none if wants.idle_s is None else wants.idle_s))
+    seen = SEES[kind]
+    if "group" in seen and _other(has, wants, "group"):
+        told += _group(_GROUP[kind], Allowed(until=start, group=wants.group))
+    if "up_kbit" in seen and (_other(has, wants, "up_kbit") or _other(has, wants, "down_kbit")):
+        told += _speed(kind, wants, start)
+    if "most_bytes" in seen and not has.alike(replace(has, most_bytes=wants.most_bytes)):
+        told += _limit(kind, wants.most_bytes)
+    return told
+
+
+def _other(has: NasTerms, wants: NasTerms, name: str) -> bool:
+    return not has.sure or getattr(has, name) != getattr(wants, name)
+
+
+def _speed(kind: NasKind, wants: NasTerms, start: datetime) -> list[Attribute]:
+    """Return both speeds; one without limit is told too, because another holds until now."""
+    if kind == "mikrotik":
+        return [("Mikrotik-Rate-Limit", f"{_rate(wants.up_kbit)}/{_rate(wants.down_kbit)}")]
+    none = 0 if kind == "chillispot" else _MOST
+    up = none if wants.up_kbit is None else wants.up_kbit
+    down = none if wants.down_kbit is None else wants.down_kbit
+    told = Allowed(until=start, up_kbit=up, down_kbit=down)
+    of_kind = {"chillispot": _chillispot, "cisco": _cisco}
+    return list(of_kind.get(kind, _wispr)(told))
+
+
+def _limit(kind: NasKind, most: int | None) -> list[Attribute]:
+    """Return the octets of the whole session; 0 is no limit with both makers."""
+    low, high = _LIMIT[kind]
+    most = most or 0
+    return [(low, most & _MOST), (high, most >> 32)]
 
 
 def cut(text: str) -> str:
@@ -112,11 +181,11 @@ def _rate(kbit: int | None) -> str:
 
 
 def _ruckus(allowed: Allowed) -> list[Attribute]:
-    return [*_group("Ruckus-User-Groups", allowed), *_wispr(allowed)]
+    return [*_group(_GROUP["ruckus"], allowed), *_wispr(allowed)]
 
 
 def _aruba(allowed: Allowed) -> list[Attribute]:
-    told = _group("Aruba-User-Role", allowed)
+    told = _group(_GROUP["aruba"], allowed)
     if allowed.vlan is not None:
         told.append(("Aruba-User-Vlan", allowed.vlan))
     return told
@@ -132,7 +201,7 @@ def _cisco(allowed: Allowed) -> list[Attribute]:
 
 
 def _fortigate(allowed: Allowed) -> list[Attribute]:
-    return _group("Fortinet-Group-Name", allowed)
+    return _group(_GROUP["fortigate"], allowed)
 
 
 def _chillispot(allowed: Allowed) -> list[Attribute]:
@@ -165,3 +234,12 @@ _OF_KIND: dict[NasKind, Callable[[Allowed], Sequence[Attribute]]] = {
     "pfsense": _pfsense,
 }
 """Of the others, each reads WISPr's."""
+_GROUP: dict[NasKind, str] = {
+    "ruckus": "Ruckus-User-Groups",
+    "aruba": "Aruba-User-Role",
+    "fortigate": "Fortinet-Group-Name",
+}
+_LIMIT: dict[NasKind, tuple[str, str]] = {
+    "mikrotik": ("Mikrotik-Total-Limit", "Mikrotik-Total-Limit-Gigawords"),
+    "chillispot": ("ChilliSpot-Max-Total-Octets", "ChilliSpot-Max-Total-Gigawords"),
+}

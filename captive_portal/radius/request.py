@@ -98,6 +98,7 @@ def read(
         cause=values.text("Acct-Terminate-Cause") if status == "stop" else "",
         granted=granted.session if granted else None,
         person=granted.person if granted else None,
+        signed=granted.terms if granted else "",
     )
     return Heard(accounting=accounting, faults=tuple(values.faults))
 

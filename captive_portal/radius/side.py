@@ -28,6 +28,7 @@ from captive_portal.radius.rest import Rest
 from captive_portal.radius.server import AccountingServer
 from captive_portal.radius.signing import Signing
 from captive_portal.sessions.accounting import Accounting
+from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Session
 from captive_portal.settings import Radius
@@ -51,6 +52,10 @@ class Desk(Protocol):
 
     async def end(self, session: UUID, cause: str) -> Session | None:
         """End a session everywhere."""
+        ...
+
+    async def order(self, session: UUID, ordered: Ordered) -> Session | None:
+        """Change a session everywhere."""
         ...
 
 
@@ -100,7 +105,13 @@ class RadiusSide:
         )
         self.orders = NasOrders(known, clock=clock)
         self._dynamic = DynamicServer(
-            known, sessions=rows, end=desk.end, ids=ids, clock=clock, per_second=share
+            known,
+            sessions=rows,
+            end=desk.end,
+            change=desk.order,
+            ids=ids,
+            clock=clock,
+            per_second=share,
         )
         self._proxy: EapProxy | None = None
         self._rest: _Door | None = None

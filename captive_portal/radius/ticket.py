@@ -1,8 +1,8 @@
 """Class (RFC 2865 5.25): what an Access-Accept gives along, and accounting brings back.
 
-It names the session and the person and is signed with the home's key, so that accounting finds
-who it was although the NAS only knows an outer name, also after a restart, and nobody can make
-one up. A NAS sends it back as it is.
+It names the session, the person and the terms, and is signed with the home's key, so that
+accounting finds who it was although the NAS only knows an outer name, also after a restart, and
+nobody can make one up. A NAS sends it back as it is.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from uuid import UUID
 
 from captive_portal.sessions.session import Ids
 
-_MARK = b"PRT1"
-_SIZE = len(_MARK) + 3 * 16
+_MARK = b"PRT2"
+_TERMS = 8
+_SIZE = len(_MARK) + 3 * 16 + _TERMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +25,16 @@ class Ticket:
     session: UUID
     person: UUID
     site: str
+    terms: str = "0" * 2 * _TERMS
+    """The sign of what the NAS is told with it (`nas_terms.NasTerms.sign`)."""
 
     def octets(self, ids: Ids) -> bytes:
         """Return the value of Class."""
-        return _MARK + self.session.bytes + self.person.bytes + self._proof(ids)
+        told = self.session.bytes + self.person.bytes + bytes.fromhex(self.terms)
+        return _MARK + told + self._proof(ids)
 
     def _proof(self, ids: Ids) -> bytes:
-        return ids.make("class", self.session, self.person, self.site).bytes
+        return ids.make("class", self.session, self.person, self.site, self.terms).bytes
 
 
 def read(octets: bytes, site: str, ids: Ids) -> Ticket | None:
@@ -43,6 +47,8 @@ def read(octets: bytes, site: str, ids: Ids) -> Ticket | None:
     """
     if len(octets) != _SIZE or not octets.startswith(_MARK):
         return None
-    session, person, proof = (octets[at : at + 16] for at in (4, 20, 36))
-    ticket = Ticket(session=UUID(bytes=session), person=UUID(bytes=person), site=site)
+    session, person, terms, proof = octets[4:20], octets[20:36], octets[36:44], octets[44:]
+    ticket = Ticket(
+        session=UUID(bytes=session), person=UUID(bytes=person), site=site, terms=terms.hex()
+    )
     return ticket if hmac.compare_digest(ticket._proof(ids), proof) else None

@@ -61,6 +61,8 @@ class Accounting:
     """The id that the session was given when its user was let in, where this box did that."""
     person: UUID | None = None
     """Who was let in then, whatever name the NAS tells."""
+    signed: str = ""
+    """The sign of the terms that the NAS was told then (`nas_terms.NasTerms.sign`)."""
 
     @property
     def key(self) -> str:
@@ -182,6 +184,7 @@ def _begin(
         key=request.key,
         generation=generation,
         started=False,
+        signed=request.signed,
     )
 
 

@@ -11,6 +11,7 @@ from captive_portal.sessions import accounting, portal
 from captive_portal.sessions.addresses import together
 from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.draft import Draft
+from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.sessions.policy import Grant, Reason
 from captive_portal.sessions.session import Ids, Session
 
@@ -30,6 +31,9 @@ class Terms:
     """Or `reject`."""
     roams: bool = True
     seen_within: timedelta = SEEN_WITHIN
+    vlan: int | None = None
+    ordered: Ordered | None = None
+    """The order from outside that is in these terms already."""
 
 
 def under(session: Session, terms: Terms) -> Session:
@@ -45,6 +49,7 @@ def under(session: Session, terms: Terms) -> Session:
         slow=granted.slow,
         idle_s=None if granted.idle is None else int(granted.idle.total_seconds()),
         roams=terms.roams,
+        ordered=terms.ordered,
     )
 
 

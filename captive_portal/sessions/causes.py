@@ -20,6 +20,8 @@ class Cause(StrEnum):
     DEVICES = "other device"
     """The person signed in on one device more than the group allows."""
     OTHER_MAC = "address at other device"
+    TERMS = "terms changed"
+    """Its NAS could not be told of terms that take something away: its person signs in anew."""
     GATE = "gate failed"
     """Told, but the gate could not let it in."""
     UNANSWERED = "unanswered"
@@ -27,6 +29,10 @@ class Cause(StrEnum):
 
 
 ENDED_HERE = frozenset(
-    {Cause.ADMIN_RESET, Cause.HOURS, Cause.QUOTA, Cause.CLOSED, Cause.DEVICES, Cause.IDLE_TIMEOUT}
+    {
+        *(Cause.ADMIN_RESET, Cause.HOURS, Cause.QUOTA, Cause.CLOSED, Cause.DEVICES, Cause.TERMS),
+        *(Cause.IDLE_TIMEOUT, Cause.SESSION_TIMEOUT),
+    }
 )
-"""Ends that the box decides, so that a NAS which carries the session must be told."""
+"""Ends that the box decides, so that a NAS which carries the session must be told; of those that
+the NAS told itself (`stopped`) it knows."""

@@ -14,7 +14,15 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from captive_portal.errors import Denied
-from captive_portal.sessions import accounting, addresses, admission, portal, review, told
+from captive_portal.sessions import (
+    accounting,
+    addresses,
+    admission,
+    at_nas,
+    portal,
+    review,
+    told,
+)
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.addresses import Neighbour
 from captive_portal.sessions.admission import SEEN_WITHIN, Terms
@@ -208,6 +216,25 @@ class Keeper:
         how = review.Review(now=now, interim=self._times.interim, ids=self._ids)
         for session in self._rows.still_open(ids):
             review.look(draft, session, terms.get(session.id), how)
+        self._keep(draft)
+
+    def order(self, session: Session, terms: Terms, now: datetime) -> None:
+        """Bring an open session to the terms that an order from outside makes.
+
+        Raises:
+            ReportError: the collector cannot be told; the session is as it was.
+        """
+        draft = Draft(self._rows)
+        how = review.Review(now=now, interim=self._times.interim, ids=self._ids)
+        review.obey(draft, session, terms, how)
+        self._keep(draft)
+
+    def noted(self, noted: Sequence[at_nas.Noted]) -> None:
+        """Take in what came of telling NASes."""
+        with self._rows.one_look() as book:
+            draft = Draft(book)
+            for one in noted:
+                at_nas.note(draft, one)
         self._keep(draft)
 
     def see(self, neighbours: Sequence[Neighbour], now: datetime) -> None:

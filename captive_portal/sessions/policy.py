@@ -139,6 +139,8 @@ class Grant:
     idle: timedelta | None = None
     left_bytes: int | None = None
     """Of the quota that is used up first; None: no quota."""
+    slows: bool = False
+    """A quota that is used up makes it slow, and does not end it."""
 
 
 def grant(  # noqa: PLR0913  # a grant hangs on these
@@ -184,6 +186,7 @@ def grant(  # noqa: PLR0913  # a grant hangs on these
         slow=over is not None,
         idle=None if rules.idle_minutes is None else timedelta(minutes=rules.idle_minutes),
         left_bytes=_left_bytes(rules, used),
+        slows=rules.at_quota == "slow",
     )
 
 

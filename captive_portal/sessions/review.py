@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from captive_portal.sessions import accounting, portal
+from captive_portal.sessions import accounting, at_nas, portal
 from captive_portal.sessions.admission import Terms, under
 from captive_portal.sessions.causes import ENDED_HERE, Cause
 from captive_portal.sessions.draft import Draft
+from captive_portal.sessions.nas_terms import NasTerms
 from captive_portal.sessions.passes import Pass, Passed
 from captive_portal.sessions.policy import Reason
 from captive_portal.sessions.session import Counters, Ids, Session
@@ -80,6 +81,8 @@ def look(draft: Draft, session: Session, terms: Terms | None, review: Review) ->
     now, ids = review.now, review.ids
     if not session.open or (session.expires is not None and session.expires <= now):
         return
+    if terms is not None and terms.ordered != session.ordered:
+        return  # these are from before an order that has come since
     if terms is not None and (reason := terms.grant.refused) is not None:
         if _believed(draft, session):
             portal.end(draft, session, now, CAUSES.get(reason, Cause.QUOTA), ids=ids)
@@ -88,6 +91,28 @@ def look(draft: Draft, session: Session, terms: Terms | None, review: Review) ->
     elif session.method == portal.METHOD:
         changed = session if terms is None else under(session, terms)
         _bring(draft, session, changed, review)
+    elif session.method in accounting.METHODS and terms is not None:
+        at_nas.bring(draft, session, terms, now, ids=ids)
+
+
+def obey(draft: Draft, session: Session, terms: Terms, review: Review) -> None:
+    """Bring a session to the terms that an order from outside makes.
+
+    Args:
+        draft: Where changes go.
+        session: An open one, as it is.
+        terms: With the order in them.
+        review: The time, and how to tell.
+    """
+    now, ids = review.now, review.ids
+    by = terms.ordered.by if terms.ordered else ""
+    if session.method in accounting.METHODS:
+        at_nas.bring(draft, session, terms, now, ids=ids, by=by)
+        return
+    changed = under(session, terms)
+    why = f"terms by {by}: {_words(changed)}"
+    event_id = ids.make("ordered", session.id, now, why)
+    draft.put(changed, changed.event("update", event_id, now, why))
 
 
 def _bring(draft: Draft, session: Session, changed: Session, review: Review) -> None:
@@ -100,12 +125,25 @@ def _bring(draft: Draft, session: Session, changed: Session, review: Review) -> 
     if due:
         lasted = int((now - changed.start).total_seconds())
         changed = replace(changed, counters=replace(changed.counters, duration_s=lasted))
-    if due or changed.expires != session.expires or changed.slow != session.slow:
+    other = _words(changed) != _words(session) or changed.slow != session.slow
+    if due or other:
         changed = replace(changed, reported_at=now)
         event_id = review.ids.make("review", changed.id, now, changed.expires)
-        draft.put(changed, changed.event("update", event_id, now))
+        why = f"terms: {_words(changed)}" if other else ""
+        draft.put(changed, changed.event("update", event_id, now, why))
     elif changed != session:
         draft.put(changed)
+
+
+def _words(session: Session) -> str:
+    """Return on what terms a session is that the box lets in."""
+    return NasTerms(
+        group=session.group,
+        up_kbit=session.up_kbit,
+        down_kbit=session.down_kbit,
+        idle_s=session.idle_s,
+        until=session.expires,
+    ).words()
 
 
 def _same(one: datetime | None, other: datetime | None) -> bool:
@@ -130,4 +168,5 @@ def _believed(draft: Draft, session: Session) -> bool:
     if session.method not in accounting.METHODS:
         return False
     before = draft.of_key(session.key)
-    return not any(s.end == session.start and s.cause in ENDED_HERE for s in before)
+    ended = [s for s in before if s.end == session.start and not s.stopped]
+    return not any(s.cause in ENDED_HERE for s in ended)

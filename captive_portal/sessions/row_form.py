@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from captive_portal.sessions.nas_terms import ordered_of, plain, terms_of
 from captive_portal.sessions.session import Counters, Nas, Person, Session
 
 OPENING = "opening"
@@ -63,6 +64,7 @@ _NUMBERS = ("started", "stopped", "interims")
 _NAS = tuple(field.name for field in fields(Nas))
 _COUNTERS = tuple(field.name for field in fields(Counters))
 _GATE = ("notice", "group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams")
+_NAS_TEXTS = ("signed", "nas_state")
 _GATE_TUPLES = ("kernel", "charged")
 _GATE_TIMES = ("renewed", "charged_at", "reported_at")
 
@@ -81,7 +83,14 @@ def _rest(session: Session) -> dict[str, Any]:
     rest["told"] = [str(event) for event in session.told]
     rest |= {name: getattr(session, name) for name in (*_GATE, *_GATE_TUPLES)}
     rest |= {name: _text(getattr(session, name)) for name in _GATE_TIMES}
-    return rest
+    return rest | _nas(session)
+
+
+def _nas(session: Session) -> dict[str, Any]:
+    """Return what only sessions have that a NAS carries, or that somebody gave orders about."""
+    rest: dict[str, Any] = {name: value for name in _NAS_TEXTS if (value := getattr(session, name))}
+    told = {"wants": session.wants, "has": session.has, "ordered": session.ordered}
+    return rest | {name: plain(value) for name, value in told.items() if value is not None}
 
 
 def session_of(row: Any) -> Session:  # noqa: ANN401  # a row of all columns
@@ -117,7 +126,10 @@ def _gate(rest: dict[str, Any]) -> dict[str, Any]:
     """Return what the gate needs, of a row that has it."""
     found: dict[str, Any] = {name: rest[name] for name in _GATE if name in rest}
     found |= {name: tuple(rest[name]) for name in _GATE_TUPLES if name in rest}
-    return found | {name: _moment(rest[name]) for name in _GATE_TIMES if name in rest}
+    found |= {name: _moment(rest[name]) for name in _GATE_TIMES if name in rest}
+    found |= {name: rest[name] for name in _NAS_TEXTS if name in rest}
+    found |= {name: terms_of(rest[name]) for name in ("wants", "has") if name in rest}
+    return found | ({"ordered": ordered_of(rest["ordered"])} if "ordered" in rest else {})
 
 
 def _person(row: Any, rest: dict[str, Any]) -> Person | None:  # noqa: ANN401  # as above

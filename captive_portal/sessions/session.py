@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from captive_portal.sessions.nas_terms import NasTerms, Ordered
 from collector.records import SessionEvent
 
 KEPT_IDS = 8
@@ -167,6 +168,16 @@ class Session:
     interims: int = 0
     told: tuple[UUID, ...] = ()
     """The latest events' ids."""
+    signed: str = ""
+    """The sign of the terms that its NAS was told when it let the person in, where known."""
+    wants: NasTerms | None = None
+    """What its NAS is to hold; None: not looked at yet, or no NAS carries it."""
+    has: NasTerms | None = None
+    """What its NAS holds, as far as is known."""
+    nas_state: str = ""
+    """How it stands with telling its NAS: a word of `nas_side.State`, or `refused` and a number."""
+    ordered: Ordered | None = None
+    """What somebody outside ordered of it."""
 
     @property
     def open(self) -> bool:
@@ -181,8 +192,15 @@ class Session:
         """Return the session with one more event remembered."""
         return replace(self, told=(*self.told, event_id)[-KEPT_IDS:])
 
-    def event(self, kind: str, event_id: UUID, time: datetime) -> SessionEvent:
-        """Return what the collector is told: `kind` happened at `time`, and all that is known."""
+    def event(self, kind: str, event_id: UUID, time: datetime, why: str = "") -> SessionEvent:
+        """Return what the collector is told: `kind` happened at `time`, and all that is known.
+
+        Args:
+            kind: `start`, `update`, `stop` or `reject`.
+            event_id: Its id.
+            time: When it happened.
+            why: Of an update, what terms hold from then on; of ends the cause stands here.
+        """
         person = self.person
         return SessionEvent(
             event_id=event_id,
@@ -204,7 +222,7 @@ class Session:
             acct_session_id=self.acct_session_id,
             zone=self.zone,
             notice=self.notice,
-            cause=self.cause if kind in ("stop", "reject") else "",
+            cause=self.cause if kind in ("stop", "reject") else why,
             bytes_in=self.counters.bytes_in,
             bytes_out=self.counters.bytes_out,
             packets_in=self.counters.packets_in,

@@ -186,8 +186,11 @@ class RadiusClient(Section):
         "aabb.ccdd.eeff",
     ] = "AA-BB-CC-DD-EE-FF"
     """How MACs are spelt that it is told and has not spelt itself."""
+    takes: Literal["", "coa", "disconnect", "none"] = ""
+    """What it takes of RFC 5176: changes and ends, ends alone, or nothing; empty: as its kind."""
     orders: bool = False
-    """By Disconnect it may end every session of its site, not only those that it reported."""
+    """By Disconnect and CoA it may end and change every session of its site, not only those that it
+    reported, and put one in another group."""
     login: tuple[Annotated[str, Field(pattern=_LOGIN_HOST)], ...] = ()
     """Hosts of its own sign-in form, where the page may send people: 10.5.50.1, a name, or either
     with a port; `network` is one too where it is one address."""

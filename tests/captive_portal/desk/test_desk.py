@@ -19,6 +19,7 @@ from captive_portal.people.usage import Usage
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.charging import Meter
 from captive_portal.sessions.keeper import Keeper, Times
+from captive_portal.sessions.nas_side import Answer
 from captive_portal.sessions.passes import Pass
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Session
@@ -52,12 +53,19 @@ class Nas:
 
     def __init__(self) -> None:
         self.told: list[UUID] = []
+        self.changed: list[Session] = []
+        self.says = "confirmed"
         self.asked = asyncio.Event()
 
-    async def disconnect(self, session: Session) -> str:
+    async def disconnect(self, session: Session) -> Answer:
         self.told.append(session.id)
         self.asked.set()
-        return "the NAS confirms"
+        return Answer(state="confirmed", words="the NAS confirms")
+
+    async def change(self, session: Session) -> Answer:
+        self.changed.append(session)
+        self.asked.set()
+        return Answer(state=self.says, words="")
 
 
 class School:

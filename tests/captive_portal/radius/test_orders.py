@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,6 +25,8 @@ from captive_portal.radius.clients import Client, Clients
 from captive_portal.radius.obeying import DynamicServer
 from captive_portal.radius.orders import CONFIRMED, NasOrders, genuine
 from captive_portal.radius.ticket import Ticket
+from captive_portal.sessions.nas_terms import Ordered
+from captive_portal.sessions.obeyed import Beyond, NoGroup
 from captive_portal.sessions.session import Ids, Nas, Person, Session
 from captive_portal.settings import NasKind
 from tests.captive_portal.conftest import NOW
@@ -98,13 +101,17 @@ def reply(request: bytes, code: int, attributes: bytes = b"", *, secret: bytes =
     return head + hashlib.md5(head + request[4:20] + attributes + secret).digest() + attributes
 
 
+def vsa(vendor: int, kind: int, value: bytes) -> bytes:
+    return attribute(26, vendor.to_bytes(4, "big") + attribute(kind, value))
+
+
 def cause(number: int) -> bytes:
     return attribute(101, number.to_bytes(4, "big"))
 
 
 def order(nas: FakeNas, one: Session | None = None, kind: NasKind = "generic") -> str:
     orders = NasOrders(Clients([client(nas.port, kind=kind)]), clock=time.time_ns, wait_s=0.3)
-    return asyncio.run(orders.disconnect(one or session()))
+    return asyncio.run(orders.disconnect(one or session())).words
 
 
 def test_a_nas_that_confirms() -> None:
@@ -142,9 +149,9 @@ def test_a_mute_nas_is_asked_three_times_with_one_packet() -> None:
 def test_a_nas_that_is_away_is_unconfirmed() -> None:
     (port,) = free_ports(1)
     orders = NasOrders(Clients([client(port)]), clock=time.time_ns, wait_s=0.05)
-    assert "unconfirmed" in asyncio.run(orders.disconnect(session()))
+    assert "unconfirmed" in asyncio.run(orders.disconnect(session())).words
     gone = session(nas=Nas(source="192.0.2.1", client="192.0.2.1/32"))
-    assert "not in the settings" in asyncio.run(orders.disconnect(gone))
+    assert "not in the settings" in asyncio.run(orders.disconnect(gone)).words
 
 
 def test_only_the_first_true_answer_counts() -> None:
@@ -180,10 +187,17 @@ class Boss:
         self.sessions = {one.id: one for one in sessions}
         self.ended: list[UUID] = []
         self.fails = fails
+        self.changed: list[Ordered] = []
+        self.most_kbit = 2000
         self.wire = Wire()
         self.now = time.time_ns()
         self.server = DynamicServer(
-            Clients([client(**more)]), sessions=self, end=self.end, ids=IDS, clock=lambda: self.now
+            Clients([client(**more)]),
+            sessions=self,
+            end=self.end,
+            change=self.change,
+            ids=IDS,
+            clock=lambda: self.now,
         )
         self.server.connection_made(self.wire)
 
@@ -204,6 +218,14 @@ class Boss:
             raise ReportError("the collector cannot be told")
         self.ended.append(session)
         return self.sessions.pop(session, None)
+
+    async def change(self, session: UUID, told: Ordered) -> Session | None:
+        if (told.up_kbit or 0) > self.most_kbit:
+            raise Beyond("more than the group")
+        if told.group and told.group != "นักเรียน":
+            raise NoGroup("no such group")
+        self.changed.append(told)
+        return self.sessions.get(session)
 
     def send(self, *datagrams: bytes) -> list[bytes]:
         async def work() -> None:
@@ -262,7 +284,19 @@ ticket_of_nobody = Ticket(session=UUID(int=1), person=UUID(int=2), site="a")
         (attribute(32, b"ap-1"), 40, (42, 402)),
         (b"", 40, (42, 402)),
         (ID + attribute(250, b"x"), 43, (45, 401)),
-        (ID, 43, (45, 405)),
+        (ID, 43, (45, 402)),
+        (ID + attribute(6, bytes((0, 0, 0, 17))) + attribute(24, b"x"), 43, (45, 405)),
+        (ID + attribute(6, bytes((0, 0, 0, 2))), 43, (45, 405)),
+        (ID + attribute(27, bytes(4)), 43, (45, 407)),
+        (ID + attribute(27, b"\x00\x00\x01"), 43, (45, 407)),
+        (ID + attribute(27, b"\xff\xff\xff\xff"), 43, (45, 407)),
+        (ID + attribute(11, b"pupils"), 43, (45, 501)),
+        (ID + vsa(14122, 7, (3_000_000).to_bytes(4, "big")), 43, (45, 501)),
+        (ID + vsa(14122, 9, b"2026"), 43, (45, 401)),
+        (ID + vsa(9, 1, b"x=y"), 43, (45, 401)),
+        (ID + attribute(26, b"\x00\x00\x37"), 43, (45, 407)),
+        (ID + vsa(14988, 8, "๑M".encode()), 43, (45, 407)),
+        (ID + vsa(14988, 8, b"1M/2M 4M/4M"), 43, (45, 407)),
         (attribute(44, b"NOPE"), 43, (45, 503)),
     ],
 )
@@ -344,8 +378,7 @@ def test_the_shared_orders_are_answered_as_they_say() -> None:
         "disconnect_no_match": [42],
         "disconnect_wrong_authenticator": [],
         "coa_unknown_attribute": [45],
-        # What a session may do is its group's to say here.
-        "coa_ma": [45],
+        "coa_ma": [44],
     }
     assert expected.keys() == cases.keys()
     for name, codes in expected.items():
@@ -404,6 +437,18 @@ def test_radclient_ends_a_session_and_is_told_why_not(secret_file: Path) -> None
     with Live(boss) as live:
         now = f"Event-Timestamp = {int(time.time())}, Message-Authenticator = 0x00"
         assert "Session-Context-Not-Found" in say(f"Acct-Session-Id = 'X', {now}", "disconnect")
-        assert "Unsupported-Service" in say("Acct-Session-Id = '5F000001'", "coa")
+        here = f"Acct-Session-Id = '5F000001', {now}"
+        unasked = "Service-Type = Authorize-Only, State = 0x01"
+        assert "Unsupported-Service" in say(f"{here}, {unasked}", "coa")
+        slower = "WISPr-Bandwidth-Max-Up = 512000, WISPr-Bandwidth-Max-Down = 1024000"
+        assert "CoA-ACK" in say(f"{here}, Session-Timeout = 600, {slower}", "coa")
+        assert "Administratively-Prohibited" in say(
+            f"{here}, WISPr-Bandwidth-Max-Up = 90000000", "coa"
+        )
+        assert "CoA-ACK" in say(f"{here}, Filter-Id = 'นักเรียน'", "coa")
         assert "Disconnect-ACK" in say(f"Acct-Session-Id = '5F000001', {now}", "disconnect")
     assert len(boss.ended) == 1
+    first, second = boss.changed
+    assert (first.up_kbit, first.down_kbit) == (512, 1024)
+    assert first.until == NOW + timedelta(seconds=600)
+    assert (second.group, second.by) == ("นักเรียน", "127.0.0.1")
