@@ -60,6 +60,8 @@ STATUS = Path("run") / "portal.json"
 TOLD = FILE.parent / "sign-in-lines.json"
 """How far sign-in lines of syslog are kept."""
 TICK_S = 5.0
+SOON_S = 0.5
+"""So often it is looked whether somebody may have come to the end of a quota."""
 MINUTE_S = 60.0
 """So often counters are taken in, and hours and quotas are looked at."""
 
@@ -235,6 +237,7 @@ class _Process:
                 group.create_task(self._again("the certificate", web.look, TICK_S)),
                 group.create_task(self._again("the status", say, TICK_S)),
                 group.create_task(self._minutes(desk)),
+                group.create_task(self._again("looking at quotas", desk.metering.sooner, SOON_S)),
                 group.create_task(desk.nas.follow()),
                 group.create_task(self._listen(desk)),
                 group.create_task(self._forward()),

@@ -18,8 +18,9 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from captive_portal.desk.finding import TOGETHER, chunks, name_of, one_named, person_of
+from captive_portal.desk.finding import name_of, one_named, person_of
 from captive_portal.desk.gatekeeper import Gatekeeper, not_ready
+from captive_portal.desk.metering import Metering
 from captive_portal.desk.nas_teller import NasTeller
 from captive_portal.desk.rules import RuleBook
 from captive_portal.desk.thread import SessionThread
@@ -75,8 +76,16 @@ class SessionDesk:
         self._zones = zones or Zones(())
         self._gatekeeper = gatekeeper
         self._thread = SessionThread(keeper)
-        self._anew: set[int] = set()
-        """Serials that the gate counts from 0 since this desk began, until that is taken in."""
+        self.metering = Metering(
+            self._rows,
+            keeper,
+            self._thread,
+            gatekeeper=gatekeeper,
+            rules=rules,
+            now=self.now,
+            settle=self._settle,
+        )
+        """What is counted and reviewed."""
 
     def close(self) -> None:
         """Let what is under way end."""
@@ -121,21 +130,25 @@ class SessionDesk:
         if gated and self._gatekeeper and not self._gatekeeper.ready:
             raise not_ready()
 
-        def begin() -> Session:
+        def begin() -> tuple[Session, Terms | None]:
             now = self.now()
-            return self._keeper.sign_in(
+            terms = self._terms(account, now)
+            begun = self._keeper.sign_in(
                 site,
                 person_of(account),
                 address,
                 mac=mac,
                 now=now,
-                terms=self._terms(account, now),
+                terms=terms,
                 zone=zone,
                 notice=notice,
                 gated=gated,
             )
+            return begun, terms
 
-        session, changes = await self._thread.change(begin)
+        (session, terms), changes = await self._thread.change(begin)
+        if terms is not None:
+            self.metering.begun(session, terms.grant)
         try:
             await self._settle(changes)
         except GateError:
@@ -176,7 +189,8 @@ class SessionDesk:
         Raises:
             ReportError: the collector cannot be told; the session goes on.
         """
-        await self._count([session])
+        known = await asyncio.to_thread(self._rows.get, session)
+        await self.metering.count([known] if known else [])
         ended, changes = await self._thread.change(
             lambda: self._keeper.end(session, cause, now=self.now())
         )
@@ -194,7 +208,7 @@ class SessionDesk:
             ReportError: the collector cannot be told; the session goes on.
         """
         session = await asyncio.to_thread(one_named, self._rows, start)
-        await self._count([session.id])
+        await self.metering.count([session])
         ended, changes = await self._thread.change(
             lambda: self._keeper.end(session.id, Cause.ADMIN_RESET, now=self.now())
         )
@@ -275,7 +289,7 @@ class SessionDesk:
             SQLAlchemyError: the database cannot be read or written.
         """
         over = await asyncio.to_thread(self._rows.run_out, self.now())
-        await self._count([session.id for session in over if session.serial is not None])
+        await self.metering.count(over)
         recover = partial(self._keeper.recover, self.now())
         await self._settle(await self._thread.change_and_rest(recover))
         if self._gatekeeper is not None:
@@ -288,8 +302,9 @@ class SessionDesk:
         known = await gatekeeper.counted()
         passes = await asyncio.to_thread(self._rows.passes)
         # What it does not know it lost, with the machine: it counts from 0 then.
-        self._anew = {one.serial for one in passes} - known.keys()
+        self.metering.anew = {one.serial for one in passes} - known.passed.keys()
         await gatekeeper.restore(passes)
+        await self.metering.watch_all()
 
     async def minute(self) -> None:
         """Count, charge people, and see who may go on and how fast.
@@ -299,34 +314,10 @@ class SessionDesk:
             GateError: the gate does not tell, or cannot be told.
             SQLAlchemyError: the database cannot be read or written.
         """
-        sessions = await asyncio.to_thread(self._rows.open)
-        ready = self._gatekeeper is not None and self._gatekeeper.ready
-        passed = await self._gatekeeper.counted() if ready and self._gatekeeper else {}
-        for ids in chunks(sessions):
-            count = partial(self._keeper.count, ids, passed, self.now(), self._anew)
-            await self._thread.change(count)
-        if self._rules is not None:
-            terms = await asyncio.to_thread(self._rules.terms_of, sessions, self.now())
-            for ids in chunks(sessions):
-                review = partial(self._keeper.review, terms, ids, self.now())
-                _, changes = await self._thread.change(review)
-                await self._settle(changes)
+        sessions = await self.metering.minute()
         self.nas.again(sessions, asyncio.get_running_loop().time())
         if self._gatekeeper is not None and self._gatekeeper.ready:
             await self._gatekeeper.reconcile(lambda: asyncio.to_thread(self._rows.passes))
-
-    async def _count(self, ids: Sequence[UUID]) -> None:
-        """Take in the counts of some sessions, if the gate tells any."""
-        if self._gatekeeper is None or not ids:
-            return
-        try:
-            passed = await self._gatekeeper.counted()
-        except GateError:
-            return  # those of the last minute stand
-        for at in range(0, len(ids), TOGETHER):
-            some = ids[at : at + TOGETHER]
-            count = partial(self._keeper.count, some, passed, self.now(), self._anew)
-            await self._thread.change(count)
 
     async def open_sessions(self) -> int:
         """Return how many sessions go on."""
@@ -338,6 +329,7 @@ class SessionDesk:
 
     async def _settle(self, changes: Sequence[Session], *, but: UUID | None = None) -> None:
         """Tell the gate and, but for one session, the NASes. Raises GateError."""
+        self.metering.ended(changes)
         self.nas.later(changes, but=but)
         if self._gatekeeper is not None:
             await self._gatekeeper.settle(changes)

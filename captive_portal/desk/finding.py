@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from uuid import UUID
 
 from captive_portal.errors import PortalError
 from captive_portal.people import names
@@ -34,12 +33,12 @@ def one_named(rows: Rows, start: str) -> Session:
     return found[0]
 
 
-def chunks(sessions: Sequence[Session]) -> Iterator[list[UUID]]:
-    """Yield the ids of sessions, those of a person together."""
-    chunk: list[UUID] = []
+def chunks(sessions: Sequence[Session]) -> Iterator[list[Session]]:
+    """Yield some sessions at a time, those of a person together."""
+    chunk: list[Session] = []
     by_person = sorted(sessions, key=_whose)
     for _, of_one in groupby(by_person, key=_whose):
-        chunk += [session.id for session in of_one]
+        chunk += of_one
         if len(chunk) >= TOGETHER:
             yield chunk
             chunk = []

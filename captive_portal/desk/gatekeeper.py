@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from captive_portal.errors import GateError
 from captive_portal.sessions.passes import Gate, Pass, Passed
 from captive_portal.sessions.review import pass_of
 from captive_portal.sessions.session import Session
+
+
+class Listing(NamedTuple):
+    """What the gate has counted by serial."""
+
+    number: int
+    """Grows: what is in a later listing was counted no earlier."""
+    passed: Mapping[int, Passed]
 
 
 class Gatekeeper:
@@ -27,9 +36,9 @@ class Gatekeeper:
         self._unsure: dict[int, Pass] = {}
         """Of serials of which the gate has this pass, another, or none: it failed at them."""
         self._owed: dict[int, Session] = {}
-        self._listing = asyncio.Lock()
-        self._asked = self._listed = 0
-        self._passed: Mapping[int, Passed] = {}
+        self._asking = asyncio.Lock()
+        self._asked = self._listed = self._number = 0
+        self._listing = Listing(0, {})
 
     def keeps(self, zone: str) -> bool:
         """Say whether devices of a zone need a pass."""
@@ -69,20 +78,27 @@ class Gatekeeper:
         owed, self._owed = self._owed, {}
         await self.settle(list(owed.values()))
 
-    async def counted(self) -> Mapping[int, Passed]:
-        """Return the counts as of now or later; one listing serves all who wait for it.
+    async def counted(self, serials: Sequence[int] | None = None) -> Listing:
+        """Return the counts as of now or later; one listing of all serves all who wait for it.
+
+        Args:
+            serials: Of these alone.
 
         Raises:
             GateError: there are none.
         """
         self._asked += 1
         ticket = self._asked
-        async with self._listing:
+        async with self._asking:
+            if serials is not None:
+                self._number += 1
+                return Listing(self._number, await self._gate.counted(serials))
             if self._listed < ticket:
                 upto = self._asked
-                self._passed = await self._gate.counted()
+                self._number += 1
+                self._listing = Listing(self._number, await self._gate.counted())
                 self._listed = upto
-            return self._passed
+            return self._listing
 
     async def reconcile(self, read: Callable[[], Awaitable[Sequence[Pass]]]) -> None:
         """Mend a gate that lost passes, or has some of nobody. Raises GateError.

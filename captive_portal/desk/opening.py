@@ -15,6 +15,7 @@ from captive_portal.desk.desk import SessionDesk
 from captive_portal.desk.gatekeeper import Gatekeeper
 from captive_portal.desk.home import session_ids, times
 from captive_portal.desk.rules import RuleBook
+from captive_portal.desk.traffic import Traffic
 from captive_portal.people.usage import Usage
 from captive_portal.report import Reporter
 from captive_portal.sessions.charging import Meter
@@ -44,7 +45,7 @@ def make_desk(
 ) -> SessionDesk:
     """Return the desk; `gate` None: the box is nobody's router."""
     behind = [zone.id for zone in settings.zones if zone.interface and zone.portal]
-    return SessionDesk(
+    desk = SessionDesk(
         engine,
         keeper,
         clock=clock,
@@ -52,6 +53,10 @@ def make_desk(
         zones=Zones(settings.zones),
         gatekeeper=None if gate is None else Gatekeeper(gate, behind),
     )
+    if gate is not None:
+        inside = [zone.interface for zone in settings.zones if zone.interface]
+        desk.metering.traffic = Traffic([settings.gateway.uplink, *inside])
+    return desk
 
 
 class Gap:

@@ -24,6 +24,9 @@ from captive_portal.sessions.policy import FURTHEST, Grant, Reason, Used, grant
 from captive_portal.sessions.session import Session
 from captive_portal.settings import PortalSettings
 
+FEW = 500
+"""Of so many people each is looked up; of more, everybody is read."""
+
 
 class RuleBook:
     """Makes terms. Every method reads the database anew."""
@@ -51,7 +54,9 @@ class RuleBook:
 
         Only the sign-in page's and NASes' sessions have any.
         """
-        known, months = standings(self._engine), self._usage.months(self._day(now))
+        people = {session.person.id for session in sessions if session.person is not None}
+        some = people if len(people) <= FEW else None
+        known, months = standings(self._engine, some), self._usage.months(self._day(now), some)
         groups = {group.id: group for group in self._groups.list()}
         by_name = {(group.site, group.name): group for group in groups.values()}
         of_kind: dict[tuple[str, str], Group] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -21,10 +22,12 @@ class Standing(NamedTuple):
     disabled_at: datetime | None
 
 
-def standings(engine: Engine) -> dict[UUID, Standing]:
-    """Return the standing of every account by its id."""
+def standings(engine: Engine, people: Collection[UUID] | None = None) -> dict[UUID, Standing]:
+    """Return the standing of accounts by their id; None: of every one."""
     row = AccountRow
     query = select(row.id, row.site, row.person_group, row.kind, row.disabled_at)
+    if people is not None:
+        query = query.where(row.id.in_(people))
     with Session(engine) as db:
         return {
             person: Standing(site, group, kind, disabled_at)

@@ -161,6 +161,11 @@ class Rows:
         query = select(SessionRow).where(SessionRow.person == person, SessionRow.state == OPEN)
         return self._select(query)
 
+    def open_of_people(self, people: Sequence[UUID]) -> Sequence[Session]:
+        """Return the open sessions of some people, at any site."""
+        query = select(SessionRow).where(SessionRow.person.in_(people), SessionRow.state == OPEN)
+        return self._select(query)
+
     def open(self) -> Sequence[Session]:
         """Return all open sessions, the latest first."""
         query = select(SessionRow).where(SessionRow.state == OPEN)
