@@ -22,8 +22,8 @@ from collector.store.schema import LOGS, LogSchema
 from collector.store.stats import FileStats
 
 ROW_GROUP = 1 << 18
-"""Rows that one thread of DuckDB reads at a time, and that one bloom filter tells of. Groups of
-2^17 make files an eighth larger, since each repeats the dictionaries of addresses."""
+"""Rows that one thread of DuckDB reads at a time, and that one bloom filter tells of, at most.
+Groups of 2^17 make files an eighth larger, since each repeats the dictionaries of addresses."""
 PAGE_ROWS = 1 << 17
 """Rows of a column that are compressed together. DuckDB 1.5 unpacks all of a row group that it
 reads, a fifth faster than with pyarrow's pages of 20,000 rows."""
@@ -80,7 +80,7 @@ def write(table: pa.Table, path: Path, schema: LogSchema) -> FileStats:
         path,
         compression="zstd",
         compression_level={c: _LINES_LEVEL if c in lines else level for c in schema.columns},
-        row_group_size=ROW_GROUP,
+        row_group_size=_group_rows(table.num_rows),
         max_rows_per_page=PAGE_ROWS,
         write_batch_size=parts.BATCH_ROWS,
         data_page_size=PAGE_BYTES,
@@ -92,6 +92,15 @@ def write(table: pa.Table, path: Path, schema: LogSchema) -> FileStats:
         store_schema=False,
     )
     return stats.of(table, path)
+
+
+def _group_rows(rows: int) -> int:
+    """Return how many rows a group has, all alike.
+
+    To read a row is to unpack its group, and most rows would lie in the larger ones.
+    """
+    groups = max(1, -(-rows // ROW_GROUP))
+    return max(1, -(-rows // groups))
 
 
 def read(path: Path, schema: LogSchema) -> pa.Table:
@@ -163,8 +172,9 @@ def _distinct(column: pa.ChunkedArray[Any]) -> int:
     """Return the most distinct values that one row group has."""
     if column.null_count == len(column):
         return 0
-    groups = range(0, len(column), ROW_GROUP)
-    return max(_distinct_in(column.slice(start, ROW_GROUP)) for start in groups)
+    size = _group_rows(len(column))
+    groups = range(0, len(column), size)
+    return max(_distinct_in(column.slice(start, size)) for start in groups)
 
 
 def _distinct_in(column: pa.ChunkedArray[Any]) -> int:
