@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names
 from captive_portal.people.accounts import Account, Kind
 from captive_portal.people.outside import Outsider
-from captive_portal.settings import Ldap, OutsideGroup
+from captive_portal.settings import Ldap, OutsideGroup, files
 from captive_portal.sign_in import ldap
 from captive_portal.sign_in.ldap import Connection, Entry, Failed, Pool
 from captive_portal.sign_in.way import Adopt, Attempt, NotNow, Unknown, adopted
@@ -55,8 +54,12 @@ class LdapWay:
         self.name = f"ldap {settings.id}"
         self.locks_after = settings.locks_after
         self._settings = settings
-        self._password = _secret(home, settings)
-        checks = _checks(home, settings)
+        self._password = ""
+        if settings.bind_password_file:
+            whose = f"ldap {settings.id}: the password of bind_dn"
+            self._password = files.secret(home / settings.bind_password_file, whose)
+        ca_file = home / settings.ca_file if settings.ca_file else None
+        checks = files.trusted(ca_file, f"ldap {settings.id}")
         self._pools = [Pool(url, checks) for url in settings.servers]
         self._adopt = adopt
         self._clock = clock
@@ -289,28 +292,3 @@ def _disabled(entry: Entry) -> bool:
 def _rdn(dn: str) -> str:
     """Return the plain name of a group by its DN."""
     return dn.partition(",")[0].partition("=")[2]
-
-
-def _secret(home: Path, settings: Ldap) -> str:
-    if not settings.bind_password_file:
-        return ""
-    try:
-        password = (home / settings.bind_password_file).read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, ValueError) as error:
-        raise PortalError(
-            f"settings: ldap {settings.id}: the password of bind_dn cannot be read: {error}",
-            hint="write it into that file",
-        ) from error
-    if not password:
-        raise PortalError(f"settings: ldap {settings.id}: the password of bind_dn is empty")
-    return password
-
-
-def _checks(home: Path, settings: Ldap) -> ssl.SSLContext:
-    try:
-        return ldap.context(str(home / settings.ca_file) if settings.ca_file else None)
-    except (OSError, ssl.SSLError) as error:
-        raise PortalError(
-            f"settings: ldap {settings.id}: ca_file cannot be read: {error}",
-            hint="PEM certificates of who signed the servers' certificates",
-        ) from error

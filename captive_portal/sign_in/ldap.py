@@ -74,14 +74,6 @@ class Entry:
         return names.clean(found[0].decode("utf-8", "replace")) if found else ""
 
 
-def context(ca_file: str | None) -> ssl.SSLContext:
-    """Return what servers are checked with. Raises OSError, ssl.SSLError."""
-    made = ssl.create_default_context(cafile=ca_file)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.check_hostname, made.verify_mode = True, ssl.CERT_REQUIRED
-    return made
-
-
 class _Tls(Tls):
     """TLS with Python's own checks of certificate and name; ldap3's default checks nothing."""
 

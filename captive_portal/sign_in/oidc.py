@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -25,7 +24,7 @@ from joserfc.jwk import KeySet
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people.accounts import Account
 from captive_portal.people.keys import PersonKey
-from captive_portal.settings import Oidc
+from captive_portal.settings import Oidc, files
 from captive_portal.sign_in import oidc_token
 from captive_portal.sign_in.oidc_http import Http
 from captive_portal.sign_in.oidc_person import outsider
@@ -82,8 +81,10 @@ class OidcClient:
         self.counts: Counter[str] = Counter()
         """What came of it: `begun`, `right`, and why not."""
         self._back = f"{public_url.rstrip('/')}/oidc/{settings.id}/back"
-        self._secret = _secret(home, settings)
-        self.http = Http(_checks(home, settings))
+        whose = f"oidc {settings.id}: the client secret"
+        self._secret = files.secret(home / settings.client_secret_file, whose).strip()
+        ca_file = home / settings.ca_file if settings.ca_file else None
+        self.http = Http(files.trusted(ca_file, f"oidc {settings.id}"))
         self._adopt, self._key, self._clock = adopt, key, clock
         self._states = States(clock)
         self._workers = Workers("oidc", threads=1, waiting=WAITING)
@@ -282,33 +283,3 @@ def _metadata(told: Mapping[str, Any], issuer: str) -> Metadata:
         secret_by=ways[0],
         tells_issuer=told.get("authorization_response_iss_parameter_supported") is True,
     )
-
-
-def _secret(home: Path, settings: Oidc) -> str:
-    try:
-        secret = (home / settings.client_secret_file).read_text(encoding="ascii").strip()
-    except (OSError, ValueError) as error:
-        raise PortalError(
-            f"settings: oidc {settings.id}: the client secret cannot be read: {error}",
-            hint="write what the provider gave out into that file",
-        ) from error
-    if not secret:
-        raise PortalError(f"settings: oidc {settings.id}: the client secret is empty")
-    return secret
-
-
-def _checks(home: Path, settings: Oidc) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(
-            cafile=str(home / settings.ca_file) if settings.ca_file else None
-        )
-    except (OSError, ssl.SSLError) as error:
-        raise PortalError(
-            f"settings: oidc {settings.id}: ca_file cannot be read: {error}",
-            hint="PEM certificates of who signed the provider's",
-        ) from error
-    if settings.ca_file:
-        # A school's own authority writes certificates that are less than RFC 5280 asks for.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import urllib3
-from urllib3.util import Timeout, create_urllib3_context
+from urllib3.util import Timeout
 
 from captive_portal.errors import PortalError
-from captive_portal.settings import Controller
+from captive_portal.settings import Controller, files
 from captive_portal.web.handover.hint import Vendor
 
 CONNECT_S, READ_S = 3.0, 5.0
@@ -89,25 +88,12 @@ class Api:
         self.settings = settings
         self.kept: dict[str, str] = {}
         """What a maker's module keeps between questions."""
-        self.secret = _read(home / settings.secret_file, settings.url).decode("utf-8").strip()
-        context = create_urllib3_context()
-        if settings.ca_file:
-            pem = _read(home / settings.ca_file, settings.url)
-            # Controllers sign for themselves, and not to the letter of RFC 5280: signature, name
-            # and time are checked all the same.
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-            try:
-                context.load_verify_locations(cadata=pem.decode("ascii"))
-            except (OSError, ValueError) as error:
-                raise PortalError(
-                    f"settings: controllers: {settings.ca_file} holds no certificate: {error}",
-                    hint="write the certificate of who signed the controller's there, as PEM",
-                ) from error
-        else:
-            context.load_default_certs()
+        whose = f"controllers: {settings.url}: the secret"
+        self.secret = files.secret(home / settings.secret_file, whose).strip()
+        ca_file = home / settings.ca_file if settings.ca_file else None
         self._pool = urllib3.PoolManager(
             maxsize=AT_ONCE,
-            ssl_context=context,
+            ssl_context=files.trusted(ca_file, f"controllers: {settings.url}"),
             timeout=Timeout(connect=CONNECT_S, read=READ_S),
             retries=False,
         )
@@ -183,13 +169,3 @@ class Api:
 def _cookies(set_cookies: list[str]) -> str:
     pairs = (one.partition(";")[0].strip() for one in set_cookies[:10])
     return "; ".join(pair for pair in pairs if "=" in pair and len(pair) < 1000)
-
-
-def _read(path: Path, url: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PortalError(
-            f"settings: controllers: {path} for {url} cannot be read: {error.strerror}",
-            hint="write it there",
-        ) from error

@@ -16,7 +16,7 @@ from captive_portal.errors import PortalError, Refused
 from captive_portal.people.accounts import Account, Kind, People
 from captive_portal.people.keys import PersonKey
 from captive_portal.people.outside import Outside
-from captive_portal.settings import Oidc, OutsideGroup
+from captive_portal.settings import Oidc, OutsideGroup, files
 from captive_portal.sign_in import oidc, oidc_token
 from captive_portal.sign_in.oidc import OidcClient
 from captive_portal.sign_in.oidc_http import Http
@@ -74,10 +74,10 @@ def section(provider: Provider, **more: Any) -> Oidc:
 
 
 class Clocked:
-    """A door with a clock that a test moves."""
+    """A client with a clock that a test moves."""
 
-    def __init__(self, home: Path, engine: Engine, settings: Oidc) -> None:
-        (home / "client").write_text(SECRET + "\n")
+    def __init__(self, home: Path, engine: Engine, settings: Oidc, *, secret: str = SECRET) -> None:
+        (home / "client").write_text(secret + "\n")
         self.now = NOW_S * 10**9
         self.client = OidcClient(
             settings,
@@ -321,14 +321,14 @@ def test_an_answer_without_end_is_cut_off(made: Clocked, provider: Provider, pat
 
 def test_a_slow_provider_is_left_alone_for_a_while(made: Clocked, provider: Provider) -> None:
     path = "/.well-known/openid-configuration"
-    made.client.http = Http(oidc._checks(provider.folder, made.client.settings), total_s=0.3)
+    made.client.http = Http(files.trusted(provider.folder / "ca.crt", "oidc"), total_s=0.3)
     provider.answers[path] = oidc_provider.dripping(provider.ended)
     for _ in range(3):
         with pytest.raises(NotNow, match="within"):
             made.sign_in(provider)
     assert provider.asked[path] == 1
     provider.answers.clear()
-    made.client.http = Http(oidc._checks(provider.folder, made.client.settings))
+    made.client.http = Http(files.trusted(provider.folder / "ca.crt", "oidc"))
     made.now += oidc.DOWN_NS
     provider.now = lambda: made.now // 10**9
     assert made.sign_in(provider).account == "malee"
@@ -368,16 +368,15 @@ def test_what_a_provider_tells_of_itself_is_checked(
 
 
 def test_a_wrong_secret_is_the_school_s_fault(
-    made: Clocked, provider: Provider, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, engine: Engine, provider: Provider, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made.client._secret = "wrong"
-    with pytest.raises(NotNow, match="client_id and secret"):
-        made.sign_in(provider)
+    wrong = Clocked(tmp_path, engine, section(provider), secret="wrong")
+    with wrong.client, pytest.raises(NotNow, match="client_id and secret"):
+        wrong.sign_in(provider)
     assert "client_id and secret" in caplog.text
     assert SECRET not in caplog.text
-    (tmp_path / "client").write_text("")
     with pytest.raises(PortalError, match="empty"):
-        oidc._secret(tmp_path, made.client.settings)
+        Clocked(tmp_path, engine, section(provider), secret="")
 
 
 @given(token=st.one_of(st.text(), st.binary(), st.none(), st.from_regex(r"[\w-]+\.[\w-]+\.[\w-]+")))
