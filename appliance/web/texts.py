@@ -15,17 +15,15 @@ from zoneinfo import ZoneInfo
 
 from babel.messages.pofile import read_po
 
+from captive_portal.people import dates
+
 Language = Literal["th", "en"]
 LANGUAGES: tuple[Language, ...] = ("th", "en")
 LOCALE = Path(__file__).parent / "locale"
 BANGKOK = ZoneInfo("Asia/Bangkok")
-BUDDHIST_ERA = 543
 
 _MONTHS: dict[Language, tuple[str, ...]] = {
-    "th": (
-        *("ม.ค.", "ก.พ.", "มี.ค.", "เม.ย.", "พ.ค.", "มิ.ย."),
-        *("ก.ค.", "ส.ค.", "ก.ย.", "ต.ค.", "พ.ย.", "ธ.ค."),
-    ),
+    "th": dates.SHORT,
     "en": (
         *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
         *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
@@ -34,7 +32,7 @@ _MONTHS: dict[Language, tuple[str, ...]] = {
 
 
 _KEY = re.compile(
-    r"^(?:act|because|certainty|col|day|event|failed|field|gap|kind|last|limit|log|method|named|overdue|process|quota|range|role|sign-in|source|state|voucher|zone):(?=\S)"
+    r"^(?:act|because|certainty|col|day|device|event|failed|field|gap|kind|last|limit|log|method|named|overdue|process|quota|range|role|sign-in|source|state|voucher|zone):(?=\S)"
 )
 
 
@@ -59,7 +57,7 @@ class Texts:
         if when is None:
             return "–"
         local = at(when).astimezone(BANGKOK)
-        year = local.year + (BUDDHIST_ERA if self.language == "th" else 0)
+        year = local.year + (dates.BUDDHIST_ERA if self.language == "th" else 0)
         clock = f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
         return f"{local.day} {_MONTHS[self.language][local.month - 1]} {year} {clock}"
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
-BANGKOK = timezone(timedelta(hours=7))
-_MONTHS = (
-    "ม.ค.", "ก.พ.", "มี.ค.", "เม.ย.", "พ.ค.", "มิ.ย.",
-    "ก.ค.", "ส.ค.", "ก.ย.", "ต.ค.", "พ.ย.", "ธ.ค.",
-)  # fmt: skip
+from captive_portal.people import dates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +95,9 @@ class Texts:
 
     def moment(self, time: datetime) -> str:
         """Return a time as people here write it."""
-        local = time.astimezone(BANGKOK)
+        local = time.astimezone(dates.BANGKOK)
         if self.lang == "th":
-            month = _MONTHS[local.month - 1]
-            return f"{local.day} {month} {local.year + 543} เวลา {local:%H:%M} น."
+            return f"{dates.shown(local.date())} เวลา {local:%H:%M} น."
         return f"{local.day} {local:%b %Y, %H:%M}"
 
 
