@@ -33,6 +33,7 @@ from captive_portal.people.group_names import group_names
 from captive_portal.people.notices import Notices
 from captive_portal.radius import clients, guard
 from captive_portal.radius.forward import Forwarding, both
+from captive_portal.radius.profiles.shelf import Profiles
 from captive_portal.radius.side import RadiusSide
 from captive_portal.radius.upstream import secret_of, upstream
 from captive_portal.report import SEALER, SOCKET, Reporter
@@ -198,7 +199,13 @@ class _Process:
     ) -> PageServer:
         settings = self._settings.sign_in
         looks = Looks(self._home, self._settings.zones)
-        front = Front(settings, places=self._places, looks=looks, clock=self._clock)
+        front = Front(
+            settings,
+            places=self._places,
+            looks=looks,
+            clock=self._clock,
+            wifi=Profiles(self._home, self._settings.radius),
+        )
         board = NoticeBoard(settings, notices=Notices(engine), looks=looks)
         gateways = Gateways(self._home, self._settings, one_time=self._one_time, clock=self._clock)
         stack.callback(gateways.close)

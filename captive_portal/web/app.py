@@ -24,6 +24,7 @@ from captive_portal.web.own_names import OwnNames
 from captive_portal.web.own_session import OwnSession
 from captive_portal.web.provider import ProviderClient, Providers, offered
 from captive_portal.web.texts import texts
+from captive_portal.web.wifi import WifiPages
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -90,6 +91,8 @@ class Portal:
         app.add_api_route("/session/password", self._own.password_form, methods=both)
         app.add_api_route("/session/password", self._own.password, methods=["POST"])
         app.add_api_route("/notice", self.notice, methods=both)
+        if self._front.wifi is not None:
+            WifiPages(self._front, self._front.wifi).add(app)
         app.add_api_route("/portal.css", self.style, methods=both)
         app.add_api_route("/look/{zone}.css", self.look, methods=both)
         app.add_api_route("/look/{zone}.logo", self.logo, methods=both)

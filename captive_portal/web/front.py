@@ -26,6 +26,7 @@ from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Place, Places, canonical
 from captive_portal.web.texts import Texts, texts
 from captive_portal.web.tokens import Tokens
+from captive_portal.web.wifi_words import words
 from collector.records import Clock, time_of
 
 MAX_FORM = 8192
@@ -57,6 +58,50 @@ class Desk(Protocol):
         ...
 
 
+class WifiFacts(Protocol):
+    """What profiles for Wi-Fi with 802.1X say."""
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Names in the server's certificate."""
+        ...
+
+    @property
+    def outer(self) -> str:
+        """The name outside the tunnel."""
+        ...
+
+    @property
+    def root_der(self) -> bytes:
+        """The root that devices are to trust."""
+        ...
+
+    def thumbprint(self) -> str:
+        """Return the root's SHA-256, as people compare it."""
+        ...
+
+
+class Wifi(Protocol):
+    """Makes profiles; `captive_portal.radius.profiles.shelf.Profiles`. All raise PortalError."""
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks."""
+        ...
+
+    def facts(self, school: str) -> WifiFacts:
+        """Return what profiles say."""
+        ...
+
+    def apple(self, school: str) -> bytes:
+        """Return the profile for iPhone, iPad and Mac."""
+        ...
+
+    def windows(self, school: str, network: str) -> bytes:
+        """Return the profile of a network for Windows."""
+        ...
+
+
 class Answer(Exception):
     """Not an error: a page given early."""
 
@@ -74,6 +119,8 @@ class Visit:
     address: str
     t: Texts
     look: Look
+    wifi: bool = False
+    """Whether there is Wi-Fi with 802.1X to set up."""
 
     async def fields(self) -> Mapping[str, str]:
         """Return the fields of its form, bounded before it is read; empty where it is none.
@@ -100,8 +147,17 @@ class Visit:
 class Front:
     """The settings, places and looks of the pages. The desk and the people are the handlers'."""
 
-    def __init__(self, settings: SignIn, *, places: Places, looks: Looks, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: SignIn,
+        *,
+        places: Places,
+        looks: Looks,
+        clock: Clock,
+        wifi: Wifi | None = None,
+    ) -> None:
         self.settings = settings
+        self.wifi = wifi
         self.looks = looks
         self.tokens = Tokens(clock)
         self._places = places
@@ -131,7 +187,14 @@ class Front:
         if place is None:
             raise Answer(self.message(request, 403, t.not_here))
         look = self.looks.of(place)
-        return Visit(request=request, place=place, address=address, t=t, look=look)
+        return Visit(
+            request=request,
+            place=place,
+            address=address,
+            t=t,
+            look=look,
+            wifi=self.wifi is not None and bool(self.wifi.networks),
+        )
 
     def message(
         self, request: Request, status: int, message: str, *, heading: str = ""
@@ -199,6 +262,7 @@ def common(visit: Visit, here: str, message: str = "") -> dict[str, Any]:
         "t": visit.t,
         "site_name": visit.place.name,
         "look": visit.look,
+        "wifi": words(visit.t.lang).link if visit.wifi else "",
         "here": here,
         "message": message,
     }

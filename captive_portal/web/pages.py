@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from captive_portal.web.handover.hint import Form
 from captive_portal.web.looks import Look
 from captive_portal.web.texts import Texts
+from captive_portal.web.wifi_words import Words
 
 _HERE = Path(__file__).parent
 STYLE = (_HERE / "portal.css").read_text(encoding="utf-8")
@@ -34,6 +35,8 @@ class Page:
     """The page's path, for the link to the other language."""
     message: str = ""
     """A sentence on what went wrong, or nothing."""
+    wifi: str = ""
+    """Of a link to the page about Wi-Fi with 802.1X, where there is some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,17 @@ class NoticePage(Page):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WifiPage(Page):
+    """How to join Wi-Fi with 802.1X, on each kind of device."""
+
+    w: Words
+    networks: tuple[str, ...]
+    fields: tuple[tuple[str, str], ...]
+    """Names and values of what Android asks for."""
+    thumbprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessagePage(Page):
     """One sentence, and the way back."""
 
@@ -131,6 +145,7 @@ _TEMPLATES: dict[type[Page], str] = {
     ContinuePage: "continue.html",
     ChangePage: "change.html",
     NoticePage: "notice.html",
+    WifiPage: "wifi.html",
     MessagePage: "message.html",
 }
 
