@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from appliance.cli.people_desk import Site, day_begins, desk
+from appliance.cli import kick
+from appliance.cli.people_desk import Desk, Site, day_begins, desk
 from appliance.errors import NotFound, WrongUse
 from captive_portal.errors import PortalError
-from captive_portal.people.devices import Devices
+from captive_portal.people.devices import Device, Devices
+from captive_portal.sessions.rows import Rows
 
 devices_app = typer.Typer(no_args_is_help=True, help="Devices and whose they are.")
+COLUMNS = ("site", "mac", "name", "purpose", "owner", "kind", "on", "seen", "until")
+Found = TypeVar("Found")
 Mac = Annotated[str, typer.Argument(help="Its MAC address.")]
 
 
@@ -40,22 +44,28 @@ def list_(
                 "name": one.name,
                 "account": one.account,
                 "owner": one.owner,
+                "purpose": one.purpose,
                 "kind": one.kind.value,
+                "on": "yes" if one.enabled else "no",
                 "seen": one.seen_at.isoformat(),
                 "until": one.until.isoformat() if one.until else "",
             }
             for one in found
         ]
-        at.context.show_rows(rows, ["site", "mac", "name", "owner", "kind", "seen", "until"])
+        at.context.show_rows(rows, list(COLUMNS))
 
 
 @devices_app.command()
-def add(
+def add(  # noqa: PLR0913  # each is an option
     ctx: typer.Context,
     mac: Mac,
     owner: Annotated[str, typer.Option(help="The account that answers for it.")],
     name: Annotated[str, typer.Option(help="What people call it: printer, room 12.")],
     until: Annotated[str, typer.Option(help="Last day, such as 30/11/2569; else for ever.")] = "",
+    purpose: Annotated[str, typer.Option(help="What the school has it for.")] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Change what is said of one that is entered already.")
+    ] = False,
     site: Site = "",
 ) -> None:
     """Enter a device of the school: a printer, a television."""
@@ -64,7 +74,16 @@ def add(
         ends = day_begins(until) + timedelta(days=1) if until else None
         at.wrote(f"devices add {found.site} {mac} {name}, owner {found.account}"[:900])
         try:
-            Devices(at.engine).own(found.site, mac, found.id, name, now=at.now(), until=ends)
+            Devices(at.engine).own(
+                found.site,
+                mac,
+                found.id,
+                name,
+                now=at.now(),
+                until=ends,
+                purpose=purpose,
+                again=again,
+            )
         except PortalError as error:
             raise WrongUse(str(error)) from error
         at.context.say(f"{name} is {found.account}'s")
@@ -85,16 +104,42 @@ def name(
 
 
 @devices_app.command()
+def on(ctx: typer.Context, mac: Mac, site: Site = "") -> None:
+    """Let a device come in by itself again."""
+    with desk(ctx) as at:
+        where = at.site(site)
+        at.wrote(f"devices switch on {where} {mac}"[:900])
+        _found(lambda: Devices(at.engine).switch(where, mac, on=True))
+
+
+@devices_app.command()
+def off(ctx: typer.Context, mac: Mac, site: Site = "") -> None:
+    """Let a device not come in by itself any more, and end its session."""
+    with desk(ctx) as at:
+        where = at.site(site)
+        at.wrote(f"devices switch off {where} {mac}"[:900])
+        _end_sessions(at, _found(lambda: Devices(at.engine).switch(where, mac, on=False)))
+
+
+@devices_app.command()
 def remove(ctx: typer.Context, mac: Mac, site: Site = "") -> None:
-    """Forget a device: who has it must sign in."""
+    """Forget a device, and end its session: who has it must sign in."""
     with desk(ctx) as at:
         where = at.site(site)
         at.wrote(f"devices remove {where} {mac}"[:900])
-        _found(lambda: Devices(at.engine).remove(where, mac))
+        _end_sessions(at, _found(lambda: Devices(at.engine).remove(where, mac)))
 
 
-def _found(do: Callable[[], None]) -> None:
+def _end_sessions(at: Desk, device: Device) -> None:
+    """End what goes on at a device in its owner's name."""
+    for session in Rows(at.engine).open_at_mac(device.site, device.mac):
+        if session.person is not None and session.person.id == device.person:
+            kick.end(at.context.home, at.settings, str(session.id))
+            at.context.say(f"its session {session.id} has ended")
+
+
+def _found(do: Callable[[], Found]) -> Found:
     try:
-        do()
+        return do()
     except PortalError as error:
         raise NotFound(str(error)) from error

@@ -49,13 +49,22 @@ def kick(
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
     report.act(context.home, settings, "kick", target=session)
+    told = end(context.home, settings, session)
+    context.show({name: value for name, value in told.items() if value})
+
+
+def end(home: Path, settings: BoxSettings, session: str) -> dict[str, Any]:
+    """End a session, by the portal where it runs, and return what came of it.
+
+    Raises:
+        PortalError: there is none of that id, or it could not be ended.
+    """
     try:
-        told = ask(context.home / SOCKET, {"do": "kick", "session": session}, timeout=_ASK_S)
+        return ask(home / SOCKET, {"do": "kick", "session": session}, timeout=_ASK_S)
     except NobodyListens:
-        told = _here(context.home, settings, session)
+        return _here(home, settings, session)
     except CollectorError as error:
         raise PortalError(str(error)) from error
-    context.show({name: value for name, value in told.items() if value})
 
 
 def _here(home: Path, settings: BoxSettings, start: str) -> dict[str, Any]:

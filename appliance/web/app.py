@@ -26,6 +26,7 @@ from appliance.hub import known
 from appliance.web import (
     api,
     pages_account,
+    pages_devices,
     pages_groups,
     pages_kept,
     pages_people,
@@ -62,6 +63,7 @@ PAGES = (
     pages_roll,
     pages_groups,
     pages_vouchers,
+    pages_devices,
     pages_school,
     pages_poster,
     pages_people,

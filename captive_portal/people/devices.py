@@ -219,8 +219,8 @@ class Devices:
         with Session(self._engine) as db, db.begin():
             _theirs(db, site, found, person).name = called
 
-    def remove(self, site: str, mac: str, *, person: UUID | None = None) -> None:
-        """Forget a device: it has to sign in; with `person`, only one of theirs.
+    def remove(self, site: str, mac: str, *, person: UUID | None = None) -> Device:
+        """Forget a device and return what was known: it has to sign in; see `rename`.
 
         Raises:
             PortalError: there is none.
@@ -229,7 +229,9 @@ class Devices:
             row = _theirs(db, site, names.mac(mac), person)
             if person is not None and row.kind == DeviceKind.OWNED:
                 raise PortalError("the device is the school's", hint="ask the administrator")
+            gone = _device(row, db.get_one(AccountRow, row.person))
             db.delete(row)
+            return gone
 
 
 def _mac(mac: str) -> str:

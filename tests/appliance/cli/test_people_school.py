@@ -138,6 +138,13 @@ def test_a_printer_has_an_owner(box: Box) -> None:
     assert [(d["mac"], d["name"], d["kind"]) for d in listed] == [
         ("02:aa:00:00:00:01", "จอ", "owned")
     ]
+    told = (*add, *A, "--purpose", "ใบประกาศ")
+    assert (box.prathu(*told).status, box.prathu(*told, "--again").status) == (2, 0)
+    for way in ("off", "on", "off"):
+        assert box.prathu("devices", way, "02:aa:00:00:00:01", *A).status == 0
+    one = box.prathu("--json", "devices", "list", *A).lines()[0]
+    assert (one["purpose"], one["on"], one["name"]) == ("ใบประกาศ", "no", "เครื่องพิมพ์")
+    assert box.prathu("devices", "off", "02:aa:00:00:00:09", *A).status == 1
     assert box.prathu("devices", "remove", "02:aa:00:00:00:01", *A).status == 0
     assert box.prathu("devices", "remove", "02:aa:00:00:00:01", *A).status == 1
 

@@ -20,6 +20,7 @@ from appliance.web.app import create_app
 from captive_portal.database import open_database
 from captive_portal.people import groups, groups_text
 from captive_portal.people.accounts import AccountRow
+from captive_portal.people.devices import Devices
 from captive_portal.people.groups import Calendar, Groups
 from captive_portal.people.keys import person_key
 from captive_portal.people.vouchers import Order, Vouchers
@@ -46,6 +47,8 @@ PATHS = (
     "/people/roll",
     "/people/groups",
     "/people/vouchers",
+    "/people/devices",
+    "/people/devices?change=00:aa:00:00:00:02",
     "/people/year",
     f"/people/{SOMEBODY}/data",
     "/kept",
@@ -134,6 +137,11 @@ def a_school(house: House) -> Engine:
         valid_until=now + timedelta(days=3),
     )
     Vouchers(engine, person_key(house.home)).make(order, now=now)
+    book, kru = Devices(engine), UUID(int=8)
+    book.own(house.site, "00:aa:00:00:00:02", kru, "เครื่องพิมพ์ ห้องธุรการ", now=now, purpose="ใบประกาศ")
+    book.remember(house.site, "02:aa:00:00:00:01", SOMEBODY, now=now, until=now + timedelta(7))
+    book.call(house.site, "02:aa:00:00:00:03", SOMEBODY, "แท็บเล็ต", now=now)
+    book.switch(house.site, "02:aa:00:00:00:01", on=False)
     return engine
 
 
