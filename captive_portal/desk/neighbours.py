@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import socket
-import struct
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, Self
+
+from captive_portal import rtnetlink
 
 EVERY_S = 0.2
 """Entries are handed on together."""
@@ -23,15 +23,8 @@ AT_MOST = 65_536
 """Addresses that are remembered; the ones heard of least recently go."""
 RECEIVE_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
-_GROUP = 1 << (3 - 1)  # RTNLGRP_NEIGH
-_NEWNEIGH, _GETNEIGH, _DUMP = 28, 30, 0x301
-_HEADER = struct.Struct("=IHHII")
-_NEIGHBOUR = struct.Struct("=BBHiHBB")
-_ATTRIBUTE = struct.Struct("=HH")
-_ADDRESS, _LINK = 1, 2
-_MULTI, _REACHABLE = 0x2, 0x02
-_KNOWN = 0x02 | 0x04 | 0x08 | 0x10
-"""Reachable, stale, delay, probe: the MAC is one that the device itself has told."""
+_KNOWN = rtnetlink.REACHABLE | rtnetlink.STALE | rtnetlink.DELAY | rtnetlink.PROBE
+"""The MAC is one that the device itself has told."""
 
 
 class Heard(NamedTuple):
@@ -49,35 +42,10 @@ class Heard(NamedTuple):
 
 def read(datagram: bytes) -> Iterator[Heard]:
     """Yield the entries of one datagram; whatever is cut short or something else is left out."""
-    at = 0
-    while at + _HEADER.size <= len(datagram):
-        length, kind, flags, *_ = _HEADER.unpack_from(datagram, at)
-        if length < _HEADER.size or at + length > len(datagram):
-            return
-        if kind == _NEWNEIGH:
-            yield from _entry(datagram[at + _HEADER.size : at + length], bool(flags & _MULTI))
-        at += (length + 3) & ~3
-
-
-def _entry(body: bytes, asked: bool) -> Iterator[Heard]:
-    if len(body) < _NEIGHBOUR.size:
-        return
-    _, _, _, interface, state, _, _ = _NEIGHBOUR.unpack_from(body)
-    told = dict(_attributes(body[_NEIGHBOUR.size :]))
-    address, link = told.get(_ADDRESS, b""), told.get(_LINK, b"")
-    if state & _KNOWN and len(address) in (4, 16) and len(link) == 6:
-        where, mac = str(ipaddress.ip_address(address)), link.hex(":")
-        yield Heard(interface, where, mac, bool(state & _REACHABLE), asked)
-
-
-def _attributes(body: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _ATTRIBUTE.size <= len(body):
-        length, kind = _ATTRIBUTE.unpack_from(body, at)
-        if length < _ATTRIBUTE.size or at + length > len(body):
-            return
-        yield kind, body[at + _ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
+    for one in rtnetlink.entries(datagram):
+        if one.state & _KNOWN:
+            answers = bool(one.state & rtnetlink.REACHABLE)
+            yield Heard(one.interface, one.address, one.mac, answers, one.listed)
 
 
 See = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
@@ -105,7 +73,7 @@ class Neighbours:
         """
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
-        self._socket.bind((0, _GROUP))
+        self._socket.bind((0, rtnetlink.NEIGHBOURS))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -136,10 +104,8 @@ class Neighbours:
 
     def ask(self) -> None:
         """Ask for the whole tables; the answers come as everything else does."""
-        body = _NEIGHBOUR.pack(0, 0, 0, 0, 0, 0, 0)
-        header = _HEADER.pack(_HEADER.size + len(body), _GETNEIGH, _DUMP, 1, 0)
         try:
-            self._socket.send(header + body)
+            self._socket.send(rtnetlink.ask_for_all())
         except OSError:
             self.dropped += 1  # asked again in a minute
 

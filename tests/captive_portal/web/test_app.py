@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,8 +12,6 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
@@ -28,11 +25,10 @@ from captive_portal.sessions.session import Person, Session
 from captive_portal.settings import SignIn, Zone
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.local import LocalWay
-from captive_portal.web import captive_api, entrance, front, neighbours
+from captive_portal.web import captive_api, entrance, front
 from captive_portal.web.app import Portal
 from captive_portal.web.front import Front
 from captive_portal.web.looks import LARGEST_LOGO, Looks, ink_on
-from captive_portal.web.neighbours import mac_of
 from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.sites import Places
 from captive_portal.web.texts import ENGLISH, THAI, Texts
@@ -355,29 +351,6 @@ def test_a_token_is_for_one_purpose_and_address() -> None:
     assert not tokens.good(made, "sign-in", "10.0.0.6")
     assert not Tokens(lambda: NOW_NS).good(made, "sign-in", PUPIL)
     assert not tokens.good("๑๒.x", "sign-in", PUPIL)
-
-
-def neighbour(state: int, *attributes: tuple[int, bytes]) -> bytes:
-    """Return the body of a RTM_NEWNEIGH."""
-    body = struct.pack("=BxxxiHBB", 2, 3, state, 0, 1)
-    for kind, value in attributes:
-        body += struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-    return body
-
-
-def test_the_kernels_neighbour_gives_the_mac() -> None:
-    mac, address = bytes.fromhex("0200000000aa"), bytes([10, 0, 0, 5])
-    known = neighbours.neighbour(neighbour(0x02, (1, address), (2, mac)))
-    assert known == (address, "02:00:00:00:00:aa")
-    assert neighbours.neighbour(neighbour(0x20, (1, address), (2, mac))) is None  # failed
-    assert neighbours.neighbour(neighbour(0x01, (1, address))) is None  # incomplete
-    assert mac_of("192.0.2.99") == mac_of("2001:db8::99") == ""
-
-
-@given(st.binary(max_size=200))
-def test_what_is_no_message_is_no_neighbour(octets: bytes) -> None:
-    for _, body in neighbours.messages(octets):
-        neighbours.neighbour(body)
 
 
 def test_a_device_that_goes_away_amid_its_form_leaves_no_trace_in_the_log(
