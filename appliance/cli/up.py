@@ -183,11 +183,16 @@ def _eap(
     """Run FreeRADIUS, with a configuration written anew, behind the portal's RADIUS server."""
     from captive_portal.radius import freeradius
 
+    seen = freeradius.stamps(home, settings.radius)
     folder = freeradius.write(home, settings.radius)
     freeradius.check(folder)
-    process = subprocess.Popen(  # noqa: S603, TID251  # the box's own process
-        freeradius.command(folder), stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
-    )
+
+    def begun() -> subprocess.Popen[bytes]:  # noqa: TID251  # the box's own process
+        return subprocess.Popen(  # noqa: S603, TID251  # as above
+            freeradius.command(folder), stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
+        )
+
+    process = begun()
     try:
         ready()
         while not stop.wait(0.2):
@@ -196,6 +201,12 @@ def _eap(
                     f"FreeRADIUS ended with {process.returncode} (see its lines above)",
                     hint=f"is another one on port {settings.radius.eap_port}?",
                 )
+            # It reads certificates and what was revoked at its start alone.
+            before, seen = seen, freeradius.stamps(home, settings.radius)
+            if seen != before and freeradius.rewritten(home, settings.radius):
+                process.terminate()
+                process.wait(STOP_S)
+                process = begun()
     finally:
         process.terminate()
         process.wait(STOP_S)

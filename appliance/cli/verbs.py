@@ -82,6 +82,7 @@ VERBS: Mapping[str, Verb] = {
     "calendar": Verb("groups", "Holidays and exam days."),
     "voucher": Verb("voucher", "Vouchers for named guests."),
     "devices": Verb("devices", "Devices and whose they are."),
+    "radius": Verb("radius", "802.1X: profiles and certificates of devices."),
     "sessions": Verb("sessions", "Who is on, and who was."),
     "kick": Verb(
         "kick",

@@ -8,6 +8,7 @@ by a NAS.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import secrets
@@ -28,6 +29,7 @@ DEVICES = "devices.pem"
 """In its folder: who signs certificates of devices, and what was taken back."""
 PROGRAMS = ("freeradius", "radiusd")
 _SECRETS = Path("run") / "freeradius.secrets"
+_log = logging.getLogger(__name__)
 _SAFE = (3, 2, 5)
 """From here on it signs what it answers (CVE-2024-3596)."""
 _CHECK_S = 20
@@ -104,6 +106,31 @@ def write(home: Path, settings: Radius) -> Path:
     except OSError as error:
         raise PortalError(f"the configuration of FreeRADIUS in {folder}: {error}") from error
     return folder
+
+
+def stamps(home: Path, settings: Radius) -> tuple[int, ...]:
+    """Return when what it reads at its start was last changed, in ns; 0: it is not there."""
+    read = (settings.eap_certificate, settings.eap_key, settings.eap_ca, device_authority.REVOKED)
+    return tuple(_changed(home / path) for path in read)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def rewritten(home: Path, settings: Radius) -> bool:
+    """Write the configuration anew; say whether FreeRADIUS would start on it."""
+    try:
+        check(write(home, settings))
+    except PortalError as error:
+        # The one that runs goes on with what it has read: half of a new pair of files is no reason
+        # to keep everybody out.
+        _log.warning("FreeRADIUS goes on with what it has: %s", error)
+        return False
+    return True
 
 
 def filled(template: str, words: dict[str, object]) -> str:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(
     reason="eapol_test or FreeRADIUS is not here (eapoltest, freeradius, freeradius-rest)",
 )
 PASSWORD = "รหัสผ่าน ๑๒๓"
+LAPTOP = "02:00:5e:00:53:11"
 
 
 @pytest.fixture
@@ -42,17 +43,23 @@ def status(box: Box) -> dict[str, Any]:
 
 def phone(box: Box) -> bool:
     """Say whether somchai's phone gets in."""
-    conf = box.machine.folder / "phone.conf"
-    conf.write_text(
-        "network={\n key_mgmt=WPA-EAP\n eap=TTLS\n"
+    return gets_in(
+        box,
+        " eap=TTLS\n"
         f' identity="somchai"\n anonymous_identity="anonymous@school.example"\n'
-        f' password={PASSWORD.encode().hex()}\n phase2="auth=PAP"\n'
-        f' ca_cert="{box.home / certificate.ROOT}"\n domain_match="{certificate.NAME}"\n}}\n'
+        f' password={PASSWORD.encode().hex()}\n phase2="auth=PAP"\n',
     )
+
+
+def gets_in(box: Box, how: str) -> bool:
+    """Say whether a device gets in, by these lines of wpa_supplicant's."""
+    conf = box.machine.folder / "phone.conf"
+    trust = f' ca_cert="{box.home / certificate.ROOT}"\n domain_match="{certificate.NAME}"\n'
+    conf.write_text(f"network={{\n key_mgmt=WPA-EAP\n{how}{trust}}}\n")
     secret = (box.home / "nas" / "loopback").read_text().strip()
     port = status(box)["listening"]["radius_authentication"]
     argv = [str(EAPOL), "-c", str(conf), "-a", "127.0.0.1", "-p", str(port), "-s", secret]
-    return subprocess.run([*argv, "-t", "5"], capture_output=True).returncode == 0
+    return subprocess.run([*argv, "-M", LAPTOP, "-t", "5"], capture_output=True).returncode == 0
 
 
 def daemons(box: Box) -> list[int]:
@@ -78,5 +85,23 @@ def test_a_phone_signs_in_at_a_running_box_and_after_freeradius_was_killed(box: 
     os.kill(daemon, signal.SIGKILL)
     wait_for("the next one", lambda: daemons(box) not in ([], [daemon]), seconds=60)
     wait_for("a phone again", lambda: phone(box), seconds=60)
+    a_device_of_the_school_comes_and_goes(box)
     box.down()
     assert daemons(box) == []
+
+
+def a_device_of_the_school_comes_and_goes(box: Box) -> None:
+    """Give a device a certificate at the command line, and take it back."""
+    box.prathu("devices", "add", LAPTOP, "--owner", "somchai", "--name", "notebook")
+    file = box.machine.folder / "device.p12"
+    made = json.loads(box.prathu("radius", "certificate", "add", LAPTOP, "--out", str(file)))
+    how = f' eap=TLS\n identity="anonymous"\n private_key="{file}"\n'
+    how += f' private_key_passwd="{made["password"]}"\n'
+    assert gets_in(box, how)
+    (daemon,) = daemons(box)
+    box.prathu("radius", "certificate", "revoke", made["serial"])
+    assert not gets_in(box, how)
+    wait_for("the next one", lambda: daemons(box) not in ([], [daemon]), seconds=60)
+    wait_for("a phone once more", lambda: phone(box), seconds=60)
+    assert not gets_in(box, how)
+    assert "certificate revoked" in box.words()

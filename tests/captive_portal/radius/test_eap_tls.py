@@ -130,11 +130,13 @@ def test_it_ends_with_the_device_or_its_owners_account(shelf: Shelf, engine: Eng
     People(engine).disable(teacher.id, now=NOW)
     assert not shelf.sign_in(packed)
     People(engine).enable(teacher.id)
+    Devices(engine).switch(SITE, LAPTOP, on=False)
+    assert not shelf.sign_in(packed)
     Devices(engine).remove(SITE, LAPTOP)
     assert not shelf.sign_in(packed)
     shelf.list(LAPTOP, "somchai")
     assert not shelf.sign_in(packed)
-    assert shelf.school.counted()["reject certificate-of-no-listed-device"] == 2
+    assert shelf.school.counted()["reject certificate-of-no-listed-device"] == 3
     assert shelf.school.counted()["reject account-closed"] == 1
 
 
