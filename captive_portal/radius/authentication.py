@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from pyrad import packet as pyrad
 from typing_extensions import override
@@ -28,6 +28,7 @@ from captive_portal.radius.endpoint import PER_SECOND, Arrival, Endpoint
 from captive_portal.radius.guard import Discard
 from captive_portal.radius.judging import Verdict
 from captive_portal.radius.login import Login
+from captive_portal.radius.received import Received
 from captive_portal.radius.signing import Signing
 from captive_portal.sessions.session import Ids
 from captive_portal.sign_in.one_time import OneTime
@@ -61,7 +62,7 @@ class Rules:
 class EapSide(Protocol):
     """Who speaks EAP with phones; this server stands before it."""
 
-    async def ask(self, arrival: Arrival, packet: Any) -> bytes | None:  # noqa: ANN401  # pyrad's
+    async def ask(self, arrival: Arrival, packet: Received) -> bytes | None:
         """Return the answer to the NAS, or None where there is none now."""
         ...
 
@@ -69,7 +70,7 @@ class EapSide(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
     arrival: Arrival
-    packet: Any
+    packet: Received
     login: Login
 
 
@@ -126,15 +127,15 @@ class AuthenticationServer(Endpoint):
         self._held[arrival.address] += 1
         self._answers.put(arrival.copy, b"", arrival.now)
 
-    def _open(self, arrival: Arrival) -> Any:  # noqa: ANN401  # pyrad's packet
+    def _open(self, arrival: Arrival) -> Received:
         """Return the packet if the NAS's policy takes it; learn that it signs."""
         client, address = arrival.client, arrival.address
         policy = client.message_authenticator
         must = policy == "require" or (
             policy == "learning" and self._signing.must(client.name, address)
         )
-        read = guard.open_access(arrival.whole, client, self._dictionary, must_sign=must)
-        if read.message_authenticator:
+        read = guard.open_access(arrival.whole, client, must_sign=must)
+        if read.signed:
             if policy == "learning":
                 self._signing.saw(client.name, address)
         else:

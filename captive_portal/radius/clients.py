@@ -100,6 +100,12 @@ class Clients:
         return len(self._all)
 
 
+@lru_cache(maxsize=4096)
+def canonical(text: str) -> str:
+    """Return a peer's address as one text, however the kernel gave it."""
+    return str(parse_address(text))
+
+
 def parse_address(text: str) -> Address:
     """Return a peer's address as the kernel gave it: no scope, IPv4 not inside IPv6."""
     address = ipaddress.ip_address(text.partition("%")[0])

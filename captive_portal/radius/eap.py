@@ -25,6 +25,7 @@ from captive_portal.radius.endpoint import Arrival
 from captive_portal.radius.guard import Discard
 from captive_portal.radius.login import Login
 from captive_portal.radius.orders import genuine
+from captive_portal.radius.received import Received
 from captive_portal.sessions.session import Ids
 
 WAIT_S = 14.0
@@ -138,7 +139,7 @@ class EapProxy(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """Go on: FreeRADIUS may be starting."""
 
-    async def ask(self, arrival: Arrival, packet: Any) -> bytes | None:  # noqa: ANN401  # pyrad's
+    async def ask(self, arrival: Arrival, packet: Received) -> bytes | None:
         """Return the answer to the NAS, or None where there is none now.
 
         Raises:
@@ -182,7 +183,7 @@ class EapProxy(asyncio.DatagramProtocol):
     async def _for_nas(
         self,
         arrival: Arrival,
-        packet: Any,  # noqa: ANN401  # pyrad's
+        packet: Received,
         outer: Login,
         said: _Answered,
     ) -> bytes:

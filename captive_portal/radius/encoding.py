@@ -12,6 +12,7 @@ from pyrad import packet as pyrad
 from captive_portal.radius import guard, judging, replies
 from captive_portal.radius.book import Standing
 from captive_portal.radius.endpoint import Arrival
+from captive_portal.radius.received import Received, number_of, octets_of, raw_octets
 from captive_portal.radius.ticket import Ticket
 from captive_portal.sessions import at_nas
 from captive_portal.sessions.session import Ids
@@ -54,13 +55,13 @@ def granted(
 
 
 def encoded(
-    request: Any,  # noqa: ANN401  # pyrad's
+    request: Received,
     code: int,
     told: Sequence[Told],
     *,
     hidden: Sequence[Told] = (),
 ) -> bytes:
-    """Return a reply.
+    """Return a reply, signed.
 
     Args:
         request: What it is to.
@@ -68,24 +69,23 @@ def encoded(
         told: Its attributes.
         hidden: More of them, hidden with the secret of who asked (RFC 2548 2.4.2).
     """
-    reply = request.CreateReply()
-    reply.code = code
-    for name, value in told:
-        if isinstance(value, bytes):
-            # As octets: pyrad reads 0x… and digits in them otherwise.
-            key = reply.dict.attributes[name].code if isinstance(name, str) else name
-            reply.setdefault(key, []).append(value)
-        else:
-            reply.AddAttribute(name, value)
-    for name, value in hidden:
-        reply.setdefault(name, []).append(reply.SaltCrypt(value))
-    octets: bytes = reply.ReplyPacket()
-    return octets
+    octets = [_octets(name, value) for name, value in told]
+    if hidden:
+        by: Any = pyrad.AuthPacket(secret=request.secret, authenticator=request.authenticator)
+        octets += [raw_octets(key, by.SaltCrypt(value)) for key, value in hidden]
+    return request.reply(code, b"".join(octets), sign=True)
 
 
-def eap_failure(request: Any) -> bytes:  # noqa: ANN401  # pyrad's
+def _octets(name: Any, value: Any) -> bytes:  # noqa: ANN401  # as `Told`
+    if isinstance(value, bytes):
+        # As octets: pyrad reads 0x… and digits in them otherwise.
+        return raw_octets(number_of(name) if isinstance(name, str) else name, value)
+    return octets_of(name, value)
+
+
+def eap_failure(request: Received) -> bytes:
     """Return a reject that ends EAP (RFC 3748 4.2, RFC 3579 2.6.1)."""
-    told = bytes(request.get(guard.EAP_MESSAGE)[0])
+    told = (request.get(guard.EAP_MESSAGE) or [b""])[0]
     number = told[1] if len(told) > 1 else 0
     failure = bytes((_EAP_FAILURE, number, 0, 4))
     return encoded(request, pyrad.AccessReject, [("EAP-Message", failure)])

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from captive_portal.errors import cannot_listen
 from captive_portal.radius import guard
-from captive_portal.radius.clients import Client, Clients, parse_address
+from captive_portal.radius.clients import Client, Clients, canonical
 from captive_portal.radius.counters import Counters
 from captive_portal.radius.guard import Discard
 from collector.records import Clock
@@ -113,7 +113,6 @@ class Endpoint(asyncio.DatagramProtocol):
         self._clients = clients
         self._clock = clock
         self._shares = Shares(per_second)
-        self._dictionary = guard.dictionary()
         self._answers = Answers()
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -155,7 +154,7 @@ class Endpoint(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Check one datagram and queue what it says; nothing is raised, whatever it holds."""
         peer = (str(addr[0]), int(addr[1]))
-        address = str(parse_address(peer[0]))
+        address = canonical(peer[0])
         if self._clients.find(address) is None and not self._clients.shared(address):
             # Silence, and a line in the status: a device knocks.
             self.counters.add(address, UNKNOWN)

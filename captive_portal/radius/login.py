@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
-from typing import Any
 
 from captive_portal.people import names
 from captive_portal.radius import mschap, request
 from captive_portal.radius.clients import Client
 from captive_portal.radius.guard import EAP_MESSAGE, USER_PASSWORD, Discard
+from captive_portal.radius.received import Key, Received
 from captive_portal.sessions.session import Nas
 from captive_portal.sign_in.way import Attempt
 
@@ -115,11 +115,11 @@ class Login:
         return self.port_type not in (None, WIRELESS) and not self.ssid
 
 
-def read(packet: Any, *, source: str, client: Client) -> Login:  # noqa: ANN401  # pyrad is untyped
+def read(packet: Received, *, source: str, client: Client) -> Login:
     """Return what a verified Access-Request says.
 
     Args:
-        packet: pyrad's.
+        packet: The request.
         source: The address it came from.
         client: Whose secret it was made with.
 
@@ -144,13 +144,13 @@ def read(packet: Any, *, source: str, client: Client) -> Login:  # noqa: ANN401 
     )
 
 
-def first(packet: Any, key: Any) -> bytes | None:  # noqa: ANN401  # pyrad is untyped
+def first(packet: Received, key: Key) -> bytes | None:
     """Return the first value of an attribute as it stands."""
     found = packet.get(key)
-    return bytes(found[0]) if found else None
+    return found[0] if found else None
 
 
-def _credential(packet: Any, secret: bytes) -> tuple[Credential, str]:  # noqa: ANN401  # as above
+def _credential(packet: Received, secret: bytes) -> tuple[Credential, str]:
     """Return the proof that came, or why none that came is taken."""
     hidden = first(packet, USER_PASSWORD)
     if hidden is not None:

@@ -14,7 +14,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from pyrad import packet as pyrad
@@ -26,6 +26,7 @@ from captive_portal.radius import asked, guard, request, ticket
 from captive_portal.radius.clients import Client, Clients
 from captive_portal.radius.endpoint import PER_SECOND, Arrival, Endpoint
 from captive_portal.radius.guard import Discard
+from captive_portal.radius.received import Received, octets_of
 from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.sessions.obeyed import Beyond, NoGroup
@@ -138,13 +139,13 @@ class DynamicServer(Endpoint):
         self._end = end
         self._change = change
         self._ids = ids
-        self._queue: asyncio.Queue[tuple[Arrival, Any]] = asyncio.Queue(QUEUE)
+        self._queue: asyncio.Queue[tuple[Arrival, Received]] = asyncio.Queue(QUEUE)
         self._past: OrderedDict[bytes, None] = OrderedDict()
 
     @override
     def _take(self, arrival: Arrival) -> None:
         # Made as an Accounting-Request is: the same proof (RFC 5176 3.3).
-        read = guard.open_packet(arrival.whole, arrival.client, self._dictionary)
+        read = guard.open_packet(arrival.whole, arrival.client)
         self._timely(arrival)
         if self._copied(arrival):
             return
@@ -187,7 +188,7 @@ class DynamicServer(Endpoint):
             self.counters.add(arrival.address, f"refused {cause}" if cause else "done")
             self._answer(arrival, _encoded(read, cause))
 
-    async def _follow(self, arrival: Arrival, read: Any) -> None:  # noqa: ANN401  # pyrad's
+    async def _follow(self, arrival: Arrival, read: Received) -> None:
         """Do what an order says. Raises Refusal."""
         order = read_order(arrival, read, self._ids)
         session = await asyncio.to_thread(self._meant, order)
@@ -239,7 +240,7 @@ class DynamicServer(Endpoint):
         return found.open_at_mac(site, order.mac) if order.mac else found.open()
 
 
-def read_order(arrival: Arrival, read: Any, ids: Ids) -> Order:  # noqa: ANN401  # pyrad's
+def read_order(arrival: Arrival, read: Received, ids: Ids) -> Order:
     """Return which session a verified request names.
 
     Raises:
@@ -307,15 +308,10 @@ def _of_nas(told: Nas, session: Session) -> bool:
     return names_it and (not told.address or told.address in (nas.address, nas.source))
 
 
-def _encoded(read: Any, cause: int) -> bytes:  # noqa: ANN401  # pyrad's
+def _encoded(read: Received, cause: int) -> bytes:
     """Return the answer; Message-Authenticator where one was sent."""
-    reply = read.CreateReply()
     disconnect = read.code == pyrad.DisconnectRequest
-    reply.code = pyrad.DisconnectACK if disconnect else pyrad.CoAACK
-    if read.message_authenticator:
-        reply.add_message_authenticator()
-    if cause:
-        reply.code += 1
-        reply.AddAttribute("Error-Cause", cause)
-    octets: bytes = reply.ReplyPacket()
-    return octets
+    code = pyrad.DisconnectACK if disconnect else pyrad.CoAACK
+    if not cause:
+        return read.reply(code, sign=read.signed)
+    return read.reply(code + 1, octets_of("Error-Cause", cause), sign=read.signed)

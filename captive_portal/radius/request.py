@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pyrad import packet
-
 from captive_portal.people import names
 from captive_portal.radius import ticket
 from captive_portal.radius.clients import Client, parse_address
 from captive_portal.radius.guard import Discard
+from captive_portal.radius.received import HEADER, Received, number_of
 from captive_portal.radius.ticket import Ticket
 from captive_portal.sessions.accounting import METHOD, METHOD_802_1X, Accounting
 from captive_portal.sessions.session import Counters, Ids, Nas
@@ -29,7 +28,6 @@ OLDEST = timedelta(hours=24)
 _LONGEST_DELAY_S = 7 * 86400
 _LONGEST_SESSION_S = 3650 * 86400
 """A session that began before the NAS was made has a counter that ran below zero."""
-_HEADER = 20
 _MOST_OCTETS = 1 << 63
 _CLASS = 25
 # What a retransmission changes, and what proxies and signatures add.
@@ -49,7 +47,7 @@ class Heard:
 
 
 def read(
-    request: packet.AcctPacket,
+    request: Received,
     *,
     source: str,
     client: Client,
@@ -103,7 +101,7 @@ def read(
     return Heard(accounting=accounting, faults=tuple(values.faults))
 
 
-def _granted(request: packet.AcctPacket, site: str, ids: Ids) -> Ticket | None:
+def _granted(request: Received, site: str, ids: Ids) -> Ticket | None:
     """Return what the Class that our Access-Accept gave along says; others' Classes say nothing."""
     read = (ticket.read(octets, site, ids) for octets in request.get(_CLASS) or ())
     return next((one for one in read if one is not None), None)
@@ -122,23 +120,19 @@ def nas(values: Values, source: str, client: Client) -> Nas:
 class Values:
     """Reads attributes by name; one that cannot be read is a fault, not an error."""
 
-    def __init__(self, request: packet.AcctPacket) -> None:
+    def __init__(self, request: Received) -> None:
         self._request = request
         self.faults: list[str] = []
 
     def all(self, name: str) -> list[Any]:
         """Return the values of an attribute: of the dictionary's type, those that can be read."""
-        if name not in self._request:
-            return []
         try:
-            return list(self._request[name])
+            return self._request[name]
+        except KeyError:
+            return []
         except Exception:  # noqa: BLE001  # pyrad raises what it meets on a value of wrong length
             self.faults.append(f"unreadable-{name}")
             return []
-
-    def first(self, name: str) -> Any:  # noqa: ANN401  # of the dictionary's type
-        """Return the first value, or nothing."""
-        return next(iter(self.all(name)), None)
 
     def number(self, name: str) -> int | None:
         """Return an integer attribute; a named value gives its number."""
@@ -147,17 +141,21 @@ class Values:
 
     def text(self, name: str) -> str:
         """Return an attribute as text; what cannot be printed becomes the replacement sign."""
-        value = self.first(name)
+        told = self.all(name)
+        if not told:
+            return ""
+        value = told[0]
         if isinstance(value, bytes):
             value = decoded(value)
-        return "" if value is None else _printable(str(value))
+        return _printable(str(value))
 
     def _raw(self, name: str) -> bytes | None:
-        code = self._request.dict.attributes[name].code
-        octets = self._request.get(code)
-        if octets and len(octets[0]) != 4:
+        octets = self._request.get(number_of(name))
+        if not octets:
+            return None
+        if len(octets[0]) != 4:
             self.faults.append(f"unreadable-{name}")
-        return octets[0] if octets else None
+        return octets[0]
 
 
 def decoded(octets: bytes) -> str:
@@ -172,6 +170,8 @@ def decoded(octets: bytes) -> str:
 
 
 def _printable(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text.strip()
     text = unicodedata.normalize("NFC", text)
     return "".join("\ufffd" if _control(letter) else letter for letter in text).strip()
 
@@ -265,6 +265,8 @@ _NO_ADDRESS = {"255.255.255.255", "255.255.255.254", "0.0.0.0", "::"}  # noqa: S
 
 
 def _address(values: Values, name: str, told: str) -> str | None:
+    if ":" not in told:
+        return told  # four octets as text
     try:
         network = ipaddress.ip_network(told, strict=False)
     except ValueError:
@@ -272,7 +274,7 @@ def _address(values: Values, name: str, told: str) -> str | None:
         return None
     if network.prefixlen == network.max_prefixlen:
         return str(parse_address(str(network.network_address)))
-    if network.version == 4 or network.prefixlen < _WIDEST:
+    if network.prefixlen < _WIDEST:
         values.faults.append(f"too-wide-{name}")
         return None
     return str(network)
@@ -309,21 +311,20 @@ def ssid(values: Values, called: str) -> str:
     return vendors or (found[1] if found else "")
 
 
-def _fingerprint(request: packet.AcctPacket, status: str) -> str:
+def _fingerprint(request: Received, status: str) -> str:
     """Return what stays the same when a NAS sends a packet again.
 
     RFC 2866 5.2: a retransmission counts Acct-Delay-Time up, and so gets another id and another
     authenticator. A session has one start and one stop; when nothing else in the packet tells two
     updates apart, its id does.
     """
-    octets: bytes = request.raw_packet
-    digest, at, seen = hashlib.sha256(), _HEADER, set()
+    octets, at, seen, kept = request.whole, HEADER, set(), []
     while at < len(octets):
-        size = octets[at + 1]
-        seen.add(octets[at])
-        if octets[at] not in _CHANGING:
-            digest.update(octets[at : at + size])
-        at += size
+        kind, after = octets[at], at + octets[at + 1]
+        seen.add(kind)
+        if kind not in _CHANGING:
+            kept.append(octets[at:after])
+        at = after
     if status == "update" and not seen & _TELLING_APART:
-        digest.update(octets[1:2])
-    return digest.hexdigest()
+        kept.append(octets[1:2])
+    return hashlib.sha256(b"".join(kept)).hexdigest()

@@ -75,7 +75,7 @@ class AccountingServer(Endpoint):
 
     @override
     def _take(self, arrival: Arrival) -> None:
-        read = guard.open_packet(arrival.whole, arrival.client, self._dictionary)
+        read = guard.open_packet(arrival.whole, arrival.client)
         if arrival.whole[0] == guard.STATUS_SERVER:
             self.counters.add(arrival.address, "status-server")
             self._send(guard.reply_to(read), arrival.peer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from dataclasses import dataclass, replace
@@ -245,6 +244,9 @@ class Ids:
 
     def make(self, what: str, *parts: Any) -> UUID:  # noqa: ANN401  # anything with a text form
         """Return the id of `what` that is made of these parts."""
-        text = json.dumps([what, *(str(part) for part in parts)], ensure_ascii=False)
-        digest = hmac.new(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
-        return UUID(bytes=digest.digest()[:16], version=4)
+        text = _JSON.encode([what, *map(str, parts)])
+        digest = hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256")
+        return UUID(bytes=digest[:16], version=4)
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False)

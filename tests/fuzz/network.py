@@ -307,7 +307,7 @@ def accounting(data: bytes) -> None:
     """Any attributes in a packet with the right secret are read or discarded, and answered."""
     for datagram in (data, packets.request(data[:4076])):
         try:
-            read = guard.open_packet(guard.shape(datagram), packets.client(), packets.KNOWN)
+            read = guard.open_packet(guard.shape(datagram), packets.client())
         except guard.Discard:
             continue
         try:
@@ -325,7 +325,7 @@ def access(data: bytes) -> None:
     for datagram in (data, packets.access(data[:4050])):
         try:
             whole = guard.shape(datagram, (guard.ACCESS_REQUEST, guard.STATUS_SERVER))
-            read = guard.open_access(whole, packets.client(), packets.KNOWN, must_sign=True)
+            read = guard.open_access(whole, packets.client(), must_sign=True)
             tried = login.read(read, source="192.0.2.1", client=packets.client())
         except guard.Discard:
             continue
