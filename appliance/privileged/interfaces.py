@@ -21,6 +21,14 @@ CONNECTIONS = {
 """So that the kernel tells of connections what the log asks for (docs/settings.md)."""
 NEIGHBOURS = {"gc_thresh1": 2048, "gc_thresh2": 16384, "gc_thresh3": 32768}
 """Neighbours of a family that the kernel remembers: its own 1,024 are fewer than a school has."""
+PIECES = {
+    "ipv4/ipfrag_high_thresh": ("least", 64 << 20),
+    "ipv4/ipfrag_time": ("most", 10),
+    "netfilter/nf_conntrack_frag6_high_thresh": ("least", 64 << 20),
+    "netfilter/nf_conntrack_frag6_timeout": ("most", 10),
+}
+"""Octets and seconds for pieces of packets that wait for the others. The kernel's own 4 MB for 30 s
+are full with what one device may send (`piece_rate` of config/gate.nft)."""
 LOG = logging.getLogger(__name__)
 
 
@@ -48,6 +56,7 @@ def prepare(plan: Plan) -> None:
         except BoxError as error:
             LOG.warning("%s: what the log says of connections is less exact", error)
     _remember_neighbours()
+    _keep_pieces_apart()
     _set("ipv4/ip_forward", "1")
     if any(zone.address6 for zone in plan.zones):
         # A router listens to routers' advertisements only if told so twice.
@@ -66,6 +75,18 @@ def _remember_neighbours() -> None:
                     path.write_text(str(least))
             except (OSError, ValueError) as error:
                 LOG.warning("cannot set %s: some devices may be forgotten: %s", path, error)
+
+
+def _keep_pieces_apart() -> None:
+    """Let pieces of many devices wait, none of them for long."""
+    for name, (bound, value) in PIECES.items():
+        path = SYSCTL / name
+        try:
+            now = int(path.read_text())
+            if (now < value) if bound == "least" else (now > value):
+                path.write_text(str(value))
+        except (OSError, ValueError) as error:
+            LOG.warning("cannot set %s: many pieces of packets may get lost: %s", path, error)
 
 
 def _there(zone: ZonePlan) -> None:

@@ -7,7 +7,7 @@ same transaction, sessions, garden and counters stay (portal.md P-19).
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import jinja2
 
@@ -16,11 +16,13 @@ from captive_portal.gate.plan import TEMPLATES, Network, Plan
 
 TABLE = "prathu"
 CHAINS = (
-    "mark_client", "classify", "redirect_client", "divert", "input", "from_client", "dns",
-    "from_uplink", "forward", "unknown", "upload", "refuse", "download", "leave",
+    "pieces", "piece", "mark_client", "classify", "redirect_client", "divert", "input",
+    "from_client", "dns", "from_uplink", "forward", "unknown", "upload", "refuse", "download",
+    "leave",
 )  # fmt: skip
 """Those of the template; the chains of classes are beside them."""
 _HOOKS = {
+    "pieces": "type filter hook prerouting priority -450; policy accept;",
     "mark_client": "type filter hook prerouting priority mangle; policy accept;",
     "redirect_client": "type nat hook prerouting priority dstnat; policy accept;",
     "input": "type filter hook input priority filter; policy drop;",
@@ -29,13 +31,16 @@ _HOOKS = {
 }
 COUNTERS = {
     "blocked": "from blocked devices",
-    "spoofed": "from an address that is not of the zone",
+    "spoofed": "from an address that is not of the zone, or nobody's",
+    "routed": "whose sender chooses the way (source routes)",
+    "pieces_limited": "pieces of packets beyond the rate",
     "no_ipv6": "IPv6 in a zone that has none",
     "refused": "before sign-in",
     "dot": "DNS over TLS or QUIC",
     "doh": "to known DNS-over-HTTPS servers",
     "dns_limited": "DNS beyond the rate",
     "nd_limited": "talk of IPv6 neighbours beyond the rate",
+    "dhcp_limited": "questions for an address beyond the rate",
     "page_limited": "calls of the sign-in page beyond the rate",
     "syn_limited": "new connections beyond the rate, or more of them than a device may have",
     "too_fast": "beyond the speed of the group",
@@ -64,6 +69,8 @@ def render(plan: Plan, classes: Classes) -> str:
         counters=list(COUNTERS),
         chains=[(name, _HOOKS.get(name, "")) for name in CHAINS],
         fixed=_fixed(plan),
+        nobody4=sorted(_nobody4(plan)),
+        nobody6=sorted(str(zone.address6.ip) for zone in plan.zones if zone.address6),
     )
     return text + class_rules(classes)
 
@@ -103,6 +110,15 @@ def _fixed(plan: Plan) -> list[tuple[str, list[str]]]:
         ("client_if", [f'"{zone.interface}"' for zone in plan.zones]),
         ("open_if", [f'"{zone.interface}"' for zone in plan.zones if not zone.portal]),
     ]
+
+
+def _nobody4(plan: Plan) -> Iterator[str]:
+    """Yield addresses within zones that no device has: the box's, and those of the whole zone."""
+    for zone in plan.zones:
+        yield str(zone.address.ip)
+        if zone.address.network.prefixlen < 31:  # RFC 3021 has no such addresses
+            yield str(zone.address.network.network_address)
+            yield str(zone.address.network.broadcast_address)
 
 
 def _both(name: str, networks: Iterable[Network]) -> list[tuple[str, list[str]]]:

@@ -42,9 +42,13 @@ class Frames:
 
     def send(self, *frames: Packet) -> None:
         """Put frames on the wire, as they are."""
-        assert self._wire is not None
         for frame in frames:
-            self._wire.send(bytes(frame))
+            self.send_bytes(bytes(frame))
+
+    def send_bytes(self, frame: bytes) -> None:
+        """Put one on the wire that is made already."""
+        assert self._wire is not None
+        self._wire.send(frame)
 
     def heard(self, wanted: Callable[[Packet], object], *, seconds: float = 10.0) -> Packet:
         """Return the next frame of that kind that came in. Raises AssertionError: none did."""
