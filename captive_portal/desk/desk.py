@@ -33,6 +33,7 @@ from captive_portal.sessions.at_nas import Noted
 from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.keeper import Keeper, signed_in
 from captive_portal.sessions.nas_terms import Ordered
+from captive_portal.sessions.obeyed import within
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Person, Session
 from captive_portal.sessions.zones import Zones
@@ -68,6 +69,8 @@ class SessionDesk:
         """Who tells NASes of ends and changes."""
         self.addresses_of: Callable[[str], Sequence[str]] = lambda _: ()
         """Where the kernel has seen a device; whoever listens to it puts itself here."""
+        self.limits_of: Callable[[UUID], Ordered | None] = lambda _: None
+        """What a server outside allows somebody whom it has let in; whoever knows it goes here."""
         self._rows = Rows(engine)
         self._people = People(engine)
         self._keeper = keeper
@@ -133,6 +136,7 @@ class SessionDesk:
         def begin() -> tuple[Session, Terms | None]:
             now = self.now()
             terms = self._terms(account, now)
+            terms = None if terms is None else within(terms, self.limits_of(account.id))
             begun = self._keeper.sign_in(
                 site,
                 person_of(account),
@@ -336,7 +340,8 @@ class SessionDesk:
 
     async def _note(self, noted: Sequence[Noted]) -> None:
         """Keep what came of telling NASes."""
-        await self._thread.change(lambda: self._keeper.noted(noted))
+        _, changes = await self._thread.change(lambda: self._keeper.noted(noted))
+        self.nas.later(one for one in changes if one.open)  # whose terms have changed since
 
     async def _end_there(self, session: UUID, cause: str) -> Session | None:
         """End a session that a NAS carries, of which the gate has counted nothing."""

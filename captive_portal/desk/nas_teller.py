@@ -36,6 +36,8 @@ AGAIN_S = 300.0
 TOGETHER = 100
 """Results that are noted in one transaction."""
 
+_UNTOLD = (State.WAITING, State.SILENT)
+
 _log = logging.getLogger(__name__)
 
 Read = Callable[[UUID], Session | None]
@@ -106,7 +108,7 @@ class NasTeller:
             now_s: The loop's time.
         """
         for session in sessions:
-            if session.nas_state not in (State.WAITING, State.SILENT) or self.side is None:
+            if session.nas_state not in _UNTOLD or self.side is None:
                 continue
             if self._asked_at.get(session.id, now_s - AGAIN_S) + AGAIN_S <= now_s:
                 self._put(session)
@@ -180,6 +182,7 @@ class NasTeller:
             wanted = line.take()
             if wanted is None:
                 return
+            self._mark(wanted)
             try:
                 session = await asyncio.to_thread(self._read, wanted)
                 if session is not None:
@@ -192,9 +195,8 @@ class NasTeller:
             places.release()
 
     async def _ask(self, line: _Line, session: Session) -> None:
-        if self.side is None or (session.open and session.wants is None):
+        if self.side is None or (session.open and session.nas_state not in _UNTOLD):
             return
-        self._mark(session.id)
         if session.open:
             answer = await self.side.change(session)
         else:

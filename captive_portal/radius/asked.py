@@ -6,8 +6,9 @@ nothing of it is done.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from captive_portal.errors import PortalError
@@ -73,6 +74,27 @@ def read(whole: bytes, *, by: str, start: datetime) -> Ordered:
         up_kbit=speeds.get("up_kbit"),
         down_kbit=speeds.get("down_kbit"),
     )
+
+
+def granted(attributes: Iterable[tuple[int, bytes]]) -> dict[str, int]:
+    """Return what an Access-Accept of another server allows; what is not understood is left out.
+
+    Args:
+        attributes: Numbers and values.
+
+    Returns:
+        Of `session_s`, `idle_s`, `up_kbit` and `down_kbit` those that it limits.
+    """
+    found: dict[str, int] = {}
+    for kind, value in attributes:
+        with contextlib.suppress(Unfit):
+            if kind == SESSION_TIMEOUT:
+                found["session_s"] = _seconds(value)
+            elif kind == IDLE_TIMEOUT:
+                found["idle_s"] = _seconds(value)
+            elif kind == VENDOR:
+                found |= _vendor(value)
+    return {name: value for name, value in found.items() if value}
 
 
 def _seconds(value: bytes) -> int:

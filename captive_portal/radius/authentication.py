@@ -21,7 +21,7 @@ from typing_extensions import override
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people.accounts import Account
 from captive_portal.radius import guard, judging, login, one_time, texts
-from captive_portal.radius.book import Book, Standing
+from captive_portal.radius.book import Book, MakeRoom, Standing
 from captive_portal.radius.clients import Clients
 from captive_portal.radius.encoding import Told, eap_failure, encoded, granted
 from captive_portal.radius.endpoint import PER_SECOND, Arrival, Endpoint
@@ -100,6 +100,8 @@ class AuthenticationServer(Endpoint):
         self._ids = ids
         self._rules = rules
         self.eap = eap
+        self.make_room: MakeRoom = lambda _: None
+        """Ends the sessions that give way to somebody let in; whoever can puts itself here."""
         self.one_time: OneTime | None = None
         """Passwords that pages gave for other makers' gateways."""
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE)
@@ -283,6 +285,9 @@ class AuthenticationServer(Endpoint):
             told = granted(standing, arrival, now, ids=self._ids)
             if verdict.success:
                 told.append((_MICROSOFT_SUCCESS, verdict.success))
+            if standing.surplus:
+                told.append(("Reply-Message", texts.reply(texts.OLDEST, self._rules.language)))
+                self.make_room(standing.surplus)
             self.counters.add(arrival.address, "accept")
             self._answer(arrival, encoded(waiting.packet, pyrad.AccessAccept, told))
             return

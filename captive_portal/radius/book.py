@@ -19,11 +19,13 @@ from captive_portal.people.devices import DeviceRow
 from captive_portal.people.groups import Group, Groups
 from captive_portal.people.nt_hashes import NtHashes
 from captive_portal.radius.login import Login, MsChap2
-from captive_portal.sessions.admission import Terms, others
+from captive_portal.sessions.admission import Terms, oldest, others
 from captive_portal.sessions.session import Session
 
 TermsOf = Callable[[Account, datetime], Terms]
 """Returns on what terms somebody may be let in now; asks the database."""
+MakeRoom = Callable[[Sequence[UUID]], None]
+"""Ends the sessions that give way to somebody who is let in; returns at once."""
 _GROUPS_FOR = timedelta(seconds=5)
 _MOST_GROUPS = 1000
 _TERMS_FOR = timedelta(seconds=1)
@@ -48,6 +50,8 @@ class Standing:
     nt_hash: bytes | None = None
     full: bool = False
     """On as many devices as allowed, and none gives way."""
+    surplus: tuple[UUID, ...] = ()
+    """Sessions at other devices that give way: those that began first."""
 
 
 class Book:
@@ -88,13 +92,15 @@ class Book:
     def standing(self, account: Account, login: Login, now: datetime) -> Standing:
         """Return what is known of somebody whose account is."""
         terms = self._terms_of(account, now)
+        full, surplus = self._crowd(account, terms, login, now)
         wanted = self._nt is not None and isinstance(login.credential, MsChap2)
         return Standing(
             account=account,
             terms=terms,
             group=self._group(account, now),
             nt_hash=self.nt_hash(account.id) if wanted else None,
-            full=self._full(account, terms, login, now),
+            full=full,
+            surplus=surplus,
         )
 
     def account(self, site: str, name: str) -> Account | None:
@@ -152,8 +158,16 @@ class Book:
         self._known[key] = (now, group)
         return group
 
-    def _full(self, account: Account, terms: Terms, login: Login, now: datetime) -> bool:
-        if terms.devices is None or terms.at_limit != "reject":
-            return False
+    def _crowd(
+        self, account: Account, terms: Terms, login: Login, now: datetime
+    ) -> tuple[bool, tuple[UUID, ...]]:
+        """Return whether there is no place for one device more, and what gives way to it."""
+        if terms.devices is None:
+            return False, ()
+        if terms.devices < 1:
+            return True, ()
         held = others(self._sessions.open_of_person(account.id), login.mac, now, terms.seen_within)
-        return len({one.mac or str(one.id) for one in held}) >= terms.devices
+        surplus = oldest(held, terms.devices - 1)
+        if terms.at_limit == "reject":
+            return bool(surplus), ()
+        return False, tuple(one.id for one in surplus)

@@ -19,7 +19,7 @@ from pyrad import packet as pyrad
 from typing_extensions import override
 
 from captive_portal.radius import guard, judging, login, ticket
-from captive_portal.radius.book import Book
+from captive_portal.radius.book import Book, MakeRoom
 from captive_portal.radius.encoding import encoded, granted
 from captive_portal.radius.endpoint import Arrival
 from captive_portal.radius.guard import Discard
@@ -104,6 +104,8 @@ class EapProxy(asyncio.DatagramProtocol):
         self._ids = ids
         self._now = now
         self._wait_s = wait_s
+        self.make_room: MakeRoom = lambda _: None
+        """Ends the sessions that give way to somebody let in; whoever can puts itself here."""
         self._dictionary = guard.dictionary()
         self._asked: dict[int, _Asked] = {}
         self._next = 0
@@ -211,6 +213,7 @@ class EapProxy(asyncio.DatagramProtocol):
         if not verdict.accepted:
             return encoded(packet, pyrad.AccessReject, _failed(read))
         keys = [(key, read.SaltDecrypt(v)) for key in (_RECV_KEY, _SEND_KEY) for v in read[key]]
+        self.make_room(standing.surplus)
         told += granted(standing, arrival, now, ids=self._ids, session=proven.session)
         return encoded(packet, pyrad.AccessAccept, told, hidden=keys)
 

@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import socket
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -23,10 +24,11 @@ from typing_extensions import override
 from captive_portal.errors import PortalError
 from captive_portal.people import names
 from captive_portal.radius import asked, guard, request, ticket
-from captive_portal.radius.clients import Client, Clients
+from captive_portal.radius.clients import Client, Clients, parse_address
 from captive_portal.radius.endpoint import PER_SECOND, Arrival, Endpoint
 from captive_portal.radius.guard import Discard
 from captive_portal.radius.received import Received, octets_of
+from captive_portal.sessions import portal
 from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.sessions.obeyed import Beyond, NoGroup
@@ -95,6 +97,8 @@ class Order:
 
     client: Client
     nas: Nas
+    by: str = ""
+    """The address of who orders."""
     user: str = ""
     acct_session_id: str = ""
     mac: str = ""
@@ -132,12 +136,15 @@ class DynamicServer(Endpoint):
         change: Change,
         ids: Ids,
         clock: Clock,
+        named: Collection[str] = (),
         per_second: int = PER_SECOND,
     ) -> None:
         super().__init__(clients, clock=clock, per_second=per_second)
         self._sessions = sessions
         self._end = end
         self._change = change
+        self._named = frozenset(named)
+        """What this box is called where it is the NAS itself."""
         self._ids = ids
         self._queue: asyncio.Queue[tuple[Arrival, Received]] = asyncio.Queue(QUEUE)
         self._past: OrderedDict[bytes, None] = OrderedDict()
@@ -217,12 +224,21 @@ class DynamicServer(Endpoint):
         if not may:
             raise Refusal(NO_SESSION)
         if order.nas != Nas():
-            may = [s for s in may if _of_nas(order.nas, s)]
+            may = [s for s in may if _of_nas(order.nas, s) or self._ours(order, s)]
             if not may:
                 raise Refusal(NAS_MISMATCH)
         if len(may) > 1:
             raise Refusal(SEVERAL)
         return may[0]
+
+    def _ours(self, order: Order, session: Session) -> bool:
+        """Say whether it is this box that an order names, and the box that carries a session."""
+        nas = order.nas
+        if session.method != portal.METHOD or (
+            nas.identifier and nas.identifier not in self._named
+        ):
+            return False
+        return not nas.address or nas.address == _own_address(order.by)
 
     def _candidates(self, order: Order) -> Sequence[Session]:
         site, found = order.client.site, self._sessions
@@ -255,6 +271,7 @@ def read_order(arrival: Arrival, read: Received, ids: Ids) -> Order:
     station = values.text("Calling-Station-Id")
     order = Order(
         client=client,
+        by=arrival.address,
         nas=Nas(
             identifier=values.text("NAS-Identifier"),
             address=values.text("NAS-IP-Address") or values.text("NAS-IPv6-Address"),
@@ -270,7 +287,7 @@ def read_order(arrival: Arrival, read: Received, ids: Ids) -> Order:
         ),
         granted=next((one.session for one in tickets if one), None),
     )
-    if order == Order(client=client, nas=order.nas):
+    if order == Order(client=client, nas=order.nas, by=order.by):
         raise Refusal(MISSING_ATTRIBUTE)
     return order
 
@@ -306,6 +323,15 @@ def _of_nas(told: Nas, session: Session) -> bool:
     nas = session.nas
     names_it = not told.identifier or told.identifier == nas.identifier
     return names_it and (not told.address or told.address in (nas.address, nas.source))
+
+
+def _own_address(peer: str) -> str:
+    """Return the address from which this box speaks to somebody: the one that they know."""
+    family = socket.AF_INET6 if ":" in peer else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((peer, 9))  # nothing is sent
+        return str(parse_address(probe.getsockname()[0]))
+    return ""
 
 
 def _encoded(read: Received, cause: int) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Generator, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,10 @@ from uuid import UUID
 
 import uvicorn
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
+from captive_portal.errors import PortalError
 from captive_portal.people import nt_hashes
 from captive_portal.people.accounts import Account
 from captive_portal.people.device_certificates import DeviceCertificates
@@ -28,6 +31,7 @@ from captive_portal.radius.rest import Rest
 from captive_portal.radius.server import AccountingServer
 from captive_portal.radius.signing import Signing
 from captive_portal.sessions.accounting import Accounting
+from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Session
@@ -37,6 +41,9 @@ from collector.records import Clock
 
 Check = Callable[[Attempt, Sequence[str]], Awaitable[Account]]
 """`sign_in.chain.Chain.check`."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Desk(Protocol):
@@ -73,6 +80,7 @@ class RadiusSide:
         terms: TermsOf,
         ids: Ids,
         clock: Clock,
+        named: Collection[str] = (),
     ) -> None:
         """Build the parts; nothing is opened.
 
@@ -84,6 +92,7 @@ class RadiusSide:
         self._settings = settings
         self._clock = clock
         self._ids = ids
+        self._desk = desk
         known, rows = clients.load(home, settings.clients), Rows(engine)
         keeper = nt_hashes.of(home, wanted=settings.nt_hashes)
         self._book = Book(engine, terms=terms, sessions=rows, nt=keeper)
@@ -111,8 +120,11 @@ class RadiusSide:
             change=desk.order,
             ids=ids,
             clock=clock,
+            named=named,
             per_second=share,
         )
+        self._ending: set[asyncio.Task[None]] = set()
+        self.authentication.make_room = self._make_room
         self._proxy: EapProxy | None = None
         self._rest: _Door | None = None
         self._eap: dict[str, str] = {}
@@ -142,6 +154,7 @@ class RadiusSide:
         )
         given: dict[str, Any] = {"book": self._book, "ids": self._ids, "now": self._now}
         self._proxy = EapProxy(shared.shared.encode(), tunnels, **given)
+        self._proxy.make_room = self._make_room
         await self._proxy.open(self._settings.eap_port)
         self.authentication.eap = self._proxy
         app = Rest(
@@ -198,6 +211,20 @@ class RadiusSide:
             "radius_refused": list(self.authentication.recent),
             **({"radius_eap": self._eap} if self._eap else {}),
         }
+
+    def _make_room(self, sessions: Sequence[UUID]) -> None:
+        """End sessions whose person is on at one device more than allowed."""
+        for session in sessions:
+            ending = asyncio.get_running_loop().create_task(self._end_oldest(session))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    async def _end_oldest(self, session: UUID) -> None:
+        try:
+            await self._desk.end(session, Cause.DEVICES)
+        except (PortalError, SQLAlchemyError) as error:
+            # The next minute's review sees that there are too many.
+            _log.warning("a device that was to give way is on still: %s", error)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock() / 1e9, UTC)

@@ -11,6 +11,7 @@ CREDENTIALS = "credentials"
 HOURS = "hours"
 QUOTA = "quota"
 DEVICES = "devices"
+OLDEST = "oldest"
 PLACE = "place"
 PASSWORD_CHANGE = "password-change"  # noqa: S105  # the name of a sentence
 
@@ -25,6 +26,10 @@ _TEXTS = {
     ),
     QUOTA: ("คุณใช้อินเทอร์เน็ตครบโควตาแล้ว", "Your quota is used up."),
     DEVICES: ("คุณใช้งานครบจำนวนอุปกรณ์แล้ว", "You are online on as many devices as you may be."),
+    OLDEST: (
+        "เข้าใช้ได้แล้ว อุปกรณ์เครื่องที่เข้าใช้ก่อนถูกออกจากระบบ",
+        "You are online; the device that was online first has been signed out.",
+    ),
     PLACE: (
         "บัญชีของคุณใช้กับเครือข่ายนี้ไม่ได้ โปรดเลือกเครือข่ายอื่น",
         "Your account may not use this network; choose another.",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
 from captive_portal.errors import PortalError
 from captive_portal.people import names
 from captive_portal.people.nt_hashes import nt_hash
-from captive_portal.radius import mschap, wire
+from captive_portal.radius import asked, mschap, wire
 from captive_portal.radius.client import Servers
 from captive_portal.radius.wire import Attribute, Reply
 from captive_portal.settings import RadiusUpstream
@@ -45,6 +45,7 @@ class Heard:
     account: str = ""
     outside_id: str = ""
     groups: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 class Upstream:
@@ -141,6 +142,7 @@ def _heard(reply: Reply, *, proved: bool) -> Heard:
         account=_text(named[0]) if named else "",
         outside_id=_text(owns[0]) if owns else "",
         groups=tuple(_text(one) for one in groups),
+        limits=asked.granted(reply.attributes),
     )
 
 

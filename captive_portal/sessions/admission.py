@@ -93,6 +93,23 @@ def others(
     return sorted(told_of, key=lambda s: (s.start, str(s.id)))
 
 
+def oldest(held: Sequence[Session], most: int) -> list[Session]:
+    """Return the sessions of the devices that are too many, those that began first.
+
+    Args:
+        held: What `others` returned.
+        most: So many devices may stay on.
+    """
+    devices = list(dict.fromkeys(device(session) for session in held))
+    gone = set(devices[: max(0, len(devices) - max(0, most))])
+    return [session for session in held if device(session) in gone]
+
+
+def device(session: Session) -> str:
+    """Return what tells a session's device from others."""
+    return session.mac or str(session.id)
+
+
 def _lives(session: Session, now: datetime, within: timedelta) -> bool:
     if session.expires is not None and session.expires <= now:
         return False
@@ -107,13 +124,11 @@ def _make_room(draft: Draft, fresh: Session, terms: Terms, *, ids: Ids) -> None:
     held = others(draft.open_of_person(fresh.person.id), fresh.mac, now, terms.seen_within)
     held = [s for s in held if not _on_one_address(s, fresh)]
     most = terms.devices - 1
-    devices = list(dict.fromkeys(s.mac or str(s.id) for s in held))
-    if most < 0 or (len(devices) > most and terms.at_limit == "reject"):
+    surplus = oldest(held, most)
+    if most < 0 or (surplus and terms.at_limit == "reject"):
         raise Denied(Reason.DEVICES)
-    for device in devices[: max(0, len(devices) - most)]:
-        for session in held:
-            if (session.mac or str(session.id)) == device:
-                portal.end(draft, session, now, Cause.DEVICES, ids=ids)
+    for session in surplus:
+        portal.end(draft, session, now, Cause.DEVICES, ids=ids)
 
 
 def _there(draft: Draft, fresh: Session) -> Sequence[Session]:

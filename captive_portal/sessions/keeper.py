@@ -209,13 +209,20 @@ class Keeper:
     def review(self, terms: Mapping[UUID, Terms], ids: Sequence[UUID], now: datetime) -> None:
         """Go through the open ones of these: who may not be on any more, whose speed changes.
 
+        All of a person are to be among them: who is on too many devices is seen by that.
+
         Raises:
             ReportError: the collector cannot be told; all of them are as they were.
         """
         draft = Draft(self._rows)
         how = review.Review(now=now, interim=self._times.interim, ids=self._ids)
+        of_person: dict[UUID, list[Session]] = {}
         for session in self._rows.still_open(ids):
             review.look(draft, session, terms.get(session.id), how)
+            if session.person is not None and session.id in terms:
+                of_person.setdefault(session.person.id, []).append(session)
+        for held in of_person.values():
+            review.crowd(draft, held, terms[held[0].id], how)
         self._keep(draft)
 
     def order(self, session: Session, terms: Terms, now: datetime) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from captive_portal.sessions import accounting, at_nas, portal
-from captive_portal.sessions.admission import Terms, under
+from captive_portal.sessions.admission import Terms, oldest, others, under
 from captive_portal.sessions.causes import ENDED_HERE, Cause
 from captive_portal.sessions.draft import Draft
 from captive_portal.sessions.nas_terms import NasTerms
@@ -93,6 +94,23 @@ def look(draft: Draft, session: Session, terms: Terms | None, review: Review) ->
         _bring(draft, session, changed, review)
     elif session.method in accounting.METHODS and terms is not None:
         at_nas.bring(draft, session, terms, now, ids=ids)
+
+
+def crowd(draft: Draft, sessions: Sequence[Session], terms: Terms, review: Review) -> None:
+    """End what somebody has on devices too many: several may have signed in at one time.
+
+    Args:
+        draft: Where changes go; looked at already.
+        sessions: All of one person.
+        terms: The person's.
+        review: The time, and how to tell.
+    """
+    most = terms.devices
+    if most is None or most < 1 or terms.at_limit == "reject" or len(sessions) <= most:
+        return
+    still = [one for one in (draft.get(session.id) for session in sessions) if one and one.open]
+    for session in oldest(others(still, "", review.now, terms.seen_within), most):
+        portal.end(draft, session, review.now, Cause.DEVICES, ids=review.ids)
 
 
 def obey(draft: Draft, session: Session, terms: Terms, review: Review) -> None:

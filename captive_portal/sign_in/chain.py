@@ -19,12 +19,14 @@ from uuid import UUID
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people import names
 from captive_portal.people.accounts import Account
+from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.sign_in.device import KnownDevices
 from captive_portal.sign_in.local import LocalWay
 from captive_portal.sign_in.throttle import Throttle, Try
 from captive_portal.sign_in.way import (
     Attempt,
     Busy,
+    Limiting,
     NameWanted,
     NotNow,
     TooOften,
@@ -155,6 +157,12 @@ class Chain:
     async def change(self, person: Account, password: str) -> None:
         """Give an account of the box the password that its person chose. Raises PortalError."""
         await self._local.change(person, password)
+
+    def limits_of(self, person: UUID) -> Ordered | None:
+        """Return what a server outside allowed somebody whom it let in a moment ago."""
+        limiting = (way for ways in self._outside.values() for way in ways)
+        told = (way.limits_of(person) for way in limiting if isinstance(way, Limiting))
+        return next((one for one in told if one is not None), None)
 
     def standing(self) -> dict[str, object]:
         """Return what the status page shows."""

@@ -6,14 +6,17 @@ The packets are made by whoever is handed in as `Asks`.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol, Self
+from uuid import UUID
 
 from captive_portal.errors import PortalError
 from captive_portal.people import names
 from captive_portal.people.accounts import Account, Kind
 from captive_portal.people.outside import Outsider
+from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.settings import OutsideGroup, RadiusUpstream
 from captive_portal.sign_in.way import Adopt, Attempt, NotNow, Unknown, adopted
 from captive_portal.sign_in.workers import Workers
@@ -21,6 +24,9 @@ from collector.records import Clock, time_of
 
 MAX_PASSWORD = 128
 """Octets (RFC 2865 5.2)."""
+_LIMITS_FOR = timedelta(minutes=5)
+"""Between a password that is right and the session there may be a page to read."""
+_MOST_LIMITS = 10_000
 
 
 class Answer(Protocol):
@@ -51,6 +57,11 @@ class Answer(Protocol):
         """What it says of their groups."""
         ...
 
+    @property
+    def limits(self) -> Mapping[str, int]:
+        """What it allows: of `session_s`, `idle_s`, `up_kbit`, `down_kbit` those that it limits."""
+        ...
+
 
 class Asks(Protocol):
     """The servers of one section of the settings."""
@@ -79,6 +90,7 @@ class RadiusWay:
         self._adopt = adopt
         self._clock = clock
         self._reasons: Counter[str] = Counter()
+        self._limits: OrderedDict[UUID, tuple[datetime, Ordered]] = OrderedDict()
         # The database alone: nobody waits for a server on these.
         self._workers = Workers("radius", threads=1, waiting=256)
 
@@ -112,7 +124,32 @@ class RadiusWay:
             raise Unknown(answer.reason)
         who = self._outsider(account, answer)
         now = time_of(self._clock)
-        return await self._workers.run(adopted, self._adopt, who, now)
+        found = await self._workers.run(adopted, self._adopt, who, now)
+        self._limit(found.id, answer.limits, now)
+        return found
+
+    def limits_of(self, person: UUID) -> Ordered | None:
+        """Return what a server allowed somebody whom it let in a moment ago."""
+        held = self._limits.get(person)
+        if held is None or held[0] + _LIMITS_FOR <= time_of(self._clock):
+            return None
+        return held[1]
+
+    def _limit(self, person: UUID, told: Mapping[str, int], now: datetime) -> None:
+        self._limits.pop(person, None)
+        if not told:
+            return
+        seconds = told.get("session_s")
+        limits = Ordered(
+            by=self.name,
+            until=None if seconds is None else now + timedelta(seconds=seconds),
+            idle_s=told.get("idle_s"),
+            up_kbit=told.get("up_kbit"),
+            down_kbit=told.get("down_kbit"),
+        )
+        self._limits[person] = now, limits
+        while len(self._limits) > _MOST_LIMITS:
+            self._limits.popitem(last=False)
 
     def _outsider(self, typed: str, answer: Answer) -> Outsider:
         settings = self._settings

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
+from uuid import UUID
 
 from captive_portal.errors import PortalError, Refused
 from captive_portal.people.accounts import Account
 from captive_portal.people.outside import Outsider
+from captive_portal.sessions.nas_terms import Ordered
 
 
 class WayWord(StrEnum):
@@ -104,6 +106,15 @@ def adopted(adopt: Adopt, who: Outsider, now: datetime) -> Account:
         raise
     except PortalError as error:
         raise NotNow(str(error)) from error
+
+
+@runtime_checkable
+class Limiting(Protocol):
+    """A way that says, beside whose password it is, what its session may do."""
+
+    def limits_of(self, person: UUID) -> Ordered | None:
+        """Return what was said of somebody who was let in a moment ago."""
+        ...
 
 
 class Way(Protocol):
