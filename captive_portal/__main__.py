@@ -29,6 +29,7 @@ from captive_portal.errors import PortalError
 from captive_portal.gate import wire
 from captive_portal.gate.client import GateClient
 from captive_portal.people.accounts import People
+from captive_portal.people.devices import Devices
 from captive_portal.people.group_names import group_names
 from captive_portal.people.notices import Notices
 from captive_portal.radius import clients, guard
@@ -37,6 +38,7 @@ from captive_portal.radius.profiles.shelf import Profiles
 from captive_portal.radius.side import RadiusSide
 from captive_portal.radius.upstream import secret_of, upstream
 from captive_portal.report import SEALER, SOCKET, Reporter
+from captive_portal.sessions.rows import Rows
 from captive_portal.settings import PortalSettings
 from captive_portal.sign_in import build
 from captive_portal.sign_in.chain import Chain
@@ -48,6 +50,7 @@ from captive_portal.web.front import Front
 from captive_portal.web.handover.gateways import Gateways
 from captive_portal.web.looks import Looks
 from captive_portal.web.notice import NoticeBoard
+from captive_portal.web.own_devices import OwnDevices
 from captive_portal.web.serving import PageServer
 from captive_portal.web.sites import Places
 from collector.records import Clock
@@ -221,6 +224,14 @@ class _Process:
             board=board,
             gateways=gateways,
             providers=self._providers,
+            own_devices=OwnDevices(
+                front,
+                people=People(engine),
+                chain=chain,
+                desk=desk,
+                devices=Devices(engine),
+                sessions_of=Rows(engine).open_of_person,
+            ),
         )
         server = stack.enter_context(
             PageServer(portal.app(), settings, home=self._home, clock=self._clock)

@@ -209,6 +209,17 @@ class Devices:
             row.seen_at, row.until = now, until
             db.add(row)
 
+    def sign_again(self, site: str, mac: str, person: UUID, *, now: datetime) -> None:
+        """Let a remembered device of somebody sign in again; the name that it has stays."""
+        with Session(self._engine) as db, db.begin():
+            row = db.get(DeviceRow, (site, mac))
+            if row is None or row.person != person or row.kind != DeviceKind.REMEMBERED:
+                return
+            if row.name:
+                row.kind, row.until, row.seen_at = DeviceKind.NAMED, now, now
+            else:
+                db.delete(row)
+
     def rename(self, site: str, mac: str, name: str, *, person: UUID | None = None) -> None:
         """Name a device; with `person`, only one of theirs.
 

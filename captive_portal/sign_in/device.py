@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
 
-from captive_portal.errors import PortalError
 from captive_portal.people.accounts import Account, People
 from captive_portal.people.devices import DeviceKind, Devices
 from captive_portal.people.groups import Groups
@@ -89,13 +88,7 @@ class KnownDevices:
         await self._workers.run(self._forget, site, mac, person)
 
     def _forget(self, site: str, mac: str, person: UUID) -> None:
-        device = self._devices.known(site, mac, self._now())
-        if device is None or device.person != person or device.kind is DeviceKind.OWNED:
-            return
-        try:
-            self._devices.remove(site, mac, person=person)
-        except PortalError:
-            return  # somebody else has done so just now
+        self._devices.sign_again(site, mac, person, now=self._now())
 
     def _remember_days(self, account: Account) -> int:
         return self._groups.of(account.site, account.group, account.kind).remember_days

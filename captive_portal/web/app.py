@@ -20,6 +20,7 @@ from captive_portal.web.handover.entrance import HandOver
 from captive_portal.web.handover.gateways import Gateways
 from captive_portal.web.handover.wifidog import WifiDog
 from captive_portal.web.notice import NoticeBoard
+from captive_portal.web.own_devices import OwnDevices
 from captive_portal.web.own_names import OwnNames
 from captive_portal.web.own_session import OwnSession
 from captive_portal.web.provider import ProviderClient, Providers, offered
@@ -51,6 +52,7 @@ class Portal:
         board: NoticeBoard,
         gateways: Gateways | None = None,
         providers: Sequence[ProviderClient] = (),
+        own_devices: OwnDevices | None = None,
     ) -> None:
         self._front = front
         self._hand: HandOver | None = None
@@ -69,7 +71,10 @@ class Portal:
             offered=partial(offered, providers),
         )
         self._providers = Providers(front, chain=chain, entrance=self._entrance, clients=providers)
-        self._own = OwnSession(front, people=people, chain=chain, desk=desk)
+        self._own = OwnSession(
+            front, people=people, chain=chain, desk=desk, devices=own_devices is not None
+        )
+        self._own_devices = own_devices
         self._desk = desk
         self._names = OwnNames(front.settings)
 
@@ -90,6 +95,8 @@ class Portal:
         app.add_api_route("/session", self._own.act, methods=["POST"])
         app.add_api_route("/session/password", self._own.password_form, methods=both)
         app.add_api_route("/session/password", self._own.password, methods=["POST"])
+        if self._own_devices is not None:
+            self._own_devices.add(app)
         app.add_api_route("/notice", self.notice, methods=both)
         if self._front.wifi is not None:
             WifiPages(self._front, self._front.wifi).add(app)

@@ -13,6 +13,7 @@ from captive_portal.sessions.session import Session
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.way import Attempt, Busy, TooOften, WayWord
 from captive_portal.web import pages
+from captive_portal.web.device_words import words
 from captive_portal.web.front import (
     Answer,
     Desk,
@@ -31,8 +32,12 @@ RENEW, PASSWORD = "renew", "own-password"
 class OwnSession:
     """The handlers of `/session` and what is below it."""
 
-    def __init__(self, front: Front, *, people: People, chain: Chain, desk: Desk) -> None:
+    def __init__(
+        self, front: Front, *, people: People, chain: Chain, desk: Desk, devices: bool = False
+    ) -> None:
+        """Keep the parts; `devices` says whether there is a page of their devices."""
         self._front = front
+        self._lists_devices = devices
         self._people = people
         self._chain = chain
         self._desk = desk
@@ -58,6 +63,7 @@ class OwnSession:
             up_kbit=session.up_kbit,
             down_kbit=session.down_kbit,
             slow=session.slow,
+            devices=words(visit.t.lang).title if self._lists_devices and account else "",
             own_password=account is not None and account.password_here,
         )
         return shown(page, status, retry_s=retry_s)

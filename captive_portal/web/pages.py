@@ -8,8 +8,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from captive_portal.web import device_words
 from captive_portal.web.handover.hint import Form
 from captive_portal.web.looks import Look
+from captive_portal.web.own_device import OwnDevice
 from captive_portal.web.texts import Texts
 from captive_portal.web.wifi_words import Words
 
@@ -76,6 +78,8 @@ class SessionPage(Page):
     up_kbit: int | None = None
     down_kbit: int | None = None
     slow: bool = False
+    devices: str = ""
+    """Of a link to the page of their devices, where there is one."""
     own_password: bool = False
     """Whether the password is this box's, and so can be changed here."""
 
@@ -132,6 +136,21 @@ class WifiPage(Page):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnDevicesPage(Page):
+    """Somebody's devices; which are in use, and what they may do about them."""
+
+    w: device_words.Words
+    token: str
+    devices: tuple[OwnDevice, ...]
+    more: int
+    """So many that are not shown."""
+    used: str
+    """How many are in use, in a sentence."""
+    random_here: bool
+    done: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessagePage(Page):
     """One sentence, and the way back."""
 
@@ -146,6 +165,7 @@ _TEMPLATES: dict[type[Page], str] = {
     ChangePage: "change.html",
     NoticePage: "notice.html",
     WifiPage: "wifi.html",
+    OwnDevicesPage: "own_devices.html",
     MessagePage: "message.html",
 }
 
