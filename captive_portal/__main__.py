@@ -191,9 +191,11 @@ class _Process:
             terms=RuleBook(engine, self._settings).terms,
             ids=session_ids(self._home),
             clock=self._clock,
+            named={one.nas_identifier for one in self._settings.radius_upstream},
         )
         self._listening |= await side.open()
         desk.nas.side = side.orders
+        desk.limits_of = chain.limits_of
         side.authentication.one_time = self._one_time
         return side
 
@@ -311,6 +313,7 @@ class _Process:
             "accounts": await desk.accounts(),
             "troubles": dict(self._troubles.counts),
             "nas_untold": desk.nas.untold,
+            "nas_waiting": desk.nas.standing(),
             "neighbours_dropped": self._neighbours.dropped if self._neighbours else 0,
             **radius.standing(),
         }
