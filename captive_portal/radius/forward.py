@@ -11,7 +11,6 @@ import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -23,6 +22,7 @@ from captive_portal.radius.client import Servers
 from captive_portal.radius.upstream import secret_of
 from captive_portal.radius.waiting import INTERIM, Waiting, WaitingEvents
 from captive_portal.radius.wire import Attribute
+from captive_portal.sessions.charging import COUNTED
 from captive_portal.settings import RadiusUpstream
 from collector.records import Clock, SessionEvent, microseconds
 
@@ -37,7 +37,6 @@ AGAIN_S = 5.0
 START, STOP, ON = 1, 2, 7
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _STATUS = {"start": START, "stop": STOP, "update": INTERIM}
-_METHODS = ("portal", "accounting", "802.1X")
 # RFC 2866 5.10; causes of our own come under the nearest.
 _CAUSES = {
     "User-Request": 1,
@@ -127,7 +126,7 @@ class Forwarding:
 
     def _concerns(self, upstream: RadiusUpstream, event: SessionEvent) -> bool:
         """Say whether a server is told; interims come no more often than it wants."""
-        if event.site != upstream.site or event.method not in _METHODS:
+        if event.site != upstream.site or event.method not in COUNTED:
             return False
         if event.event not in _STATUS:
             return False
@@ -300,7 +299,7 @@ def _on(upstream: str, at_us: int) -> Waiting:
     told = [
         _number(_STATUS_TYPE, ON),
         (_SESSION_ID, uuid4().hex.encode()),
-        _number(_EVENT_TIMESTAMP, int(datetime.fromtimestamp(at_us / 1e6, UTC).timestamp())),
+        _number(_EVENT_TIMESTAMP, at_us // 1_000_000),
     ]
     return Waiting(
         upstream=upstream,

@@ -150,7 +150,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Ite
             thread.join(20)
             assert not thread.is_alive()
 
-        ports = _ports(tmp_path / STATUS)
+        ports = ports_of(tmp_path / STATUS)
         running.append(Running(tmp_path, ports["sign_in"], ports["radius_accounting"], end))
         return running[-1]
 
@@ -159,7 +159,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Ite
         one.stop()
 
 
-def _ports(status: Path) -> dict[str, int]:
+def ports_of(status: Path) -> dict[str, int]:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         if status.exists():

@@ -352,12 +352,12 @@ def test_a_full_disk_costs_a_packet_its_answer_and_the_log_one_line(
 
 
 def test_a_status_that_cannot_be_written_keeps_nobody_from_the_pages(
-    start: Start, collector: CollectorStub
+    start: Start, collector: CollectorStub, caplog: pytest.LogCaptureFixture
 ) -> None:
     portal = start()
     new = (portal.home / STATUS).with_suffix(".new")
     while not new.is_dir():
         with contextlib.suppress(FileExistsError):
             new.mkdir()
-    time.sleep(0.5)  # two ticks
+    _until(lambda: any("the status failed" in r.getMessage() for r in caplog.records))
     assert httpx.get(f"{portal.url}/healthz").text == "ok\n"

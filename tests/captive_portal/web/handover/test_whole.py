@@ -131,7 +131,7 @@ def test_a_phone_behind_a_mikrotik_is_let_in_and_is_in_the_log(
         usual = conftest.settings
         monkeypatch.setattr(conftest, "settings", lambda: with_router(usual(), router.port))
         running = start()
-        ports = conftest._ports(tmp_path / STATUS)
+        ports = conftest.ports_of(tmp_path / STATUS)
         router.authentication, router.accounting = ports["radius_authentication"], running.radius
         with httpx.Client(base_url=running.url, timeout=30) as phone:
             page = phone.get("/portal/mikrotik", params=redirect(router, chap=chap))
