@@ -7,14 +7,13 @@ import gc
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any, NamedTuple
 
 from appliance.privileged.netlink import Counted, Netlink
 from appliance.privileged.run import Failed, run
 from captive_portal.gate.book import Cut
 from captive_portal.gate.classes import Classes
-from captive_portal.gate.elements import MAPS, Element, Key
+from captive_portal.gate.elements import MAPS, Come, Element, Key, Order
 from captive_portal.gate.ruleset import TABLE
 
 FIXED = (
@@ -44,10 +43,12 @@ class Kernel:
         """Make a ruleset that of the table, in one step. Raises Failed: it stays as it was."""
         run(["nft", "-f", "-"], stdin=ruleset)
 
-    def transact(self, orders: Sequence[Mapping[str, Any]]) -> None:
+    def transact(self, orders: Sequence[Order]) -> None:
         """Do all of these or none. Raises Failed: none."""
-        if orders:
-            run(["nft", "-j", "-f", "-"], stdin=json.dumps({"nftables": list(orders)}))
+        try:
+            self._netlink.change(TABLE, orders)
+        except OSError as error:
+            raise Failed(f"the kernel does not change its maps: {error}") from error
 
     def read(self, now: datetime) -> Found | None:
         """Return what is in the maps, or None: there is no such table. Raises Failed."""
@@ -120,14 +121,13 @@ class Kernel:
             held = self._netlink.elements(TABLE, name)
         except OSError as error:
             raise Failed(f"cannot read the kernel's sets: {error}") from error
-        fading = [
-            inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
+        fading: list[Come] = [
+            (raw, None, None)
             for raw, each in held.items()
             if each.expires_ms is not None and each.expires_ms < least_ms and each.packets
         ]
-        if fading:
-            element = {"element": {"family": "inet", "table": TABLE, "name": name, "elem": fading}}
-            self.transact([{"add": element}, {"delete": element}, {"add": element}])
+        comes = Order(name, True, fading)
+        self.transact([comes, Order(name, False, fading), comes] if fading else [])
         return len(fading)
 
     def classes(self) -> Classes:

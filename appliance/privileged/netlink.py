@@ -10,9 +10,12 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
+
+from appliance.privileged.batch import batch
+from captive_portal.gate.elements import Order
 
 NETFILTER = 12
 REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
@@ -27,6 +30,9 @@ GET_TABLE = NFTABLES | 1
 GET_ELEMENT = NFTABLES | 13
 GET_CONNECTION, DELETE_CONNECTION = CONNTRACK | 1, CONNTRACK | 2
 _INET = 1
+_SNDBUFFORCE = 32
+_SOL_NETLINK, _CAP_ACK = 270, 10
+"""The last: an error does not bring back what was wrong."""
 BUFFER = 1 << 20
 PAGE = 0xFE
 """Mark of connections to the sign-in page. They are never forgotten by address or session: on one
@@ -49,6 +55,7 @@ class Netlink:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETFILTER)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
         self._socket.settimeout(10)
         self._number = 0
 
@@ -101,6 +108,32 @@ class Netlink:
             except InterruptedError:
                 continue
         raise OSError(errno.EBUSY, f"the map {name} changes faster than it can be listed")
+
+    def change(self, table: str, orders: Sequence[Order]) -> None:
+        """Do all of these orders or none.
+
+        Raises:
+            OSError: none is done: an element that must go is not there, one that comes stands
+                there with another mark, there is no room, no such map.
+        """
+        if not any(order.elements for order in orders):
+            return
+        first = self._number + 1
+        messages, self._number = batch(table, orders, first)
+        # Sent in one piece or not at all, so that the kernel must let us have so much on its way.
+        self._socket.setsockopt(socket.SOL_SOCKET, _SNDBUFFORCE, max(BUFFER, len(messages)))
+        self._socket.send(messages)
+        while True:
+            for kind, _, number, payload in _messages(self._socket.recv(BUFFER)):
+                if kind != _ERROR or not first <= number <= self._number:
+                    continue
+                status = struct.unpack_from("=i", payload)[0] if len(payload) >= 4 else 0
+                if status:
+                    self._number += 1  # the end of the batch has one too
+                    raise OSError(-status, os.strerror(-status))
+                if number == self._number:
+                    self._number += 1
+                    return
 
     def end_marked(self, mark: int, mask: int) -> None:
         """Forget all connections with this mark, of both families."""

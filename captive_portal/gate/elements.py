@@ -7,14 +7,13 @@ and address, one for packets to it, by address alone. Both give its mark.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from captive_portal.gate.classes import Classes
-from captive_portal.gate.ruleset import TABLE
 from captive_portal.sessions.passes import Pass
 
 MAPS = ("session4", "session6", "download4", "download6")
@@ -138,41 +137,40 @@ def _same(old: Element | None, new: Element | None) -> bool:
     return old.until is None or new.until is None or abs(old.until - new.until) < SLACK
 
 
-def orders(change: Change, now: datetime) -> list[dict[str, Any]]:
-    """Return the change as commands of `nft -j -f`, all for one transaction.
+Come = tuple[bytes, int | None, int | None]
+"""The key of an element, its mark, and the milliseconds until it ends; None: it has none."""
+
+
+class Order(NamedTuple):
+    """Elements of one map that come, or go."""
+
+    map: str
+    comes: bool
+    elements: Sequence[Come]
+
+
+def orders(change: Change, now: datetime) -> list[Order]:
+    """Return the change as what comes and goes one after the other, all in one transaction.
 
     What must go is put there first: the kernel may have let it expire a moment ago, and to delete
     what is not there would refuse the whole transaction.
     """
-    dead = {key: Element(element.mark, None) for key, element in change.take.items()}
-    gone: dict[str, list[object]] = {}
-    for key in change.take:
-        gone.setdefault(key.map, []).append(_value(key))
-    deletes = [{"delete": {"element": {**_map(name), "elem": gone[name]}}} for name in gone]
-    return [*_adds(dead, now), *deletes, *_adds(change.put, now)]
+    gone: dict[str, list[Come]] = {}
+    for key, element in change.take.items():
+        gone.setdefault(key.map, []).append((key.raw, element.mark, None))
+    dead = [Order(name, True, elements) for name, elements in gone.items()]
+    deletes = [Order(name, False, elements) for name, elements in gone.items()]
+    return [*dead, *deletes, *_adds(change.put, now)]
 
 
-def _adds(elements: Elements, now: datetime) -> list[dict[str, Any]]:
+def _adds(elements: Elements, now: datetime) -> list[Order]:
     """Return what adds elements, but for those that have ended by now."""
-    added: dict[str, list[object]] = {}
-    seconds: dict[datetime, int] = {}
-    for key, (mark, until) in elements.items():
-        value = _value(key)
-        if until is not None:
-            if until not in seconds:
-                seconds[until] = math.ceil((until - now).total_seconds())
-            if seconds[until] <= 0:
-                continue
-            value = {"elem": {"val": value, "timeout": seconds[until]}}
-        added.setdefault(key.map, []).append([value, mark])
-    return [{"add": {"element": {**_map(name), "elem": added[name]}}} for name in added]
-
-
-def _map(name: str) -> dict[str, str]:
-    return {"family": "inet", "table": TABLE, "name": name}
-
-
-def _value(key: Key) -> object:
-    if key.map in SESSIONS:
-        return {"concat": [mac_of(key), address_of(key)]}
-    return address_of(key)
+    added: dict[str, list[Come]] = {}
+    left_ms: dict[datetime | None, int | None] = {None: None}
+    for (name, raw), (mark, until) in elements.items():
+        if until is not None and until not in left_ms:
+            left_ms[until] = math.ceil((until - now).total_seconds()) * 1000
+        left = left_ms[until]
+        if left is None or left > 0:
+            added.setdefault(name, []).append((raw, mark, left))
+    return [Order(name, True, added[name]) for name in added]

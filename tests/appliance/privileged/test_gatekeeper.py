@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from socket import AF_INET, AF_INET6, inet_pton
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -21,7 +20,7 @@ from appliance.privileged.tally import Tally
 from captive_portal.errors import GateError
 from captive_portal.gate.book import Cut
 from captive_portal.gate.classes import Classes
-from captive_portal.gate.elements import Element, Key
+from captive_portal.gate.elements import Element, Key, Order
 from captive_portal.sessions.passes import Pass
 from tests.captive_portal.gate.plans import plan_of
 from tests.captive_portal.gate.test_book import CALLS, NOW, make
@@ -44,7 +43,7 @@ class FakeKernel:
             self.state = self.state or {}
         self.loads += 1
 
-    def transact(self, orders: Sequence[Mapping[str, Any]]) -> None:
+    def transact(self, orders: Sequence[Order]) -> None:
         if self.state is None:
             raise Failed("no such table")
         if self.fail and self.fail.pop(0):
@@ -52,31 +51,17 @@ class FakeKernel:
         self.transactions += 1
         state, counts = dict(self.state), dict(self.counts)
         for order in orders:
-            verb = next(iter(order))
-            element = order[verb]["element"]
-            for each in element["elem"]:
-                self._do(verb, element["name"], each, state, counts)
+            for raw, mark, ends_ms in order.elements:
+                key = Key(order.map, raw)
+                if order.comes and key not in state:
+                    ends = None if ends_ms is None else timedelta(milliseconds=ends_ms)
+                    state[key] = (mark or 0, None if ends is None else self.now + ends)
+                elif key not in state or (order.comes and state[key][0] != mark):
+                    raise Failed("no such element, or another one")
+                elif not order.comes:
+                    del state[key]
+                    counts.pop(key, None)
         self.state, self.counts = state, counts
-
-    def _do(
-        self, verb: str, name: str, each: Any, state: dict[Key, Any], counts: dict[Key, Any]
-    ) -> None:
-        if verb == "delete":
-            key = _key(name, each)
-            if key not in state:
-                raise Failed("no such element")
-            del state[key]
-            counts.pop(key, None)
-            return
-        value, mark = each
-        timed = isinstance(value, dict) and "elem" in value
-        seconds = value["elem"]["timeout"] if timed else None
-        key = _key(name, value["elem"]["val"] if timed else value)
-        if key in state:
-            if state[key][0] != mark:
-                raise Failed("exists")
-            return
-        state[key] = (mark, None if seconds is None else self.now + timedelta(seconds=seconds))
 
     def read(self, now: datetime) -> Found | None:
         if self.state is None:
@@ -118,12 +103,6 @@ class FakeKernel:
 
     def dropped(self) -> dict[str, tuple[int, int]]:
         return {}
-
-
-def _key(name: str, value: Any) -> Key:
-    mac, address = value["concat"] if isinstance(value, dict) else ("", value)
-    raw = inet_pton(AF_INET6 if ":" in address else AF_INET, address)
-    return Key(name, bytes.fromhex(mac.replace(":", "")) + bytes(2 if mac else 0) + raw)
 
 
 def keeper_on(kernel: FakeKernel, folder: Path) -> Gatekeeper:

@@ -17,6 +17,7 @@ from appliance.privileged.run import Failed
 from appliance.privileged.tally import Tally
 from captive_portal.gate import ruleset
 from captive_portal.gate.classes import Classes
+from captive_portal.gate.elements import Order
 from tests.captive_portal.gate.plans import plan_of
 from tests.integration import inside
 from tests.integration.machine import PATH, Machine
@@ -76,13 +77,23 @@ def test_what_a_stranger_changes_in_the_rules_is_seen(kernel: Kernel, act: str) 
 
 def test_a_transaction_with_one_wrong_order_does_nothing(kernel: Kernel) -> None:
     kernel.load(ruleset.render(plan_of(), Classes()))
-    place = {"family": "inet", "table": "prathu", "name": "download4"}
-    good = {"add": {"element": {**place, "elem": [["10.20.0.5", 258]]}}}
-    with pytest.raises(Failed):
-        kernel.transact([good, {"delete": {"element": {**place, "elem": ["10.20.0.6"]}}}])
+    good = Order("download4", True, [(bytes([10, 20, 0, 5]), 258, None)])
+    for wrong in (
+        Order("download4", False, [(bytes([10, 20, 0, 6]), None, None)]),
+        Order("download4", True, [(bytes([10, 20, 0, 5]), 259, None)]),
+        Order("download4", True, [(bytes(3), 259, None)]),
+        Order("no-such-map", True, [(bytes(4), 259, None)]),
+    ):
+        for all_of_it in ([good, wrong], [wrong, good]):
+            with pytest.raises(Failed):
+                kernel.transact(all_of_it)
+        found = kernel.read(NOW)
+        assert found is not None
+        assert not found.elements
+    kernel.transact([good])
     found = kernel.read(NOW)
     assert found is not None
-    assert not found.elements
+    assert len(found.elements) == 1
 
 
 def test_a_garden_in_use_begins_its_day_anew(kernel: Kernel) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -63,8 +62,7 @@ def test_elements_are_found_listed_and_missed(
         for n in range(1, 1500)
     ]  # fmt: skip
     wanted = dict(each for p in passes for each in of_pass(p, 3))
-    told = orders(change({}, wanted), NOW)
-    machine.run(["nft", "-j", "-f", "-"], within=space, stdin=json.dumps({"nftables": told}))
+    asked.change("prathu", orders(change({}, wanted), NOW))
     for name in MAPS:
         listed = asked.elements("prathu", name)
         assert {raw: each.mark for raw, each in listed.items()} == {
@@ -77,6 +75,10 @@ def test_elements_are_found_listed_and_missed(
         assert (found.expires_ms is None) == (element.until is None)
         assert found.expires_ms is None or 3_500_000 < found.expires_ms <= 3_600_000
     assert asked.element("prathu", "session4", bytes(12)) is None
+    text = machine.run(["nft", "list", "map", "inet", "prathu", "session6"], within=space)
+    assert "02:00:00:00:00:07 . 2001:db8::7 counter packets 0 bytes 0 timeout 1h" in text
+    asked.change("prathu", orders(change(wanted, {}), NOW))
+    assert not any(asked.elements("prathu", name) for name in MAPS)
     assert len(asked.elements("prathu", "doh4")) > 10
     assert Element(0x102, None).serial == 1
 
