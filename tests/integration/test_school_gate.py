@@ -140,11 +140,9 @@ def test_one_device_more_ends_the_oldest_or_is_refused(school: WholeSchool) -> N
     assert school.is_out("phone")
 
 
-@pytest.mark.parametrize("at_quota", ["end", "slow"])
-def test_who_has_used_up_the_quota_is_out_or_slow(school: WholeSchool, at_quota: str) -> None:
-    account = f"quota-{at_quota}"
-    school.person(account, account, quota_day_mb=1, at_quota=at_quota, slow_kbit=512)
-    school.sign_in("phone", account)
+def test_who_has_used_up_the_quota_is_slow(school: WholeSchool) -> None:
+    school.person("slows", "slows", quota_day_mb=1, at_quota="slow", slow_kbit=512)
+    school.sign_in("phone", "slows")
     school.await_out("phone")
     left = school.api("phone")["bytes-remaining"]
     assert 0 < left <= 1_000_000
@@ -153,13 +151,42 @@ def test_who_has_used_up_the_quota_is_out_or_slow(school: WholeSchool, at_quota:
             assert inside.echo(wire, b"x" * 1000)
     school.portal("review")
     assert school.api("phone")["bytes-remaining"] <= left - 40_000
-    used_up(school, "phone")
-    school.portal("review")
-    assert school.is_out("phone") == (at_quota == "slow")
-    page = school.curl("phone", "-L", f"{PAGE}session")
-    assert (SLOWED in page) == (at_quota == "slow")
-    if at_quota == "end":
-        assert cause(school, account) == "quota"
+    bring(school, "phone", 1_000_000)
+    wait_for("a slow session", lambda: SLOWED in school.curl("phone", "-L", f"{PAGE}session"))
+    assert school.is_out("phone")
+
+
+def test_a_quota_ends_in_the_middle_of_a_download_and_counts_nothing_twice(
+    school: WholeSchool,
+) -> None:
+    """Though the portal is killed half-way, and nobody waits for the minute."""
+    school.person("ends", "ends", quota_day_mb=5, at_quota="end")
+    school.sign_in("phone", "ends")
+    school.await_out("phone")
+    before = carried(school)
+    brought = bring(school, "phone", 1_000_000)
+    number = school.box.pid("portal")
+    school.box.kill("portal")
+    brought += bring(school, "phone", 1_000_000)
+    wait_for("another portal", lambda: another_portal(school, number), seconds=60)
+    wait_for("its answer", lambda: school.api("phone")["bytes-remaining"], seconds=60)
+    assert school.is_out("phone"), "two of five megabytes"
+    brought += bring(school, "phone", 3_000_000)
+    bring(school, "phone", 1 << 40)  # it does not come to that
+    assert not school.is_out("phone")
+    assert school.live("ends") == []
+    [row] = [row for row in school.log("user:ends") if row["event"] == "stop"]
+    assert row["cause"] == "quota"
+    counted = row["bytes_in"] + row["bytes_out"]
+    assert brought <= counted <= carried(school) - before + 1_000_000
+    assert MAY_CLOSE not in school.sign_in("phone", "ends")
+
+
+def carried(school: WholeSchool) -> int:
+    """Return the bytes that have gone through the uplink, both ways."""
+    folder = "/sys/class/net/wan0/statistics/"
+    told = school.run("gate", ["cat", f"{folder}tx_bytes", f"{folder}rx_bytes"])
+    return sum(int(word) for word in told.split())
 
 
 def cause(school: WholeSchool, account: str) -> str:
@@ -170,14 +197,24 @@ def cause(school: WholeSchool, account: str) -> str:
     return str(row["cause"])
 
 
-def used_up(school: WholeSchool, name: str) -> None:
-    """Let a device send and get a good megabyte."""
-    with inside.dial(school.spaces[name], WEB, 5000) as wire:
-        for _ in range(60):
+def bring(school: WholeSchool, name: str, size: int) -> int:
+    """Let a device send and get, as fast as it can; return the bytes, both ways.
+
+    Args:
+        school: Where.
+        name: The device.
+        size: When so many have passed it is done, or when none passes any more.
+    """
+    passed = 0
+    with inside.dial(school.spaces[name], WEB, 5000) as wire, contextlib.suppress(OSError):
+        wire.settimeout(3)
+        while passed < size:
             wire.sendall(b"x" * 20_000)
             got = 0
             while got < 20_000:
                 got += len(wire.recv(65536))
+            passed += 40_000
+    return passed
 
 
 def test_the_end_of_the_hours_cuts(school: WholeSchool) -> None:
