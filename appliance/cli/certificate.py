@@ -30,7 +30,7 @@ def show(
     settings = box_settings.load(context.home)
     if now:
         if not settings.acme.directory:
-            raise WrongUse("no authority is set; see [acme] in docs/settings.md")
+            raise WrongUse("no authority is set; see [acme] in docs/certificate.md")
         acme.renew(context.home, settings)
     told = _standing(context, settings)
     if context.as_json:
