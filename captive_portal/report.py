@@ -11,13 +11,12 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 from captive_portal.errors import ReportError, ReportRefused
-from collector.records import AuditEvent, CoverageEvent, SessionEvent
+from collector.records import AuditEvent, CoverageEvent, SessionEvent, microseconds
 
 Event = SessionEvent | AuditEvent | CoverageEvent
 
@@ -28,7 +27,6 @@ SEALER = Path("run") / "seal.sock"
 _MAX_REPLY = 1 << 18
 _TOGETHER = 500
 _LONGEST_PATH = 107
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Reporter:
@@ -132,7 +130,8 @@ class Reporter:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.settimeout(self._timeout)
             try:
-                _connect(connection, self._path)
+                with short_name(self._path) as name:
+                    connection.connect(name)
             except OSError:
                 connection.close()
                 raise
@@ -150,19 +149,23 @@ def _frame(kind: str, event: Event) -> dict[str, object]:
     return {
         "kind": kind,
         "site": event.site,
-        "wire_ns": (event.time - _EPOCH) // timedelta(microseconds=1) * 1000,
+        "wire_ns": microseconds(event.time) * 1000,
         "transport": "local",
         "payload": base64.b64encode(event.to_json()).decode("ascii"),
     }
 
 
-def _connect(connection: socket.socket, path: Path) -> None:
-    """Connect to a socket file; a path too long for an address goes through its folder."""
+@contextlib.contextmanager
+def short_name(path: Path) -> Iterator[str]:
+    """Give a name for a socket file that fits in an address: at most 107 bytes.
+
+    A longer path goes through the folder's descriptor.
+    """
     if len(os.fsencode(path)) <= _LONGEST_PATH:
-        connection.connect(str(path))
+        yield str(path)
         return
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+        yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)

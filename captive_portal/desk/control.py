@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from captive_portal.desk.desk import SessionDesk
 from captive_portal.errors import PortalError
+from captive_portal.report import short_name
 from captive_portal.troubles import reason
 
 SOCKET = Path("run") / "portal.sock"
@@ -28,7 +28,6 @@ LONGEST_REQUEST = 1 << 16
 IDLE_S = 60.0
 """A caller that sends nothing for so long is let go."""
 MOST_CALLERS = 32
-_LONGEST_PATH = 107
 
 
 @asynccontextmanager
@@ -60,7 +59,7 @@ def _listener(path: Path) -> socket.socket:
         path.parent.mkdir(exist_ok=True)
         # Whoever else runs this home's portal has its ports, so that we do not come this far.
         _remove(path)
-        with _short(path) as name:
+        with short_name(path) as name:
             listener.bind(name)
         path.chmod(0o660)  # nobody can connect before it listens
     except OSError as error:
@@ -107,16 +106,3 @@ async def _kick(desk: SessionDesk, session: str) -> dict[str, str]:
         "gate": kicked.gate,
         "nas": kicked.nas,
     }
-
-
-@contextlib.contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """Give a name for a socket file that fits in an address, through its folder if need be."""
-    if len(os.fsencode(path)) <= _LONGEST_PATH:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
