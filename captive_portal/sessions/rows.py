@@ -179,7 +179,9 @@ class Rows:
     def passes(self) -> list[Pass]:
         """Return the passes of all open sessions that the gate has a part in."""
         row = _sessions.c
-        columns = (row.serial, row.zone, row.mac, row.expires, row.rest)
+        # The database takes three things out of `rest` in less time than Python reads the whole.
+        speeds = (row.rest["up_kbit"].as_integer(), row.rest["down_kbit"].as_integer())
+        columns = (row.serial, row.zone, row.mac, row.expires, row.rest["addresses"], *speeds)
         query = select(*columns).where(row.state == OPEN, row.serial.is_not(None))
         with Database(self._engine) as db:
             return [
@@ -187,12 +189,12 @@ class Rows:
                     serial=serial,
                     zone=zone,
                     mac=mac,
-                    addresses=tuple(rest["addresses"]),
-                    up_kbit=rest.get("up_kbit"),
-                    down_kbit=rest.get("down_kbit"),
+                    addresses=tuple(addresses),
+                    up_kbit=up,
+                    down_kbit=down,
                     until=expires,
                 )
-                for serial, zone, mac, expires, rest in db.execute(query)
+                for serial, zone, mac, expires, addresses, up, down in db.execute(query)
             ]
 
     def run_out(self, now: datetime) -> Sequence[Session]:
