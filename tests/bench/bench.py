@@ -213,7 +213,7 @@ SINGLE = (
     ("portal", "sign_in_p95_s", 1, "sign-in at eight, 95 of 100", 1.5, "s", True),
     ("portal", "sign_in_p99_s", 1, "sign-in at eight, 99 of 100", 3, "s", True),
     ("portal", "first_byte_ms", 1, "sign-in page, first byte", 100, "ms", True),
-    ("portal", "page_reckoned_at_1mbit_100ms_s", 1, "its page at 1 Mbit/s, reckoned", 2, "s", True),
+    ("portal", "page_at_1mbit_100ms_s", 1, "its page at 1 Mbit/s, 100 ms", 2, "s", True),
     ("memory", "pss_peak_bytes", 1e6, "memory of all processes", 900, "MB PSS", True),
     ("bundle", "packed_s", 1, "bundle of 100,000 rows, packed", 30, "s", True),
     ("bundle", "packed_cpu_s", 1, "bundle of 100,000 rows, packed, CPU", 30, "s", True),
