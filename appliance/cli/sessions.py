@@ -29,7 +29,7 @@ from collector.errors import CollectorError
 _COLUMNS = ["site", "account", "full_name", "addresses", "mac", "method", "nas", "start", "end"]
 _LIVE = [
     *("session", "site", "zone", "account", "full_name", "group", "addresses", "mac", "method"),
-    *("nas", "start", "until", "bytes_in", "bytes_out"),
+    *("nas", "at_nas", "start", "until", "bytes_in", "bytes_out"),
 ]
 _SHOWN_FAULTS = 20
 _TOGETHER = 200
@@ -91,6 +91,7 @@ def _line(session: Session) -> dict[str, Any]:
         "bytes_in": session.counters.bytes_in,
         "bytes_out": session.counters.bytes_out,
         "slow": session.slow,
+        "at_nas": session.nas_state,
     }
 
 

@@ -29,6 +29,7 @@ from appliance.web import (
     pages_devices,
     pages_groups,
     pages_kept,
+    pages_nas,
     pages_people,
     pages_poster,
     pages_roll,
@@ -68,6 +69,7 @@ PAGES = (
     pages_poster,
     pages_people,
     pages_sessions,
+    pages_nas,
     pages_kept,
 )
 

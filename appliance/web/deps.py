@@ -72,6 +72,8 @@ class SessionLine:
     bytes_in: int | None
     bytes_out: int | None
     slow: bool
+    nas_state: str = ""
+    """How it stands with telling its NAS of a change; a refusal with its number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

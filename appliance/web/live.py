@@ -40,6 +40,7 @@ def _line(session: Session) -> SessionLine:
         bytes_in=session.counters.bytes_in,
         bytes_out=session.counters.bytes_out,
         slow=session.slow,
+        nas_state=session.nas_state,
     )
 
 
