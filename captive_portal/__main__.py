@@ -21,7 +21,16 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from captive_portal.database import FILE, open_database
-from captive_portal.desk import Gap, SessionDesk, answering, make_desk, make_keeper, session_ids
+from captive_portal.desk import (
+    Gap,
+    SessionDesk,
+    answering,
+    make_claims,
+    make_desk,
+    make_keeper,
+    session_ids,
+)
+from captive_portal.desk.claims import Claims
 from captive_portal.desk.control import SOCKET as CONTROL
 from captive_portal.desk.neighbours import Neighbours
 from captive_portal.desk.rules import RuleBook
@@ -134,6 +143,7 @@ class _Process:
         self._providers: Sequence[OidcClient] = ()
         self._forwarding: Forwarding | None = None
         self._neighbours: Neighbours | None = None
+        self._claims: Claims | None = None
         self._gap = Gap(home / STATUS, home / SOCKET, [site for site, *_ in sites], clock=clock)
 
     async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
@@ -159,6 +169,9 @@ class _Process:
                 behind = [zone.interface for zone in self._settings.zones if zone.interface]
                 self._neighbours = stack.enter_context(Neighbours(behind))
                 desk.addresses_of = self._neighbours.of
+                self._claims = make_claims(
+                    self._settings, engine, desk, collector=self._home / SOCKET, clock=self._clock
+                )
             self._chain = stack.enter_context(
                 build.chain(self._home, self._settings, engine, asks=upstream, clock=self._clock)
             )
@@ -259,7 +272,8 @@ class _Process:
                 group.create_task(self._minutes(desk)),
                 group.create_task(self._again("looking at quotas", desk.metering.sooner, SOON_S)),
                 group.create_task(desk.nas.follow()),
-                group.create_task(self._listen(desk)),
+                group.create_task(self._listen()),
+                group.create_task(self._doubt()),
                 group.create_task(self._forward()),
             ]
             told = self._lines and group.create_task(self._lines.follow(self._troubles))
@@ -287,9 +301,13 @@ class _Process:
         if self._forwarding is not None:
             await self._forwarding.run()
 
-    async def _listen(self, desk: SessionDesk) -> None:
-        if self._neighbours is not None:
-            await self._neighbours.follow(desk.see, self._try)
+    async def _listen(self) -> None:
+        if self._neighbours is not None and self._claims is not None:
+            await self._neighbours.follow(self._claims.see, self._try)
+
+    async def _doubt(self) -> None:
+        if self._claims is not None:
+            await self._claims.follow(self._try)
 
     async def _minutes(self, desk: SessionDesk) -> None:
         while True:
@@ -319,6 +337,8 @@ class _Process:
         }
         if standing := web.standing():
             status["certificate"] = standing
+        if self._claims:
+            status["claims"] = self._claims.standing()
         if self._chain:
             status["sign_in"] = self._chain.standing()
         if self._providers:

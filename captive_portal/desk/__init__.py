@@ -3,13 +3,14 @@
 from captive_portal.desk.control import answering
 from captive_portal.desk.desk import SessionDesk
 from captive_portal.desk.home import KEY, session_ids, times
-from captive_portal.desk.opening import Gap, make_desk, make_keeper
+from captive_portal.desk.opening import Gap, make_claims, make_desk, make_keeper
 
 __all__ = [
     "KEY",
     "Gap",
     "SessionDesk",
     "answering",
+    "make_claims",
     "make_desk",
     "make_keeper",
     "session_ids",

@@ -6,11 +6,13 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
+from captive_portal.desk.claims import Claims, holders
 from captive_portal.desk.desk import SessionDesk
 from captive_portal.desk.gatekeeper import Gatekeeper
 from captive_portal.desk.home import session_ids, times
@@ -57,6 +59,24 @@ def make_desk(
         inside = [zone.interface for zone in settings.zones if zone.interface]
         desk.metering.traffic = Traffic([settings.gateway.uplink, *inside])
     return desk
+
+
+def make_claims(
+    settings: PortalSettings, engine: Engine, desk: SessionDesk, *, collector: Path, clock: Clock
+) -> Claims:
+    """Return what stands between the kernel's neighbours and the desk."""
+
+    def tell(rows: Sequence[CoverageEvent]) -> None:
+        with Reporter(collector) as reporter:
+            reporter.coverage(rows)
+
+    return Claims(
+        desk.see,
+        zones=Zones(settings.zones),
+        holders=partial(holders, Rows(engine)),
+        tell=tell,
+        clock=clock,
+    )
 
 
 class Gap:
