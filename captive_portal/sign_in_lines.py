@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from captive_portal import durable
 from captive_portal.errors import PortalError, ReportRefused
 from captive_portal.report import Reporter
 from captive_portal.troubles import Troubles
@@ -69,7 +69,8 @@ class SignInLines:
                 _, latest_us = self._have.get(line.site, (-1, 0))
                 came_us = microseconds(line.received)
                 self._have[line.site] = (line.position, max(latest_us, came_us))
-            await asyncio.to_thread(_write, self._note, self._have)
+            note = json.dumps(self._have).encode()
+            await asyncio.to_thread(durable.write, self._note, note, 0o640)
         return len(lines)
 
     async def _take(self, lines: Sequence[SignInLine]) -> None:
@@ -94,12 +95,3 @@ def _read(note: Path) -> dict[str, tuple[int, int]]:
         return {str(site): (int(have[0]), int(have[1])) for site, have in told.items()}
     except (OSError, ValueError, TypeError, AttributeError, IndexError, KeyError):
         return {}
-
-
-def _write(note: Path, have: dict[str, tuple[int, int]]) -> None:
-    new = note.with_suffix(".new")
-    with new.open("w", encoding="utf-8") as file:
-        json.dump(have, file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(note)

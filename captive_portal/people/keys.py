@@ -5,13 +5,12 @@ A citizen id has twelve free digits: a hash without a key is undone in minutes.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
-import os
 import secrets
 from pathlib import Path
 
+from captive_portal import durable
 from captive_portal.database import FILE
 from captive_portal.errors import PortalError
 
@@ -58,23 +57,10 @@ def kept_key(path: Path, what: str) -> bytes:
     """
     try:
         if not path.exists():
-            _make(path)
+            durable.write_first(path, secrets.token_bytes(SIZE), 0o640)
         key = path.read_bytes()
     except OSError as error:
         raise PortalError(f"the key of {what} {path}: {error.strerror}") from error
     if len(key) != SIZE:
         raise PortalError(f"the key of {what} {path} is cut short", hint="restore it")
     return key
-
-
-def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)  # the database may be elsewhere
-    made = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(SIZE))
-        file.flush()
-        os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(made)  # whoever came first has made it
-    made.unlink()

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from captive_portal import durable
 from captive_portal.errors import PortalError
 from captive_portal.radius import signed
 from captive_portal.settings import Radius
@@ -83,7 +84,7 @@ def _make(root_file: Path, key: Path, chain: Path, name: str) -> None:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(root_key, hashes.SHA256())
     )
-    signed.write(root_file, signed.pem(root), 0o644)
-    signed.write(root_file.with_suffix(".key"), signed.key_pem(root_key), 0o600)
-    signed.write(key, signed.key_pem(own_key), 0o600)
-    signed.write(chain, signed.pem(own), 0o644)
+    durable.write(root_file, signed.pem(root), 0o644)
+    durable.write(root_file.with_suffix(".key"), signed.key_pem(root_key), 0o600)
+    durable.write(key, signed.key_pem(own_key), 0o600)
+    durable.write(chain, signed.pem(own), 0o644)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from captive_portal import durable
 from captive_portal.errors import PortalError
 from captive_portal.people import names
 from captive_portal.people.accounts import Account
@@ -116,9 +117,9 @@ def ready(home: Path) -> None:
         if not (home / ROOT).exists():
             root, key = signed.authority(f"Prathu devices {now:%Y-%m-%d}", now, ROOT_DAYS)
             # The root last: where it is, the others are.
-            signed.write(home / KEY, signed.key_pem(key), 0o600)
+            durable.write(home / KEY, signed.key_pem(key), 0o600)
             _write_list(home, root, key, (), now)
-            signed.write(home / ROOT, signed.pem(root), 0o644)
+            durable.write(home / ROOT, signed.pem(root), 0o644)
     except OSError as error:
         raise PortalError(f"the authority for devices, {home / ROOT}: {error}") from error
 
@@ -204,6 +205,6 @@ def _write_list(
                 .build()
             )
     try:
-        signed.write(home / REVOKED, signed.pem(made.sign(key, hashes.SHA256())), 0o644)
+        durable.write(home / REVOKED, signed.pem(made.sign(key, hashes.SHA256())), 0o644)
     except OSError as error:
         raise PortalError(f"the list of revoked certificates: {error}") from error

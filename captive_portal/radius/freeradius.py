@@ -7,7 +7,6 @@ by a NAS.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
@@ -19,8 +18,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from captive_portal import durable
 from captive_portal.errors import PortalError
-from captive_portal.radius import certificate, device_authority, signed
+from captive_portal.radius import certificate, device_authority
 from captive_portal.settings import Radius
 
 FOLDER = Path("run") / "freeradius"
@@ -55,24 +55,14 @@ def read_secrets(home: Path) -> Secrets:
     path = home / _SECRETS
     try:
         if not path.exists():
-            _make_secrets(path)
+            made = f"{secrets.token_hex(24)}\n{secrets.token_hex(24)}\n"
+            durable.write_first(path, made.encode(), 0o600)
         shared, token = path.read_text(encoding="ascii").split()
     except (OSError, ValueError) as error:
         raise PortalError(
             f"the secrets of FreeRADIUS {path}: {error}", hint="delete it, and start again"
         ) from error
     return Secrets(shared=shared, token=token)
-
-
-def _make_secrets(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"{secrets.token_hex(24)}\n{secrets.token_hex(24)}\n")
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(made)
-    made.unlink()
 
 
 def write(home: Path, settings: Radius) -> Path:
@@ -99,7 +89,7 @@ def write(home: Path, settings: Radius) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        signed.write(folder / DEVICES, device_authority.trusted(home), 0o600)
+        durable.write(folder / DEVICES, device_authority.trusted(home), 0o600)
         text = filled(TEMPLATE.read_text(encoding="utf-8"), words)
         (folder / "radiusd.conf").write_text(text, encoding="utf-8")
         (folder / "radiusd.conf").chmod(0o600)

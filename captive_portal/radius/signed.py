@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -92,18 +90,3 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def pem(made: x509.Certificate | x509.CertificateRevocationList) -> bytes:
     """Return a certificate or a list as PEM."""
     return made.public_bytes(serialization.Encoding.PEM)
-
-
-def write(path: Path, octets: bytes, mode: int) -> None:
-    """Write a file, whole or not at all. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
-        made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)

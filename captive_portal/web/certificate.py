@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import os
 import ssl
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from captive_portal import durable
 from captive_portal.errors import PortalError
 
 DAYS = 397
@@ -94,8 +94,8 @@ def make(certificate: Path, key: Path, names: list[str], *, now: dt.datetime) ->
             return
         certificate.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         private = ec.generate_private_key(ec.SECP256R1())
-        _write(key, _pem(private), 0o600)
-        _write(certificate, _signed(private, names, now), 0o644)
+        durable.write(key, _pem(private), 0o600)
+        durable.write(certificate, _signed(private, names, now), 0o644)
     except OSError as error:
         raise PortalError(f"{_AGAIN}: cannot make {certificate}: {error}") from error
 
@@ -131,16 +131,6 @@ def _pem(private: ec.EllipticCurvePrivateKey) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    new = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def _read(path: Path) -> x509.Certificate:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from captive_portal import durable
 from captive_portal.errors import PortalError
 from captive_portal.radius import certificate, signed
 from captive_portal.radius.profiles import apple, facts, windows
@@ -134,12 +135,12 @@ def test_a_chain_of_the_schools_own_leads_to_its_root(tmp_path: Path) -> None:
     server = signed.begun(name, middle_name, key.public_key(), now, until).sign(
         middle_key, hashes.SHA256()
     )
-    signed.write(tmp_path / SETTINGS.eap_ca, signed.pem(root), 0o644)
+    durable.write(tmp_path / SETTINGS.eap_ca, signed.pem(root), 0o644)
     chain = tmp_path / SETTINGS.eap_certificate
-    signed.write(chain, signed.pem(server) + signed.pem(middle), 0o644)
+    durable.write(chain, signed.pem(server) + signed.pem(middle), 0o644)
     told = facts.read(tmp_path, SETTINGS, SCHOOL)
     assert (told.root, told.servers) == (root, ("radius.school.example",))
-    signed.write(chain, signed.pem(server), 0o644)
+    durable.write(chain, signed.pem(server), 0o644)
     with pytest.raises(PortalError, match="did not sign"):
         facts.read(tmp_path, SETTINGS, SCHOOL)
 
