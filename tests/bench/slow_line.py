@@ -60,14 +60,13 @@ def main() -> None:
     bits_per_s, delay_s = float(sys.argv[3]), float(sys.argv[4])
     ways = {one: Way(other, bits_per_s, delay_s), other: Way(one, bits_per_s, delay_s)}
     ends = selectors.DefaultSelector()
-    for end in ways:
-        ends.register(end, selectors.EVENT_READ)
+    for end, way in ways.items():
+        ends.register(end, selectors.EVENT_READ, (end, way))
     wait: float | None = None
     while True:
         for key, _ in ends.select(wait):
-            end = key.fileobj
-            assert isinstance(end, socket.socket)
-            ways[end].take(end.recv(1 << 17), time.monotonic())
+            end, way = key.data
+            way.take(end.recv(1 << 17), time.monotonic())
         now = time.monotonic()
         due = [at for way in ways.values() if (at := way.give(now)) is not None]
         wait = max(0.0, min(due) - now) if due else None
