@@ -28,6 +28,11 @@ VERBS: Mapping[str, Verb] = {
     "check": Verb(
         "check", "Build every part from the settings and stop: nothing is opened or changed."
     ),
+    "doctor": Verb(
+        "doctor",
+        "Look for what is wrong on this machine, and say how to mend it; status 1 when something "
+        "is.",
+    ),
     "inspect": Verb(
         "inspect",
         "Decode NetFlow, IPFIX and sFlow offline: JSON lines, one record each, "
