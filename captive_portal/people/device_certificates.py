@@ -18,7 +18,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from captive_portal.database import Base, Moment
 from captive_portal.errors import PortalError
 from captive_portal.people import names
-from captive_portal.people.accounts import Account, AccountRow, People
+from captive_portal.people.account_row import AccountRow
+from captive_portal.people.accounts import Account, People
 from captive_portal.people.devices import DeviceKind, DeviceRow
 
 _SERIAL = re.compile(r"[0-9a-f]{1,40}")

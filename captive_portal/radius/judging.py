@@ -86,9 +86,14 @@ def _unfit(login: Login, standing: Standing | None) -> str:
         return "chap-needs-a-clear-password"
     if not isinstance(login.credential, MsChap2):
         return login.refused or "no-credential"
-    if standing is not None and standing.nt_hash is None:
-        return "mschap-needs-an-nt-hash"
-    return ""
+    return unhashed(standing) if standing is not None and standing.nt_hash is None else ""
+
+
+def unhashed(standing: Standing) -> str:
+    """Return why MSCHAPv2 cannot be looked at for somebody (R-14)."""
+    # Only that directory knows the password, and it takes none but as typed.
+    outside = standing.account.source
+    return "mschap-account-of-a-directory" if outside else "mschap-needs-an-nt-hash"
 
 
 def _device_fault(login: Login, standing: Standing | None, *, random_macs: bool) -> str:

@@ -36,6 +36,11 @@ MOST = 64 << 10
 """Octets of a request."""
 ANONYMOUS = "anonymous"
 OUTER = "outer-name-of-another"
+_NOT_TAKEN = {
+    "MS-CHAP-Response": "mschap-of-first-version",
+    "CHAP-Password": "chap-needs-a-clear-password",
+}
+"""Proofs that FreeRADIUS would look at if it had the hash, and we do not take."""
 _COMPUTER = "host/"
 """Before the name, where Windows signs a computer in and not its user."""
 _NO_PROOF = MsChap2(id=0, server=b"", peer=b"", proof=b"")
@@ -61,6 +66,7 @@ class Rest:
         counters: Counters,
         note: Callable[[Login, Standing | None, str], None],
         certificates: DeviceCertificates,
+        elsewhere: bool,
     ) -> None:
         """Keep the parts.
 
@@ -75,6 +81,7 @@ class Rest:
             counters: Of the authentication port.
             note: Takes a refusal of somebody known.
             certificates: Those of the school's devices.
+            elsewhere: Passwords are also asked of a directory or another server.
         """
         basic = base64.b64encode(f"freeradius:{token}".encode())
         self._shown = b"Basic " + basic
@@ -87,6 +94,7 @@ class Rest:
         self._counters = counters
         self._note = note
         self._certificates = certificates
+        self._elsewhere = elsewhere
         self._does: dict[str, Callable[[Values, Login], Awaitable[Answer]]] = {
             "/radius/authorize": self._authorize,
             "/radius/post-auth": self._post_auth,
@@ -127,6 +135,8 @@ class Rest:
             return self._no(tried, judging.refused(OUTER if user else "no-name"))
         if tried.device:
             return self._no(tried, judging.refused("mac-in-a-tunnel"))
+        if wrong := next((why for name, why in _NOT_TAKEN.items() if name in values), ""):
+            return self._no(tried, judging.refused(wrong))
         password = values.get("User-Password")
         if password is None:
             return await self._hash(replace(tried, credential=_NO_PROOF))
@@ -165,9 +175,11 @@ class Rest:
         except PortalError:
             return _BUSY, {}
         if standing is None:
-            return self._no(tried, judging.refused(judging.NOBODY))
+            # A directory may know them, but cannot be asked about MSCHAPv2.
+            nobody = "mschap-not-known-here" if self._elsewhere else judging.NOBODY
+            return self._no(tried, judging.refused(nobody))
         if standing.nt_hash is None:
-            return self._no(tried, judging.refused("mschap-needs-an-nt-hash", standing))
+            return self._no(tried, judging.refused(judging.unhashed(standing), standing))
         verdict = judging.allow(tried, standing, now)
         if not verdict.accepted:
             return self._no(tried, verdict)

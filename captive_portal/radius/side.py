@@ -41,6 +41,7 @@ from collector.records import Clock
 
 Check = Callable[[Attempt, Sequence[str]], Awaitable[Account]]
 """`sign_in.chain.Chain.check`."""
+_ELSEWHERE = ("ldap", "radius")
 
 
 _log = logging.getLogger(__name__)
@@ -165,6 +166,7 @@ class RadiusSide:
             counters=self.authentication.counters,
             note=self.authentication.note,
             certificates=self._certificates,
+            elsewhere=any(way in _ELSEWHERE for way in self._settings.ways),
             **given,
         )
         self._rest = _Door(

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from captive_portal.people.accounts import NewAccount, People
 from captive_portal.radius import certificate, freeradius
 from captive_portal.radius.side import RadiusSide
 from captive_portal.radius.upstream import upstream
+from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.session import Ids
 from captive_portal.settings import PortalSettings, Radius, RadiusClient
 from captive_portal.sign_in import build
@@ -52,13 +53,20 @@ def people_of(engine: Engine, home: Path) -> None:
 
 
 class NoDesk:
-    """Nobody reports sessions here."""
+    """Sessions are heard of here, and begin and end nowhere."""
 
-    def keep(self, heard: Any) -> Any:
+    def __init__(self) -> None:
+        self.heard: list[Accounting] = []
+
+    def keep(self, heard: Sequence[Accounting]) -> Sequence[Accounting]:
+        self.heard.extend(heard)
         return []
 
-    def submit(self, work: Callable[[], None]) -> Any:
-        raise AssertionError
+    def submit(self, work: Callable[[], None]) -> asyncio.Future[None]:
+        work()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
     async def end(self, session: Any, cause: str) -> Any:
         raise AssertionError
@@ -73,8 +81,10 @@ class School:
 
     home: Path
     port: int
+    accounting_port: int
     side: RadiusSide
     settings: Radius
+    desk: NoDesk
     daemon: subprocess.Popen[bytes] | None = None
     log: Path = field(default_factory=Path)
 
@@ -165,8 +175,14 @@ def _hex(text: str) -> str:
 
 
 @contextmanager
-def running(engine: Engine, home: Path) -> Iterator[School]:
-    """Run a school on a home; the test is left out where FreeRADIUS is not installed."""
+def running(engine: Engine, home: Path, **more: Any) -> Iterator[School]:
+    """Run a school on a home; the test is left out where FreeRADIUS is not installed.
+
+    Args:
+        engine: Its database, with the people in it afterwards.
+        home: The home.
+        more: Settings of RADIUS.
+    """
     freeradius_program()
     (home / "nas").write_text(SECRET)
     people_of(engine, home)
@@ -182,14 +198,15 @@ def running(engine: Engine, home: Path) -> Iterator[School]:
         eap=True,
         eap_port=eap,
         eap_rest_port=rest,
+        **more,
     )
-    settings = PortalSettings(radius=radius)
+    settings, desk = PortalSettings(radius=radius), NoDesk()
     chain = build.chain(home, settings, engine, asks=upstream, clock=time.time_ns)
     side = RadiusSide(
         home,
         radius,
         engine=engine,
-        desk=NoDesk(),
+        desk=desk,
         check=chain.check,
         terms=RuleBook(engine, settings).terms,
         ids=IDS,
@@ -212,7 +229,14 @@ def running(engine: Engine, home: Path) -> Iterator[School]:
     with chain:
         thread.start()
         assert ready.wait(20)
-        school = School(home, ports["radius_authentication"], side, radius)
+        school = School(
+            home,
+            ports["radius_authentication"],
+            ports["radius_accounting"],
+            side,
+            radius,
+            desk,
+        )
         try:
             school.start()
             yield school

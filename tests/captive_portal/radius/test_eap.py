@@ -68,11 +68,6 @@ def test_peap_without_a_kept_hash_is_refused_for_that_reason(school: School) -> 
     assert school.phone("bare", "correct horse")
 
 
-@pytest.mark.parametrize("method", ["MD5", "MSCHAPV2", "GTC"])
-def test_nothing_but_tunnels_is_offered(school: School, method: str) -> None:
-    assert not school.phone("somchai", "correct horse", outer="somchai", method=method, seconds=3)
-
-
 def test_freeradius_may_begin_later_and_come_back(school: School) -> None:
     school.stop()
     assert not school.phone("somchai", "correct horse", seconds=2)
