@@ -131,7 +131,7 @@ def _app(home: Path, settings: BoxSettings, clock: Clock) -> Iterator[FastAPI]:
                     clock=clock,
                     asking=LocalAsking(engine, sites=sites),
                     staff=PortalStaff(database, sites=sites, clock=clock, nt=sealing),
-                    live=PortalLive(database),
+                    live=PortalLive(database, home),
                     control=ask,
                     demo=demo,
                     database=database,

@@ -32,6 +32,7 @@ from captive_portal.desk import (
 )
 from captive_portal.desk.claims import Claims
 from captive_portal.desk.control import SOCKET as CONTROL
+from captive_portal.desk.home import STATUS as STATUS
 from captive_portal.desk.neighbours import Neighbours
 from captive_portal.desk.rules import RuleBook
 from captive_portal.errors import PortalError
@@ -69,7 +70,6 @@ if TYPE_CHECKING:
 
 SiteTuple = tuple[str, str, Sequence[str]]
 """A site's id, name and inside networks."""
-STATUS = Path("run") / "portal.json"
 TOLD = FILE.parent / "sign-in-lines.json"
 """How far sign-in lines of syslog are kept."""
 TICK_S = 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from appliance.cli.sessions_file import PastSession, read
 from appliance.errors import WrongUse
 from appliance.search import times
 from appliance.search.printable import printable
-from captive_portal.desk import session_ids
+from captive_portal.desk import doubted, in_doubt, session_ids
 from captive_portal.desk import times as lasting
 from captive_portal.desk.control import SOCKET as PORTAL
 from captive_portal.desk.finding import person_of
@@ -29,7 +30,7 @@ from collector.errors import CollectorError
 _COLUMNS = ["site", "account", "full_name", "addresses", "mac", "method", "nas", "start", "end"]
 _LIVE = [
     *("session", "site", "zone", "account", "full_name", "group", "addresses", "mac", "method"),
-    *("nas", "at_nas", "start", "until", "bytes_in", "bytes_out"),
+    *("nas", "at_nas", "start", "until", "bytes_in", "bytes_out", "doubt"),
 ]
 _SHOWN_FAULTS = 20
 _TOGETHER = 200
@@ -58,7 +59,8 @@ def sessions(
         found = rows.open()[:limit] if live else rows.recent(limit)
         what = "live" if live else "latest"
         at.wrote(f"{what}, {len(found)} shown", act="sessions")
-        at.context.show_rows([_line(one) for one in found], _LIVE if live else _COLUMNS)
+        told = doubted(at.context.home) if live else {}
+        at.context.show_rows([_line(one, told) for one in found], _LIVE if live else _COLUMNS)
         if not found:
             at.context.say(
                 "no session here; what others reported: prathu search '*' --log sessions"
@@ -71,7 +73,7 @@ def _count_now(home: Path) -> None:
         ask(home / PORTAL, {"do": "review"}, timeout=5)
 
 
-def _line(session: Session) -> dict[str, Any]:
+def _line(session: Session, told: Mapping[str, int]) -> dict[str, Any]:
     person = session.person
     return {
         "session": str(session.id),
@@ -91,6 +93,7 @@ def _line(session: Session) -> dict[str, Any]:
         "bytes_in": session.counters.bytes_in,
         "bytes_out": session.counters.bytes_out,
         "slow": session.slow,
+        "doubt": "claimed by two devices" if in_doubt(session, told) else "",
         "at_nas": session.nas_state,
     }
 

@@ -72,6 +72,8 @@ class SessionLine:
     bytes_in: int | None
     bytes_out: int | None
     slow: bool
+    doubted: bool = False
+    """Two devices claimed its address or its MAC."""
     nas_state: str = ""
     """How it stands with telling its NAS of a change; a refusal with its number."""
 

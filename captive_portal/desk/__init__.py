@@ -2,7 +2,7 @@
 
 from captive_portal.desk.control import answering
 from captive_portal.desk.desk import SessionDesk
-from captive_portal.desk.home import KEY, session_ids, times
+from captive_portal.desk.home import KEY, doubted, in_doubt, session_ids, times
 from captive_portal.desk.opening import Gap, make_claims, make_desk, make_keeper
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "Gap",
     "SessionDesk",
     "answering",
+    "doubted",
+    "in_doubt",
     "make_claims",
     "make_desk",
     "make_keeper",

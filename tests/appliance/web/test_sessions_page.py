@@ -1,5 +1,6 @@
 """Who is on: shown to admins alone, ended by a button, and written down."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -83,10 +84,29 @@ def engine(tmp_path: Path) -> Engine:
     return open_database(tmp_path)
 
 
-def test_sessions_are_found_by_any_word(engine: Engine) -> None:
+def test_sessions_are_found_by_any_word(engine: Engine, tmp_path: Path) -> None:
     Rows(engine).write([ONE])
-    live = PortalLive(engine)
+    live = PortalLive(engine, tmp_path)
     for text in ("", "PERSON1", "10.0.0.1", "02:00"):
         assert [line.id for line in live.sessions(text)] == [ONE.id]
     assert live.sessions("nobody") == []
+    engine.dispose()
+
+
+def test_a_session_whose_device_two_claim_is_marked(engine: Engine, tmp_path: Path) -> None:
+    Rows(engine).write([ONE])
+    live, status = PortalLive(engine, tmp_path), tmp_path / "run" / "portal.json"
+    status.parent.mkdir()
+    began = int(ONE.start.timestamp() * 10**9)
+    for told, so in (
+        ({ONE.addresses[0]: began + 1}, True),
+        ({ONE.mac: began + 1}, True),
+        ({ONE.addresses[0]: began - 1}, False),  # of whoever had it before
+        ({"10.0.0.99": began + 1}, False),
+    ):
+        status.write_text(json.dumps({"claims": {"doubted": told}}))
+        assert [line.doubted for line in live.sessions("")] == [so]
+    for nonsense in ("{", "[]", '{"claims": {"doubted": 3}}', '{"claims": null}'):
+        status.write_text(nonsense)
+        assert [line.doubted for line in live.sessions("")] == [False]
     engine.dispose()
