@@ -21,7 +21,7 @@ from captive_portal.sessions import (
     at_nas,
     portal,
     review,
-    told,
+    syslog,
 )
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.addresses import Neighbour
@@ -285,7 +285,7 @@ class Keeper:
         with self._rows.one_look() as book:
             draft = Draft(book)
             for line, person in lines:
-                told.hear(draft, line, person, ids=self._ids)
+                syslog.hear(draft, line, person, ids=self._ids)
         self._keep(draft)
 
     def add(self, sessions: Sequence[Session]) -> None:
@@ -314,8 +314,8 @@ class Keeper:
         """
         draft = Draft(self._rows)
         over = [s for s in self._rows.run_out(now) if s.method not in accounting.METHODS]
-        told.presume(draft, over, ids=self._ids)
-        signed_in = [s for s in over if s.method != told.METHOD]
+        syslog.presume(draft, over, ids=self._ids)
+        signed_in = [s for s in over if s.method != syslog.METHOD]
         portal.expire(draft, signed_in, now, ids=self._ids)
         look = self._looked is None or now - self._looked >= LOOK_EVERY
         if look:

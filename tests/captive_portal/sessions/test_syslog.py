@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captive_portal.sessions import portal, told
+from captive_portal.sessions import portal, syslog
 from captive_portal.sessions.draft import Draft
 from captive_portal.sessions.session import Person
 from collector.attribute.timeline import Timeline
@@ -38,7 +38,7 @@ def line(event: str, minutes: float, account: str = "alice", **more: object) -> 
 def heard(*lines: SignInLine, draft: Draft | None = None) -> Draft:
     draft = draft or Draft(Empty())
     for one in lines:
-        told.hear(draft, one, PEOPLE.get(one.account), ids=IDS)
+        syslog.hear(draft, one, PEOPLE.get(one.account), ids=IDS)
     return draft
 
 
@@ -70,7 +70,7 @@ def test_a_session_goes_from_the_sign_in_line_to_the_sign_out_line() -> None:
 def test_without_a_sign_out_it_ends_hours_after_the_last_word_and_says_so() -> None:
     draft = heard(line("start", 0), line("start", 60))
     assert held(draft) == [("alice", at(0), at(60) + HOURS)]
-    told.presume(draft, list(draft.changed.values()), ids=IDS)
+    syslog.presume(draft, list(draft.changed.values()), ids=IDS)
     assert draft.events[-1].cause == "presumed"
     assert draft.events[-1].time == at(60) + HOURS
 
