@@ -19,17 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from captive_portal import durable
-from captive_portal.errors import PortalError
 from captive_portal.people import names
 from captive_portal.people.accounts import Account
 from captive_portal.people.device_certificates import DeviceCertificates, Issued
-from captive_portal.radius import signed
+from captive_portal.radius import device_root, signed
+from captive_portal.radius.device_root import Revoked, Root
 
-ROOT = Path("radius") / "devices-ca.pem"
-KEY = ROOT.with_suffix(".key")
-REVOKED = ROOT.with_name("devices-revoked.pem")
-ROOT_DAYS = 3650
 DAYS, MOST_DAYS = 1095, 1825
 """A device's certificate is good for so long, unless said otherwise."""
 _SIGNS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -63,12 +58,12 @@ class DeviceAuthority:
             PortalError: the device is not listed, its owner is gone, or files cannot be read.
         """
         owner, name = self._certificates.owner(site, mac, now)
-        root, root_key = self._root()
-        until = min(now + datetime.timedelta(days=days), root.not_valid_after_utc)
+        root = device_root.read(self._home)
+        until = min(now + datetime.timedelta(days=days), root.certificate.not_valid_after_utc)
         key = signed.new_key()
-        made = _made(owner, mac, (root, root_key), key, now=now, until=until)
+        made = _made(owner, mac, root, key, now=now, until=until)
         password = _password()
-        octets = _packed(name, made, key, [root, *self._servers()], password)
+        octets = _packed(name, made, key, [root.certificate, *self._servers()], password)
         # Written down before it is given out: one that nobody knows of could not be taken back.
         issued = self._certificates.keep(
             made.serial_number, mac, owner, name=name, now=now, until=until
@@ -86,21 +81,13 @@ class DeviceAuthority:
         return taken
 
     def write_revoked(self, now: datetime.datetime) -> None:
-        """Write the list of what was taken back. Raises PortalError."""
-        root, key = self._root()
-        taken = [one for one in self._certificates.list() if one.revoked_at is not None]
-        _write_list(self._home, root, key, taken, now)
-
-    def _root(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-        ready(self._home)
-        try:
-            root = x509.load_pem_x509_certificate((self._home / ROOT).read_bytes())
-            key = serialization.load_pem_private_key((self._home / KEY).read_bytes(), None)
-        except (OSError, ValueError) as error:
-            raise PortalError(f"the authority for devices, {self._home / KEY}: {error}") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise PortalError(f"the authority for devices, {self._home / KEY}: not our key")
-        return root, key
+        """Write the list of what was taken back and has not run out. Raises PortalError."""
+        taken = [
+            Revoked(int(one.serial, 16), one.revoked_at)
+            for one in self._certificates.list()
+            if one.revoked_at is not None and one.until > now
+        ]
+        device_root.write_revoked(self._home, device_root.read(self._home), taken)
 
     def _servers(self) -> Sequence[x509.Certificate]:
         """Return the root of the server's own certificate, so that one file has all."""
@@ -110,33 +97,10 @@ class DeviceAuthority:
             return ()
 
 
-def ready(home: Path) -> None:
-    """Make the authority and an empty list where they are not. Raises PortalError."""
-    now = signed.wall_clock()
-    try:
-        if not (home / ROOT).exists():
-            root, key = signed.authority(f"Prathu devices {now:%Y-%m-%d}", now, ROOT_DAYS)
-            # The root last: where it is, the others are.
-            durable.write(home / KEY, signed.key_pem(key), 0o600)
-            _write_list(home, root, key, (), now)
-            durable.write(home / ROOT, signed.pem(root), 0o644)
-    except OSError as error:
-        raise PortalError(f"the authority for devices, {home / ROOT}: {error}") from error
-
-
-def trusted(home: Path) -> bytes:
-    """Return the authority and the list of what it took back, as FreeRADIUS reads them.
-
-    Raises:
-        OSError: one of them cannot be read.
-    """
-    return (home / ROOT).read_bytes() + (home / REVOKED).read_bytes()
-
-
 def _made(
     owner: Account,
     mac: str,
-    root: tuple[x509.Certificate, ec.EllipticCurvePrivateKey],
+    root: Root,
     key: ec.EllipticCurvePrivateKey,
     *,
     now: datetime.datetime,
@@ -145,16 +109,15 @@ def _made(
     """Return a certificate; its name is the owner's account, which the device says outside."""
     plain = names.mac(mac).replace(":", "-")
     device = x509.UniformResourceIdentifier(f"urn:prathu:device:{plain}")
+    name = signed.common_name(owner.account)
     client = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
     return (
-        signed.begun(
-            signed.common_name(owner.account), root[0].subject, key.public_key(), now, until
-        )
+        signed.begun(name, root.certificate.subject, key.public_key(), now, until)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(signed.usage(signs=False), critical=True)
         .add_extension(x509.SubjectAlternativeName([device]), critical=False)
         .add_extension(client, critical=False)
-        .sign(root[1], hashes.SHA256())
+        .sign(root.key, hashes.SHA256())
     )
 
 
@@ -180,31 +143,3 @@ def _password() -> str:
     """Return a password for one file: 20 signs, about 98 bits, easily typed on a phone."""
     groups = ("".join(secrets.choice(_SIGNS) for _ in range(_GROUP)) for _ in range(_GROUPS))
     return "-".join(groups)
-
-
-def _write_list(
-    home: Path,
-    root: x509.Certificate,
-    key: ec.EllipticCurvePrivateKey,
-    taken: Sequence[Issued],
-    now: datetime.datetime,
-) -> None:
-    # It is good as long as the authority: one that ran out would lock all devices out.
-    made = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(root.subject)
-        .last_update(root.not_valid_before_utc)
-        .next_update(root.not_valid_after_utc)
-    )
-    for one in taken:
-        if one.until > now and one.revoked_at is not None:
-            made = made.add_revoked_certificate(
-                x509.RevokedCertificateBuilder()
-                .serial_number(int(one.serial, 16))
-                .revocation_date(one.revoked_at)
-                .build()
-            )
-    try:
-        durable.write(home / REVOKED, signed.pem(made.sign(key, hashes.SHA256())), 0o644)
-    except OSError as error:
-        raise PortalError(f"the list of revoked certificates: {error}") from error

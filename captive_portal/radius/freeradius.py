@@ -20,7 +20,7 @@ from pathlib import Path
 
 from captive_portal import durable
 from captive_portal.errors import PortalError
-from captive_portal.radius import certificate, device_authority
+from captive_portal.radius import certificate, device_root
 from captive_portal.settings import Radius
 
 FOLDER = Path("run") / "freeradius"
@@ -85,11 +85,11 @@ def write(home: Path, settings: Radius) -> Path:
         "CA": kept.roots,
         "DEVICES": folder / DEVICES,
     }
-    device_authority.ready(home)
+    device_root.ready(home)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        durable.write(folder / DEVICES, device_authority.trusted(home), 0o600)
+        durable.write(folder / DEVICES, device_root.trusted(home), 0o600)
         text = filled(TEMPLATE.read_text(encoding="utf-8"), words)
         (folder / "radiusd.conf").write_text(text, encoding="utf-8")
         (folder / "radiusd.conf").chmod(0o600)
@@ -100,7 +100,7 @@ def write(home: Path, settings: Radius) -> Path:
 
 def stamps(home: Path, settings: Radius) -> tuple[int, ...]:
     """Return when what it reads at its start was last changed, in ns; 0: it is not there."""
-    read = (settings.eap_certificate, settings.eap_key, settings.eap_ca, device_authority.REVOKED)
+    read = (settings.eap_certificate, settings.eap_key, settings.eap_ca, device_root.REVOKED)
     return tuple(_changed(home / path) for path in read)
 
 

@@ -14,7 +14,7 @@ from captive_portal.errors import PortalError
 from captive_portal.people.accounts import NewAccount, People
 from captive_portal.people.device_certificates import DeviceCertificates
 from captive_portal.people.devices import Devices
-from captive_portal.radius import certificate, device_authority, ticket
+from captive_portal.radius import certificate, device_root, ticket
 from captive_portal.radius.device_authority import DeviceAuthority, Packed
 from tests.captive_portal.conftest import NOW, SITE
 from tests.captive_portal.radius.eap_school import EAPOL, IDS, Outcome, School
@@ -160,7 +160,7 @@ def test_the_file_opens_with_its_password_and_holds_all_that_a_phone_wants(shelf
     roots = {one.certificate.subject.rfc4514_string() for one in opened.additional_certs}
     assert len(roots) == 2
     assert [one.serial for one in shelf.certificates.list(SITE)] == [packed.issued.serial]
-    for name in (device_authority.KEY, certificate.ROOT.with_suffix(".key")):
+    for name in (device_root.KEY, certificate.ROOT.with_suffix(".key")):
         assert (shelf.school.home / name).stat().st_mode & 0o777 == 0o600
     with pytest.raises(ValueError, match="password"):
         pkcs12.load_pkcs12(packed.pkcs12, b"another")
