@@ -16,7 +16,7 @@ from captive_portal.sessions.policy import Grant, Reason
 from captive_portal.sessions.session import Ids, Session
 
 SEEN_WITHIN = timedelta(minutes=10)
-"""A device that nothing was heard of for so long does not count."""
+"""A device that was silent for this long does not count against the group's limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,9 +38,11 @@ from captive_portal.sign_in.way import (
 from collector.records import Clock
 
 REFUSAL_S = 1.0
-"""A refusal is not told earlier where more than the box's own accounts are asked."""
+"""Seconds that a refusal takes at least where more than the box's own accounts are asked: its time
+must not tell who of them knew the name."""
 SILENT_NS = 60 * 10**9
-"""So long after a way could not say, nobody who is refused is told that it was theirs."""
+"""Nanoseconds. For this long after a way failed to answer, everybody who is refused hears that not
+all could be asked."""
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")
 _log = logging.getLogger(__name__)
 

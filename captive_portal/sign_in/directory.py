@@ -29,9 +29,9 @@ from collector.records import Clock, time_of
 THREADS = 8
 WAITING = 256
 WHOLE_S = 8.0
-"""For one sign-in, whatever the servers do."""
+"""Seconds for one sign-in, whatever the servers do."""
 DOWN_S = 30.0
-"""A server that failed is not asked again for so long."""
+"""Seconds. A server that failed is not asked again for this long."""
 MAX_DEPTH = 5
 """Groups in groups, where the directory does not follow them itself."""
 MAX_GROUPS = 200

@@ -31,9 +31,9 @@ from captive_portal.people import names
 from captive_portal.sign_in.way import Unknown
 
 LIMIT_S = 2
-"""For a connection, and for each answer."""
+"""Seconds for making a connection, and for each answer."""
 IDLE_S = 60.0
-"""A connection that nobody used for so long is closed."""
+"""Seconds. A connection that nobody used for this long is closed."""
 MOST_IDLE = 8
 WRONG_PASSWORD = "wrong password"  # noqa: S105  # a reason
 _RIGHT, _SIZE_LIMIT, _NO_SUCH_OBJECT, _INVALID_DN, _WRONG = 0, 4, 32, 34, 49

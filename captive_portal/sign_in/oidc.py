@@ -36,11 +36,11 @@ from collector.records import Clock, time_of
 WAITING = 64
 """People who wait for the provider at once; past it they are told to come back."""
 KNOWN_NS = 3600 * 10**9
-"""So long what the provider told of itself counts."""
+"""Nanoseconds. What the provider told of itself is used for this long."""
 AGAIN_NS = 60 * 10**9
-"""Its keys are asked for anew at most so often, whatever tokens name."""
+"""Nanoseconds. Its keys are fetched again no sooner than this, whatever keys tokens name."""
 DOWN_NS = 10 * 10**9
-"""So long it is not asked again where it did not answer."""
+"""Nanoseconds. After it failed to answer it is not asked for this long."""
 _ADDRESS = re.compile(r"https://[\x21-\x7e]{1,2000}")
 _CODE = re.compile(r"[\x20-\x7e]{1,4096}")
 _log = logging.getLogger(__name__)

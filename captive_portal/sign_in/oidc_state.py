@@ -20,11 +20,12 @@ from captive_portal.sign_in.way import Busy, TooOften
 from collector.records import Clock
 
 VALID_NS = 10 * 60 * 10**9
-"""So long somebody may take at the provider."""
+"""Nanoseconds that somebody may take at the provider."""
 MOST = 20_000
-"""States that were taken and could come again; past it nobody is taken until one runs out."""
+"""States that were taken and could come again; at this many nobody else is let in until one runs
+out."""
 MOST_OF_ONE = 30
-"""Of these, so many of one device."""
+"""Of these, those of one device."""
 _STATE = re.compile(r"(th|en)\.([0-9]{1,20})\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
 
 

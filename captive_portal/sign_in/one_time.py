@@ -19,7 +19,7 @@ from collector.records import Clock
 
 VALID_NS = 60 * 10**9
 MOST = 10_000
-"""So many wait at once; past it the oldest goes, and its person presses the button again."""
+"""Passwords that wait at once; beyond it the oldest goes, and its person starts again."""
 _OCTETS = 18
 
 

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 MINUTE_NS = 60 * 10**9
 HOUR_NS = 60 * MINUTE_NS
 _MOST = 20_000
-"""So many devices and accounts are remembered; past it the longest silent one goes."""
+"""Devices and accounts that are remembered; beyond it the one that was silent for longest goes."""
 
 _Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many tries in so long."""
+    """A number of tries in a span of time."""
 
     times: int
     per_ns: int

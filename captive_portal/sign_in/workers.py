@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """So many threads, and so many people who wait for them at most."""
+    """Some threads, and a bound on how many people wait for them."""
 
     def __init__(self, name: str, *, threads: int, waiting: int) -> None:
         self._name = name

@@ -12,9 +12,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 MOST_PER_ADDRESS = 40
 """A browser opens six."""
 LONGEST_S = 60.0
-"""A connection ends after so long, whatever it does: the longest answer takes some seconds."""
+"""Seconds after which a connection ends, whatever it does: the longest answer takes a few."""
 ASK_S = 10.0
-"""And after so long without a whole request: one device has many addresses of IPv6."""
+"""Seconds without a whole request after which it ends too: a device has many IPv6 addresses, so a
+bound for each address is not enough."""
 
 
 class BoundedProtocol(H11Protocol):

@@ -32,7 +32,7 @@ from collector.records import Clock, time_of
 MAX_FORM = 8192
 """Bytes of a form; ours need a few hundred."""
 FORM_S = 10.0
-"""A form is here after so long, or is not waited for."""
+"""Seconds. A form that is not here whole by then is not waited for."""
 _log = logging.getLogger(__name__)
 
 

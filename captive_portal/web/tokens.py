@@ -13,7 +13,7 @@ import secrets
 from collector.records import Clock
 
 VALID_NS = 60 * 60 * 10**9
-"""A page may stand open for so long."""
+"""Nanoseconds that a page may stand open."""
 
 
 class Tokens:

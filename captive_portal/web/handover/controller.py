@@ -21,7 +21,7 @@ CONNECT_S, READ_S = 3.0, 5.0
 MOST_ANSWER = 1 << 20
 """Octets of an answer; ours have some kilobytes."""
 AT_ONCE = 8
-"""Questions to one controller at a time; at eight in the morning the others wait."""
+"""Questions to one controller at a time; in the rush of the morning the others wait."""
 WHOLE_S = 20.0
 """For letting one device in, waiting and all; a phone's pop-up does not stay much longer."""
 

@@ -40,7 +40,8 @@ from captive_portal.web.handover.words import words
 from captive_portal.web.notice import NoticeBoard
 
 LOOKS, EVERY_S = 6, 2
-"""So often a device that comes back is looked for, before the page gives up waiting."""
+"""How many times, and how many seconds apart, a device that comes back is looked for before giving
+up."""
 _MARK = re.compile(r"[0-9a-f]{32}")
 _STATE, _PASSWORD = "handover", "handover-password"
 # The gateway redirects after its form, and browsers hold that against form-action too.

@@ -16,7 +16,8 @@ from captive_portal.web.handover.hint import Hint, Query
 API = "/proxy/network/integration/v1"
 """Of a console; a url with a path of its own has it there."""
 LOOKS, EVERY_S = 16, 0.5
-"""So often it is looked whether a device is let in: the effect comes after the answer."""
+"""How many times, and how many seconds apart, the controller is asked whether a device is in: its
+yes to the request comes before that."""
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _MOST = {"timeLimitMinutes": 1_000_000, "dataUsageLimitMBytes": 1_048_576}
 _RATES = (2, 100_000)
