@@ -61,7 +61,7 @@ from captive_portal.web.handover.gateways import Gateways
 from captive_portal.web.looks import Looks
 from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.own_devices import OwnDevices
-from captive_portal.web.serving import PageServer
+from captive_portal.web.serving import PageServer, check_certificate
 from captive_portal.web.sites import Places
 from collector.records import Clock
 
@@ -113,6 +113,8 @@ def check(home: Path, settings: PortalSettings, sites: Sequence[SiteTuple]) -> N
     Places(sites, settings.zones)
     guard.check_library()
     clients.load(home, settings.radius.clients)
+    Looks(home, settings.zones)
+    check_certificate(home, settings.sign_in)
     Gateways(home, settings, one_time=OneTime(time.time_ns), clock=time.time_ns).close()
     engine = open_database(home, settings.database)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from appliance.cli import datagram_forecast, status_gate
+from appliance.cli import datagram_forecast, status_gate, status_radius
 from appliance.search import times
 from appliance.search.printable import printable
 from appliance.web.sources import unsealed
@@ -41,6 +41,7 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     yield from _syslog((status["seal"] or {}).get("sites") or {})
     yield from _sign_ins((status["seal"] or {}).get("sites") or {})
     yield from _people(status["portal"] or {})
+    yield from status_radius.lines(status["portal"] or {})
     yield from status_gate.lines(status.get("gate"))
     yield from _stored(status["stored"])
     if (status.get("datagrams") or {}).get("reason"):

@@ -95,7 +95,13 @@ def _there(zone: ZonePlan) -> None:
     named = _VLAN.fullmatch(zone.interface)
     if named and 0 < int(named[2]) < 4095 and _exists(named[1]):
         vlan = ["type", "vlan", "id", named[2]]
-        run(["ip", "link", "add", "link", named[1], "name", zone.interface, *vlan])
+        try:
+            run(["ip", "link", "add", "link", named[1], "name", zone.interface, *vlan])
+        except Failed as error:
+            raise BoxError(
+                f"zone {zone.id}: the VLAN {zone.interface} cannot be made: {error}",
+                hint="if this kernel has no VLANs (module 8021q), give the zone a card or a bridge",
+            ) from error
         return
     raise BoxError(
         f"zone {zone.id}: there is no interface {zone.interface}",

@@ -70,8 +70,9 @@ class Certificate:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
             self.context.load_cert_chain(certificate, key)
         except (OSError, ssl.SSLError) as error:
+            why = "no such file" if isinstance(error, FileNotFoundError) else error
             raise PortalError(
-                f"{_AGAIN}: {certificate} with {key} cannot be used: {error}",
+                f"{_AGAIN}: {certificate} with {key} cannot be used: {why}",
                 hint="both are PEM files of one pair: certificate with its chain, and key",
             ) from error
 

@@ -133,8 +133,10 @@ def _text(zone: Zone, home: Path, name: str, *, english: bool = False) -> tuple[
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(LONGEST_TEXT + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise _wrong(zone, "notice", f"{path}: {error}") from error
+    except OSError as error:
+        raise _wrong(zone, "notice", f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _wrong(zone, "notice", f"{path} is not text in UTF-8") from error
     if len(text) > LONGEST_TEXT:
         raise _wrong(zone, "notice", f"{path} has more than {LONGEST_TEXT} characters")
     return tuple(" ".join(part.split()) for part in text.split("\n\n") if part.strip())

@@ -132,11 +132,9 @@ class PageServer:
         return int(listener.getsockname()[1])
 
     def _load(self) -> Certificate:
-        settings = self._settings
-        if not settings.certificate:
+        if not self._settings.certificate:
             self._make()
-        path = self._home / (settings.certificate or SELF_MADE)
-        return Certificate(path, self._home / settings.certificate_key)
+        return _certificate(self._home, self._settings)
 
     def _make(self) -> None:
         host = urlsplit(self._settings.public_url).hostname
@@ -146,6 +144,21 @@ class PageServer:
 
     def _now(self) -> datetime:
         return time_of(self._clock)
+
+
+def check_certificate(home: Path, settings: SignIn) -> None:
+    """Try the certificate that the settings name; what the box makes itself is not made yet.
+
+    Raises:
+        PortalError: it cannot be used.
+    """
+    if settings.tls_port is not None and settings.certificate:
+        _certificate(home, settings)
+
+
+def _certificate(home: Path, settings: SignIn) -> Certificate:
+    path = home / (settings.certificate or SELF_MADE)
+    return Certificate(path, home / settings.certificate_key)
 
 
 def listen(host: str, port: int) -> socket.socket:

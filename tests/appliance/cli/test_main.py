@@ -18,6 +18,9 @@ def box(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     return Box(tmp_path, capsys, monkeypatch)
 
 
+ZONE = "[[zones]]\nid = 'pupils'\nsite = 'school-a'\nnetworks = ['10.20.0.0/20']\n"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -106,6 +109,24 @@ def test_check_tells_that_the_sniffing_program_lacks_scapy(
     said = box.prathu("check")
     assert (said.status, said.err.count("\n")) == (2, 1)
     assert "scapy is not installed" in said.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("[sign_in]\ntls_port = 8443\ncertificate = 'tls/none.pem'\n", "none.pem with"),
+        (f"{ZONE}logo = 'pages/none.png'\n", "none.png: No such file"),
+        (f"{ZONE}notice = 'pages/none'\n", "none: No such file"),
+    ],
+)
+def test_check_tries_the_files_of_the_pages(box: Box, settings: str, says: str) -> None:
+    folder = box.home / "prathu.d"
+    folder.mkdir(exist_ok=True)
+    (folder / "pages.toml").write_text(settings)
+    said = box.prathu("check")
+    assert (said.status, said.err.count("\n")) == (3, 1)
+    assert says in said.err
+    assert "Errno" not in said.err
 
 
 @pytest.mark.parametrize("octets", [b"\xff\xfe\x00garbage\xd8", b"", b"hello\n"])

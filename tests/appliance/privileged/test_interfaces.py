@@ -84,3 +84,21 @@ def test_a_vlan_that_is_missing_is_made(
         interfaces.prepare(plan_of(PUPILS.model_copy(update={"interface": "lan0.20"})))
     vlan = ["ip", "link", "add", "link", "lan0", "name", "lan0.20", "type", "vlan", "id", "20"]
     assert vlan in asked
+
+
+def test_a_kernel_without_vlans_is_told_with_the_zone(
+    space: tuple[Machine, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from appliance.privileged.run import Failed
+    from appliance.privileged.run import run as real
+
+    def run(words: list[str]) -> str:
+        if "vlan" in words:
+            raise Failed("ip ended with 2: Error: Unknown device type.")
+        return real(words)
+
+    monkeypatch.setattr("appliance.privileged.interfaces.run", run)
+    monkeypatch.setattr(interfaces, "_set", lambda _name, _value: None)
+    says = "zone pupils: the VLAN lan0.20 cannot be made: .*8021q.* a card or a bridge"
+    with inside.namespace(space[1]), pytest.raises(BoxError, match=says):
+        interfaces.prepare(plan_of(PUPILS.model_copy(update={"interface": "lan0.20"})))
