@@ -269,7 +269,7 @@ class _Process:
             timing = [
                 group.create_task(self._again("telling of the gap", self._gap.tell, TICK_S)),
                 group.create_task(self._again("ending sessions", desk.tick, TICK_S)),
-                group.create_task(self._again("the certificate", web.look, TICK_S)),
+                group.create_task(self._again("the certificate", web.renew_certificate, TICK_S)),
                 group.create_task(self._again("the status", say, TICK_S)),
                 group.create_task(self._minutes(desk)),
                 group.create_task(self._again("looking at quotas", desk.metering.sooner, SOON_S)),

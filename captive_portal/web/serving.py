@@ -88,7 +88,7 @@ class PageServer:
         for server, _ in self._servers:
             server.should_exit = True
 
-    async def look(self) -> None:
+    async def renew_certificate(self) -> None:
         """Take up a new certificate.
 
         Raises:

@@ -120,10 +120,10 @@ def test_a_new_certificate_is_taken_up_and_a_wrong_one_leaves_the_old(tmp_path: 
         other_crt, other_key = pair(tmp_path, "other")
         crt.write_bytes(other_crt.read_bytes())
         with pytest.raises(PortalError, match="cannot be used"):  # the key is still the old one's
-            asyncio.run(server.look())
+            asyncio.run(server.renew_certificate())
         assert serial(port) == first
         key.write_bytes(other_key.read_bytes())
-        asyncio.run(server.look())
+        asyncio.run(server.renew_certificate())
         assert serial(port) != first
 
 
