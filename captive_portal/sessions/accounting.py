@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from captive_portal.sessions import portal
+from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.draft import Draft
+from captive_portal.sessions.nas_side import State
 from captive_portal.sessions.session import NOTHING_COUNTED, Counters, Ids, Nas, Person, Session
 
 METHOD = "accounting"
@@ -134,9 +136,11 @@ def _resume(known: Session, generation: int, *, ids: Ids) -> Session:
     """Return a session that goes on where one was presumed to end.
 
     It has another id, because what was told of an end stays: its begin is that end, so that the
-    two together are the whole.
+    two together are the whole. One that was ended because its NAS could not be told of other terms
+    is not ended for them again.
     """
     start = known.end or known.last_seen
+    in_vain = known.cause == Cause.TERMS
     return replace(
         known,
         id=ids.make("session", known.key, generation),
@@ -147,6 +151,8 @@ def _resume(known: Session, generation: int, *, ids: Ids) -> Session:
         cause="",
         started=True,
         told=(),
+        has=known.wants if in_vain else known.has,
+        nas_state=State.DEAF if in_vain else known.nas_state,
     )
 
 

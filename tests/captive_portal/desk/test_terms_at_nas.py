@@ -184,6 +184,30 @@ def test_a_nas_that_cannot_be_told_of_less_has_its_session_ended(school: School)
     assert (one.cause, one.id) == ("terms changed", school.nas.told[0])
 
 
+def test_a_nas_that_goes_on_with_such_a_session_is_not_told_again_and_again(school: School) -> None:
+    school.add("somchai", pupils(up_kbit=2000))
+    school.nas.says = "end"
+    start = started(school)
+
+    async def play() -> None:
+        await school.hear(start)
+        await school.pass_minutes(1)
+        school.groups.put(pupils(up_kbit=1000))
+        await school.pass_minutes(1)
+        await until(lambda: bool(school.nas.told))
+        school.nas.says = "deaf"  # only its end is another one now, which takes nothing away
+        school.now += MINUTE
+        update = replace(start, status="update", time=school.now, event_id=UUID(int=78))
+        await school.hear(update)
+        await school.pass_minutes(7)
+
+    run(school, play)
+    (on,) = school.rows.open()
+    assert (on.nas_state, on.up_kbit) == ("deaf", 1000)
+    assert on.has is not None
+    assert on.has.up_kbit == 1000
+
+
 @pytest.mark.parametrize("state", ["refused 401", "deaf", "silent"])
 def test_what_a_nas_says_is_shown_and_the_terms_are_those_of_here(
     school: School, state: str
