@@ -152,7 +152,7 @@ async def who(  # noqa: PLR0913  # one argument per parameter of the query
 async def status(room: TheRoom, _: Caller) -> dict[str, Any]:
     """Say how the box is."""
     now = await run_in_threadpool(box_status.read, room.deps, room.meter)
-    return now.plain()
+    return {**now.plain(), "refused_forms": dict(room.refused)}
 
 
 @router.get("/sources")

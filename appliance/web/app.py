@@ -48,7 +48,7 @@ from appliance.web.reasons import told
 from appliance.web.render import STATIC, ErrorPage, page, wants_whole
 from appliance.web.seats import Seats, Tries
 from appliance.web.sources import Meter
-from appliance.web.visitor import Forbidden, MustChange, NotSignedIn, Room, find
+from appliance.web.visitor import Forbidden, MustChange, NotSignedIn, OtherSite, Room, find
 from appliance.web.workers import TooBusy, Workers
 from captive_portal.errors import PortalError
 from collector.errors import CollectorError
@@ -149,6 +149,10 @@ async def _forbidden(request: Request, _: Exception) -> Response:
     )
 
 
+async def _other_site(request: Request, _: Exception) -> Response:
+    return await _refused(request, 403, "This form was sent from another site, and is not taken.")
+
+
 async def _wrong_use(request: Request, error: Exception) -> Response:
     return await _refused(request, 422, str(error), error)
 
@@ -201,6 +205,7 @@ HANDLERS: dict[type[Exception], Handler] = {
     NotSignedIn: _not_signed_in,
     MustChange: _must_change,
     Forbidden: _forbidden,
+    OtherSite: _other_site,
     WrongUse: _wrong_use,
     TooBusy: _unavailable,
     BoxError: _unavailable,

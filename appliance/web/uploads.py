@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from urllib.parse import urlsplit
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -11,7 +10,7 @@ from starlette.requests import Request
 
 from appliance.errors import WrongUse
 from appliance.web.guard import UPLOAD_LIMIT
-from appliance.web.visitor import Forbidden, Visitor
+from appliance.web.visitor import Forbidden, Visitor, refuse_elsewhere
 
 
 class _InMemory(MultiPartParser):
@@ -24,12 +23,11 @@ async def upload_of(request: Request, visitor: Visitor) -> tuple[str, bytes, dic
     """Return the name and the octets of the one file of a form, and its other fields.
 
     Raises:
-        Forbidden: another site's form, or one from before the last sign-in.
+        OtherSite: the form stood on a page of another site.
+        Forbidden: it is another visitor's, or one from before the last sign-in.
         WrongUse: there is no file in it.
     """
-    origin = request.headers.get("origin")
-    if origin and urlsplit(origin).netloc != request.headers.get("host"):
-        raise Forbidden
+    refuse_elsewhere(request)
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Forbidden
     try:

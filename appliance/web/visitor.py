@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 from urllib.parse import urlsplit
 
@@ -33,6 +34,8 @@ class Room:
     workers: Workers
     meter: Meter
     outside: OutsideLines
+    refused: Counter[str] = field(default_factory=Counter)
+    """Forms that were not taken, by why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,10 @@ class MustChange(Exception):
 
 class Forbidden(Exception):
     """The visitor lacks the right, or the form is not one that this box gave to this visitor."""
+
+
+class OtherSite(Exception):
+    """The form stood on a page of another site."""
 
 
 def room_of(request: Request) -> Room:
@@ -123,11 +130,10 @@ async def form_of(request: Request, visitor: Visitor) -> dict[str, str]:
     """Return the text fields of a form that this box gave to this visitor.
 
     Raises:
-        Forbidden: another site's form, or one from before the last sign-in.
+        OtherSite: the form stood on a page of another site.
+        Forbidden: it is another visitor's, or one from before the last sign-in.
     """
-    origin = request.headers.get("origin")
-    if origin and urlsplit(origin).netloc != request.headers.get("host"):
-        raise Forbidden
+    refuse_elsewhere(request)
     form = _fields(await request.form(max_files=0, max_fields=40))
     token = form.get("csrf", "")
     if visitor.seat is not None:
@@ -138,6 +144,20 @@ async def form_of(request: Request, visitor: Visitor) -> dict[str, str]:
     if not right:
         raise Forbidden
     return form
+
+
+def refuse_elsewhere(request: Request) -> None:
+    """Count and refuse a form that stood on a page of another site (Fetch Metadata 2.3).
+
+    Raises:
+        OtherSite: it did.
+    """
+    headers = request.headers
+    origin = headers.get("origin")
+    strange = bool(origin) and urlsplit(origin or "").netloc != headers.get("host")
+    if strange or headers.get("sec-fetch-site", "").lower() == "cross-site":
+        room_of(request).refused["from another site"] += 1
+        raise OtherSite
 
 
 def _fields(form: FormData) -> dict[str, str]:

@@ -20,6 +20,7 @@ from captive_portal.web.handover.entrance import HandOver
 from captive_portal.web.handover.gateways import Gateways
 from captive_portal.web.handover.wifidog import WifiDog
 from captive_portal.web.notice import NoticeBoard
+from captive_portal.web.origin import from_elsewhere
 from captive_portal.web.own_devices import OwnDevices
 from captive_portal.web.own_names import OwnNames
 from captive_portal.web.own_session import OwnSession
@@ -55,6 +56,7 @@ class Portal:
         own_devices: OwnDevices | None = None,
     ) -> None:
         self._front = front
+        self._chain = chain
         self._hand: HandOver | None = None
         if gateways is not None:
             self._hand = HandOver(
@@ -115,7 +117,12 @@ class Portal:
         """Send who looks for another host to the page; make pages of what handlers cannot do."""
         try:
             page = self._names.elsewhere(request)
-            response = _onward(page) if page else await call_next(request)
+            if page is not None:
+                response = _onward(page)
+            elif from_elsewhere(request):
+                response = self._another_site(request)
+            else:
+                response = await call_next(request)
         except Answer as early:
             response = early.response
         except ClientDisconnect:
@@ -127,6 +134,12 @@ class Portal:
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         return response
+
+    def _another_site(self, request: Request) -> Response:
+        """Refuse a form that stood on a page of another site."""
+        self._chain.counts["from another site"] += 1
+        t = texts(request.query_params.get("lang"))
+        return self._front.message(request, 403, t.elsewhere)
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         """Say that there is no such page."""

@@ -46,6 +46,7 @@ class Texts:
     busy: str
     not_now: str
     stale: str
+    elsewhere: str
     not_here: str
     not_found: str
     too_much: str
@@ -136,6 +137,7 @@ THAI = Texts(
     busy="ขณะนี้มีผู้เข้าใช้งานพร้อมกันจำนวนมาก กรุณารอสักครู่แล้วลองใหม่",
     not_now="ขณะนี้ยังทำรายการไม่ได้ เพราะระบบบันทึกข้อมูลไม่พร้อม กรุณาลองใหม่ในอีกสักครู่ หรือแจ้งผู้ดูแลระบบ",
     stale="หน้านี้เปิดไว้นานเกินไป กรุณากรอกใหม่อีกครั้ง",
+    elsewhere="แบบฟอร์มนี้ส่งมาจากเว็บอื่น จึงไม่รับ กรุณากลับไปหน้าลงชื่อเข้าใช้และกรอกที่นั่น",
     not_here="เครื่องนี้ไม่ได้อยู่ในเครือข่ายที่ใช้หน้านี้ กรุณาเชื่อมต่อเครือข่ายของสถานศึกษาก่อน",
     not_found="ไม่พบหน้านี้",
     too_much="ข้อมูลที่ส่งมายาวเกินไป",
@@ -246,6 +248,7 @@ ENGLISH = Texts(
         "Please try again in a moment, or tell the administrator."
     ),
     stale="This page was open for too long. Please fill it in again.",
+    elsewhere="This form was sent from another site, and is not taken. Please go back to sign-in.",
     not_here="This device is not in a network of this page. Connect to the school's network first.",
     not_found="There is no such page.",
     too_much="What was sent is too long.",

@@ -40,7 +40,7 @@ from captive_portal.people import (
     workbook,
 )
 from captive_portal.people.accounts import Account, Kind, NewAccount, People
-from tests.appliance.web.rooms import NEWCOMER, House, csrf, sign_in
+from tests.appliance.web.rooms import BASE, NEWCOMER, PASSWORD, House, csrf, sign_in
 from tests.appliance.web.test_school_pages import DMC, NOW, SITE, upload
 
 ASKED_BY_PAGES: tuple[ModuleType, ...] = (
@@ -196,6 +196,23 @@ def test_wrong_forms_and_files_are_answered_in_thai(
     )
     assert down.status_code == 503
     alert(down)
+
+
+def test_a_form_from_another_site_is_refused_in_thai_and_counted(house: House) -> None:
+    client = house.browser()
+    form = {"csrf": csrf(client, "/sign-in"), "account": "admin", "password": PASSWORD}
+    for headers in (
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "null"},
+        {"origin": "http://evil.example", "sec-fetch-site": "cross-site"},
+    ):
+        answer = client.post("/sign-in", data=form, headers=headers)
+        assert (answer.status_code, "เว็บอื่น" in alert(answer)) == (403, True)
+    told = {"authorization": f"Bearer {house.api_token}"}
+    status = client.get("/api/v1/status", headers=told).json()
+    assert status["refused_forms"] == {"from another site": 3}
+    own = {"origin": BASE, "sec-fetch-site": "same-origin"}
+    assert client.post("/sign-in", data=form, headers=own).status_code == 303
 
 
 def test_a_wrong_password_of_staff_is_told_in_thai(house: House) -> None:
