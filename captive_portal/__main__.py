@@ -11,11 +11,11 @@ import json
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,7 +30,6 @@ from captive_portal.desk import (
     make_keeper,
     session_ids,
 )
-from captive_portal.desk.claims import Claims
 from captive_portal.desk.control import SOCKET as CONTROL
 from captive_portal.desk.home import STATUS as STATUS
 from captive_portal.desk.neighbours import Neighbours
@@ -64,9 +63,6 @@ from captive_portal.web.own_devices import OwnDevices
 from captive_portal.web.serving import PageServer, check_certificate
 from captive_portal.web.sites import Places
 from collector.records import Clock
-
-if TYPE_CHECKING:
-    from captive_portal.sign_in.oidc import OidcClient
 
 SiteTuple = tuple[str, str, Sequence[str]]
 """A site's id, name and inside networks."""
@@ -138,14 +134,11 @@ class _Process:
         self._clock = clock
         self._listening: dict[str, int] = {}
         self._troubles = Troubles()
-        self._lines: SignInLines | None = None
-        self._chain: Chain | None = None
         self._one_time = OneTime(clock)
-        self._gateways: Gateways | None = None
-        self._providers: Sequence[OidcClient] = ()
-        self._forwarding: Forwarding | None = None
-        self._neighbours: Neighbours | None = None
-        self._claims: Claims | None = None
+        self._beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        """What runs beside the ports until the end; each part that is built adds its own."""
+        self._standing: dict[str, Callable[[], object]] = {}
+        """What parts tell the status file, by their names there; who tells nothing is left out."""
         self._gap = Gap(home / STATUS, home / SOCKET, [site for site, *_ in sites], clock=clock)
 
     async def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
@@ -161,30 +154,24 @@ class _Process:
                 group_of=group_names(engine),
             )
             stack.callback(forwarding.close)
-            self._forwarding = forwarding
+            self._beside.append(forwarding.run)
+            self._standing["accounting_out"] = forwarding.standing
             tell = both(reporter.sessions, forwarding)
             keeper = make_keeper(self._home, self._settings, engine, tell)
             gate = self._gate(stack)
             desk = make_desk(self._settings, engine, keeper, clock=self._clock, gate=gate)
             stack.callback(desk.close)
             if gate is not None:
-                behind = [zone.interface for zone in self._settings.zones if zone.interface]
-                self._neighbours = stack.enter_context(Neighbours(behind))
-                desk.addresses_of = self._neighbours.of
-                self._claims = make_claims(
-                    self._settings, engine, desk, collector=self._home / SOCKET, clock=self._clock
-                )
-            self._chain = stack.enter_context(
+                self._see(engine, desk, stack)
+            chain = stack.enter_context(
                 build.chain(self._home, self._settings, engine, asks=upstream, clock=self._clock)
             )
-            radius = await self._radius(engine, self._chain, desk)
+            self._standing["sign_in"] = chain.standing
+            radius = await self._radius(engine, chain, desk)
             stack.callback(radius.close)
-            web = self._web(engine, self._chain, desk, stack)
+            web = self._web(engine, chain, desk, stack)
             if self._settings.sign_in_lines:
-                caller = stack.enter_context(Reporter(self._home / SEALER))
-                self._lines = SignInLines(
-                    self._home / TOLD, caller, keep=desk.keep_lines, run=desk.submit
-                )
+                self._take_lines(desk, stack)
             await stack.enter_async_context(answering(self._home / CONTROL, desk))
             ready()  # the kernel queues for both ports from here on
             await self._serve(stop, desk, radius, web)
@@ -195,6 +182,26 @@ class _Process:
         gate = GateClient(self._home / wire.SOCKET)
         stack.callback(gate.close)
         return gate
+
+    def _see(self, engine: Engine, desk: SessionDesk, stack: AsyncExitStack) -> None:
+        """Listen to the kernel for which device is at which address."""
+        behind = [zone.interface for zone in self._settings.zones if zone.interface]
+        neighbours = stack.enter_context(Neighbours(behind))
+        desk.addresses_of = neighbours.of
+        claims = make_claims(
+            self._settings, engine, desk, collector=self._home / SOCKET, clock=self._clock
+        )
+        self._beside.append(partial(neighbours.follow, claims.see, self._try))
+        self._beside.append(partial(claims.follow, self._try))
+        self._standing["neighbours_dropped"] = lambda: neighbours.dropped
+        self._standing["claims"] = claims.standing
+
+    def _take_lines(self, desk: SessionDesk, stack: AsyncExitStack) -> None:
+        """Fetch what believed senders of syslog say of sign-ins."""
+        caller = stack.enter_context(Reporter(self._home / SEALER))
+        lines = SignInLines(self._home / TOLD, caller, keep=desk.keep_lines, run=desk.submit)
+        self._beside.append(partial(lines.follow, self._troubles))
+        self._standing["sign_in_lines"] = lambda: {"kept": lines.kept, "refused": lines.refused}
 
     async def _radius(self, engine: Engine, chain: Chain, desk: SessionDesk) -> RadiusSide:
         side = RadiusSide(
@@ -229,10 +236,11 @@ class _Process:
         board = NoticeBoard(settings, notices=Notices(engine), looks=looks)
         gateways = Gateways(self._home, self._settings, one_time=self._one_time, clock=self._clock)
         stack.callback(gateways.close)
-        self._gateways = gateways
-        self._providers = build.oidc_clients(self._home, self._settings, engine, clock=self._clock)
-        for client in self._providers:
+        self._standing["gateways"] = gateways.standing
+        providers = build.oidc_clients(self._home, self._settings, engine, clock=self._clock)
+        for client in providers:
             stack.enter_context(client)
+        self._standing["oidc"] = lambda: {one.settings.id: one.standing() for one in providers}
         portal = Portal(
             front,
             people=People(engine),
@@ -240,7 +248,7 @@ class _Process:
             desk=desk,
             board=board,
             gateways=gateways,
-            providers=self._providers,
+            providers=providers,
             own_devices=OwnDevices(
                 front,
                 people=People(engine),
@@ -254,6 +262,7 @@ class _Process:
             PageServer(portal.app(), settings, home=self._home, clock=self._clock)
         )
         self._listening |= server.ports
+        self._standing["certificate"] = server.standing
         return server
 
     async def _serve(
@@ -263,7 +272,7 @@ class _Process:
         radius: RadiusSide,
         web: PageServer,
     ) -> None:
-        say = partial(self._say, desk, radius, web)
+        say = partial(self._say, desk, radius)
         async with asyncio.TaskGroup() as group:
             answering = group.create_task(radius.serve())
             timing = [
@@ -274,19 +283,14 @@ class _Process:
                 group.create_task(self._minutes(desk)),
                 group.create_task(self._again("looking at quotas", desk.metering.sooner, SOON_S)),
                 group.create_task(desk.nas.follow()),
-                group.create_task(self._listen()),
-                group.create_task(self._doubt()),
-                group.create_task(self._forward()),
+                *(group.create_task(work()) for work in self._beside),
             ]
-            told = self._lines and group.create_task(self._lines.follow(self._troubles))
             pages = group.create_task(web.serve())
             # `stop` is a thread's event, so it is looked at now and then.
             while not stop.is_set() and not pages.done():  # noqa: ASYNC110  # as above
                 await asyncio.sleep(0.1)
             for task in timing:
                 task.cancel()
-            if told:
-                told.cancel()
             radius.close()
             web.stop()
             await pages
@@ -298,18 +302,6 @@ class _Process:
         while True:
             await self._try(what, do)
             await asyncio.sleep(every_s)
-
-    async def _forward(self) -> None:
-        if self._forwarding is not None:
-            await self._forwarding.run()
-
-    async def _listen(self) -> None:
-        if self._neighbours is not None and self._claims is not None:
-            await self._neighbours.follow(self._claims.see, self._try)
-
-    async def _doubt(self) -> None:
-        if self._claims is not None:
-            await self._claims.follow(self._try)
 
     async def _minutes(self, desk: SessionDesk) -> None:
         while True:
@@ -323,7 +315,7 @@ class _Process:
             # Devices ask on: a full disk keeps what needs it from happening, not the pages.
             self._troubles.note(what, error)
 
-    async def _say(self, desk: SessionDesk, radius: RadiusSide, web: PageServer) -> None:
+    async def _say(self, desk: SessionDesk, radius: RadiusSide) -> None:
         """Write the status file, whole or not at all."""
         status = {
             "at_ns": self._clock(),
@@ -334,23 +326,9 @@ class _Process:
             "troubles": dict(self._troubles.counts),
             "nas_untold": desk.nas.untold,
             "nas_waiting": desk.nas.standing(),
-            "neighbours_dropped": self._neighbours.dropped if self._neighbours else 0,
             **radius.standing(),
+            **{name: told for name, tell in self._standing.items() if (told := tell())},
         }
-        if standing := web.standing():
-            status["certificate"] = standing
-        if self._claims:
-            status["claims"] = self._claims.standing()
-        if self._chain:
-            status["sign_in"] = self._chain.standing()
-        if self._providers:
-            status["oidc"] = {client.settings.id: client.standing() for client in self._providers}
-        if self._gateways and (sent := self._gateways.standing()):
-            status["gateways"] = sent
-        if self._forwarding and (told := self._forwarding.standing()):
-            status["accounting_out"] = told
-        if self._lines:
-            status["sign_in_lines"] = {"kept": self._lines.kept, "refused": self._lines.refused}
         path = self._home / STATUS
         path.parent.mkdir(exist_ok=True)
         new = path.with_suffix(".new")
