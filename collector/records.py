@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
@@ -113,11 +114,12 @@ class _Event:
     def to_json(self) -> bytes:
         """Return the record as UTF-8 JSON, members in order, empty ones left out."""
         record: dict[str, Any] = {}
-        for f in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            value = getattr(self, f.name)
-            if value is not None and value not in ("", ()):
-                record[f.name] = _plain(value)
-        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+        for name, annotation in _members(type(self)):
+            value = getattr(self, name)
+            if value is not None and value != "" and value != ():
+                plain = _PLAIN.get(annotation)
+                record[name] = plain(value) if plain else value
+        return _JSON.encode(record).encode()
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
@@ -131,9 +133,25 @@ class _Event:
             event = cls(**{name: _READ.get(name, _same)(value) for name, value in record.items()})
         except (TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a {cls.__name__}: {error}") from error
-        for f in fields(event):  # type: ignore[arg-type]  # every subclass is a dataclass
-            _check(f.name, str(f.type), getattr(event, f.name))
+        for name, annotation in _members(cls):
+            _check(name, annotation, getattr(event, name))
         return event
+
+
+_PLAIN: Mapping[str, Callable[[Any], str]] = {
+    "UUID": str,
+    "UUID | None": str,
+    "datetime": lambda moment: moment.astimezone(UTC).isoformat(),
+    "datetime | None": lambda moment: moment.astimezone(UTC).isoformat(),
+}
+"""What JSON has instead, by annotation."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+@cache
+def _members(kind: Any) -> tuple[tuple[str, str], ...]:  # noqa: ANN401  # a class, hashable
+    """Return names and types of an event's members."""
+    return tuple((field.name, str(field.type)) for field in fields(kind))
 
 
 _KINDS: Mapping[str, type] = {
@@ -159,12 +177,6 @@ def _check(name: str, annotation: str, value: object) -> None:
             text.encode()  # a lone surrogate cannot be stored
     if isinstance(value, datetime) and not 1900 <= value.year < 2400:
         raise ValueError(f"{name} is in the year {value.year}")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    return str(value) if isinstance(value, UUID) else value
 
 
 def _same(value: Any) -> Any:  # noqa: ANN401  # JSON values are of any type

@@ -25,7 +25,7 @@ from captive_portal.desk.nas_teller import NasTeller
 from captive_portal.desk.rules import RuleBook
 from captive_portal.desk.thread import SessionThread
 from captive_portal.errors import GateError, PortalError
-from captive_portal.people.accounts import Account, People
+from captive_portal.people.accounts import Account, People, Who
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.addresses import Neighbour
 from captive_portal.sessions.admission import Terms
@@ -252,17 +252,26 @@ class SessionDesk:
     def keep(self, heard: Sequence[Accounting]) -> list[Accounting]:
         """Take accounting in; on the sessions' thread. Raises PortalError."""
         try:
-            known = self._people.named({(one.site, name_of(one)) for one in heard if name_of(one)})
-            return self._keeper.accounting([(one, self._whose(one, known)) for one in heard])
+            let_in = self._people.these({one.person for one in heard if one.person is not None})
+            others = [one for one in heard if one.person not in let_in and name_of(one)]
+            known = self._people.named({(one.site, name_of(one)) for one in others})
+            return self._keeper.accounting(
+                [(one, self._whose(one, let_in, known)) for one in heard]
+            )
         except DBAPIError as error:
             # A full disk is nothing about these packets: one line, and the NAS sends them again.
             raise PortalError(f"the database says: {reason(error)}") from error
 
-    def _whose(self, heard: Accounting, known: Mapping[tuple[str, str], Account]) -> Person | None:
+    def _whose(
+        self,
+        heard: Accounting,
+        let_in: Mapping[UUID, Who],
+        known: Mapping[tuple[str, str], Who],
+    ) -> Person | None:
         """Return whose packet it is: an account of that site, or a shadow made for the name."""
         name = name_of(heard)
-        if heard.person is not None and (found := self._people.get(heard.person)) is not None:
-            return person_of(found)
+        if heard.person is not None and heard.person in let_in:
+            return person_of(let_in[heard.person])
         if not name or heard.status in ("on", "off"):
             return None
         account = known.get((heard.site, name))

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from captive_portal.errors import PortalError
 from captive_portal.people import names
-from captive_portal.people.accounts import Account
+from captive_portal.people.accounts import Account, Who
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Person, Session
@@ -55,7 +55,7 @@ def name_of(heard: Accounting) -> str:
     return (heard.account or heard.mac)[: names.MAX_ACCOUNT]
 
 
-def person_of(account: Account) -> Person:
+def person_of(account: Account | Who) -> Person:
     """Return an account as sessions have it."""
     return Person(
         id=account.id,

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, func, select, tuple_
+from sqlalchemy import Engine, Table, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,15 @@ from collector.records import Clock, time_of
 __all__ = ["Account", "AccountRow", "ClosedBy", "Kind", "NewAccount", "NtSealing", "People", "Role"]
 
 _wall_clock: Clock = time.time_ns  # noqa: TID251  # a password is asked about now
+
+
+class Who(NamedTuple):
+    """Of an account what a session has of it."""
+
+    id: UUID
+    account: str
+    full_name: str
+    proofing: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,16 +170,26 @@ class People:
             row = find(db, site, account)
             return None if row is None else _account(row)
 
-    def named(self, accounts: Collection[tuple[str, str]]) -> dict[tuple[str, str], Account]:
-        """Return the accounts of several names, by site and name as they were given."""
+    def named(self, accounts: Collection[tuple[str, str]]) -> dict[tuple[str, str], Who]:
+        """Return whose several names are, by site and name as they were given."""
         wanted = {one: (one[0], names.folded(one[1])) for one in accounts}
-        if not wanted:
-            return {}
-        is_one = tuple_(AccountRow.site, AccountRow.folded).in_(list(set(wanted.values())))
+        found: dict[tuple[str, str], Who] = {}
         with Session(self._engine) as db:
-            rows = db.scalars(select(AccountRow).where(is_one))
-            found = {(row.site, row.folded): _account(row) for row in rows}
+            for site in {site for site, _ in accounts}:
+                folded = {name for at, name in wanted.values() if at == site}
+                query = select(_table.c.folded, *_who).where(
+                    _table.c.site == site, _table.c.folded.in_(folded)
+                )
+                found |= {(site, name): Who(*of) for name, *of in db.execute(query)}
         return {one: found[name] for one, name in wanted.items() if name in found}
+
+    def these(self, ids: Collection[UUID]) -> dict[UUID, Who]:
+        """Return who has these ids, as far as there is anybody."""
+        if not ids:
+            return {}
+        with Session(self._engine) as db:
+            rows = db.execute(select(*_who).where(_table.c.id.in_(ids)))
+            return {row.id: Who(*row) for row in rows}
 
     def get(self, person: UUID) -> Account | None:
         """Return the account with this id."""
@@ -306,6 +325,10 @@ def _fill(row: AccountRow, new: NewAccount, account: str, stored: str | None) ->
     row.proofing = names.clean(new.proofing)
     row.student_code, row.grade, row.room = new.student_code, new.grade, new.room
     row.id_kind, row.id_hash = new.id_kind, new.id_hash
+
+
+_table = cast(Table, AccountRow.__table__)
+_who = tuple(_table.c[name] for name in Who._fields)
 
 
 def _account(row: AccountRow) -> Account:

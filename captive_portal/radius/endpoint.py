@@ -10,8 +10,7 @@ import asyncio
 import logging
 import socket
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 from typing_extensions import override
 
@@ -31,6 +30,8 @@ TOO_MANY = "too-many"
 """The count of datagrams past an address's share."""
 RECEIVE_BUFFER = 4 << 20
 """Bytes asked of the kernel, which may give less."""
+HANDFUL = 256
+"""Datagrams read in one turn of the event loop, where so many wait."""
 PER_SECOND = 5000
 _ADDRESSES = 4096
 
@@ -40,8 +41,7 @@ Copy = tuple[str, int, int, int, bytes]
 """Source address and port, code, id, authenticator: what a copy has in common with the first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A datagram that is whole, and who sent it."""
 
     whole: bytes
@@ -50,11 +50,8 @@ class Arrival:
     """The peer's, in canonical text."""
     client: Client
     now: int
-
-    @property
-    def copy(self) -> Copy:
-        """What tells it from everything but a copy of it."""
-        return (*self.peer, self.whole[0], self.whole[1], self.whole[4:20])
+    copy: Copy
+    """What tells it from everything but a copy of it."""
 
 
 class Answers:
@@ -115,6 +112,7 @@ class Endpoint(asyncio.DatagramProtocol):
         self._shares = Shares(per_second)
         self._answers = Answers()
         self._transport: asyncio.DatagramTransport | None = None
+        self._socket: socket.socket | None = None
 
     async def open(self, host: str, port: int) -> Self:
         """Listen.
@@ -125,9 +123,11 @@ class Endpoint(asyncio.DatagramProtocol):
         guard.check_library()
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
+            sock = await _bound(host, port)
         except OSError as error:
             raise cannot_listen(self.what, host, port, "[radius]", error) from error
+        await loop.create_datagram_endpoint(lambda: self, sock=sock)
+        self._socket = sock
         return self
 
     @property
@@ -139,6 +139,7 @@ class Endpoint(asyncio.DatagramProtocol):
 
     def close(self) -> None:
         """Stop listening."""
+        self._socket = None
         if self._transport is not None:
             self._transport.close()
 
@@ -152,6 +153,17 @@ class Endpoint(asyncio.DatagramProtocol):
 
     @override
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        """Take a datagram, and those that wait behind it: a turn of the loop for all of them."""
+        self._hear(data, addr)
+        if self._socket is None:
+            return
+        try:
+            for _ in range(HANDFUL - 1):
+                self._hear(*self._socket.recvfrom(guard.LARGEST + 1))
+        except OSError:
+            return  # there are no more
+
+    def _hear(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Check one datagram and queue what it says; nothing is raised, whatever it holds."""
         peer = (str(addr[0]), int(addr[1]))
         address = canonical(peer[0])
@@ -176,7 +188,8 @@ class Endpoint(asyncio.DatagramProtocol):
         client = self._clients.find(address, named)
         if client is None:
             raise Discard(UNKNOWN)
-        self._take(Arrival(whole=whole, peer=peer, address=address, client=client, now=now))
+        copy = (*peer, whole[0], whole[1], whole[4:20])
+        self._take(Arrival(whole, peer, address, client, now, copy))
 
     def _take(self, arrival: Arrival) -> None:
         """Do what this port is for. Raises Discard."""
@@ -200,3 +213,18 @@ class Endpoint(asyncio.DatagramProtocol):
     def _send(self, octets: bytes, peer: Peer) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.sendto(octets, peer)
+
+
+async def _bound(host: str, port: int) -> socket.socket:
+    """Return a UDP socket at an address. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        sock.bind(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from pyrad import packet
 from typing_extensions import override
 
 from captive_portal.errors import PortalError, ReportRefused
@@ -21,6 +20,7 @@ from captive_portal.radius import guard, request
 from captive_portal.radius.clients import Clients
 from captive_portal.radius.endpoint import PER_SECOND, Arrival, Endpoint
 from captive_portal.radius.guard import Discard
+from captive_portal.radius.received import Received
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.session import Ids
 from collector.records import Clock
@@ -44,10 +44,9 @@ BATCH = 256
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     arrival: Arrival
-    packet: packet.AcctPacket
+    packet: Received
     heard: Accounting
 
 
@@ -71,7 +70,8 @@ class AccountingServer(Endpoint):
         self._keep = keep
         self._run = run
         self._ids = ids
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE)
+        self._queue: list[_Waiting] = []
+        self._come = asyncio.Event()
 
     @override
     def _take(self, arrival: Arrival) -> None:
@@ -94,18 +94,19 @@ class AccountingServer(Endpoint):
         self._enqueue(_Waiting(arrival=arrival, packet=read, heard=heard.accounting))
 
     def _enqueue(self, waiting: _Waiting) -> None:
-        try:
-            self._queue.put_nowait(waiting)
-        except asyncio.QueueFull:
-            raise Discard("busy") from None
+        if len(self._queue) >= QUEUE:
+            raise Discard("busy")
+        self._queue.append(waiting)
+        self._come.set()
         self._answers.put(waiting.arrival.copy, b"", self._clock())
 
     async def serve(self) -> None:
         """Take batches in and answer them, until cancelled."""
         while True:
-            batch = [await self._queue.get()]
-            while len(batch) < BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
+            await self._come.wait()
+            batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+            if not self._queue:
+                self._come.clear()
             await self._work(batch)
 
     async def _work(self, batch: list[_Waiting]) -> None:

@@ -7,7 +7,6 @@ counters those of the latest packet.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -195,23 +194,33 @@ def _begin(
 
 
 def _merge(known: Session, request: Accounting, person: Person | None, lasts: timedelta) -> Session:
-    session = replace(
-        known,
+    start = _start(known, request)
+    seen, longest = max(known.last_seen, request.time), _longest(known, request)
+    end, stopped, cause = _end(known, request, start)
+    addresses, addressed_at = _addresses(known, request)
+    counters, counted_at = _counted(known, request)
+    return known.but(
         person=known.person or person,
         method=METHOD_802_1X if METHOD_802_1X in (known.method, request.method) else METHOD,
-        longest_s=_longest(known, request),
-        last_seen=max(known.last_seen, request.time),
+        start=start,
+        started=known.started or request.status == "start",
+        longest_s=longest,
+        last_seen=seen,
+        expires=_expires(start, seen, longest, lasts),
+        end=end,
+        stopped=stopped,
+        cause=cause,
+        addresses=addresses,
+        addressed_at=addressed_at,
         mac=request.mac or known.mac,
         ssid=request.ssid or known.ssid,
         nas_port=request.nas_port or known.nas_port,
         called_station=request.called_station or known.called_station,
         calling_station=request.calling_station or known.calling_station,
+        counters=counters,
+        counted_at=counted_at,
         interims=known.interims + (request.status == "update"),
     )
-    session = _with_start(session, request)
-    session = _with_addresses(session, request)
-    session = _with_counters(session, request)
-    return replace(_with_end(session, request), expires=_expires(session, lasts))
 
 
 def _longest(known: Session, request: Accounting) -> int | None:
@@ -220,63 +229,64 @@ def _longest(known: Session, request: Accounting) -> int | None:
     return max((s for s in (known.longest_s, told) if s is not None), default=None)
 
 
-def _expires(session: Session, lasts: timedelta) -> datetime:
-    """Return when the session is over if nothing more is heard of it."""
-    silent = session.last_seen + lasts
-    if session.longest_s is None:
+def _expires(start: datetime, seen: datetime, longest_s: int | None, lasts: timedelta) -> datetime:
+    """Return when a session is over if nothing more is heard of it."""
+    silent = seen + lasts
+    if longest_s is None:
         return silent
-    return max(session.last_seen, min(silent, session.start + timedelta(seconds=session.longest_s)))
+    return max(seen, min(silent, start + timedelta(seconds=longest_s)))
 
 
-def _with_start(session: Session, request: Accounting) -> Session:
+def _start(known: Session, request: Accounting) -> datetime:
     began = request.began or request.time
     if request.status == "start":
-        if session.end is not None and began > session.end:
+        if known.end is not None and began > known.end:
             # It was sent again, and came after the stop: its time is not that of the start.
-            began = session.start
-        start = min(session.start, began) if session.started else began
-        return replace(session, start=start, started=True)
-    return session if session.started else replace(session, start=min(session.start, began))
+            began = known.start
+        return min(known.start, began) if known.started else began
+    return known.start if known.started else min(known.start, began)
 
 
-def _with_addresses(session: Session, request: Accounting) -> Session:
+_Times = tuple[datetime | None, datetime | None]
+
+
+def _addresses(known: Session, request: Accounting) -> tuple[tuple[str, ...], _Times]:
     """Take the addresses of each family from the latest packet that tells any."""
+    if not request.addresses:
+        return known.addresses, known.addressed_at
     families: list[tuple[str, ...]] = []
     times: list[datetime | None] = []
-    for version, told_at in zip((4, 6), session.addressed_at, strict=True):
-        held, told = _of(version, session.addresses), _of(version, request.addresses)
+    for version, told_at in zip((4, 6), known.addressed_at, strict=True):
+        held, told = _of(version, known.addresses), _of(version, request.addresses)
         if told and (told_at is None or request.time >= told_at):
             both = (*held, *told) if request.time == told_at else told
             held, told_at = tuple(sorted(set(both))), request.time
         families.append(held)
         times.append(told_at)
-    return replace(
-        session, addresses=(*families[0], *families[1]), addressed_at=(times[0], times[1])
-    )
+    return (*families[0], *families[1]), (times[0], times[1])
 
 
 def _of(version: int, addresses: Iterable[str]) -> tuple[str, ...]:
-    return tuple(a for a in addresses if ipaddress.ip_network(a).version == version)
+    """Return the addresses of one family; IPv6 alone is written with colons."""
+    return tuple(one for one in addresses if (":" in one) == (version == 6))
 
 
-def _with_counters(session: Session, request: Accounting) -> Session:
-    if not request.counters.known():
-        return session
-    at, counters = session.counted_at, request.counters
-    if at is not None and request.time < at:
-        return session
+def _counted(known: Session, request: Accounting) -> tuple[Counters, datetime | None]:
+    at, counters = known.counted_at, request.counters
+    if not counters.known() or (at is not None and request.time < at):
+        return known.counters, at
     if at == request.time:
-        counters = counters.merged(session.counters)
-    return replace(session, counters=counters, counted_at=request.time)
+        counters = counters.merged(known.counters)
+    return counters, request.time
 
 
-def _with_end(session: Session, request: Accounting) -> Session:
-    if request.status == "stop":
-        if session.stopped and session.end is not None and session.end <= request.time:
-            return session
-        end = max(request.time, session.start)
-        return replace(session, end=end, stopped=True, cause=request.cause or session.cause)
-    return session
+def _end(known: Session, request: Accounting, start: datetime) -> tuple[datetime | None, bool, str]:
+    """Return when a session ended, whether its stop was heard, and why it ended."""
+    if request.status != "stop":
+        return known.end, known.stopped, known.cause
+    if known.stopped and known.end is not None and known.end <= request.time:
+        return known.end, True, known.cause
+    return max(request.time, start), True, request.cause or known.cause
 
 
 def _displace(draft: Draft, session: Session, *, ids: Ids) -> None:

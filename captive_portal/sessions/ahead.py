@@ -26,21 +26,22 @@ class Ahead:
         self._places = {(one.site, a) for one in told for a in one.addresses}
         self._of_key: defaultdict[str, list[Session]] = defaultdict(list)
         self._at: defaultdict[tuple[str, str], list[Session]] = defaultdict(list)
-        self._ids: dict[UUID, Session] = {}
+        self.ids: dict[UUID, Session] = {}
+        """What was found, by id."""
         for session in rows.of_keys(self._keys):
             self._of_key[session.key].append(session)
-            self._ids[session.id] = session
+            self.ids[session.id] = session
         for session in rows.open_at_any(self._places):
             for address in session.addresses:
                 self._at[session.site, address].append(session)
-            self._ids[session.id] = session
+            self.ids[session.id] = session
         wanted = {request.granted for request in told if request.granted is not None}
-        for session in rows.these(wanted - self._ids.keys()):
-            self._ids[session.id] = session
+        for session in rows.these(wanted - self.ids.keys()):
+            self.ids[session.id] = session
 
     def get(self, session: UUID) -> Session | None:
         """Return the session with this id."""
-        return self._ids.get(session)
+        return self.ids.get(session)
 
     def of_key(self, key: str) -> Sequence[Session]:
         """Return the open sessions of a NAS's key and the latest others, the latest first."""

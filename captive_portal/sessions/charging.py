@@ -7,7 +7,7 @@ a person, on however many devices at a time, in whole seconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -109,7 +109,7 @@ class Meter:
         self._charges += of_bytes(session, min(since, at), at, self._zone)
         had = session.charged
         held = max(counters.bytes_in or 0, had[0]), max(counters.bytes_out or 0, had[1])
-        return replace(session, charged=held, charged_at=at)
+        return session.but(charged=held, charged_at=at)
 
     def _time(self, person: UUID, spans: Iterable[tuple[datetime, datetime]]) -> None:
         if person not in self._upto and person not in self._until:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
@@ -45,6 +46,9 @@ class Draft:
         self._base = base
         self.changed: dict[UUID, Session] = {}
         self.events: list[SessionEvent] = []
+        self._of_key: defaultdict[str, dict[UUID, None]] = defaultdict(dict)
+        self._at: defaultdict[str, dict[UUID, None]] = defaultdict(dict)
+        """Of addresses, the changed sessions that hold them, or have held."""
 
     def put(self, session: Session, *events: SessionEvent) -> Session:
         """Take a changed session and what is to be told of it, once; return the session."""
@@ -53,6 +57,10 @@ class Draft:
                 session = session.telling(event.event_id)
                 self.events.append(event)
         self.changed[session.id] = session
+        if session.key:
+            self._of_key[session.key][session.id] = None
+        for address in session.addresses:
+            self._at[address][session.id] = None
         return session
 
     def tell(self, event: SessionEvent) -> None:
@@ -66,13 +74,14 @@ class Draft:
     def of_key(self, key: str) -> Sequence[Session]:
         """Return the open sessions of a NAS's key and the latest others, the latest first."""
         before = [s for s in self._base.of_key(key) if s.id not in self.changed]
-        ours = [s for s in self.changed.values() if s.key == key]
+        ours = [self.changed[one] for one in self._of_key.get(key, ())]
         return sorted([*before, *ours], key=lambda s: -s.generation)
 
     def open_at(self, site: str, address: str) -> Sequence[Session]:
         """Return the open sessions that hold an address."""
-        found = self._merged(self._base.open_at(site, address))
-        return [s for s in found if s.site == site and address in s.addresses]
+        kept = [s for s in self._base.open_at(site, address) if s.id not in self.changed]
+        ours = [self.changed[one] for one in self._at.get(address, ())]
+        return [s for s in (*kept, *ours) if s.open and s.site == site and address in s.addresses]
 
     def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:
         """Return the open sessions at a device."""

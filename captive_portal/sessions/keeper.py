@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 from captive_portal.errors import Denied
@@ -265,7 +266,8 @@ class Keeper:
             ReportError: the collector cannot be told; none of them may be answered.
         """
         with self._rows.one_look() as book:
-            draft = Draft(Ahead(book, [request for request, _ in requests]))
+            ahead = Ahead(book, [request for request, _ in requests])
+            draft = Draft(ahead)
             refused = []
             for request, person in requests:
                 lasts, ids = self._times.lasts, self._ids
@@ -273,7 +275,7 @@ class Keeper:
                     accounting.reboot(draft, request, ids=ids)
                 elif not accounting.hear(draft, request, person, lasts=lasts, ids=ids):
                     refused.append(request)
-        self._keep(draft)
+        self._keep(draft, partial(self._rows.write, before=ahead.ids))
         return refused
 
     def told(self, lines: Sequence[tuple[SignInLine, Person | None]]) -> None:

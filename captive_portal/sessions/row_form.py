@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from captive_portal.sessions.nas_terms import ordered_of, plain, terms_of
-from captive_portal.sessions.session import Counters, Nas, Person, Session
+from captive_portal.sessions.session import NOTHING_COUNTED, Counters, Nas, Person, Session
 
 OPENING = "opening"
 """About to be told to the collector: nobody has been let in on it yet."""
@@ -59,38 +60,52 @@ def _number(value: int | None) -> int | None:
     return None if value is None else min(value, (1 << 63) - 1)
 
 
-_TEXTS = ("nas_port", "ssid", "called_station", "calling_station", "acct_session_id", "key")
-_NUMBERS = ("started", "stopped", "interims")
+_PLAIN: tuple[str, ...] = (
+    "nas_port",
+    "ssid",
+    "called_station",
+    "calling_station",
+    "acct_session_id",
+    "key",
+)
+_PLAIN += ("started", "stopped", "interims", "longest_s", "signed", "nas_state")
+_PLAIN += ("notice", "group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams")
+_TUPLES = ("kernel", "charged")
+_TIMES = ("counted_at", "renewed", "charged_at", "reported_at")
+_BLANK = {field.name: field.default for field in fields(Session)}
+_plain_of = attrgetter(*_PLAIN, *_TUPLES)
+_times_of = attrgetter(*_TIMES)
 _NAS = tuple(field.name for field in fields(Nas))
+_nas_of = attrgetter(*_NAS)
 _COUNTERS = tuple(field.name for field in fields(Counters))
-_GATE = ("notice", "group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams")
-_NAS_TEXTS = ("signed", "nas_state")
-_GATE_TUPLES = ("kernel", "charged")
-_GATE_TIMES = ("renewed", "charged_at", "reported_at")
+_counters_of = attrgetter(*_COUNTERS)
 
 
 def _rest(session: Session) -> dict[str, Any]:
-    rest: dict[str, Any] = {name: getattr(session, name) for name in (*_TEXTS, *_NUMBERS)}
+    """Return what is only ever read back with the row; what is as it mostly is, is left out."""
+    plain = zip((*_PLAIN, *_TUPLES), _plain_of(session), strict=True)
+    rest: dict[str, Any] = {name: value for name, value in plain if value != _BLANK[name]}
+    times = zip(_TIMES, _times_of(session), strict=True)
+    rest |= {name: at.isoformat() for name, at in times if at is not None}
     if session.person:
         rest["full_name"] = session.person.full_name
         rest["proofing"] = session.person.proofing
-    rest["addresses"] = list(session.addresses)
-    rest["nas"] = {name: getattr(session.nas, name) for name in _NAS}
-    rest["counters"] = {name: getattr(session.counters, name) for name in _COUNTERS}
-    rest["counted_at"] = _text(session.counted_at)
-    rest["addressed_at"] = [_text(at) for at in session.addressed_at]
-    rest["longest_s"] = session.longest_s
-    rest["told"] = [str(event) for event in session.told]
-    rest |= {name: getattr(session, name) for name in (*_GATE, *_GATE_TUPLES)}
-    rest |= {name: _text(getattr(session, name)) for name in _GATE_TIMES}
+    rest["addresses"] = session.addresses
+    nas = zip(_NAS, _nas_of(session.nas), strict=True)
+    rest["nas"] = {name: value for name, value in nas if value}
+    if session.counters != NOTHING_COUNTED:
+        counted = zip(_COUNTERS, _counters_of(session.counters), strict=True)
+        rest["counters"] = dict(counted)
+    if session.addressed_at != _BLANK["addressed_at"]:
+        rest["addressed_at"] = [_text(at) for at in session.addressed_at]
+    rest["told"] = [event.hex for event in session.told]
     return rest | _nas(session)
 
 
 def _nas(session: Session) -> dict[str, Any]:
     """Return what only sessions have that a NAS carries, or that somebody gave orders about."""
-    rest: dict[str, Any] = {name: value for name in _NAS_TEXTS if (value := getattr(session, name))}
     told = {"wants": session.wants, "has": session.has, "ordered": session.ordered}
-    return rest | {name: plain(value) for name, value in told.items() if value is not None}
+    return {name: plain(value) for name, value in told.items() if value is not None}
 
 
 def session_of(row: Any) -> Session:  # noqa: ANN401  # a row of all columns
@@ -104,32 +119,32 @@ def session_of(row: Any) -> Session:  # noqa: ANN401  # a row of all columns
         start=row.start,
         last_seen=row.last_seen,
         expires=row.expires,
-        longest_s=rest.get("longest_s"),
         end=row.end,
         cause=row.cause,
         addresses=tuple(rest["addresses"]),
         mac=row.mac,
         nas=Nas(**rest["nas"]),
         generation=row.generation,
-        counters=Counters(**rest["counters"]),
-        counted_at=_moment(rest["counted_at"]),
-        addressed_at=(_moment(rest["addressed_at"][0]), _moment(rest["addressed_at"][1])),
+        counters=Counters(**rest["counters"]) if "counters" in rest else NOTHING_COUNTED,
         serial=row.serial,
         zone=row.zone,
         told=tuple(UUID(event) for event in rest["told"]),
-        **{name: rest[name] for name in (*_TEXTS, *_NUMBERS)},
-        **_gate(rest),
+        **_others(rest),
     )
 
 
-def _gate(rest: dict[str, Any]) -> dict[str, Any]:
-    """Return what the gate needs, of a row that has it."""
-    found: dict[str, Any] = {name: rest[name] for name in _GATE if name in rest}
-    found |= {name: tuple(rest[name]) for name in _GATE_TUPLES if name in rest}
-    found |= {name: _moment(rest[name]) for name in _GATE_TIMES if name in rest}
-    found |= {name: rest[name] for name in _NAS_TEXTS if name in rest}
+def _others(rest: dict[str, Any]) -> dict[str, Any]:
+    """Return what a row tells where it is not as it mostly is."""
+    found: dict[str, Any] = {name: rest[name] for name in _PLAIN if name in rest}
+    found |= {name: tuple(rest[name]) for name in _TUPLES if name in rest}
+    found |= {name: datetime.fromisoformat(rest[name]) for name in _TIMES if name in rest}
     found |= {name: terms_of(rest[name]) for name in ("wants", "has") if name in rest}
-    return found | ({"ordered": ordered_of(rest["ordered"])} if "ordered" in rest else {})
+    if "ordered" in rest:
+        found["ordered"] = ordered_of(rest["ordered"])
+    if "addressed_at" in rest:
+        four, six = rest["addressed_at"]
+        found["addressed_at"] = _moment(four), _moment(six)
+    return found
 
 
 def _person(row: Any, rest: dict[str, Any]) -> Person | None:  # noqa: ANN401  # as above

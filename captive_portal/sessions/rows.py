@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, cast
 from uuid import UUID
 
@@ -22,7 +23,6 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
-    tuple_,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm import Session as Database
@@ -109,15 +109,12 @@ class Rows:
         """Return what `of_key` returns of each of several keys, the latest first."""
         if not keys:
             return []
-        newest = (SessionRow.state != OPEN, SessionRow.generation.desc())
-        place = func.row_number().over(partition_by=SessionRow.key, order_by=newest)
-        ranked = (
-            select(SessionRow.id, place.label("place"))
-            .where(SessionRow.key.in_([hashed(key) for key in keys]))
-            .subquery()
-        )
-        query = select(SessionRow).join(ranked, ranked.c.id == SessionRow.id)
-        found = self._select(query.where(ranked.c.place <= OF_KEY))
+        row = _sessions.c
+        newest = (row.state != OPEN, row.generation.desc())
+        place = func.row_number().over(partition_by=row.key, order_by=newest).label("place")
+        in_keys = row.key.in_([hashed(key) for key in keys])
+        ranked = select(*row, place).where(in_keys).subquery()
+        found = self._read(select(*ranked.c).where(ranked.c.place <= OF_KEY))
         return sorted(found, key=lambda session: -session.generation)
 
     def these(self, ids: Collection[UUID]) -> Sequence[Session]:
@@ -130,11 +127,15 @@ class Rows:
         """Return the open sessions that hold one of these sites' addresses, the latest first."""
         if not places:
             return []
-        held = select(AddressRow.session).where(
-            tuple_(AddressRow.site, AddressRow.address).in_(list(places))
-        )
-        query = select(SessionRow).where(SessionRow.id.in_(held), SessionRow.state == OPEN)
-        return self._select(query.order_by(SessionRow.start.desc()))
+        found: list[Session] = []
+        for site in {site for site, _ in places}:
+            held = select(AddressRow.session).where(
+                AddressRow.site == site,
+                AddressRow.address.in_([address for at, address in places if at == site]),
+            )
+            query = select(SessionRow).where(SessionRow.id.in_(held), SessionRow.state == OPEN)
+            found += self._select(query.order_by(SessionRow.start.desc()))
+        return found
 
     def open_at(self, site: str, address: str) -> Sequence[Session]:
         """Return the open sessions that hold an address, the latest first."""
@@ -246,10 +247,21 @@ class Rows:
         sessions: Iterable[Session],
         *,
         opening: bool = False,
+        before: Mapping[UUID, Session] = {},
         also: Callable[[Connection], None] = lambda _: None,
     ) -> None:
-        """Write sessions as they are now, all or none, and what `also` writes with them."""
-        rows = [row_of(session, OPENING if opening else None) for session in sessions]
+        """Write sessions as they are now, all or none.
+
+        Args:
+            sessions: Those that have changed.
+            opening: They are about to be told.
+            before: What the database has of some of them.
+            also: Writes with them.
+        """
+        sessions = list(sessions)
+        moved = [one for one in sessions if _moves(before.get(one.id), one)]
+        others = [one for one in sessions if not _moves(before.get(one.id), one)]
+        rows = [row_of(session, OPENING if opening else None) for session in others]
         held = [
             {"session": row["id"], "address": address, "site": row["site"]}
             for row in rows
@@ -259,28 +271,20 @@ class Rows:
         with self._engine.begin() as db:
             if rows:
                 # What was known of them goes first, and with it, by cascade, their addresses.
-                gone = _sessions.delete().where(_sessions.c.id == bindparam("gone"))
-                db.execute(gone, _gone(rows))
+                gone = [row["id"] for row in rows]
+                db.execute(_sessions.delete().where(_sessions.c.id.in_(gone)))
                 db.execute(_sessions.insert(), rows)
             if held:
                 db.execute(_addresses.insert(), held)
+            _update(db, moved)
             also(db)
 
     def write_counts(
         self, sessions: Iterable[Session], *, also: Callable[[Connection], None] = lambda _: None
     ) -> None:
         """Write what was counted for sessions that are there; all or none, and what `also` does."""
-        rows = [row_of(session, None) for session in sessions]
-        told = [
-            {"of": row["id"], **{name: row[name] for name in _COUNTED}, "rest_": row["rest"]}
-            for row in rows
-        ]
-        values: dict[str, Any] = {name: bindparam(name) for name in _COUNTED}
-        values["rest"] = bindparam("rest_")
         with self._engine.begin() as db:
-            if told:
-                of = _sessions.c.id == bindparam("of")
-                db.execute(_sessions.update().where(of).values(**values), told)
+            _update(db, sessions)
             also(db)
 
     @contextmanager
@@ -293,17 +297,41 @@ class Rows:
 
     def _select(self, query: Select[SessionRow]) -> list[Session]:
         # Columns, not objects of the mapper: of 20,000 sessions it is a third of the time.
-        columns = query.with_only_columns(*_sessions.c, maintain_column_froms=True)
+        return self._read(query.with_only_columns(*_sessions.c, maintain_column_froms=True))
+
+    def _read(self, columns: Select[Any]) -> list[Session]:
         if self._shared is not None:
             return [session_of(row) for row in self._shared.execute(columns)]
         with Database(self._engine) as db:
             return [session_of(row) for row in db.execute(columns)]
 
 
-_COUNTED = ("last_seen", "bytes_in", "bytes_out")
+def _moves(before: Session | None, now: Session) -> bool:
+    """Say whether only that differs which changes with every update."""
+    if before is None or not before.open or not now.open:
+        return False
+    return all(one == other for one, other in zip(_fixed(before), _fixed(now), strict=True))
+
+
+def _update(db: Connection, sessions: Iterable[Session]) -> None:
+    """Write what changes with every update, and touch no index."""
+    rows = [row_of(session, None) for session in sessions]
+    if rows:
+        values: dict[str, Any] = {name: bindparam(name) for name in _COUNTED}
+        values["rest"] = bindparam("rest_")
+        of = _sessions.c.id == bindparam("of")
+        told = [
+            {"of": row["id"], **{name: row[name] for name in _COUNTED}, "rest_": row["rest"]}
+            for row in rows
+        ]
+        db.execute(_sessions.update().where(of).values(**values), told)
+
+
+_COUNTED = ("last_seen", "expires", "bytes_in", "bytes_out")
+_fixed = attrgetter(
+    *("site", "method", "person", "start", "cause", "addresses", "mac", "nas", "key"),
+    *("generation", "serial", "zone"),
+)
+"""What the columns are made of that stay while a session goes on."""
 _sessions = cast(Table, SessionRow.__table__)
 _addresses = cast(Table, AddressRow.__table__)
-
-
-def _gone(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{"gone": row["id"]} for row in rows]

@@ -127,7 +127,8 @@ class Gated(RuleBasedStateMachine):
             elsewhere = others(self.draft.open_of_person(person.id), mac, self.now, GRACE)
             assert len({s.mac for s in elsewhere}) >= MOST
             return
-        self.draft.changed |= draft.changed
+        for one in draft.changed.values():
+            self.draft.put(one)
         self.draft.events += draft.events
         assert (session.mac, session.zone, session.open) == (mac, zone, True)
         assert address in session.addresses
