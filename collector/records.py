@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
@@ -148,10 +147,15 @@ _PLAIN: Mapping[str, Callable[[Any], str]] = {
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-@cache
-def _members(kind: Any) -> tuple[tuple[str, str], ...]:  # noqa: ANN401  # a class, hashable
+_MEMBERS: dict[Any, tuple[tuple[str, str], ...]] = {}
+
+
+def _members(kind: Any) -> tuple[tuple[str, str], ...]:  # noqa: ANN401  # a class
     """Return names and types of an event's members."""
-    return tuple((field.name, str(field.type)) for field in fields(kind))
+    found = _MEMBERS.get(kind)
+    if found is None:
+        found = _MEMBERS[kind] = tuple((one.name, str(one.type)) for one in fields(kind))
+    return found
 
 
 _KINDS: Mapping[str, type] = {

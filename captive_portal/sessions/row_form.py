@@ -60,16 +60,11 @@ def _number(value: int | None) -> int | None:
     return None if value is None else min(value, (1 << 63) - 1)
 
 
-_PLAIN: tuple[str, ...] = (
-    "nas_port",
-    "ssid",
-    "called_station",
-    "calling_station",
-    "acct_session_id",
-    "key",
+_PLAIN = (
+    *("nas_port", "ssid", "called_station", "calling_station", "acct_session_id", "key"),
+    *("started", "stopped", "interims", "longest_s", "signed", "nas_state"),
+    *("notice", "group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams"),
 )
-_PLAIN += ("started", "stopped", "interims", "longest_s", "signed", "nas_state")
-_PLAIN += ("notice", "group", "ends", "up_kbit", "down_kbit", "slow", "idle_s", "roams")
 _TUPLES = ("kernel", "charged")
 _TIMES = ("counted_at", "renewed", "charged_at", "reported_at")
 _BLANK = {field.name: field.default for field in fields(Session)}
