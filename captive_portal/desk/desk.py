@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from captive_portal.desk.finding import name_of, one_named, person_of
 from captive_portal.desk.gatekeeper import Gatekeeper, not_ready
+from captive_portal.desk.lately import Lately
 from captive_portal.desk.metering import Metering
 from captive_portal.desk.nas_teller import NasTeller
 from captive_portal.desk.rules import RuleBook
@@ -69,6 +70,7 @@ class SessionDesk:
         """Who tells NASes of ends and changes."""
         self.addresses_of: Callable[[str], Sequence[str]] = lambda _: ()
         """Where the kernel has seen a device; whoever listens to it puts itself here."""
+        self._lately = Lately()
         self.limits_of: Callable[[UUID], Ordered | None] = lambda _: None
         """What a server outside allows somebody whom it has let in; whoever knows it goes here."""
         self._rows = Rows(engine)
@@ -228,6 +230,10 @@ class SessionDesk:
         """Return the session on an address. Waits for nobody who writes."""
         return await asyncio.to_thread(signed_in, self._rows, site, address, self.now())
 
+    def why_ended(self, site: str, address: str) -> str:
+        """Return why a session at an address ended a moment ago; empty: none that is to be told."""
+        return self._lately.why(site, address, self.now())
+
     async def terms(self, account: Account) -> Terms | None:
         """Return on what terms somebody may be on now; None: this desk has no rules."""
         return await asyncio.to_thread(self._terms, account, self.now())
@@ -344,6 +350,7 @@ class SessionDesk:
         """Tell the gate and, but for one session, the NASes. Raises GateError."""
         self.metering.ended(changes)
         self.nas.later(changes, but=but)
+        self._lately.note(changes)
         if self._gatekeeper is not None:
             await self._gatekeeper.settle(changes)
 

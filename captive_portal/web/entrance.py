@@ -90,6 +90,7 @@ class Entrance:
             token=self._front.tokens.make("sign-in", visit.address),
             account=account,
             signed_in_as=session.person.name if session and session.person else "",
+            ended="" if session or message else self._why_ended(visit),
             keep_days=self._front.settings.keep_days,
             vouchers=WayWord.VOUCHER in visit.place.ways,
             code=visit.request.query_params.get("voucher", "")[:LONGEST_CODE],
@@ -97,6 +98,10 @@ class Entrance:
             providers=self._offered(visit.place),
         )
         return shown(page, status, retry_s=retry_s)
+
+    def _why_ended(self, visit: Visit) -> str:
+        """Return the sentence about a session that has ended here a moment ago."""
+        return visit.t.ends.get(self._desk.why_ended(visit.place.id, visit.address), "")
 
     async def sign_in(self, request: Request) -> Response:
         """Take account and password; on success go to the session's page (303)."""

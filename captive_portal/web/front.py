@@ -57,6 +57,10 @@ class Desk(Protocol):
         """Return on what terms somebody may be on now, None where there are no rules."""
         ...
 
+    def why_ended(self, site: str, address: str) -> str:
+        """Return the cause of an end at an address a moment ago; empty: none that is to be told."""
+        ...
+
 
 class WifiFacts(Protocol):
     """What profiles for Wi-Fi with 802.1X say."""

@@ -48,6 +48,8 @@ class SignInPage(Page):
     token: str
     account: str = ""
     signed_in_as: str = ""
+    ended: str = ""
+    """Why nobody is signed in on this device any more."""
     keep_days: int
     vouchers: bool = False
     """Whether codes of vouchers are taken here."""

@@ -51,6 +51,8 @@ class Texts:
     not_found: str
     too_much: str
     denials: Mapping[str, str]
+    ends: Mapping[str, str]
+    """Of causes of ends, what a device that was on reads next."""
     """Why somebody may not be on now, by the word of `captive_portal.sessions.policy.Reason`."""
     left: str
     speed: str
@@ -148,6 +150,14 @@ THAI = Texts(
         "quota-month": "เดือนนี้ใช้ข้อมูลครบตามที่กำหนดแล้ว ขอเพิ่มได้จากครู",
         "quota-minutes": "วันนี้ใช้ครบเวลาที่กำหนดแล้ว พรุ่งนี้ใช้ได้อีก หรือขอเพิ่มจากครู",
         "devices": "ท่านใช้งานอยู่ครบจำนวนเครื่องที่กำหนดแล้ว กรุณาออกจากระบบที่เครื่องอื่นก่อน",
+    },
+    ends={
+        "other device": "เครื่องนี้ถูกออกจากระบบ เพราะบัญชีนี้เข้าใช้ที่เครื่องอื่นจนครบจำนวนที่กำหนด",
+        "hours": "หมดเวลาที่กลุ่มของท่านใช้อินเทอร์เน็ตได้แล้ว",
+        "quota": "ใช้ครบตามที่กำหนดแล้ว จึงถูกออกจากระบบ",
+        "Session-Timeout": "ครบเวลาแล้ว กรุณาลงชื่อเข้าใช้อีกครั้ง",
+        "Idle-Timeout": "ไม่มีการใช้งานระยะหนึ่ง กรุณาลงชื่อเข้าใช้อีกครั้ง",
+        "Admin-Reset": "ผู้ดูแลระบบให้เครื่องนี้ออกจากระบบ",
     },
     left="ปริมาณข้อมูลที่เหลือ",
     speed="ความเร็ว (ส่ง / รับ)",
@@ -259,6 +269,14 @@ ENGLISH = Texts(
         "quota-month": "You have used all your data for this month. A teacher can give you more.",
         "quota-minutes": "Your time for today is used up. Come back tomorrow, or ask a teacher.",
         "devices": "You are signed in on as many devices as allowed. Please sign out on another.",
+    },
+    ends={
+        "other device": "This device was signed out: the account came to be on too many others.",
+        "hours": "Your group's hours are over.",
+        "quota": "What you may use is used up, so this device was signed out.",
+        "Session-Timeout": "The time is over. Please sign in again.",
+        "Idle-Timeout": "Nothing was used for a while. Please sign in again.",
+        "Admin-Reset": "The staff signed this device out.",
     },
     left="Data left",
     speed="Speed (up / down)",

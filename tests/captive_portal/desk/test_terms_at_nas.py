@@ -486,3 +486,20 @@ def test_one_device_too_many_at_nases_ends_the_oldest(school: School) -> None:
     run(school, play)
     ended = [one for one in school.rows.recent(10) if one.end is not None]
     assert [(one.mac, one.cause) for one in ended] == [(MAC, "other device")]
+
+
+def test_a_device_that_gave_way_is_told_why_for_a_while(school: School) -> None:
+    somchai = school.add("somchai", pupils(devices=1, at_limit=AtLimit.END_OLDEST))
+
+    async def play() -> None:
+        await school.desk.sign_in(SITE, somchai, HERE, MAC)
+        assert school.desk.why_ended(SITE, HERE) == ""
+        await school.desk.sign_in(SITE, somchai, THERE, OTHER_MAC)
+        assert school.desk.why_ended(SITE, HERE) == "other device"
+        await school.desk.sign_in(SITE, somchai, HERE, MAC)
+        assert school.desk.why_ended(SITE, THERE) == "other device"
+        assert school.desk.why_ended(SITE, HERE) == ""
+        school.now += timedelta(minutes=10)
+        assert school.desk.why_ended(SITE, THERE) == ""
+
+    run(school, play)

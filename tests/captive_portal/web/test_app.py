@@ -50,6 +50,7 @@ class Desk:
     fails: bool = False
     denies: str = ""
     granted: Terms | None = None
+    why: str = ""
 
     async def sign_in(
         self, site: str, account: Account, address: str, mac: str, *, notice: str = ""
@@ -73,6 +74,9 @@ class Desk:
 
     async def terms(self, account: Account) -> Terms | None:
         return self.granted
+
+    def why_ended(self, site: str, address: str) -> str:
+        return self.why
 
     def _may_fail(self) -> None:
         if self.fails:
@@ -193,6 +197,18 @@ def test_signing_in_shows_who_and_until_when_and_signing_out_ends_it(school: Sch
     assert device.post("/session", data={"token": token(page)}).status_code == 200
     assert device.get("/session").status_code == 303
     assert school.desk.sessions == {}
+
+
+def test_a_device_that_was_signed_out_reads_why(school: School) -> None:
+    school.desk.why = "other device"
+    device = school.device()
+    assert "เพราะบัญชีนี้เข้าใช้ที่เครื่องอื่น" in device.get("/").text
+    assert "on too many others" in device.get("/?lang=en").text
+    sign_in(device)
+    assert "เพราะบัญชีนี้" not in device.get("/").text
+    school.desk.sessions.clear()
+    school.desk.why = "User-Request"
+    assert "เครื่องอื่น" not in device.get("/").text
 
 
 def test_a_wrong_password_and_an_unknown_name_read_the_same(school: School) -> None:
@@ -335,6 +351,17 @@ def test_the_api_answers_in_every_state(school: School) -> None:
     }
     assert school.device("198.51.100.1").get("/captive-portal/api").json() == {"captive": False}
     assert device.get("/healthz").text == "ok\n"
+
+
+def test_without_an_https_address_no_device_is_answered(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nameless = school.app._front.settings.model_copy(update={"public_url": ""})
+    monkeypatch.setattr(school.app._front, "settings", nameless)
+    for address in (PUPIL, "198.51.100.1"):
+        answer = school.device(address).get("/captive-portal/api")
+        assert answer.status_code == 404
+        assert "captive+json" not in answer.headers["content-type"]
 
 
 def test_an_unknown_page_leads_back(school: School) -> None:
