@@ -79,5 +79,6 @@ def _most(texts: list[str], what: str) -> Iterator[tuple[str, str]]:
 def _eap(told: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if told:
         yield "802.1X", told.get("version") or f"FreeRADIUS {told['freeradius']}"
-    if "certificate" in told:
-        yield "802.1X", told["certificate"]
+    for what in ("certificate", "profiles"):
+        if what in told:
+            yield "802.1X", told[what]

@@ -6,6 +6,7 @@ A change of it, or of its root, breaks every phone: the box never replaces one t
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from captive_portal import durable
 from captive_portal.errors import PortalError
-from captive_portal.radius import signed
+from captive_portal.radius import device_root, signed
 from captive_portal.settings import Radius
 
 ROOT = Path(Radius().eap_ca)
@@ -59,16 +60,23 @@ def ready(home: Path, settings: Radius) -> Files:
     return Files(key=key, chain=chain, roots=roots, until=told.not_valid_after_utc)
 
 
-def expiry(home: Path, settings: Radius, now: datetime.datetime) -> str:
-    """Return what is to be said of its end, or nothing."""
-    try:
-        told = x509.load_pem_x509_certificate((home / settings.eap_certificate).read_bytes())
-    except (OSError, ValueError):
-        return ""
-    days = (told.not_valid_after_utc - now).days
-    if days > ALARM_DAYS:
-        return ""
-    return f"the certificate of 802.1X ends in {days} days: phones need the new one's root before"
+def endings(home: Path, settings: Radius, now: datetime.datetime) -> Iterator[str]:
+    """Yield what is to be said of certificates that end soon, or have ended."""
+    kept = (
+        (settings.eap_certificate, "certificate", "phones need the new one's root before"),
+        (settings.eap_ca, "root", "devices need profiles with a new one before"),
+        (device_root.ROOT, "authority for devices", "they need new certificates before"),
+    )
+    for path, what, so in kept:
+        try:
+            told = x509.load_pem_x509_certificate((home / path).read_bytes())
+        except (OSError, ValueError):
+            continue
+        days = (told.not_valid_after_utc - now).days
+        if days < 0:
+            yield f"the {what} of 802.1X ended {-days} days ago: nobody gets in by it"
+        elif days <= ALARM_DAYS:
+            yield f"the {what} of 802.1X ends in {days} days: {so}"
 
 
 def _make(root_file: Path, key: Path, chain: Path, name: str) -> None:

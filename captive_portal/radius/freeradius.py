@@ -15,7 +15,6 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from captive_portal import durable
@@ -191,13 +190,3 @@ def caveat(found: Sequence[int]) -> str:
         "only and signs what access points get. Do not let it serve access points itself."
     )
 
-
-def standing(home: Path, settings: Radius, now: datetime) -> dict[str, str]:
-    """Return what the status shows of it."""
-    found = version()
-    told = {
-        "freeradius": ".".join(str(part) for part in found) or "not installed",
-        "version": caveat(found),
-        "certificate": certificate.expiry(home, settings, now),
-    }
-    return {what: text for what, text in told.items() if text}

@@ -25,6 +25,7 @@ from captive_portal.radius import clients, freeradius, guard
 from captive_portal.radius.authentication import AuthenticationServer, Rules
 from captive_portal.radius.book import Book, TermsOf
 from captive_portal.radius.eap import EapProxy, Tunnels
+from captive_portal.radius.eap_status import EapStatus
 from captive_portal.radius.obeying import DynamicServer
 from captive_portal.radius.orders import NasOrders
 from captive_portal.radius.rest import Rest
@@ -128,7 +129,7 @@ class RadiusSide:
         self.authentication.make_room = self._make_room
         self._proxy: EapProxy | None = None
         self._rest: _Door | None = None
-        self._eap: dict[str, str] = {}
+        self._eap: EapStatus | None = None
 
     async def open(self) -> dict[str, int]:
         """Open the ports, and return them by what comes there.
@@ -150,9 +151,7 @@ class RadiusSide:
 
     async def _open_eap(self) -> None:
         shared, tunnels = freeradius.read_secrets(self._home), Tunnels()
-        self._eap = await asyncio.to_thread(
-            freeradius.standing, self._home, self._settings, self._now()
-        )
+        self._eap = await asyncio.to_thread(EapStatus, self._home, self._settings)
         given: dict[str, Any] = {"book": self._book, "ids": self._ids, "now": self._now}
         self._proxy = EapProxy(shared.shared.encode(), tunnels, **given)
         self._proxy.make_room = self._make_room
@@ -211,7 +210,7 @@ class RadiusSide:
                 "taken": self._dynamic.counters.as_dict(),
             },
             "radius_refused": list(self.authentication.recent),
-            **({"radius_eap": self._eap} if self._eap else {}),
+            **({"radius_eap": self._eap.told(self._now())} if self._eap else {}),
         }
 
     def _make_room(self, sessions: Sequence[UUID]) -> None:
