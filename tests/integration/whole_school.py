@@ -49,7 +49,7 @@ site = "school-a"
 """
 LEASE = """#!/bin/sh
 [ "$1" = bound ] || exit 0
-ip address flush dev $interface scope global
+ip -4 address flush dev $interface scope global
 ip address add $ip/$mask dev $interface
 ip route replace default via $router
 env > {told}
