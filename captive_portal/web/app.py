@@ -177,7 +177,13 @@ class Portal:
         return Response(logo.picture, media_type=logo.media_type, headers=_KEPT)
 
     async def api(self, request: Request) -> Response:
-        """Tell the device whether it is captive, in every state and to every device."""
+        """Tell the device whether it is captive, in every state and to every device.
+
+        Where the page has no https address there is nothing that a device would take: it drops
+        whole answers without one (RFC 8908 section 5). None is led here then, nor answered.
+        """
+        if not self._front.settings.public_url:
+            raise HTTPException(404)
         place, address = self._front.at(request)
         session = await of_device(self._desk, place.id, address) if place else None
         told = captive_api.state(

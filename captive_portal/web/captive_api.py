@@ -20,7 +20,8 @@ def state(
 ) -> dict[str, object]:
     """Return the members of the answer.
 
-    Devices drop the whole answer when an address in it is not https; the settings take no other.
+    Devices drop the whole answer when an address in it is not https, or that of the page is not in
+    it; the settings take no other, and without one nobody is answered.
     What remains is told only once nothing holds the device back, for devices ignore it before.
 
     Args:
@@ -34,8 +35,7 @@ def state(
     told: dict[str, object] = {"captive": captive}
     if not managed:
         return told
-    if settings.public_url:
-        told["user-portal-url"] = settings.public_url
+    told["user-portal-url"] = settings.public_url
     if settings.venue_url:
         told["venue-info-url"] = settings.venue_url
     if session is not None and session.expires is not None:

@@ -33,6 +33,7 @@ from captive_portal.sessions.session import Ids, Nas, Session
 from tests.captive_portal.collector_stub import CollectorStub
 from tests.captive_portal.conftest import NOW, SECRET, SITE, Start, settings
 
+NAMED = settings().sign_in.model_copy(update={"public_url": "https://login.school.example/"})
 ATTRIBUTES = {
     "User-Name": "สมหญิง",
     "Acct-Session-Id": "A1",
@@ -95,7 +96,7 @@ def test_a_nas_is_answered_and_its_session_is_reported(
 def test_a_nas_is_not_answered_while_the_collector_is_mute_and_later_stored_once(
     start: Start, collector: CollectorStub
 ) -> None:
-    portal = start()
+    portal = start(sign_in=NAMED)
     collector.mode = "refuse"
     assert not radclient(portal.radius, "Start")
     collector.mode = "ack"
@@ -124,7 +125,7 @@ def _form_token(page: str) -> str:
 def test_signing_in_and_out_over_http(
     start: Start, collector: CollectorStub, people: People
 ) -> None:
-    portal = start()
+    portal = start(sign_in=NAMED)
     with httpx.Client(base_url=portal.url) as browser:
         form = {"account": "Somchai", "password": "correct horse"}
         form["token"] = _form_token(browser.get("/").text)
@@ -134,7 +135,8 @@ def test_signing_in_and_out_over_http(
         assert "สมชาย ใจดี" in page
         assert browser.get("/captive-portal/api").json()["captive"] is False
         browser.post("/session", data={"token": _form_token(page)})
-        assert browser.get("/captive-portal/api").json() == {"captive": True}
+        told = {"captive": True, "user-portal-url": NAMED.public_url}
+        assert browser.get("/captive-portal/api").json() == told
     assert [event.event for event in collector.sessions] == ["start", "stop"]
     start_event, stop_event = collector.sessions
     assert start_event.session == stop_event.session
@@ -145,7 +147,7 @@ def test_signing_in_and_out_over_http(
 def test_nobody_is_let_in_while_the_collector_cannot_be_told(
     start: Start, collector: CollectorStub, people: People
 ) -> None:
-    portal = start()
+    portal = start(sign_in=NAMED)
     collector.mode = "refuse"
     with httpx.Client(base_url=portal.url) as browser:
         form = {"account": "somchai", "password": "correct horse"}
@@ -153,7 +155,7 @@ def test_nobody_is_let_in_while_the_collector_cannot_be_told(
         answer = browser.post("/", data=form)
         assert answer.status_code == 503
         assert "ขณะนี้ยังทำรายการไม่ได้" in answer.text
-        assert browser.get("/captive-portal/api").json() == {"captive": True}
+        assert browser.get("/captive-portal/api").json()["captive"] is True
 
 
 def test_a_failed_password_is_nowhere_in_the_home(
