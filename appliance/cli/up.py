@@ -226,7 +226,8 @@ def _watched(settings: BoxSettings) -> Iterator[list[str]]:
         words = ["collector.sniff", "--interface", each.interface, "--site", each.site]
         words += [word for server in each.dhcp_servers for word in ("--dhcp-server", server)]
         words += [word for router in each.routers for word in ("--router", router)]
-        yield words
+        behind = [zone.interface for zone in settings.zones]
+        yield [*words, "--own"] if settings.gateway.uplink and each.interface in behind else words
     for capture in settings.names.capture:
         named = ["--interface", capture.interface, "--site", capture.site]
         yield ["collector.sniff.names", *named]

@@ -22,7 +22,7 @@ except ImportError:
 from collector.sniff.door import Door
 from collector.sniff.follow import Pace, follow
 from collector.sniff.judge import Judge
-from collector.sniff.listen import Wire, program
+from collector.sniff.listen import Wire, mac_of, program
 from collector.sniff.pace import Stop
 
 PACE = Pace(per_s=1000, at_once=5000, flush_ns=10**9)
@@ -37,6 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--socket", required=True, type=Path, help="of the receiving process")
     parser.add_argument("--dhcp-server", action="append", default=[], type=_address)
     parser.add_argument("--router", action="append", default=[], type=_router)
+    parser.add_argument("--own", action="store_true", help="this machine is server and router")
     return parser.parse_args()
 
 
@@ -54,13 +55,14 @@ def main() -> None:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     stop = Stop()
-    judge = Judge(
-        arguments.site,
-        arguments.interface,
-        servers=frozenset(arguments.dhcp_server),
-        routers=frozenset(arguments.router),
-    )
     try:
+        own = {mac_of(arguments.interface)} if arguments.own else set()
+        judge = Judge(
+            arguments.site,
+            arguments.interface,
+            servers=frozenset(arguments.dhcp_server) | own,
+            routers=frozenset(arguments.router) | own,
+        )
         with Wire(arguments.interface, program()) as wire:
             _log.info("watching %s", arguments.interface)
             door = Door(arguments.socket, arguments.site)

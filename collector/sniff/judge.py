@@ -59,7 +59,7 @@ class Judge:
         Args:
             site: Whose network it is.
             interface: Its name, for the records.
-            servers: Addresses of DHCP servers that may lend; none: every one is foreign.
+            servers: Addresses or MACs of DHCP servers that may lend; none: every one is foreign.
             routers: Addresses or MACs of routers that may advertise themselves.
         """
         self._site = site
@@ -156,7 +156,8 @@ class Judge:
             self._places.popitem(last=False)
 
     def _lent(self, lent: Lent, now_ns: int) -> Iterator[Record]:
-        foreign = bool(lent.server_mac) and lent.server not in self._servers
+        by = {lent.server, lent.server_mac}
+        foreign = bool(lent.server_mac) and self._servers.isdisjoint(by)
         if foreign:
             note = f"{lent.server_mac} lends addresses and is not one of dhcp_servers"
             note += f"; it sends clients to the router {lent.router}" if lent.router else ""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import socket
 import struct
 from types import TracebackType
@@ -17,6 +18,7 @@ SOL_PACKET = 263
 PACKET_STATISTICS = 6
 SO_ATTACH_FILTER = 26
 SO_TIMESTAMPNS = 35
+SIOCGIFHWADDR = 0x8927
 PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 1, 1
 LONGEST = 2048
 """Bytes of a packet that are looked at."""
@@ -51,6 +53,13 @@ def program() -> bytes:
     listing += [("icmp6", (LDB, "", "", 54)), *one_of(_ND, otherwise="no")]
     listing += [("yes", (RET, "", "", LONGEST)), ("no", (RET, "", "", 0))]
     return bpf.assembled(listing)
+
+
+def mac_of(interface: str) -> str:
+    """Return the MAC of an interface of this machine. Raises OSError."""
+    asked = struct.pack("16s24x", interface.encode())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_:
+        return fcntl.ioctl(any_, SIOCGIFHWADDR, asked)[18:24].hex(":")
 
 
 class Heard(NamedTuple):

@@ -74,6 +74,8 @@ class WholeSchool(GateSchool):
 
     leases: dict[str, dict[str, str]] = field(default_factory=dict)
     """What each device was told by DHCP."""
+    own: str = OWN
+    """More settings of the box."""
 
     def open(self) -> None:
         """Lay the cables, start the box, let everybody have an address."""
@@ -84,7 +86,7 @@ class WholeSchool(GateSchool):
         self.join("ap", "02:00:5e:10:00:02")
         self.give("ap", "eth0", f"{ACCESS_POINT}/20")
         settings = SETTINGS.replace("port = 8080", "port = 8080\ntls_port = 8443", 1)
-        self.box.init(settings=settings + OWN, secrets={"ap": SECRET})
+        self.box.init(settings=settings + self.own, secrets={"ap": SECRET})
         self.start()
         resolver = self.machine.folder / "resolv.conf"
         resolver.write_text(f"nameserver {BOX}\n")
