@@ -52,6 +52,10 @@ class States:
         self._taken: OrderedDict[str, tuple[int, str]] = OrderedDict()
         self._of: Counter[str] = Counter()
 
+    def __len__(self) -> int:
+        """Return how many states are remembered as taken."""
+        return len(self._taken)
+
     def make(self, provider: str, device: str, lang: str) -> Trip:
         """Return a trip that this device begins now.
 

@@ -63,6 +63,10 @@ class Throttle:
         self._paid: OrderedDict[_Key, int] = OrderedDict()
         self._friends: OrderedDict[tuple[str, str], None] = OrderedDict()
 
+    def __len__(self) -> int:
+        """Return how many devices and accounts are remembered."""
+        return len(self._paid) + len(self._friends)
+
     def wait_s(self, device: str, account: str, now_ns: int) -> int:
         """Return for how many seconds this device must wait; 0 when it may try now."""
         waits = [self._wait_ns(("device", device), self._device, now_ns)]

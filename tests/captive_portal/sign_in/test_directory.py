@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -17,7 +17,7 @@ from captive_portal.people.outside import Outside, Outsider
 from captive_portal.settings import Ldap, OutsideGroup
 from captive_portal.sign_in import directory, ldap
 from captive_portal.sign_in.directory import LdapWay
-from captive_portal.sign_in.way import Attempt, NotNow, Unknown
+from captive_portal.sign_in.way import Adopt, Attempt, NotNow, Unknown
 from tests.captive_portal.conftest import NOW, SITE
 from tests.captive_portal.ldap_stub import LdapStub
 from tests.captive_portal.slapd import BASE, READER, READER_PASSWORD, Slapd, group, person, program
@@ -78,6 +78,7 @@ class Box:
     home: Path
     engine: Engine
     authority: Authority
+    adopt: Adopt | None = None
 
     def way(self, *servers: str, **more: object) -> LdapWay:
         given: dict[str, object] = {
@@ -90,7 +91,8 @@ class Box:
             "bind_password_file": "reader",
         }
         settings = Ldap.model_validate(given | more)
-        return LdapWay(settings, self.home, adopt=Outside(self.engine).adopt, clock=lambda: NOW_NS)
+        adopt = self.adopt or Outside(self.engine).adopt
+        return LdapWay(settings, self.home, adopt=adopt, clock=lambda: NOW_NS)
 
 
 @pytest.fixture
@@ -195,8 +197,8 @@ def test_attributes_of_active_directory(box: Box, slapd: Slapd) -> None:
         return Outside(box.engine).adopt(who, now)
 
     # Found by cn: OpenLDAP's schema cannot compare sAMAccountName.
+    box = replace(box, adopt=adopt)
     way = box.way(slapd.ldaps, active_directory=True, filter="(cn={account})")
-    way._adopt = adopt
     assert check(way, "AD User", "right").account == "aduser"
     assert told[0].outside_id == f"school:{GUID}"
     assert told[0].full_name == "ad user"
@@ -444,8 +446,8 @@ def test_a_server_that_says_nonsense_is_left_out(
     box: Box, authority: Authority, says: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ldap, "LIMIT_S", 1)
-    with LdapStub(authority.issue("localhost"), says=[says]) as stub:
-        stub._on_bind = lambda _dn, _password: (80, "")
+    certificate = authority.issue("localhost")
+    with LdapStub(certificate, says=[says], on_bind=lambda _dn, _password: (80, "")) as stub:
         way = box.way(stub.url)
         with pytest.raises(NotNow):
             check(way, "malee", "x")

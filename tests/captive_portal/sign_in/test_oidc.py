@@ -291,7 +291,7 @@ def test_states_run_out_and_one_device_has_so_many() -> None:
     states.take(states.make("school", OTHER, "th").state, "school", OTHER)
     now[0] += VALID_NS + 1
     states.take(states.make("school", PHONE, "th").state, "school", PHONE)
-    assert len(states._taken) == 1
+    assert len(states) == 1
 
 
 @given(st.text())
