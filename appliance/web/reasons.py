@@ -114,7 +114,6 @@ _SENTENCES = (
     "the device is the school's",
     "ask the administrator",
     "{word} is no MAC address",
-    "such as 02:aa:00:00:00:01",
     "the name is longer than {count} characters, or holds odd signs",
     "the purpose is longer than {count} characters, or holds odd signs",
     "no such device",
@@ -168,6 +167,20 @@ _SENTENCES = (
     "the sign-in page has no name to put on paper",
     "set sign_in.public_url",
     "there is no database of people here",
+    "the password is one of those that everybody tries first",
+    "the password is the account's own name",
+    "the password is the one that they have already",
+    "such as {word}",
+    "{word} is no address of one device",
+    "look it up at the device",
+    "there is no grade {word}",
+    "the row has no name",
+    "fill in first name and surname",
+    "no pupil is in {word}",
+    "all {count} pupils have a password of their own",
+    "the file has no pupil, so all pupils would be closed",
+    "leave out --close-left: it is for a whole school's list of pupils",
+    "a voucher gives a year at most",
     "the key of {word}",
     "restore it",
 )
@@ -201,14 +214,17 @@ def reason(t: Texts, text: str) -> str:
 
 def told(t: Texts, error: Exception) -> str:
     """Return what is wrong as pages say it: without the verbs of the command line."""
-    hint = getattr(error, "hint", "")
-    text = Exception.__str__(error)
-    text = f"{text}; {hint}" if hint and not hint.startswith("prathu ") else text
-    said = faults.told(reason(t, text), t)
-    if t.language != "th" or _THAI.search(said):
+    what, hint = Exception.__str__(error), getattr(error, "hint", "")
+    hint = "" if hint.startswith("prathu ") else hint
+    if said := _known(t, f"{what}; {hint}", _WITH_HINT):
         return said
-    _log.warning("a page was not possible: %s", error)
-    return t(UNSAID)
+    said, more = faults.told(reason(t, what), t), reason(t, hint) if hint else ""
+    if t.language == "th" and not _THAI.search(said):
+        _log.warning("a page was not possible: %s", error)
+        return t(UNSAID)
+    if t.language == "th" and not _THAI.search(more):
+        more = ""
+    return f"{said}{_BETWEEN[t.language]}{more}" if more else said
 
 
 def _known(t: Texts, text: str, patterns: Iterable[tuple[re.Pattern[str], str]]) -> str:

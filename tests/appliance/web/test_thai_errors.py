@@ -47,6 +47,7 @@ ASKED_BY_PAGES: tuple[ModuleType, ...] = (
     *(accounts, dates, devices, groups, groups_text, identifiers, layout, names, passwords),
     *(promotion, roll, sheets, slips, taking, vouchers, workbook, own_data),
 )
+FAMILY = ("PortalError", "Unfit", "WrongUse", "BoxError")
 WEB = Path(appliance.web.__file__).parent
 COMPOSED = (
     "the 7 is longer than 7 characters, or holds odd signs",
@@ -77,7 +78,7 @@ def faults() -> Iterator[tuple[str, str]]:
     for path in files():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                if node.func.id not in ("PortalError", "WrongUse", "BoxError") or not node.args:
+                if node.func.id not in FAMILY or not node.args:
                     continue
                 hint = next((spelt(k.value) for k in node.keywords if k.arg == "hint"), "")
                 yield spelt(node.args[0]), hint
