@@ -189,4 +189,3 @@ def caveat(found: Sequence[int]) -> str:
         f"FreeRADIUS {told} does not sign its answers (CVE-2024-3596); the box runs it on loopback "
         "only and signs what access points get. Do not let it serve access points itself."
     )
-
