@@ -92,9 +92,15 @@ class Clients:
         named = self._named(address)
         return named is not None and any(named)
 
-    def of(self, name: str) -> Client | None:
-        """Return the client whose `network` is this text."""
-        return next((one for one in self._all if str(one.network) == name), None)
+    def of(self, name: str, identifier: str = "") -> Client | None:
+        """Return the client whose `network` is this text.
+
+        Args:
+            name: The network.
+            identifier: The NAS-Identifier that its packets had: of several in a network, it tells.
+        """
+        found = {one.identifier: one for one in self._all if str(one.network) == name}
+        return found.get(identifier) or found.get("")
 
     def __len__(self) -> int:
         return len(self._all)

@@ -38,7 +38,8 @@ from collector.records import Clock
 REPLAY_S = 300
 """An order with a time further from ours is an old one sent again (RFC 5176 6.3)."""
 PAST = 65536
-"""Orders kept that tell no time and name no one session: the same octets do not come again."""
+"""Orders kept whose octets must not come again: changes, and ends that tell no time and name no one
+session."""
 QUEUE = 256
 UNSUPPORTED_ATTRIBUTE, MISSING_ATTRIBUTE, NAS_MISMATCH = 401, 402, 403
 UNSUPPORTED_SERVICE, BAD_VALUE, PROHIBITED = 405, 407, 501
@@ -156,7 +157,9 @@ class DynamicServer(Endpoint):
         self._timely(arrival)
         if self._copied(arrival):
             return
-        seen = None if _once(arrival.whole) else hashlib.sha256(arrival.whole).digest()
+        once = arrival.whole[0] == pyrad.DisconnectRequest and _once(arrival.whole)
+        # A change is never done twice: another may have come in between.
+        seen = None if once else hashlib.sha256(arrival.whole).digest()
         if seen in self._past:
             raise Discard("replay")
         try:
@@ -315,7 +318,8 @@ def _may(client: Client, session: Session) -> bool:
     """Say whether somebody may give orders about a session."""
     if session.site != client.site:
         return False
-    return client.orders or session.nas.client == str(client.network)
+    ours = not client.identifier or client.identifier == session.nas.identifier
+    return client.orders or (ours and session.nas.client == str(client.network))
 
 
 def _of_nas(told: Nas, session: Session) -> bool:

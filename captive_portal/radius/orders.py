@@ -86,7 +86,7 @@ class NasOrders:
 
     async def disconnect(self, session: Session) -> Answer:
         """Have the NAS end a session that has ended here; tries for some seconds, never raises."""
-        client = self._clients.of(session.nas.client)
+        client = self._clients.of(session.nas.client, session.nas.identifier)
         if client is None or not session.nas.source:
             return Answer(state=State.DEAF, words=GONE)
         if client.takes == "none":
@@ -104,7 +104,7 @@ class NasOrders:
         Where it cannot, and what it holds lets the person do what they may not, the answer is that
         the session is to end.
         """
-        client = self._clients.of(session.nas.client)
+        client = self._clients.of(session.nas.client, session.nas.identifier)
         has, wants = session.has, session.wants
         if client is None or not session.nas.source or has is None or wants is None:
             return Answer(state=State.DEAF, words=GONE)

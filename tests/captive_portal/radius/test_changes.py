@@ -171,6 +171,14 @@ def test_a_nas_that_has_gone_from_the_settings_is_told_nothing() -> None:
     assert change(None, gone).state == "deaf"
 
 
+def test_of_two_behind_one_address_each_has_its_own_secret() -> None:
+    other = b"another-secret-x"
+    with FakeNas(lambda _, told: [reply(told, 44, secret=other)]) as nas:
+        both = [client(9, identifier="ap-9"), client(nas.port, identifier="ap-1", secret=other)]
+        orders = NasOrders(Clients(both), clock=time.time_ns, wait_s=0.2)
+        assert asyncio.run(orders.change(carried())).state == "confirmed"
+
+
 def test_a_fortigate_is_told_the_address_and_no_station() -> None:
     with FakeNas(lambda _, asked_for: [reply(asked_for, 41)]) as nas:
         orders = NasOrders(

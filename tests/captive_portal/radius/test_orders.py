@@ -364,6 +364,17 @@ def test_an_order_without_a_time_does_not_end_the_next_session_of_the_same_perso
     assert boss.ask(attribute(1, "สมชาย".encode()) + timed) == (41, 0)
 
 
+def test_a_change_that_is_sent_again_later_is_not_done_again() -> None:
+    boss = Boss(session())
+    timed = attribute(55, (boss.now // 10**9).to_bytes(4, "big"))
+    asked = request(ID + timed + attribute(28, bytes((0, 0, 1, 44))), code=43)
+    first = boss.send(asked, asked)
+    assert [answer[0] for answer in first] == [44]
+    boss.now += 60 * 10**9
+    assert boss.send(asked) == []
+    assert (boss.server.counters.of(PEER[0])["replay"], len(boss.changed)) == (1, 1)
+
+
 def test_an_order_that_cannot_be_kept_is_refused() -> None:
     assert Boss(session(), fails=True).ask(ID) == (42, 506)
 
