@@ -177,7 +177,7 @@ class _Process:
             self._standing["sign_in"] = chain.standing
             radius = await self._radius(engine, chain, desk)
             stack.callback(radius.close)
-            web = self._web(engine, chain, desk, stack)
+            web = self._web(engine, chain, desk, stack, gate)
             if self._settings.sign_in_lines:
                 self._take_lines(desk, stack)
             await stack.enter_async_context(answering(self._home / CONTROL, desk))
@@ -231,7 +231,12 @@ class _Process:
         return side
 
     def _web(
-        self, engine: Engine, chain: Chain, desk: SessionDesk, stack: AsyncExitStack
+        self,
+        engine: Engine,
+        chain: Chain,
+        desk: SessionDesk,
+        stack: AsyncExitStack,
+        gate: GateClient | None,
     ) -> PageServer:
         settings = self._settings.sign_in
         looks = Looks(self._home, self._settings.zones)
@@ -258,6 +263,7 @@ class _Process:
             board=board,
             gateways=gateways,
             providers=providers,
+            let_visit=gate.let_visit if gate else None,
             own_devices=OwnDevices(
                 front,
                 people=People(engine),

@@ -177,10 +177,14 @@ class Gatekeeper:
             LOG.warning("the kernel was not as it should be, mended: %s", mended)
         for zone in self._plan.zones:
             if zone.portal:
-                for version in (4, 6):
-                    self._kernel.renew(f"garden{version}_{zone.suffix}", least_ms=RENEW_MS)
+                for name in ("garden4", "garden6", "provider4", "provider6"):
+                    self._kernel.renew(f"{name}_{zone.suffix}", least_ms=RENEW_MS)
         self._tally.save()
         return mended
+
+    def let_visit(self, mac: str) -> None:
+        """Let a device reach providers of OpenID Connect for a while. Raises Failed."""
+        self._kernel.let_visit(mac)
 
     def stands(self) -> bool:
         """Return whether the table is there at all; it costs next to nothing. Raises Failed."""

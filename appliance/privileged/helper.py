@@ -124,6 +124,7 @@ class _Helper:
             "apply": self._apply,
             "restore": self._restore,
             "counted": self._counted,
+            "let_visit": self._let_visit,
             "status": self._status,
             "reload": self._reload,
         }
@@ -145,6 +146,10 @@ class _Helper:
         serials = wire.serials(request.get("serials"))
         counted = await self._writer.do(partial(self._keeper.counted, serials))
         return {"counts": wire.told_counts(counted)}
+
+    async def _let_visit(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        await self._writer.do(partial(self._keeper.let_visit, wire.mac_of(request.get("mac"))))
+        return {}
 
     async def _status(self, _request: Mapping[str, Any]) -> dict[str, Any]:
         dropped = await self._writer.do(self._keeper.dropped)

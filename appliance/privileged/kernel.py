@@ -20,6 +20,8 @@ FIXED = (
     "free_mac", "block_mac", "doh4", "doh6", "manage4", "manage6", "sender4", "sender6",
     "sender_udp", "sender_tcp", "page_port", "client_if", "open_if", "up_class", "down_class",
 )  # fmt: skip
+VISITORS = "at_provider"
+"""The set of devices that reach providers of OpenID Connect."""
 _ALL_SERIALS = 0xFFFFFF00
 _FREE = 0xFF
 _FEW = 32
@@ -129,6 +131,13 @@ class Kernel:
         comes = Order(name, True, fading)
         self.transact([comes, Order(name, False, fading), comes] if fading else [])
         return len(fading)
+
+    def let_visit(self, mac: str) -> None:
+        """Let a device reach providers, from now on for the time of that set. Raises Failed."""
+        one: list[Come] = [(bytes.fromhex(mac.replace(":", "")), None, None)]
+        comes = Order(VISITORS, True, one)
+        # What is there already keeps its end: it must go to begin anew.
+        self.transact([comes, Order(VISITORS, False, one), comes])
 
     def classes(self) -> Classes:
         """Return the speeds that the kernel knows. Raises Failed: there is no table."""

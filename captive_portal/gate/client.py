@@ -93,6 +93,10 @@ class GateClient:
         reply = await self._ask({"do": "counted", **of})
         return wire.counts(reply.get("counts"))
 
+    async def let_visit(self, mac: str) -> None:
+        """Let a device reach providers of OpenID Connect for ten minutes. Raises GateError."""
+        await self._ask({"do": "let_visit", "mac": mac})
+
     async def status(self) -> Mapping[str, Any]:
         """Return how the gate stands: passes, drops by reason, daemons. Raises GateError."""
         return await self._ask({"do": "status"})

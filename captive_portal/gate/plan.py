@@ -47,6 +47,8 @@ class ZonePlan:
     leases: tuple[IPv4Address, IPv4Address] | None
     garden: tuple[str, ...]
     """Names, lower case; `*.` before those that mean all below."""
+    providers: tuple[str, ...] = ()
+    """Names of providers of OpenID Connect: reached for a while by who goes there."""
 
     @property
     def suffix(self) -> str:
@@ -114,7 +116,7 @@ def build(
         gateway: Uplink and the rest.
         doors: Ports of the box.
         public_url: The sign-in page's https address, or nothing.
-        providers: Whose names are in the garden of zones that sign in there.
+        providers: Whose names are reached on the way there, from zones that sign in there.
 
     Raises:
         PortalError: the settings contradict one another.
@@ -171,8 +173,7 @@ def _zone(zone: Zone, providers: Sequence[Oidc]) -> ZonePlan:
             f"zone {zone.id}: {address} is the network", hint="the box needs an address in it"
         )
     here = [one for one in providers if "oidc" in zone.ways and one.site == zone.site]
-    told = (*zone.garden, *(name for one in here for name in one.garden))
-    garden = tuple(_name(name, f"zone {zone.id}: garden") for name in dict.fromkeys(told))
+    theirs = dict.fromkeys(name for one in here for name in one.names)
     return ZonePlan(
         id=zone.id,
         interface=zone.interface,
@@ -180,7 +181,8 @@ def _zone(zone: Zone, providers: Sequence[Oidc]) -> ZonePlan:
         address6=address6,
         portal=zone.portal,
         leases=_leases(zone, address),
-        garden=garden,
+        garden=tuple(_name(n, f"zone {zone.id}: garden") for n in dict.fromkeys(zone.garden)),
+        providers=tuple(_name(name, f"zone {zone.id}: oidc") for name in theirs),
     )
 
 

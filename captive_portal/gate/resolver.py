@@ -66,13 +66,14 @@ def _zone(plan: Plan, zone: ZonePlan, leases: Path) -> str:
 
 
 def _captive(plan: Plan, zone: ZonePlan) -> str:
-    names = [garden_name(name) for name in zone.garden]
+    sets = {garden_name(name): "provider" for name in zone.providers}
+    sets |= {garden_name(name): "garden" for name in zone.garden}
     return _render(
         "dnsmasq-captive.conf",
         zone=zone,
         own_names=own_names(plan),
-        garden=sorted(set(names)),
-        probes=[name for name in probes() if name not in names],
+        names=sorted(sets.items()),
+        probes=[name for name in probes() if name not in sets],
     )
 
 

@@ -88,17 +88,26 @@ def _pass(said: object) -> Pass:
     serial, zone, mac, addresses, up, down, until = said
     if not isinstance(zone, str) or (zone and not _ZONE.fullmatch(zone)):
         raise GateError("the zone of a pass is no id of a zone")
-    if not isinstance(mac, str) or not _MAC.fullmatch(mac):
-        raise GateError(f"the MAC of a pass is none: {str(mac)[:40]!r}")
     return Pass(
         serial=_number(serial, "serial", 1, MOST_SERIAL),
         zone=zone,
-        mac=mac,
+        mac=mac_of(mac),
         addresses=_addresses(addresses),
         up_kbit=None if up is None else _number(up, "speed up", 1, MOST_KBIT),
         down_kbit=None if down is None else _number(down, "speed down", 1, MOST_KBIT),
         until=_moment(until),
     )
+
+
+def mac_of(said: object) -> str:
+    """Return a MAC in a request, in lower case with colons.
+
+    Raises:
+        GateError: it is none.
+    """
+    if not isinstance(said, str) or not _MAC.fullmatch(said):
+        raise GateError(f"a MAC that is none: {str(said)[:40]!r}")
+    return said
 
 
 def _number(said: object, what: str, least: int, most: int) -> int:

@@ -53,12 +53,12 @@ class Oidc(Section):
     groups: tuple[OutsideGroup, ...] = ()
     """Values of that claim, and what their people are here."""
     hosts: tuple[_Host, ...] = ()
-    """Names besides the issuer's that its pages need: reached before sign-in from its site's zones,
-    with all names below them."""
+    """Names besides the issuer's that its pages need, with all names below them: reached from its
+    site's zones for ten minutes by who pressed its button."""
 
     @property
-    def garden(self) -> tuple[str, ...]:
-        """Names that are reached before sign-in."""
+    def names(self) -> tuple[str, ...]:
+        """All names that its pages need."""
         return (urlsplit(self.issuer).hostname or "", *self.hosts)
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ from captive_portal.web.origin import from_elsewhere
 from captive_portal.web.own_devices import OwnDevices
 from captive_portal.web.own_names import OwnNames
 from captive_portal.web.own_session import OwnSession
-from captive_portal.web.provider import ProviderClient, Providers, offered
+from captive_portal.web.provider import LetVisit, ProviderClient, Providers, offered
 from captive_portal.web.texts import texts
 from captive_portal.web.wifi import WifiPages
 
@@ -54,6 +54,7 @@ class Portal:
         gateways: Gateways | None = None,
         providers: Sequence[ProviderClient] = (),
         own_devices: OwnDevices | None = None,
+        let_visit: LetVisit | None = None,
     ) -> None:
         self._front = front
         self._chain = chain
@@ -72,7 +73,13 @@ class Portal:
             board=board,
             offered=partial(offered, providers),
         )
-        self._providers = Providers(front, chain=chain, entrance=self._entrance, clients=providers)
+        self._providers = Providers(
+            front,
+            chain=chain,
+            entrance=self._entrance,
+            clients=providers,
+            let_visit=let_visit,
+        )
         self._own = OwnSession(
             front, people=people, chain=chain, desk=desk, devices=own_devices is not None
         )

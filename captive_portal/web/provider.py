@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,6 +21,8 @@ from captive_portal.web.front import Answer, Front, Visit, excuse, note
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Place
 from captive_portal.web.texts import Texts, texts
+
+LetVisit = Callable[[str], Awaitable[None]]
 
 
 class ProviderClient(Protocol):
@@ -44,13 +46,29 @@ class Providers:
     """The handlers of `/oidc/<id>` and `/oidc/<id>/back`."""
 
     def __init__(
-        self, front: Front, *, chain: Chain, entrance: Entrance, clients: Sequence[ProviderClient]
+        self,
+        front: Front,
+        *,
+        chain: Chain,
+        entrance: Entrance,
+        clients: Sequence[ProviderClient],
+        let_visit: LetVisit | None = None,
     ) -> None:
-        """Keep the parts; who comes back from a provider goes in by the entrance."""
+        """Keep the parts; who comes back from a provider goes in by the entrance.
+
+        Args:
+            front: What all pages have.
+            chain: Remembers devices of people.
+            entrance: Where they go in.
+            clients: Of the providers.
+            let_visit: Lets a device by its MAC reach providers for a while; None: another router
+                says what is reached.
+        """
         self._front = front
         self._chain = chain
         self._entrance = entrance
         self._clients = clients
+        self._let_visit = let_visit
 
     async def go(self, request: Request, provider: str) -> Response:
         """Send a device to a provider, where its browser is one that providers take."""
@@ -61,8 +79,11 @@ class Providers:
             help_ = visit.t.provider_browser.format(address=address)
             return self._front.message(request, 200, help_)
         try:
-            device, _ = await _device(visit)
-            return RedirectResponse(await client.begin(device, visit.t.lang), 303)
+            device, mac = await _device(visit)
+            there = await client.begin(device, visit.t.lang)
+            if self._let_visit is not None and mac:
+                await self._let_visit(mac)
+            return RedirectResponse(there, 303)
         except PortalError as error:
             return await self._not_in(visit, error)
 

@@ -31,6 +31,7 @@ LAPTOP = "10.30.0.13"
 BOX, BOX6, BOX_STAFF = "10.20.0.1", "2001:db8:20::1", "10.30.0.1"
 WEB, WEB6 = "198.51.100.80", "2001:db8:7::80"
 GARDEN, GARDEN6 = "198.51.100.90", "2001:db8:7::90"
+PROVIDER, PROVIDER6 = "198.51.100.91", "2001:db8:7::91"
 DOH = "203.0.113.53"
 PUBLIC = "198.51.100.7"
 MACS = {"phone": "02:00:5e:10:00:11", "tablet": "02:00:5e:10:00:12", "laptop": "02:00:5e:10:00:13"}
@@ -60,11 +61,23 @@ interface = "lan1"
 address = "10.30.0.1/24"
 leases = "10.30.0.50-10.30.0.250"
 """
+OIDC = """
+[[oidc]]
+id = "school"
+site = "school-a"
+name = "School"
+issuer = "https://id.provider.example"
+client_id = "prathu"
+client_secret_file = "nas/oidc"
+anybody = true
+"""
+"""A provider of OpenID Connect for zones that have that way."""
 INTERNET_DNS = """
 port=53
 no-resolv
 no-hosts
 host-record=www.school.example,198.51.100.90,2001:db8:7::90,3600
+host-record=id.provider.example,198.51.100.91,2001:db8:7::91,3600
 host-record=captive.apple.com,198.51.100.80,2001:db8:7::80,3600
 host-record=www.far.example,198.51.100.80,2001:db8:7::80,3600
 address=/many.school.example/198.51.100.90
@@ -107,10 +120,12 @@ class GateSchool:
     def _addresses(self) -> None:
         self.give("gate", "wan0", f"{PUBLIC}/24", "2001:db8:7::7/64")
         self.run("gate", ["ip", "route", "add", f"{DOH}/32", "via", WEB])
-        self.give("internet", "eth0", f"{WEB}/24", f"{GARDEN}/24", f"{WEB6}/64", f"{GARDEN6}/64")
+        self.give("internet", "eth0", f"{WEB}/24", f"{GARDEN}/24", f"{PROVIDER}/24")
+        self.give("internet", "eth0", f"{WEB6}/64", f"{GARDEN6}/64", f"{PROVIDER6}/64")
         # Answers come from the address that was asked.
         late = ["dev", "eth0", "preferred_lft", "0"]
-        self.run("internet", ["ip", "address", "change", f"{GARDEN6}/64", *late])
+        for address in (GARDEN6, PROVIDER6):
+            self.run("internet", ["ip", "address", "change", f"{address}/64", *late])
         self.give("internet", "lo", f"{DOH}/32")
         for net in ("2001:db8:20::/64", "2001:db8:30::/64"):
             self.run("internet", ["ip", "-6", "route", "add", net, "via", "2001:db8:7::7"])

@@ -34,9 +34,12 @@ from tests.integration.gate_school import (
     GARDEN6,
     LAPTOP,
     MACS,
+    OIDC,
     PAGE,
     PHONE,
     PHONE6,
+    PROVIDER,
+    PROVIDER6,
     PUBLIC,
     SETTINGS,
     TABLET,
@@ -61,7 +64,8 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GateSchool]:
         made = GateSchool(machine, Box(machine, folder / "home"))
         try:
             made.build()
-            made.box.init(settings=SETTINGS)
+            asks = SETTINGS.replace("[[zones]]", "[[zones]]\nways = ['local', 'oidc']", 1)
+            made.box.init(settings=asks + OIDC, secrets={"oidc": "a secret of the provider's"})
             made.box.start_alone("privileged")
             yield made
         finally:
@@ -189,6 +193,40 @@ def test_the_garden_is_reached_by_name_at_the_first_try_each_time(school: GateSc
     assert (
         inside.fetch(device, GARDEN) == b"GET / HTTP/1.0\r\n\r\n"
     )  # the garden's own, not the page
+
+
+@pytest.mark.parametrize(("there", "web"), [(PROVIDER, WEB), (PROVIDER6, WEB6)])
+def test_who_goes_to_a_provider_reaches_it_for_a_while_and_nobody_else(
+    school: GateSchool, there: str, web: str
+) -> None:
+    phone_, tablet = school.spaces["phone"], school.spaces["tablet"]
+    for kind in ("A", "AAAA"):
+        assert "id.provider.example" in school.dig("phone", f"@{BOX}", "id.provider.example", kind)
+    assert inside.connect(phone_, there, 443)[0] == "reset", (
+        "a name that is asked for opens nothing"
+    )
+    school.ask(lambda gate: gate.let_visit(MACS["phone"]))
+    wire = inside.dial(phone_, there, 443)
+    assert inside.echo(wire)
+    assert inside.connect(phone_, web, 443)[0] == "reset"
+    assert inside.connect(phone_, there, 5000)[0] == "reset"
+    assert inside.connect(tablet, there, 443)[0] == "reset"
+    visitor = f"{{ {MACS['phone']} }}"
+    school.run("gate", ["nft", "delete", "element", "inet", "prathu", "at_provider", visitor])
+    assert not inside.echo(wire)
+    assert inside.connect(phone_, there, 443)[0] == "reset"
+    wire.close()
+
+
+def test_the_time_at_a_provider_begins_anew_with_each_visit_and_ends(school: GateSchool) -> None:
+    ends = f"{{ {MACS['tablet']} timeout 1s }}"
+    school.run("gate", ["nft", "add", "element", "inet", "prathu", "at_provider", ends])
+    school.ask(lambda gate: gate.let_visit(MACS["tablet"]))
+    listed = school.run("gate", ["nft", "-j", "list", "set", "inet", "prathu", "at_provider"])
+    (left,) = [e["elem"]["expires"] for e in json.loads(listed)["nftables"][1]["set"]["elem"]]
+    assert 590 <= left <= 600
+    with pytest.raises(GateError, match="a MAC that is none"):
+        school.ask(lambda gate: gate.let_visit("02:00:5e:10:00:12; flush ruleset"))
 
 
 def test_a_zone_has_its_own_garden(school: GateSchool) -> None:

@@ -65,6 +65,8 @@ class Pages:
     portal: Portal
     desk: Desk
     provider: Provider
+    visitors: list[str]
+    """MACs that may reach providers."""
 
     def device(self, address: str = HERE) -> TestClient:
         return TestClient(
@@ -94,6 +96,11 @@ def pages(
 ) -> Iterator[Pages]:
     monkeypatch.setattr(provider_pages, "mac_of", lambda _address: "")
     (tmp_path / "client").write_text(SECRET)
+    visitors: list[str] = []
+
+    async def let_visit(mac: str) -> None:
+        visitors.append(mac)
+
     settings = SignIn(public_url=URL)
     looks, desk = Looks(tmp_path, ZONES), Desk()
     front = Front(settings, places=Places(SITES, ZONES), looks=looks, clock=lambda: NOW_NS)
@@ -107,10 +114,16 @@ def pages(
         box = PortalSettings(sign_in=settings, zones=ZONES, oidc=(section(provider),))
         clients = build.oidc_clients(tmp_path, box, engine, clock=lambda: NOW_NS)
         portal = Portal(
-            front, people=people, chain=chain, desk=desk, board=board, providers=clients
+            front,
+            people=people,
+            chain=chain,
+            desk=desk,
+            board=board,
+            providers=clients,
+            let_visit=let_visit,
         )
         with clients[0]:
-            yield Pages(portal, desk, provider)
+            yield Pages(portal, desk, provider, visitors)
 
 
 def back(provider: Provider, location: str, **changed: str) -> str:
@@ -129,6 +142,20 @@ def test_a_button_leads_there_and_the_way_back_leads_in(pages: Pages) -> None:
     answer = phone.get(back(pages.provider, there.headers["location"]))
     assert (answer.status_code, answer.headers["location"]) == (303, "/session?lang=en")
     assert pages.desk.sessions[SITE, HERE].person.full_name == "มาลี ดีงาม"  # type: ignore[union-attr]
+
+
+def test_who_presses_the_button_may_reach_the_provider(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages.device().get("/oidc/school")
+    assert not pages.visitors, "the box does not see this device's MAC"
+    monkeypatch.setattr(provider_pages, "mac_of", lambda _address: "02:00:5e:10:00:11")
+    phone = pages.device()
+    phone.get("/")
+    phone.get("/oidc/school", headers={"user-agent": "CaptiveNetworkSupport-407.40.1 wispr"})
+    assert not pages.visitors
+    phone.get("/oidc/school")
+    assert pages.visitors == ["02:00:5e:10:00:11"]
 
 
 def test_only_zones_that_say_so_have_it(pages: Pages) -> None:
@@ -192,7 +219,7 @@ def test_a_provider_that_is_down_is_one_sentence(pages: Pages) -> None:
     assert 'name="password"' in answer.text
 
 
-def test_its_names_are_in_the_garden_of_its_zones() -> None:
+def test_its_names_are_known_to_the_gate_of_its_zones() -> None:
     google = Oidc(
         id="google",
         site=SITE,
@@ -218,8 +245,9 @@ def test_its_names_are_in_the_garden_of_its_zones() -> None:
     ]
     made = plan.build(zones, Gateway(uplink="wan"), doors=DOORS, providers=[google])
     assert made is not None
-    assert made.zones[0].garden == ("www.school.example", "accounts.google.com", "ssl.gstatic.com")
-    assert made.zones[1].garden == ("www.school.example",)
+    assert made.zones[0].providers == ("accounts.google.com", "ssl.gstatic.com")
+    assert made.zones[1].providers == ()
+    assert {zone.garden for zone in made.zones} == {("www.school.example",)}
 
 
 def test_a_zone_without_a_provider_and_a_missing_secret_are_told(
