@@ -215,7 +215,7 @@ class Devices:
             row = db.get(DeviceRow, (site, mac))
             if row is None or row.person != person or row.kind != DeviceKind.REMEMBERED:
                 return
-            if row.name:
+            if row.name or not row.enabled:  # who signs out does not switch it on again
                 row.kind, row.until, row.seen_at = DeviceKind.NAMED, now, now
             else:
                 db.delete(row)
@@ -238,7 +238,7 @@ class Devices:
         """
         with Session(self._engine) as db, db.begin():
             row = _theirs(db, site, names.mac(mac), person)
-            if person is not None and row.kind == DeviceKind.OWNED:
+            if person is not None and (row.kind == DeviceKind.OWNED or not row.enabled):
                 raise PortalError("the device is the school's", hint="ask the administrator")
             gone = _device(row, db.get_one(AccountRow, row.person))
             db.delete(row)

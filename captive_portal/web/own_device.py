@@ -26,7 +26,7 @@ class OwnDevice:
     remembered_until: datetime | None = None
     school: bool = False
     listed: bool = False
-    """Whether it is more than a session that goes on."""
+    """Whether they may forget it: it is more than a session that goes on, and not switched off."""
     mac: str = ""
     sessions: tuple[Session, ...] = ()
 
@@ -72,7 +72,7 @@ def _listed(row: Device, handle: str, now: datetime) -> OwnDevice:
         seen=row.seen_at,
         remembered_until=row.until if lets_in and row.until and row.until > now else None,
         school=row.kind is DeviceKind.OWNED,
-        listed=True,
+        listed=row.enabled,
         mac=row.mac,
     )
 

@@ -85,6 +85,11 @@ def test_a_device_that_is_off_lets_nobody_in_whoever_has_it(
     book.switch(SITE, MAC, on=False)
     book.remember(SITE, MAC, two[1].id, now=NOW, until=NOW + WEEK)
     assert book.known(SITE, MAC, NOW) is None
+    book.sign_again(SITE, MAC, two[1].id, now=NOW)
+    with pytest.raises(PortalError, match="school's"):
+        book.remove(SITE, MAC, person=two[1].id)
+    book.remember(SITE, MAC, two[1].id, now=NOW, until=NOW + WEEK)
+    assert book.known(SITE, MAC, NOW) is None
     with pytest.raises(PortalError, match="no such device"):
         book.switch(SITE, "02:aa:00:00:00:77", on=True)
 
