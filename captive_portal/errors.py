@@ -19,6 +19,10 @@ class PortalError(Exception):
         return f"{message}; {self.hint}" if self.hint else message
 
 
+class Unfit(PortalError):
+    """What somebody gave cannot be taken as it is: a word, a number, a day, a password."""
+
+
 class Refused(PortalError):
     """A sign-in that was not accepted. Says the same whether or not the account exists."""
 

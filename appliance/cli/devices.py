@@ -11,12 +11,14 @@ import typer
 from appliance.cli import kick
 from appliance.cli.people_desk import Desk, Site, day_begins, desk
 from appliance.errors import NotFound, WrongUse
+from appliance.search import times
 from captive_portal.errors import PortalError
 from captive_portal.people.devices import Device, Devices
 from captive_portal.sessions.rows import Rows
 
 devices_app = typer.Typer(no_args_is_help=True, help="Devices and whose they are.")
 COLUMNS = ("site", "mac", "name", "purpose", "owner", "kind", "on", "seen", "until")
+MINUTE = timedelta(minutes=1)
 Found = TypeVar("Found")
 Mac = Annotated[str, typer.Argument(help="Its MAC address.")]
 
@@ -47,8 +49,8 @@ def list_(
                 "purpose": one.purpose,
                 "kind": one.kind.value,
                 "on": "yes" if one.enabled else "no",
-                "seen": one.seen_at.isoformat(),
-                "until": one.until.isoformat() if one.until else "",
+                "seen": times.to_second(one.seen),
+                "until": times.to_second(one.until and one.until - MINUTE),
             }
             for one in found
         ]
@@ -74,7 +76,7 @@ def add(  # noqa: PLR0913  # each is an option
         ends = day_begins(until) + timedelta(days=1) if until else None
         at.wrote(f"devices add {found.site} {mac} {name}, owner {found.account}"[:900])
         try:
-            Devices(at.engine).own(
+            entered = Devices(at.engine).own(
                 found.site,
                 mac,
                 found.id,
@@ -87,6 +89,12 @@ def add(  # noqa: PLR0913  # each is an option
         except PortalError as error:
             raise WrongUse(str(error)) from error
         at.context.say(f"{name} is {found.account}'s")
+        if entered.random and not at.settings.radius.random_macs:
+            at.context.say(
+                f"{entered.mac} is an address that devices make up, and change: it does not come "
+                "in by itself with it. Turn off private addresses at the device, or see "
+                "radius.random_macs in docs/settings.md"
+            )
 
 
 @devices_app.command()

@@ -15,7 +15,7 @@ from appliance.cli import context, version
 from appliance.cli.verbs import VERBS, overview
 from appliance.errors import BoxError, WrongUse
 from appliance.search.printable import printable
-from captive_portal.errors import PortalError
+from captive_portal.errors import PortalError, Unfit
 from collector.errors import Busy, CollectorError, SettingsError
 
 
@@ -133,6 +133,8 @@ def _verb(arguments: Sequence[str]) -> str | None:
 def _status(error: Exception) -> int:
     if isinstance(error, BoxError):
         return error.status
+    if isinstance(error, Unfit):
+        return WrongUse.status
     return 2 if isinstance(error, SettingsError) and not isinstance(error, Busy) else 3
 
 

@@ -12,7 +12,7 @@ from appliance.cli import people_import, people_school
 from appliance.cli.people_desk import Desk, Site, day_begins, desk
 from appliance.cli.people_desk import site_of as site_of
 from appliance.errors import WrongUse
-from captive_portal.people import dates, grades, names, passwords
+from captive_portal.people import dates, grades, identifiers, names, passwords
 from captive_portal.people.accounts import Account, Kind, NewAccount, Role
 
 _COLUMNS = ["site", "account", "full_name", "kind", "class", "role", "state", "proofing"]
@@ -42,7 +42,7 @@ def add(  # noqa: PLR0913  # one argument per option
     ] = False,
 ) -> None:
     """Make an account; without --password-stdin it gets a one-time password, printed once."""
-    password, one_time = _password(from_stdin=password_stdin)
+    password, one_time = _password(account, from_stdin=password_stdin)
     kind = kind or (Kind.PUPIL if role is Role.NONE else Kind.STAFF)
     with desk(ctx) as at:
         new = NewAccount(
@@ -59,6 +59,11 @@ def add(  # noqa: PLR0913  # one argument per option
             raise WrongUse("a shadow account is made by what is heard of it, not by hand")
         if wrong := names.fault(names.clean(account)):
             raise WrongUse(wrong)
+        if identifiers.looks_like_id(account):
+            raise WrongUse(
+                "a citizen id would be the account's name and stand in every log",
+                hint="use the student code, or a name",
+            )
         at.wrote(f"add {new.site}/{names.clean(account)} kind={kind.value} role={role.value}")
         made = at.people.add(new, now=at.now())
         shown = _line(made, at.now())
@@ -67,13 +72,13 @@ def add(  # noqa: PLR0913  # one argument per option
         at.context.show(shown)
 
 
-def _password(*, from_stdin: bool) -> tuple[str, bool]:
+def _password(account: str, *, from_stdin: bool) -> tuple[str, bool]:
     """Return a new password, and whether it was made here for one use."""
     if not from_stdin:
         return passwords.one_time(), True
     password = sys.stdin.readline(passwords.MAX_LENGTH + 2).rstrip("\r\n")
-    if wrong := passwords.fault(password):
-        raise WrongUse(wrong)
+    if wrong := passwords.fault(password, account=names.clean(account)):
+        raise WrongUse(wrong, hint="choose another")
     return password, False
 
 
@@ -139,7 +144,7 @@ def passwd(
     ] = False,
 ) -> None:
     """Give an account another password; without --password-stdin a one-time one, printed once."""
-    password, one_time = _password(from_stdin=password_stdin)
+    password, one_time = _password(account, from_stdin=password_stdin)
     with desk(ctx) as at:
         found = at.account(account, site)
         if found.kind is Kind.SHADOW:
@@ -163,7 +168,9 @@ def _line(account: Account, now: datetime) -> dict[str, Any]:
     state = "" if account.has_password else "no password"
     if account.disabled_at:
         ahead = not account.closed(now)
-        state = f"until {dates.shown(dates.today(account.disabled_at))}" if ahead else "disabled"
+        state = (
+            f"closed from {dates.shown(dates.today(account.disabled_at))}" if ahead else "disabled"
+        )
     return {
         "id": str(account.id),
         "site": account.site,

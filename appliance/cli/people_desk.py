@@ -55,6 +55,10 @@ class Desk:
         """Return the site meant. Raises WrongUse."""
         return site_of(self.settings, site)
 
+    def school_name(self, site: str) -> str:
+        """Return what people call a site."""
+        return next((one.name for one in self.settings.sites if one.id == site), "") or site
+
     def account(self, account: str, site: str) -> Account:
         """Return an account by its name. Raises NotFound."""
         wanted = self.site(site)

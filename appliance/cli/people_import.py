@@ -42,7 +42,8 @@ def import_(  # noqa: PLR0913  # one argument per option
     close_left: Annotated[
         bool,
         typer.Option(
-            "--close-left", help="The file is the whole school: close pupils who are not in it."
+            "--close-left",
+            help="The file is the whole school: close pupils, and nobody else, who are not in it.",
         ),
     ] = False,
     passwords_out: Annotated[
@@ -137,7 +138,7 @@ def _say(at: Desk, read: Roll, outcome: Outcome, bad_out: Path | None) -> None:
     if outcome.left > outcome.closed:
         at.context.say(
             f"{outcome.left - outcome.closed} pupils are not in the file; --close-left closes "
-            "their accounts, if no row is bad"
+            "their accounts, if no row is bad; teachers and others stay"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.progress import Progress
 
 from appliance.cli.context import error_console
 from appliance.cli.people_desk import Desk, Site, desk, new_file, seen
+from appliance.search import times
 from appliance.web import prints
 from appliance.web.texts import texts
 from captive_portal import own_data
@@ -118,7 +120,8 @@ def slips_(
                 task = bar.add_task("passwords", total=len(chosen))
                 made = slips.make(at.people, chosen, told=lambda: bar.advance(task))
             papers = prints.slip_papers(made, texts("th"))
-            file.write(prints.sheet(papers, texts("th"), title=f"{where} {grade}", alone=True))
+            title = " ".join(word for word in (at.school_name(where), grade, room) if word)
+            file.write(prints.sheet(papers, texts("th"), title=title, alone=True))
         at.context.show({"slips": len(made), "file": str(out)})
         at.context.say(f"print {out} and delete it: who has it has the passwords")
 
@@ -128,12 +131,24 @@ def data(ctx: typer.Context, account: Account, site: Site = "") -> None:
     with desk(ctx) as at:
         found = at.account(account, site)
         at.wrote(f"data {found.site}/{found.account}")
-        told: dict[str, Any] = asdict(own_data.of_person(at.engine, found.id))
+        told: dict[str, Any] = _local(asdict(own_data.of_person(at.engine, found.id)))
         if at.context.as_json:
             at.context.show(told)
             return
-        for name in ("devices", "sessions", "used", "acknowledged"):
+        for name in ("devices", "certificates", "sessions", "used", "acknowledged"):
             told[name] = len(told[name])
         told["group"] = told["group"]["name"]
         at.context.show(told)
         at.context.say("with --json: all of it. Flows: prathu hold and an approved case")
+
+
+def _local(value: Any) -> Any:  # noqa: ANN401  # what dataclasses hold
+    """Return data with its times as lists show them."""
+    match value:
+        case datetime():
+            return times.to_second(value)
+        case dict():
+            return {name: _local(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_local(one) for one in value]
+    return value

@@ -11,12 +11,14 @@ from uuid import UUID
 import typer
 
 from appliance.cli.people_desk import Desk, Site, day_begins, desk, new_file
-from appliance.errors import NotFound
+from appliance.errors import NotFound, WrongUse
+from appliance.search import times
 from appliance.web import prints
 from appliance.web.texts import texts
 from captive_portal.errors import PortalError
 from captive_portal.people import dates
-from captive_portal.people.vouchers import Order, Printed, Vouchers
+from captive_portal.people.vouchers import MOST, Order, Printed, Vouchers
+from captive_portal.sign_in.way import WayWord
 
 voucher_app = typer.Typer(no_args_is_help=True, help="Vouchers for named guests.")
 
@@ -34,11 +36,13 @@ def make(  # noqa: PLR0913  # one argument per option
         list[str] | None, typer.Option("--for", help="A guest's name; once for each voucher.")
     ] = None,
     count: Annotated[
-        int, typer.Option(help="So many without a name, which is asked for at first use.", min=0)
+        int,
+        typer.Option(help="So many without a name, asked for at first use.", min=0, max=MOST),
     ] = 0,
     until: Annotated[str, typer.Option(help="Last day, such as 30/11/2569; today.")] = "",
     minutes: Annotated[
-        int | None, typer.Option(help="Of use, from the first sign-in on; else to the last day.")
+        int | None,
+        typer.Option(help="Of use, from the first sign-in on; else to the last day.", min=1),
     ] = None,
     group: Annotated[str, typer.Option(help="The guests' group; that of guests.")] = "",
     out: Annotated[
@@ -47,6 +51,8 @@ def make(  # noqa: PLR0913  # one argument per option
     site: Site = "",
 ) -> None:
     """Make vouchers; their codes are shown now and never again."""
+    if not for_whom and not count:
+        raise WrongUse("vouchers for whom?", hint="say --for NAME, or --count N for so many")
     with desk(ctx) as at:
         found = at.account(sponsor, site)
         last = day_begins(until) if until else dates.begins(dates.today(at.now()))
@@ -63,6 +69,19 @@ def make(  # noqa: PLR0913  # one argument per option
         at.wrote(f"voucher make {found.site}, sponsor {found.account}, for {whom}"[:900])
         made = Vouchers(at.engine, at.key).make(order, now=at.now())
         _show(at, made, out, descriptor)
+        _warn(at, found.site, on_paper=out is not None)
+
+
+def _warn(at: Desk, site: str, *, on_paper: bool) -> None:
+    """Say what keeps vouchers from being of use."""
+    zones = [zone for zone in at.settings.zones if zone.site == site]
+    if not any(WayWord.VOUCHER in zone.ways for zone in zones):
+        at.context.say(
+            f"no zone of {site} takes vouchers, so the sign-in page does not ask for the code: "
+            'ways = ["local", "voucher"] under [[zones]] in prathu.toml (docs/sign-in.md)'
+        )
+    if on_paper and not at.settings.sign_in.public_url:
+        at.context.say("the sheet has no QR code: [sign_in] public_url is not set")
 
 
 def _show(at: Desk, made: list[Printed], out: Path | None, descriptor: int | None) -> None:
@@ -76,7 +95,7 @@ def _show(at: Desk, made: list[Printed], out: Path | None, descriptor: int | Non
         return
     at.context.show_rows(
         [
-            {"code": one.code, "for": one.for_whom, "until": one.valid_until.isoformat()}
+            {"code": one.code, "for": one.for_whom, "until": times.to_second(one.last_minute)}
             for one in made
         ],
         ["code", "for", "until"],
@@ -97,7 +116,7 @@ def list_(ctx: typer.Context, site: Site = "") -> None:
                 "for": one.for_whom,
                 "sponsor": one.sponsor_name,
                 "ends_in": one.hint,
-                "until": one.valid_until.isoformat(),
+                "until": times.to_second(one.last_minute),
                 "minutes": one.minutes,
                 "state": one.state.value,
             }
@@ -109,10 +128,16 @@ def list_(ctx: typer.Context, site: Site = "") -> None:
 @voucher_app.command()
 def revoke(
     ctx: typer.Context,
-    which: Annotated[UUID, typer.Argument(help="A voucher, or its batch (--json list).")],
+    voucher: Annotated[str, typer.Argument(help="A voucher, or its batch (--json list).")],
 ) -> None:
     """Take a voucher back, or a batch of them; its guests are out."""
     with desk(ctx) as at:
+        try:
+            which = UUID(voucher)
+        except ValueError as error:
+            raise NotFound(
+                f"no voucher has the id {voucher[:40]!r}", hint="prathu voucher list shows ids"
+            ) from error
         at.wrote(f"voucher revoke {which}")
         try:
             count = Vouchers(at.engine, at.key).revoke(which, now=at.now())

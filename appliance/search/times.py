@@ -113,6 +113,11 @@ def rfc3339(us: int, zone: timezone = BANGKOK) -> str:
     return f"{local:%Y-%m-%dT%H:%M:%S}{fraction}{offset}"
 
 
+def to_second(moment: datetime | None) -> str:
+    """Return a time as lists show it, `2026-11-22T14:30:05+07:00`; empty where there is none."""
+    return "" if moment is None else rfc3339(microseconds(moment.replace(microsecond=0)))
+
+
 def thai(us: int) -> str:
     """Return a time in words of the Buddhist calendar: `22 พฤศจิกายน พ.ศ. 2569 14:30:05 น.`."""
     local = aware(us).astimezone(BANGKOK)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from captive_portal.errors import PortalError
-from captive_portal.people import names
+from captive_portal.people import dates, names
 from captive_portal.people.accounts import Account, Who
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.rows import Rows
@@ -29,7 +29,8 @@ def one_named(rows: Rows, start: str) -> Session:
         few = "no session has an id that begins" if not found else "several sessions have ids like"
         raise PortalError(f"{few} {start[:40]!r}", hint="prathu sessions --live shows them")
     if found[0].end is not None:
-        raise PortalError(f"session {found[0].id} is over since {found[0].end:%Y-%m-%d %H:%M} UTC")
+        when = found[0].end.astimezone(dates.BANGKOK).isoformat(timespec="seconds")
+        raise PortalError(f"session {found[0].id} is over since {when}")
     return found[0]
 
 

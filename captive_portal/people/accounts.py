@@ -18,9 +18,10 @@ from sqlalchemy import Engine, Table, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from captive_portal.errors import PortalError, Refused
-from captive_portal.people import names, passwords
+from captive_portal.errors import PortalError, Refused, Unfit
+from captive_portal.people import identifiers, names, passwords
 from captive_portal.people.account_row import AccountRow, ClosedBy, Kind, Role, find, over
+from captive_portal.people.passwords import Fault, NotFit
 from collector.records import Clock, time_of
 
 __all__ = ["Account", "AccountRow", "ClosedBy", "Kind", "NewAccount", "NtSealing", "People", "Role"]
@@ -124,8 +125,13 @@ class People:
         """
         account = names.clean(new.account)
         if wrong := names.fault(account):
-            raise PortalError(wrong)
-        stored = None if new.password is None else passwords.hashed(new.password, staff=new.staff)
+            raise Unfit(wrong)
+        if new.kind is not Kind.SHADOW and identifiers.looks_like_id(account):
+            raise Unfit(
+                "a citizen id would be the account's name and stand in every log",
+                hint="use the student code",
+            )
+        stored = None if new.password is None else _hashed(new.password, account, staff=new.staff)
         with self._changing() as db:
             row = find(db, new.site, account)
             if row is not None and row.kind != Kind.SHADOW:
@@ -235,9 +241,20 @@ class People:
         """
         with self._changing() as db:
             row = _known(db, person)
-            row.password = passwords.hashed(password, staff=_staff(row.kind, row.role))
-            row.nt_password = self._sealed(row.id, password)
-            row.must_change = must_change
+            self._put_password(row, password, must_change=must_change)
+
+    def choose_password(self, person: UUID, password: str) -> None:
+        """Give an account the password that its person chose, which is not the one it has.
+
+        Raises:
+            NotFit: it is the one on the paper or the present one, or otherwise not fit.
+            PortalError: no such account.
+        """
+        with self._changing() as db:
+            row = _known(db, person)
+            if passwords.same(password, row.password):
+                raise NotFit(Fault.SAME)
+            self._put_password(row, password, must_change=False)
 
     def change(self, person: UUID, *, full_name: str, kind: Kind, proofing: str) -> None:
         """Bring an account up to date with the school's roll."""
@@ -285,10 +302,22 @@ class People:
         if not passwords.matches(password, stored) or row is None or stored is None:
             raise Refused("account or password is not right")
         if passwords.outdated(stored, staff=_staff(row.kind, row.role)):
-            self.set_password(row.id, password, must_change=row.must_change)
+            self._renew_hash(row.id, password)
         elif self._nt is not None and row.nt_password is None:
             self._keep_nt(row.id, stored, password)
         return _account(row)
+
+    def _put_password(self, row: AccountRow, password: str, *, must_change: bool) -> None:
+        row.password = _hashed(password, row.account, staff=_staff(row.kind, row.role))
+        row.nt_password = self._sealed(row.id, password)
+        row.must_change = must_change
+
+    def _renew_hash(self, person: UUID, password: str) -> None:
+        """Keep a password that was right, however poor, at the cost of its person's kind now."""
+        with self._changing() as db:
+            row = _known(db, person)
+            row.password = passwords.hashed(password, staff=_staff(row.kind, row.role))
+            row.nt_password = self._sealed(row.id, password)
 
     def _sealed(self, person: UUID, password: str | None) -> str | None:
         """Return the NT hash of a new password to keep; another one's must not stay."""
@@ -315,6 +344,13 @@ def _known(db: Session, person: UUID) -> AccountRow:
     if row is None:
         raise PortalError(f"no account with the id {person}", hint="prathu people list")
     return row
+
+
+def _hashed(password: str, account: str, *, staff: bool) -> str:
+    """Return the hash of a new password. Raises NotFit."""
+    if wrong := passwords.fault(password, account=account):
+        raise NotFit(wrong)
+    return passwords.hashed(password, staff=staff)
 
 
 def _fill(row: AccountRow, new: NewAccount, account: str, stored: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time, timedelta, timezone
 
-from captive_portal.errors import PortalError
+from captive_portal.errors import Unfit
 from captive_portal.people import names
 
 BANGKOK = timezone(timedelta(hours=7), "+07:00")
@@ -34,7 +34,7 @@ def read(text: str) -> date:
     """Return the date that `text` names: 31/03/2570, 31 มี.ค. 2570, 2570-03-31 or 2027-03-31.
 
     Raises:
-        PortalError: it is no date, or one without its century.
+        Unfit: it is no date, or one without its century.
     """
     plain = names.digits(names.clean(text)).lower()
     if found := _ISO.fullmatch(plain):
@@ -53,8 +53,8 @@ def _date(text: str, year: int, month: int, day: int) -> date:
         raise _wrong(text) from error
 
 
-def _wrong(text: str) -> PortalError:
-    return PortalError(f"{text[:40]!r} is no date", hint="wanted one such as 31/03/2570")
+def _wrong(text: str) -> Unfit:
+    return Unfit(f"{text[:40]!r} is no date", hint="wanted one such as 31/03/2570")
 
 
 def begins(day: date) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -12,11 +12,14 @@ from sqlalchemy import Engine, ForeignKey, String, delete, func, select, true
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from captive_portal.database import Base, Moment
-from captive_portal.errors import PortalError
+from captive_portal.errors import PortalError, Unfit
 from captive_portal.people import names
 from captive_portal.people.accounts import AccountRow, Kind
 
 MAX_NAME = 200
+NOBODY = "00:00:00:00:00:00"
+SEEN_EVERY = timedelta(hours=1)
+"""So often it is written down that a device came in by itself."""
 MOST_OF_PERSON = 50
 """Devices that somebody may name."""
 
@@ -73,6 +76,13 @@ class Device:
     """Off: it does not come in by itself. Whoever has it signs in, as on any other."""
 
     @property
+    def seen(self) -> datetime | None:
+        """When it was last let in or signed in on; None: it was entered, and never seen since."""
+        return (
+            None if self.kind is DeviceKind.OWNED and self.seen_at <= self.since else self.seen_at
+        )
+
+    @property
     def random(self) -> bool:
         """Whether the device made the MAC up, and may come with another (bit 1 of octet 1)."""
         return bool(int(self.mac[:2], 16) & 2)
@@ -103,6 +113,15 @@ class Devices:
                 return None
             owner = db.get(AccountRow, row.person)
             return None if owner is None or owner.closed(now) else _device(row, owner)
+
+    def saw(self, device: Device, now: datetime) -> None:
+        """Write down that a device came in by itself, unless that was written a short time ago."""
+        if device.seen is not None and now - device.seen < SEEN_EVERY:
+            return
+        with Session(self._engine) as db, db.begin():
+            row = db.get(DeviceRow, (device.site, device.mac))
+            if row is not None:
+                row.seen_at = now
 
     def own(  # noqa: PLR0913  # a device is made of these
         self,
@@ -248,7 +267,9 @@ class Devices:
 def _mac(mac: str) -> str:
     found = names.mac(mac)
     if not found:
-        raise PortalError(f"{mac[:40]!r} is no MAC address", hint="such as 02:aa:00:00:00:01")
+        raise Unfit(f"{mac[:40]!r} is no MAC address", hint="such as 00:00:5e:00:53:01")
+    if int(found[:2], 16) & 1 or found == NOBODY:
+        raise Unfit(f"{found} is no address of one device", hint="look it up at the device")
     return found
 
 

@@ -19,6 +19,7 @@ _STAGES = {
     "ปวส": ("ประกาศนียบัตรวิชาชีพชั้นสูงปีที่", "ปวส"),
 }
 _YEARS = {"อ": 3, "ป": 6, "ม": 6, "ปวช": 3, "ปวส": 2}
+KNOWN = ", ".join(f"{stage}.1-{last}" for stage, last in _YEARS.items())
 _AFTER = {"อ": "ป", "ป": "ม"}
 _SPELT = {word: stage for stage, words in _STAGES.items() for word in words}
 _GRADE = re.compile(
@@ -56,6 +57,12 @@ def read(grade: str, room: str = "") -> Class:
 
 def _room(text: str) -> str:
     return (text.lstrip("0") or "0" if text.isdecimal() else text)[:LONGEST]
+
+
+def exists(grade: str) -> bool:
+    """Say whether a stage has that year, ม.6 but not ม.7; of other stages nobody knows."""
+    stage, _, year = grade.partition(".")
+    return stage not in _YEARS or not year.isdecimal() or 1 <= int(year) <= _YEARS[stage]
 
 
 def order(grade: str) -> tuple[int, int, str]:

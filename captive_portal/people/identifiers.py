@@ -78,12 +78,6 @@ def checksum_fits(digits: str) -> bool:
     return (11 - total % 11) % 10 == int(digits[12])
 
 
-def is_citizen_id(text: str) -> bool:
-    """Say whether text is surely a citizen id, which must not stand in a log as a name."""
-    plain = re.sub(r"[\s\-]", "", names.digits(text))
-    return kind_of(plain) is IdKind.NATIONAL and checksum_fits(plain)
-
-
 def looks_like_id(text: str) -> bool:
     """Say whether a cell looks like the 13 characters of an identifier, or one rounded."""
     plain = re.sub(r"[\s\-]", "", names.digits(text)).upper()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
+from enum import StrEnum
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from captive_portal.errors import PortalError
+from captive_portal.errors import Unfit
+from captive_portal.people import poor_passwords
 
 MIN_LENGTH = 8
 MAX_LENGTH = 256
@@ -26,23 +28,48 @@ def _prepared(password: str) -> str:
     return unicodedata.normalize("NFC", password)
 
 
-def fault(password: str) -> str:
-    """Return what is wrong with a new password, or nothing."""
-    if len(_prepared(password)) < MIN_LENGTH:
-        return f"the password is shorter than {MIN_LENGTH} characters"
+class Fault(StrEnum):
+    """What may be wrong with a new password, as the command line says it."""
+
+    SHORT = f"the password is shorter than {MIN_LENGTH} characters"
+    LONG = f"the password is longer than {MAX_LENGTH} characters"
+    COMMON = "the password is one of those that everybody tries first"
+    OWN_NAME = "the password is the account's own name"
+    SAME = "the password is the one that they have already"
+
+
+class NotFit(Unfit):
+    """A password that nobody may choose."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.value, hint="choose another")
+        self.fault = fault
+
+
+def fault(password: str, *, account: str = "") -> Fault | None:
+    """Return what is wrong with a new password for an account, or None."""
+    plain = _prepared(password)
+    if len(plain) < MIN_LENGTH:
+        return Fault.SHORT
     if len(password) > MAX_LENGTH:
-        return f"the password is longer than {MAX_LENGTH} characters"
-    return ""
+        return Fault.LONG
+    if poor_passwords.names_account(plain, account):
+        return Fault.OWN_NAME
+    return Fault.COMMON if poor_passwords.common(plain) else None
+
+
+def same(password: str, stored: str | None) -> bool:
+    """Say whether `password` is the one, to somebody who has proven to know that one."""
+    if stored is None or len(password) > MAX_LENGTH:
+        return False
+    try:
+        return _EVERYBODY.verify(stored, _prepared(password))
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 def hashed(password: str, *, staff: bool) -> str:
-    """Return the Argon2id hash of a new password.
-
-    Raises:
-        PortalError: too short or too long.
-    """
-    if wrong := fault(password):
-        raise PortalError(wrong, hint="choose another")
+    """Return the Argon2id hash of a password that is fit (`fault`)."""
     return (_STAFF if staff else _EVERYBODY).hash(_prepared(password))
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import JSON, Engine, String, Uuid, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from captive_portal.database import Base, Moment
-from captive_portal.errors import PortalError
+from captive_portal.errors import PortalError, Unfit
 from captive_portal.people import grades, names
 from captive_portal.people.accounts import AccountRow, ClosedBy, Kind
 from captive_portal.people.groups import GroupRow
@@ -179,7 +179,7 @@ def _last(rows: Sequence[AccountRow], last: str) -> str:
     if last:
         wanted = grades.read(last).grade
         if grades.following(wanted, wanted) is None:
-            raise PortalError(f"{last[:40]!r} is no grade", hint="wanted one such as ป.6 or ม.3")
+            raise Unfit(f"{last[:40]!r} is no grade", hint="wanted one such as ป.6 or ม.3")
         return wanted
     if not known:
         raise PortalError("no pupil has a grade", hint="import the roll with its classes first")

@@ -24,6 +24,7 @@ from captive_portal.settings import School
 MAX_BYTES = sheets.MAX_BYTES
 DEFAULT_PROOFING = "school register"
 MAX_CODE = 32
+_NAMES = frozenset({"full_name", "first", "last"})
 _KINDS = {layout.fold(word): kind for word, kind in layout.KINDS.items()}
 _STATUSES = {layout.fold(word): left for word, left in layout.STATUSES.items()}
 
@@ -168,13 +169,15 @@ class _Reader:
         found = identifiers.read(cells.get("national_id", ""))
         code = _code(cells.get("student_code", ""))
         account = names.clean(cells.get("account", "")) or code
-        if identifiers.is_citizen_id(account):
+        if identifiers.looks_like_id(account):
             raise PortalError(
                 "a citizen id would be the account's name and stand in every log",
                 hint="use the student code",
             )
         kind = _kind(cells.get("kind", ""))
         where = grades.read(cells.get("grade", ""), cells.get("room", ""))
+        if not grades.exists(where.grade):
+            raise PortalError(f"there is no grade {where.grade}", hint=f"known: {grades.KNOWN}")
         new = NewAccount(
             site=self._where.site,
             account=account,
@@ -188,6 +191,7 @@ class _Reader:
             grade=where.grade,
             room=where.room,
         )
+        self._check_name(new.full_name)
         _check(new)
         return Line(
             number=number,
@@ -199,6 +203,11 @@ class _Reader:
             warning=found.warning if found else "",
             cells=kept,
         )
+
+    def _check_name(self, full_name: str) -> None:
+        """Refuse an empty name in a list of names."""
+        if not full_name and _NAMES & self._columns.keys():
+            raise PortalError("the row has no name", hint="fill in first name and surname")
 
     def _check_school(self, code: str) -> None:
         if not code:
@@ -260,12 +269,16 @@ def _left(text: str) -> bool:
 def _full_name(cells: Mapping[str, str]) -> str:
     if cells.get("full_name"):
         return names.clean(cells["full_name"])
+    if not cells.get("first") and not cells.get("last"):
+        return ""
     given = f"{cells.get('prefix', '')}{cells.get('first', '')}"
     return names.clean(f"{given} {cells.get('last', '')}")
 
 
 def _check(new: NewAccount) -> None:
-    wrong = names.fault(new.account) or (passwords.fault(new.password) if new.password else "")
+    wrong: str | None = names.fault(new.account)
+    if not wrong and new.password:
+        wrong = passwords.fault(new.password, account=new.account)
     if not wrong and len(new.full_name) > names.MAX_FULL_NAME:
         wrong = f"the name is longer than {names.MAX_FULL_NAME} characters"
     if wrong:

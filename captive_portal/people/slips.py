@@ -38,10 +38,10 @@ def pupils(
         all_of_them: Those too who have a password of their own already, which is then replaced.
 
     Raises:
-        PortalError: there is nobody.
+        PortalError: nobody is in that class, or all of them have a password of their own.
     """
     wanted = grades.read(grade, room)
-    found = [
+    in_class = [
         one
         for one in people.list(site)
         if one.kind is Kind.PUPIL
@@ -50,11 +50,14 @@ def pupils(
         and not one.closed(now)
         and (not wanted.grade or one.grade == wanted.grade)
         and (not wanted.room or one.room == wanted.room)
-        and (all_of_them or not one.has_password or one.must_change)
     ]
+    found = [one for one in in_class if all_of_them or not one.has_password or one.must_change]
+    if not in_class:
+        raise PortalError(f"no pupil is in {wanted if wanted.grade else f'room {wanted.room}'}")
     if not found:
         raise PortalError(
-            "nobody in that class needs a slip", hint="all of them: those with a password too"
+            f"all {len(in_class)} pupils have a password of their own",
+            hint="prathu people slips --all gives them new ones",
         )
     return found
 

@@ -16,12 +16,13 @@ from sqlalchemy import JSON, Engine, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from captive_portal.database import Base, Moment
-from captive_portal.errors import PortalError
-from captive_portal.people import dates, grades, names
+from captive_portal.errors import PortalError, Unfit
+from captive_portal.people import dates, grades, names, passwords
 from captive_portal.people.accounts import AccountRow, ClosedBy, Kind
 from captive_portal.people.groups import GroupRow
 from captive_portal.people.identifiers import IdKind
 from captive_portal.people.layout import Layout
+from captive_portal.people.passwords import NotFit
 from captive_portal.people.roll import Bad, Line, Roll
 
 SHOWN = 20
@@ -75,7 +76,7 @@ def known_layout(engine: Engine, site: str, layout: Layout) -> datetime | None:
 
 
 def preview(engine: Engine, roll: Roll, *, now: datetime, close_left: bool = False) -> Outcome:
-    """Return what `take` would do; nothing is changed."""
+    """Return what `take` would do; nothing is changed. Raises as `take`."""
     with Session(engine) as db:
         outcome = _Taker(db, roll, now, close_left=close_left).run()
         db.rollback()
@@ -83,7 +84,11 @@ def preview(engine: Engine, roll: Roll, *, now: datetime, close_left: bool = Fal
 
 
 def take(engine: Engine, roll: Roll, *, now: datetime, close_left: bool = False) -> Outcome:
-    """Bring the accounts in line with a roll, in one transaction, and remember its columns."""
+    """Bring the accounts in line with a roll, in one transaction, and remember its columns.
+
+    Raises:
+        Unfit: who left is to be closed, and the roll has no pupil to tell them by.
+    """
     with Session(engine) as db, db.begin():
         # Written first, so that nobody changes accounts between the look and the change.
         db.merge(
@@ -114,6 +119,8 @@ class _Taker:
         groups = db.scalars(select(GroupRow).where(GroupRow.site == roll.site))
         self._groups = {names.folded(group.name): group.id for group in groups}
         self._seen: set[UUID] = set()
+        self._of_pupils = False
+        """Whether a pupil is in it: a list of teachers says of no pupil that they have left."""
         self._out = Outcome(bad=list(roll.bad))
 
     def run(self) -> Outcome:
@@ -130,6 +137,8 @@ class _Taker:
     def _take(self, line: Line) -> None:
         group = self._group(line)
         row = self._match(line)
+        _check(row, line)
+        self._of_pupils |= _kind(row, line) == Kind.PUPIL
         if line.warning:
             self._out.warnings.append(f"line {line.number}: {line.warning}")
         if row is None or row.kind == Kind.SHADOW:
@@ -233,6 +242,13 @@ class _Taker:
 
     def _missing(self) -> None:
         """Find pupils of earlier rolls who are in no line."""
+        if not self._of_pupils:
+            if self._close_left and not self._out.bad:
+                raise Unfit(
+                    "the file has no pupil, so all pupils would be closed",
+                    hint="leave out --close-left: it is for a whole school's list of pupils",
+                )
+            return
         for row in self._rows:
             enrolled = row.kind == Kind.PUPIL and (row.student_code or row.id_hash)
             if enrolled and row.id not in self._seen:
@@ -247,6 +263,22 @@ class _Taker:
         if close:
             row.disabled_at, row.closed_by = self._now, ClosedBy.ROLL
             self._out.closed += 1
+
+
+def _check(row: AccountRow | None, line: Line) -> None:
+    """Refuse what is wrong for the account that a line turned out to be of."""
+    if row is None and not line.new.full_name:
+        raise PortalError("the row has no name", hint="fill in first name and surname")
+    if row is not None and line.new.password:
+        wrong = passwords.fault(line.new.password, account=row.account)
+        if wrong:
+            raise NotFit(wrong)
+
+
+def _kind(row: AccountRow | None, line: Line) -> str:
+    """Return what somebody is, by the line where it says so."""
+    said = row is None or row.kind == Kind.SHADOW or "kind" in line.told
+    return line.new.kind if said or row is None else row.kind
 
 
 def _bring_up(row: AccountRow, line: Line) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from captive_portal.database import Base, Moment
-from captive_portal.errors import PortalError, Refused
+from captive_portal.errors import PortalError, Refused, Unfit
 from captive_portal.people import names
 from captive_portal.people.accounts import Account, AccountRow, ClosedBy, Kind, People, Role
 from captive_portal.people.groups import GroupRow
@@ -295,23 +295,25 @@ def shown(code: str) -> str:
 
 def _check(order: Order, now: datetime) -> None:
     if not 1 <= len(order.for_whom) <= MOST:
-        raise PortalError(f"a batch has 1 to {MOST} vouchers")
+        raise Unfit(f"a batch has 1 to {MOST} vouchers")
     if not now < order.valid_until <= now + LONGEST:
-        raise PortalError("vouchers are valid for a year at most, from now on")
+        raise Unfit("vouchers are valid for a year at most, from now on")
     if order.minutes is not None and order.minutes < 1:
-        raise PortalError("a voucher gives a minute at least")
+        raise Unfit("a voucher gives a minute at least")
+    if order.minutes is not None and order.minutes > LONGEST // MINUTE:
+        raise Unfit("a voucher gives a year at most")
     for name in order.for_whom:
         if len(names.clean(name)) > names.MAX_FULL_NAME:
-            raise PortalError(f"a name is longer than {names.MAX_FULL_NAME} characters")
+            raise Unfit(f"a name is longer than {names.MAX_FULL_NAME} characters")
 
 
 def _check_sponsor(row: AccountRow | None, site: str, now: datetime) -> None:
     """Refuse a sponsor who cannot answer for guests."""
     if row is None or row.site != site:
-        raise PortalError("no such sponsor at the site", hint="prathu people list")
+        raise Unfit("no such sponsor at the site", hint="prathu people list")
     adult = row.role != Role.NONE or row.kind in (Kind.TEACHER, Kind.STAFF)
     if not adult or row.closed(now):
-        raise PortalError(
+        raise Unfit(
             f"{row.account} cannot answer for guests", hint="a teacher or member of staff can"
         )
 

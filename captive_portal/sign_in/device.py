@@ -70,7 +70,10 @@ class KnownDevices:
         if owner is None or owner.closed(now) or owner.must_change:
             return None
         # The group may have been told to remember no device since.
-        return owner if owned or self._remember_days(owner) else None
+        if not owned and not self._remember_days(owner):
+            return None
+        self._devices.saw(device, now)
+        return owner
 
     async def remember(self, account: Account, mac: str) -> None:
         """Know a device again, where the group of its person says so. Raises Busy."""

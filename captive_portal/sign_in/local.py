@@ -50,10 +50,10 @@ class LocalWay:
         """Give an account the password that its person chose.
 
         Raises:
-            PortalError: it is not fit.
+            NotFit: it is not fit, or the one that they have.
             Busy: too many wait.
         """
-        await self._workers.run(self._people.set_password, person.id, password)
+        await self._workers.run(self._people.choose_password, person.id, password)
 
     def standing(self) -> Mapping[str, object]:
         """Return nothing: it is always there."""

@@ -152,11 +152,35 @@ def test_the_whole_school_closes_who_left_and_the_next_roll_opens_it(box: Box) -
     assert (listed["102"]["state"], listed["101"]["class"]) == ("disabled", "ม.2/2")
 
 
+def test_a_list_of_teachers_closes_no_pupil(box: Box) -> None:
+    file = box.home / "roll.csv"
+    file.write_text("รหัสนักเรียน,ชื่อ,ชั้น\n101,ก,ม.1/2\n102,ข,ม.1/2\n")
+    assert box.prathu("people", "import", str(file), *A).status == 0
+    file.write_text("account,full_name,kind\nkrit,กฤษ ดี,ครู\n")
+    said = box.prathu("--json", "people", "import", str(file), *A)
+    assert (said.lines()[0]["left"], "not in the file" in said.err) == (0, False)
+    for more in ((), ("--dry-run",)):
+        refused = box.prathu("people", "import", str(file), "--close-left", *more, *A)
+        assert (refused.status, "the file has no pupil" in refused.err) == (2, True)
+    states = {
+        one["account"]: one["state"] for one in box.prathu("--json", "people", "list").lines()
+    }
+    assert states["101"] == states["102"] == "no password"
+
+
+def test_a_password_that_everybody_tries_first_is_refused(box: Box) -> None:
+    box.prathu("people", "add", "somchai", *A)
+    for poor, said in (("12345678", "everybody tries first"), ("somchai1", "own name")):
+        wrong = box.prathu("people", "passwd", "somchai", "--password-stdin", *A, typed=f"{poor}\n")
+        assert (wrong.status, said in wrong.err) == (2, True)
+    assert not opens(box, "somchai", "12345678")
+
+
 def test_an_account_is_closed_from_a_day_on_and_opened_again(box: Box) -> None:
     box.prathu("people", "add", "somchai", "--password-stdin", *A, typed="correct horse\n")
     assert box.prathu("people", "disable", "somchai", "--from", "31/3/2699", *A).status == 0
     assert opens(box, "somchai", "correct horse")
-    assert "until 31 มี.ค. 2699" in box.prathu("people", "list").out
+    assert "closed from 31 มี.ค. 2699" in box.prathu("people", "list").out
     assert box.prathu("people", "disable", "somchai", "--from", "soon", *A).status == 2
     box.prathu("people", "disable", "somchai", *A)
     assert not opens(box, "somchai", "correct horse")
@@ -195,6 +219,8 @@ def test_a_file_of_passwords_is_never_written_over(box: Box) -> None:
         (("disable", "nobody", *A), 1, "no account nobody"),
         (("import", "/nowhere.csv", *A), 2, "cannot read /nowhere.csv"),
         (("add", "x", "--password-stdin", *A), 2, "shorter than 8"),
+        (("add", "1103700000001", *A), 2, "a citizen id would be the account's name"),
+        (("add", "๑๑๐๓๗๐๐๐๐๐๐๐๑", *A), 2, "a citizen id would be the account's name"),
     ],
 )
 def test_wrong_use_is_one_line(box: Box, words: tuple[str, ...], status: int, said: str) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from captive_portal.database import open_database
 from captive_portal.errors import Refused
+from captive_portal.people import dates
 from captive_portal.people.accounts import People
+from captive_portal.people.devices import Devices
 from tests.appliance.cli.boxes import Box
 
 A = ("--site", "school-a")
@@ -73,7 +76,28 @@ def test_slips_are_written_once_and_open_the_accounts(box: Box, tmp_path: Path) 
     assert words[1] not in "".join(act.target for act in box.audits())
     again = box.prathu("people", "slips", "--grade", "ม.1", "--out", str(out), *A)
     assert (again.status, "name a new file" in again.err) == (2, True)
-    assert box.prathu("people", "slips", "--grade", "ป.1", "--out", str(out) + "2", *A).status == 3
+    empty = box.prathu("people", "slips", "--grade", "ป.1", "--out", str(out) + "2", *A)
+    assert (empty.status, "no pupil is in ป.1" in empty.err) == (3, True)
+
+
+def test_a_class_with_passwords_of_its_own_needs_all(box: Box, tmp_path: Path) -> None:
+    with (box.home / "prathu.toml").open() as settings:
+        named = settings.read().replace('id = "school-a"', 'id = "school-a"\nname = "โรงเรียน ก"')
+    (box.home / "prathu.toml").write_text(named)
+    engine = open_database(box.home)
+    people = People(engine)
+    for account in ("101", "102"):
+        found = people.find("school-a", account)
+        assert found is not None
+        people.set_password(found.id, "correct horse")
+    engine.dispose()
+    out = tmp_path / "slips.html"
+    slips = ("people", "slips", "--grade", "ม.1", "--out", str(out), *A)
+    refused = box.prathu(*slips)
+    assert "all 2 pupils have a password of their own" in refused.err
+    assert "prathu people slips --all gives them new ones" in refused.err
+    assert box.prathu(*slips, "--all").status == 0
+    assert "<title>โรงเรียน ก ม.1</title>" in out.read_text()
 
 
 def test_groups_and_days_in_words(box: Box) -> None:
@@ -97,6 +121,7 @@ def test_groups_and_days_in_words(box: Box) -> None:
     assert box.prathu("calendar", "drop", "2026-12-05", *A).status == 0
     assert box.prathu("calendar", "list", *A).out.count("\n") <= 1
     assert box.prathu("calendar", "set", "5/12/2569", "party", *A).status == 2
+    assert box.prathu("calendar", "set", "31/2/2569", "holiday", *A).status == 2
 
 
 def test_vouchers_are_shown_once_and_taken_back(box: Box, tmp_path: Path) -> None:
@@ -117,8 +142,40 @@ def test_vouchers_are_shown_once_and_taken_back(box: Box, tmp_path: Path) -> Non
     sheet = box.prathu("voucher", "make", "--sponsor", "kru", "--for", "ก", "--out", str(out), *A)
     assert (sheet.status, "<svg" in out.read_text()) == (0, False)
     assert not [code for code in codes if code in "".join(act.target for act in box.audits())]
-    for wrong in (("--sponsor", "101", "--for", "ก"), ("--sponsor", "kru")):
-        assert box.prathu("voucher", "make", *wrong, *A).status == 3
+    for wrong, said in (
+        (("--sponsor", "101", "--for", "ก"), "cannot answer for guests"),
+        (("--sponsor", "kru"), "say --for NAME, or --count N"),
+        (("--sponsor", "kru", "--count", "1", "--minutes", "-5"), "--minutes"),
+        (("--sponsor", "kru", "--count", "1", "--minutes", "9" * 12), "a year at most"),
+        (("--sponsor", "kru", "--count", "100000000"), "--count"),
+        (("--sponsor", "kru", "--count", "1", "--until", "31/2/2569"), "is no date"),
+    ):
+        answer = box.prathu("voucher", "make", *wrong, *A)
+        assert (answer.status, said in answer.err, answer.err.count("\n")) == (2, True, 1)
+    none = box.prathu("voucher", "revoke", "zzz")
+    assert (none.status, none.err) == (
+        1,
+        "prathu: no voucher has the id 'zzz'; prathu voucher list shows ids\n",
+    )
+
+
+def test_a_voucher_that_would_be_of_no_use_is_made_with_a_warning(box: Box, tmp_path: Path) -> None:
+    day = dates.today(datetime.now(UTC)) + timedelta(days=3)
+    make = ("voucher", "make", "--sponsor", "kru", "--for", "ก", "--until", day.isoformat(), *A)
+    said = box.prathu("--json", *make)
+    assert "no zone of school-a takes vouchers" in said.err
+    assert said.lines()[0]["until"] == f"{day}T23:59:00+07:00"
+    assert box.prathu("--json", "voucher", "list").lines()[0]["until"] == said.lines()[0]["until"]
+    sheet = box.prathu(*make, "--out", str(tmp_path / "v.html"))
+    assert "no QR code: [sign_in] public_url is not set" in sheet.err
+    with (box.home / "prathu.toml").open("a") as settings:
+        settings.write(
+            '[sign_in]\npublic_url = "https://login.school.example"\n'
+            '[[zones]]\nid = "guests"\nsite = "school-a"\nnetworks = ["10.9.0.0/16"]\n'
+            'ways = ["local", "voucher"]\n'
+        )
+    quiet = box.prathu(*make, "--out", str(tmp_path / "w.html"))
+    assert quiet.err == f"print {tmp_path / 'w.html'} and delete it\n"
 
 
 def test_a_sheet_of_vouchers_has_codes_to_photograph(box: Box, tmp_path: Path) -> None:
@@ -157,3 +214,22 @@ def test_one_person_is_told_what_is_kept_and_gets_more(box: Box) -> None:
     assert "สมชาย" in box.prathu("people", "data", "101", *A).out
     assert box.prathu("people", "data", "nobody", *A).status == 1
     assert [act.target.split()[0] for act in box.audits()][-3:] == ["bonus", "data", "data"]
+
+
+def test_a_device_is_seen_when_it_was_seen_and_is_one_device(box: Box) -> None:
+    add = ("devices", "add", "--owner", "kru", "--name", "เครื่องพิมพ์", "--until", "30/11/2699", *A)
+    for nobody in ("01:aa:00:00:00:02", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"):
+        wrong = box.prathu(*add, nobody)
+        assert (wrong.status, "no address of one device" in wrong.err) == (2, True)
+    assert "come in by itself" not in box.prathu(*add, "00:00:5e:00:53:01").err
+    warned = box.prathu(*add, "02:aa:00:00:00:01")
+    assert (warned.status, "does not come in by itself" in warned.err) == (0, True)
+    listed = box.prathu("--json", "devices", "list").lines()
+    assert {(one["seen"], one["until"]) for one in listed} == {("", "2156-11-30T23:59:00+07:00")}
+    engine = open_database(box.home)
+    devices = Devices(engine)
+    known = devices.known("school-a", "00:00:5e:00:53:01", datetime.now(UTC))
+    assert known is not None
+    devices.saw(known, datetime(2099, 1, 2, 3, 4, 5, 678901, tzinfo=UTC))
+    engine.dispose()
+    assert box.prathu("--json", "devices", "list").lines()[0]["seen"] == "2099-01-02T10:04:05+07:00"

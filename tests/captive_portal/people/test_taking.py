@@ -179,7 +179,7 @@ def test_any_two_rolls_in_any_order_end_the_same_when_repeated(
     rows: list[str] = []
     for pupils in (first, second):
         rows = [f"{code:03},,{name},ดี,{grade},1" for code, name, grade in pupils]
-        out = take(engine, *rows, close_left=True)
+        out = take(engine, *rows, close_left=bool(rows))
         taken = len({code for code, _, _ in pupils})
         assert out.new + out.moved + out.changed + out.same + out.reopened >= taken - len(out.bad)
     good = {code for code, _, _ in second}
@@ -191,3 +191,19 @@ def test_any_two_rolls_in_any_order_end_the_same_when_repeated(
     everybody = {account.student_code for account in People(engine).list()}
     assert everybody == {f"{code:03}" for code, _, _ in (*first, *second)}
     engine.dispose()
+
+
+def test_rows_without_a_name_or_of_no_grade_are_bad(engine: Engine) -> None:
+    take(engine, A)
+    rows = ("101,1101700230700,,,ม.1,2", "103,,,,ม.9,1", "104,,มานะ,ดี,ม.7,1", "105,,มานี,ดี,ปวส.3,1")
+    out = take(engine, *rows, "106,,ปิติ,ดี,ศ.3,1", "107,,ชูใจ,ดี,ปวช.3,1")
+    assert [(bad.number, bad.reason.partition(";")[0]) for bad in out.bad] == [
+        (2, "the row has no name"),
+        (3, "there is no grade ม.9"),
+        (4, "there is no grade ม.7"),
+        (5, "there is no grade ปวส.3"),
+    ]
+    assert (out.new, known(engine, "106").grade) == (2, "ศ.3")
+    assert known(engine, "101").full_name == "สมชาย ใจดี"
+    title = take(engine, "108,เด็กชาย", head="รหัสนักเรียน,คำนำหน้า")
+    assert [bad.reason.partition(";")[0] for bad in title.bad] == ["the row has no name"]
