@@ -254,7 +254,7 @@ class AuthenticationServer(Endpoint):
         account = await asyncio.to_thread(self._book.account, tried.site, tried.user)
         if account is None:
             return judging.refused(judging.NOBODY)
-        closed = judging.closed(account, self._now())
+        closed = account.closed(self._now())
         self._note(tried, account, "account-closed" if closed else judging.WRONG)
         return judging.refused("account-closed" if closed else judging.WRONG)
 

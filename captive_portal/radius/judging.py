@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from captive_portal.people.accounts import Account, Kind
+from captive_portal.people.accounts import Kind
 from captive_portal.radius import texts
 from captive_portal.radius.book import Standing
 from captive_portal.radius.login import Chap, Login, MsChap2, Pap
@@ -123,7 +123,7 @@ def allow(
     if standing is None:
         return refused(NOBODY)
     account = standing.account
-    if closed(account, now):
+    if account.closed(now):
         return refused("account-closed", standing)
     if account.must_change and not login.device:
         return Verdict(
@@ -141,11 +141,6 @@ def allow(
     if wrong := _place_fault(login, standing):
         return Verdict(standing=standing, reason=wrong, sentence=texts.PLACE)
     return Verdict(standing=standing, success=success)
-
-
-def closed(account: Account, now: datetime) -> bool:
-    """Say whether nobody can sign in with an account at a time."""
-    return account.disabled_at is not None and account.disabled_at <= now
 
 
 def _place_fault(login: Login, standing: Standing) -> str:

@@ -9,16 +9,13 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-from captive_portal.errors import PortalError
 from captive_portal.people import names
 from captive_portal.people.nt_hashes import nt_hash
 from captive_portal.radius import asked, mschap, wire
 from captive_portal.radius.client import Servers
 from captive_portal.radius.wire import Attribute, Reply
-from captive_portal.settings import RadiusUpstream
+from captive_portal.settings import RadiusUpstream, files
 
-LEAST_SECRET = 16
-"""Octets. One packet is enough to try shorter ones by the billion."""
 _USER_NAME, _USER_PASSWORD, _SERVICE_TYPE, _FRAMED_IP = 1, 2, 6, 8
 _FILTER_ID, _CLASS, _CALLING_STATION, _NAS_PORT_TYPE, _FRAMED_IPV6 = 11, 25, 31, 61, 168
 _CHARGEABLE_USER = 89
@@ -110,20 +107,8 @@ def secret_of(home: Path, settings: RadiusUpstream) -> bytes:
     Raises:
         PortalError: it cannot be read, or is too short.
     """
-    path = home / settings.secret_file
-    try:
-        secret = path.read_bytes().strip(b"\r\n\t ")
-    except OSError as error:
-        raise PortalError(
-            f"settings: radius_upstream {settings.id}: the secret cannot be read: {error}",
-            hint="write the shared secret into that file",
-        ) from error
-    if len(secret) < LEAST_SECRET:
-        raise PortalError(
-            f"settings: radius_upstream {settings.id}: the secret in {path} is too short",
-            hint=f"{LEAST_SECRET} characters or more: make one with: openssl rand -base64 24",
-        )
-    return secret
+    whose = f"radius_upstream {settings.id}: the secret"
+    return files.shared_secret(home / settings.secret_file, whose)
 
 
 def _heard(reply: Reply, *, proved: bool) -> Heard:

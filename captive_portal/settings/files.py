@@ -7,6 +7,9 @@ from pathlib import Path
 
 from captive_portal.errors import PortalError
 
+LEAST_SHARED = 16
+"""Octets of a secret of RADIUS. One packet is enough to try shorter ones by the billion."""
+
 
 def secret(path: Path, what: str) -> str:
     """Return a secret from its file, without line ends.
@@ -26,6 +29,31 @@ def secret(path: Path, what: str) -> str:
         ) from error
     if not found.strip():
         raise PortalError(f"settings: {what} in {path} is empty", hint="write it into that file")
+    return found
+
+
+def shared_secret(path: Path, what: str) -> bytes:
+    """Return a secret of RADIUS from its file, without white space at its ends.
+
+    Args:
+        path: The file.
+        what: Whose it is, for the error: `radius_upstream school: the secret`.
+
+    Raises:
+        PortalError: it cannot be read, or is too short.
+    """
+    try:
+        found = path.read_bytes().strip(b"\r\n\t ")
+    except OSError as error:
+        raise PortalError(
+            f"settings: {what} cannot be read: {error}",
+            hint="write the shared secret into that file",
+        ) from error
+    if len(found) < LEAST_SHARED:
+        raise PortalError(
+            f"settings: {what} in {path} is too short",
+            hint=f"{LEAST_SHARED} characters or more: make one with: openssl rand -base64 24",
+        )
     return found
 
 
