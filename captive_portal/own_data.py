@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from captive_portal.errors import PortalError
 from captive_portal.people import grades
 from captive_portal.people.accounts import AccountRow
+from captive_portal.people.device_certificates import DeviceCertificates, Issued
 from captive_portal.people.devices import Device, Devices
 from captive_portal.people.groups import Group, Groups
 from captive_portal.people.notices import Notices
@@ -72,6 +73,8 @@ class PersonData:
     disabled_at: datetime | None
     group: Group
     devices: Sequence[Device]
+    certificates: Sequence[Issued]
+    """Of the school's devices that they answer for."""
     sessions: Sequence[OwnSession]
     sessions_count: int
     used: Sequence[UsedDay]
@@ -110,6 +113,7 @@ def of_person(engine: Engine, person: UUID) -> PersonData:
             disabled_at=row.disabled_at,
             group=Groups(engine).of(row.site, row.person_group, row.kind),
             devices=Devices(engine).list(person=person),
+            certificates=DeviceCertificates(engine).list(person=person),
             sessions=_sessions(db, person),
             sessions_count=_count(db, person),
             used=_used(db, person),

@@ -82,13 +82,15 @@ class DeviceCertificates:
         self._engine = engine
         self._people = People(engine)
 
-    def list(self, site: str | None = None) -> Sequence[Issued]:
-        """Return the certificates of a site or all, those made last first."""
+    def list(self, site: str | None = None, *, person: UUID | None = None) -> Sequence[Issued]:
+        """Return the certificates of a site, of a person or all, those made last first."""
         query = select(CertificateRow, AccountRow).join(
             AccountRow, AccountRow.id == CertificateRow.person
         )
         if site is not None:
             query = query.where(CertificateRow.site == site)
+        if person is not None:
+            query = query.where(CertificateRow.person == person)
         query = query.order_by(CertificateRow.made_at.desc(), CertificateRow.serial)
         with Session(self._engine) as db:
             return [_issued(row, owner) for row, owner in db.execute(query)]

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from captive_portal.errors import PortalError
 from captive_portal.own_data import of_person
 from captive_portal.people.accounts import Account, Kind, NewAccount, People
+from captive_portal.people.device_certificates import DeviceCertificates
 from captive_portal.people.devices import Devices
 from captive_portal.people.keys import PersonKey
 from captive_portal.people.notices import Notices
@@ -39,6 +40,8 @@ def test_the_report_of_one_holds_no_data_of_another(engine: Engine, people: Peop
     for who, address, mac in ((mine, "10.0.0.1", 1), (other, "10.0.0.2", 2)):
         session(engine, who, address)
         Devices(engine).remember(SITE, f"02:aa:00:00:00:0{mac}", who.id, now=NOW, until=NOW + WEEK)
+        mac_address = f"02:aa:00:00:00:0{mac}"
+        DeviceCertificates(engine).keep(mac, mac_address, who, name="", now=NOW, until=NOW + WEEK)
         Notices(engine).acknowledge(who.id, "v", now=NOW)
         Usage(engine).give(who.id, NOW.date(), mac)
     order = Order(site=SITE, sponsor=other.id, for_whom=["แขก สมมติ"], valid_until=NOW + WEEK)
@@ -48,6 +51,7 @@ def test_the_report_of_one_holds_no_data_of_another(engine: Engine, people: Peop
     assert (told.account, told.full_name, told.has_password) == ("somchai", "สมชาย ใจดี", True)
     assert [list(s.addresses) for s in told.sessions] == [["10.0.0.1"]]
     assert [d.mac for d in told.devices] == ["02:aa:00:00:00:01"]
+    assert [one.serial for one in told.certificates] == ["1"]
     assert (told.acknowledged, told.sessions_count, len(told.used)) == ([("v", NOW)], 1, 1)
     for text in ("krulek", "เล็ก", "10.0.0.2", "00:02", str(other.id), "แขก", "argon2"):
         assert text not in repr(told)
