@@ -76,14 +76,13 @@ class Metering:
 
     async def minute(self) -> Sequence[Session]:
         """Go through all open sessions; return them. Raises as `SessionDesk.minute`."""
-        now = self._clock()
+        now, turn = self._clock(), self._watch.turn
         sessions = await asyncio.to_thread(self._rows.open)
         ready = self._gatekeeper is not None and self._gatekeeper.ready
         listing = await self._gatekeeper.counted() if ready and self._gatekeeper else Listing(0, {})
         await self._go_through(sessions, listing, now)
-        self._watch.tidy(one.person.id for one in sessions if one.person is not None)
-        gone = self._taken.keys() - {one.serial for one in sessions}
-        await self._thread.change(lambda: [self._taken.pop(serial, None) for serial in gone])
+        self._watch.tidy({one.person.id for one in sessions if one.person is not None}, turn)
+        await self._thread.change(partial(self._forget, sessions, listing.number))
         return sessions
 
     async def sooner(self) -> None:
@@ -144,6 +143,11 @@ class Metering:
         ids = [one.id for one in sessions]
         self._keeper.count(ids, fresh, self._now(), self.anew)
         self._taken |= dict.fromkeys(fresh, listing.number)
+
+    def _forget(self, sessions: Sequence[Session], listed: int) -> None:
+        """Forget of whom counts were taken in, but for these and newer ones; on that thread."""
+        known = {one.serial for one in sessions}
+        self._taken = {s: n for s, n in self._taken.items() if s in known or n > listed}
 
     def _note(
         self,

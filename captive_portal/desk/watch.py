@@ -8,7 +8,7 @@ to look at; as soon as both can, somebody looks, and it begins anew with what is
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -51,7 +51,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._people: dict[UUID, _Watched] = {}
-        self._turn = 0
+        self.turn = 0
+        """Grows with each person who is watched, or watched on."""
         self._total: int | None = None
         self._by_total: list[tuple[int, int, UUID]] = []
         """Until so much has passed the box."""
@@ -116,10 +117,11 @@ class Watch:
             if not watched.base:
                 del self._people[one.person.id]
 
-    def tidy(self, people: Iterable[UUID]) -> None:
-        """Watch no others than these any more; forget what is old."""
-        for person in self._people.keys() - set(people):
-            del self._people[person]
+    def tidy(self, people: Collection[UUID], turn: int) -> None:
+        """Watch no others than these any more, but for who came or was looked at since a turn."""
+        for person, watched in list(self._people.items()):
+            if person not in people and watched.turn <= turn:
+                del self._people[person]
         turns = {watched.turn for watched in self._people.values()}
         self._by_total = [entry for entry in self._by_total if entry[1] in turns]
         self._by_time = [entry for entry in self._by_time if entry[1] in turns]
@@ -187,11 +189,11 @@ class Watch:
         watched.speeds[serial] = None if up is None or down is None else (up + down) * 125
 
     def _arm(self, person: UUID, watched: _Watched) -> None:
-        self._turn += 1
-        watched.turn = self._turn
+        self.turn += 1
+        watched.turn = self.turn
         total = watched.looked.total
         reached = 0 if total is None else total + max(0, watched.remains)
-        heapq.heappush(self._by_total, (reached, self._turn, person))
+        heapq.heappush(self._by_total, (reached, self.turn, person))
 
 
 def _reached(watched: _Watched) -> float:

@@ -90,6 +90,16 @@ def test_without_an_end_of_the_quota_nobody_is_watched() -> None:
     assert len(watch) == 0
 
 
+def test_who_came_since_is_watched_on_when_others_are_forgotten() -> None:
+    watch = Watch()
+    for number in (1, 2):
+        watch.begin(session(number, number), 1000)
+    turn = watch.turn
+    watch.begin(session(3, 3), 1000)
+    watch.tidy([UUID(int=1)], turn)
+    assert sorted(watch.due(Now(0.0, 1))) == [UUID(int=1), UUID(int=3)]
+
+
 def test_a_crowd_is_looked_at_in_turns() -> None:
     watch = Watch()
     for number in range(1, MOST + 11):
