@@ -16,6 +16,8 @@ from collector.control import ask
 from collector.errors import CollectorError
 
 ASK_S = 10.0
+NEARLY_ALL = 0.9
+"""Of a zone's addresses: whoever comes next may get none."""
 
 
 def read(home: Path, settings: BoxSettings) -> dict[str, Any] | None:
@@ -44,6 +46,7 @@ def lines(gate: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     dead = sorted(name for name, alive in gate["daemons"].items() if not alive)
     if dead:
         yield "gate", f"NOT RUNNING: {', '.join(dead)}; what they say is in the journal"
+    yield from _pools(gate["pools"])
     for name, (packets, _) in gate["dropped"].items():
         if packets:
             yield "gate", f"{packets:,} packets stopped: {COUNTERS.get(name, name)}"
@@ -54,3 +57,10 @@ def lines(gate: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     ):
         if count:
             yield "gate", f"{count:,} {what}; the journal says why"
+
+
+def _pools(pools: Mapping[str, tuple[int, int]]) -> Iterator[tuple[str, str]]:
+    """Yield zones that have hardly an address left to lend."""
+    for zone, (lent, most) in pools.items():
+        if lent >= NEARLY_ALL * most:
+            yield "gate", f"ZONE {zone}: {lent:,} of {most:,} addresses are lent; widen `leases`"

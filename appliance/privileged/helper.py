@@ -21,7 +21,7 @@ from typing import Any
 
 from appliance import settings as box_settings
 from appliance.errors import BoxError
-from appliance.privileged import interfaces, plans
+from appliance.privileged import interfaces, plans, pools
 from appliance.privileged.adverts import Adverts
 from appliance.privileged.daemons import Daemons
 from appliance.privileged.gatekeeper import Call, Gatekeeper, Mended
@@ -89,6 +89,7 @@ class _Helper:
         self._writer = Writer(self._keeper)
         self._daemons = Daemons(home / FOLDER)
         self._adverts = Adverts(time.monotonic)
+        self._clock = clock
         self._began = clock()
         users = {0, home.stat().st_uid}
         self._server = Server(home / wire.SOCKET, self._actions(), users=users)
@@ -161,6 +162,7 @@ class _Helper:
             "daemons": self._daemons.alive(),
             "restarts": self._daemons.restarts,
             "adverts": self._adverts.standing(),
+            "pools": pools.lent(self._plan, self._home / FOLDER, now_s=self._clock() / 1e9),
             "transactions": figures.transactions,
             "failed": figures.failed,
             "mended": figures.mended,

@@ -16,7 +16,8 @@ import jinja2
 from captive_portal.gate.advert import capport
 from captive_portal.gate.plan import TEMPLATES, Plan, ZonePlan, garden_name
 
-LEASE_TIME = "12h"
+LEASE_TIME = "2h"
+"""Phones change their MACs, and a starved pool is whole again after so long."""
 PAGE_NAME = "login"
 """Below the domain: what people can type."""
 
@@ -38,11 +39,16 @@ def daemons(plan: Plan, folder: Path) -> Iterator[Daemon]:
         folder: Where lease files lie.
     """
     for zone in plan.zones:
-        leases = folder / f"leases-{zone.id}"
+        leases = lease_file(folder, zone)
         yield Daemon(name=f"dnsmasq-{zone.id}", config=_zone(plan, zone, leases), lease_file=leases)
     for zone in plan.zones:
         if zone.portal:
             yield Daemon(name=f"dnsmasq-captive-{zone.id}", config=_captive(plan, zone))
+
+
+def lease_file(folder: Path, zone: ZonePlan) -> Path:
+    """Return where a zone's leases are written down."""
+    return folder / f"leases-{zone.id}"
 
 
 def own_names(plan: Plan) -> list[str]:

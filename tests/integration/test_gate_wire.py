@@ -306,6 +306,8 @@ def test_one_device_does_not_take_all_addresses(school: GateSchool) -> None:
     wait_for("refusals", lambda: counted(school, "dhcp_limited") - before >= 200)
     leases = school.box.home / "gate" / "leases-pupils"
     assert len(leases.read_text().splitlines()) < 40
+    lent, most = school.status()["pools"]["pupils"]
+    assert (0 < lent < 40, most) == (True, 201)
     said = ["busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-s", "/bin/true"]
     school.run("tablet", said)
     wait_for("a lease", lambda: MACS["tablet"] in leases.read_text())

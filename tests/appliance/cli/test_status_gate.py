@@ -33,11 +33,13 @@ def test_what_was_stopped_is_told_by_reason() -> None:
         "mended": 1,
         "failed": 0,
         "adverts": {"sent": 3, "failed": 2},
+        "pools": {"pupils": [3800, 4041], "staff-room": [3, 200]},
     }
     told = [text for _, text in status_gate.lines(record)]
     assert told[0] == "1,200 sessions are in"
     assert told[1].startswith("NOT RUNNING: dnsmasq-pupils")
-    assert told[2] == "5 packets stopped: before sign-in"
-    assert "mended" in told[3]
-    assert told[4].startswith("2 router advertisements could not be sent")
-    assert len(told) == 5
+    assert told[2].startswith("ZONE pupils: 3,800 of 4,041 addresses are lent")
+    assert told[3] == "5 packets stopped: before sign-in"
+    assert "mended" in told[4]
+    assert told[5].startswith("2 router advertisements could not be sent")
+    assert len(told) == 6
