@@ -14,7 +14,7 @@ from typing import Any
 
 from collector.sniff.crowd import FAST, Crowd
 from collector.sniff.pace import Bucket
-from collector.sniff.packets import Advert, Claim, Lent, Sighting, Unreadable, read
+from collector.sniff.packets import Advert, Asked, Claim, Lent, Sighting, Unreadable, read
 from collector.sniff.records import Record, coverage, text
 
 MOST_ADDRESSES = 65_536
@@ -25,6 +25,8 @@ AGAIN_SEEN_NS = 3600 * 10**9
 """So is an address that is seen where it was."""
 BACK_NS = 60 * 10**9
 """An address that goes to another machine and comes back within so long is in use twice."""
+KIND_NS = 12 * 3600 * 10**9
+"""A machine that asks as another kind so long after has another system by then."""
 ALARMS_PER_S, ALARMS_AT_ONCE = 1, 100
 TALLY_NS = 10 * 10**9
 """What was left out is told so often."""
@@ -69,6 +71,8 @@ class Judge:
         self._places: OrderedDict[str, _Place] = OrderedDict()
         self._lent_to: OrderedDict[str, str] = OrderedDict()
         """Whom an address was lent last, where no more than that is known of it."""
+        self._kinds: OrderedDict[tuple[str, str], tuple[str, int]] = OrderedDict()
+        """In which way a machine asked for an address last, and when."""
         self._alarms: OrderedDict[tuple[str, str, str], _Alarm] = OrderedDict()
         # Alarms have room of their own: many claims must not crowd them out.
         self._alarms_room = Bucket(ALARMS_PER_S, ALARMS_AT_ONCE)
@@ -99,6 +103,8 @@ class Judge:
             found = self._claim(sighting, now_ns)
         elif isinstance(sighting, Lent):
             found = self._lent(sighting, now_ns)
+        elif isinstance(sighting, Asked):
+            found = self._asked(sighting, now_ns)
         else:
             found = self._advert(sighting, now_ns)
         return list(found)
@@ -186,6 +192,19 @@ class Judge:
                 **_term(lent, now_ns),
                 note="of a server that is not one of dhcp_servers" if foreign else "",
             )
+
+    def _asked(self, asked: Asked, now_ns: int) -> Iterator[Record]:
+        """Two kinds of machine with one MAC are most likely two machines."""
+        key = (asked.mac, asked.word)
+        kind, then_ns = self._kinds.get(key, (asked.kind, now_ns))
+        self._kinds[key] = (asked.kind, now_ns)
+        self._kinds.move_to_end(key)
+        if len(self._kinds) > MOST_ADDRESSES:
+            self._kinds.popitem(last=False)
+        if kind != asked.kind and now_ns - then_ns <= KIND_NS:
+            both = " and as ".join(f"({each})" for each in sorted((kind, asked.kind)))
+            note = f"{asked.mac} asks for an address as {both}: two machines may bear one MAC"
+            yield from self._alarm("double-mac", asked.mac, both, note, now_ns)
 
     def _how_new(self, lent: Lent) -> str:
         place = self._places.get(lent.ip)

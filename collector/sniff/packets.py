@@ -76,6 +76,17 @@ class Lent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A machine asks for an address, each system in its own way."""
+
+    mac: str
+    word: str
+    """`discover` or `request`."""
+    kind: str
+    """Its vendor class, and which options it wants in which order (RFC 2132 9.13, 9.8)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Advert:
     """A machine calls itself a router (RFC 4861 section 4.2)."""
 
@@ -85,7 +96,7 @@ class Advert:
     prefixes: tuple[str, ...]
 
 
-Sighting = Claim | Lent | Advert
+Sighting = Claim | Lent | Asked | Advert
 
 
 def read(packet: bytes) -> list[Sighting]:
@@ -127,10 +138,14 @@ def _arp(told: ARP) -> Iterator[Claim]:
 _WORDS = {2: "offer", 4: "decline", 5: "ack", 6: "nak", 7: "release"}
 
 
-def _dhcp(frame: Ether) -> Iterator[Lent]:
+def _dhcp(frame: Ether) -> Iterator[Lent | Asked]:
     """Options are of RFC 2132."""
     lower, options = frame[BOOTP], _options(frame[DHCP])
-    word = _WORDS.get(options.get("message-type"))  # type: ignore[call-overload]  # any value
+    number = options.get("message-type")
+    if number in (1, 3) and (kind := _kind(options)):
+        word = "discover" if number == 1 else "request"
+        yield Asked(mac=_mac(bytes(lower.chaddr)[:6]), word=word, kind=kind)
+    word = _WORDS.get(number)  # type: ignore[call-overload]  # any value
     if word is None:
         return
     by_server = word in ("offer", "ack", "nak")
@@ -150,6 +165,19 @@ def _dhcp(frame: Ether) -> Iterator[Lent]:
         lease_s=_seconds(options.get("lease_time")),
         router=_address(options.get("router")),
     )
+
+
+_LOADERS = ("PXEClient", "HTTPClient")
+"""A machine that starts from the net is of this kind before it is of its own."""
+
+
+def _kind(options: dict[str, object]) -> str:
+    """Return what tells one system from another, or nothing."""
+    vendor = _name(options.get("vendor_class_id"))
+    wanted = options.get("param_req_list")
+    listed = wanted if isinstance(wanted, list | bytes) else []
+    numbers = " ".join(str(number) for number in list(listed)[:_MOST_ADDRESSES])
+    return "" if vendor.startswith(_LOADERS) else "; ".join(filter(None, (vendor, numbers)))
 
 
 def _options(told: DHCP) -> dict[str, object]:

@@ -68,6 +68,19 @@ def ack(server: str = "10.0.0.1", ip: str = "10.0.0.5", **more: Any) -> Any:
     )
 
 
+def asks(vendor: str, wanted: list[int], *, word: str = "discover", mac: str = ONE) -> Any:
+    options: list[Any] = [("message-type", word), ("vendor_class_id", vendor)]
+    options += [("param_req_list", wanted), ("hostname", b"x"), "end"]
+    chaddr = bytes.fromhex(mac.replace(":", "")) + bytes(10)
+    return (
+        Ether(src=mac, dst="ff:ff:ff:ff:ff:ff")
+        / IP(src="0.0.0.0", dst="255.255.255.255")
+        / UDP(sport=68, dport=67)
+        / BOOTP(chaddr=chaddr, xid=7)
+        / DHCP(options=options)
+    )
+
+
 def advert(router: str, mac: str) -> Any:
     return (
         Ether(src=mac, dst="33:33:00:00:00:01")
@@ -288,3 +301,23 @@ def test_an_address_that_stays_is_told_again_in_an_hour() -> None:
     told(by, arp("10.0.0.9", ONE))
     assert told(by, arp("10.0.0.9", ONE), T + 3599 * S) == []
     assert len(told(by, arp("10.0.0.9", ONE), T + 3600 * S)) == 1
+
+
+def test_two_kinds_of_machine_with_one_mac_are_told() -> None:
+    one = judge()
+    phone, computer = ("android-dhcp-14", [1, 3, 6, 15]), ("MSFT 5.0", [1, 3, 6, 44])
+    for word in ("discover", "request"):
+        assert told(one, asks(*phone, word=word)) == []
+    assert told(one, asks(*phone), T + 3600 * S) == []
+    [(kind, row)] = told(one, asks(*computer), T + 3601 * S)
+    assert (kind, row["kind"], row["source"]) == ("coverage", "double-mac", ONE)
+    both = "(MSFT 5.0; 1 3 6 44) and as (android-dhcp-14; 1 3 6 15)"
+    assert both in row["note"]
+    assert told(one, asks(*phone), T + 3602 * S) == []  # told a second ago
+
+
+def test_another_system_after_half_a_day_or_one_that_starts_from_the_net_is_one_machine() -> None:
+    one = judge()
+    assert told(one, asks("PXEClient:Arch:00007", [1, 3, 60, 66])) == []
+    assert told(one, asks("MSFT 5.0", [1, 3, 6, 44]), T + 60 * S) == []
+    assert told(one, asks("", [1, 28, 2]), T + 60 * S + judging.KIND_NS + 1) == []
