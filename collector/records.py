@@ -113,11 +113,10 @@ class _Event:
     def to_json(self) -> bytes:
         """Return the record as UTF-8 JSON, members in order, empty ones left out."""
         record: dict[str, Any] = {}
-        for name, annotation in _members(type(self)):
+        for name, member in _members(type(self)).items():
             value = getattr(self, name)
             if value is not None and value != "" and value != ():
-                plain = _PLAIN.get(annotation)
-                record[name] = plain(value) if plain else value
+                record[name] = member.plain(value) if member.plain else value
         return _JSON.encode(record).encode()
 
     @classmethod
@@ -127,64 +126,20 @@ class _Event:
         Raises:
             ValueError: not JSON, a member missing, unknown or of the wrong type.
         """
+        members = _members(cls)
         try:
             record = json.loads(text)
-            event = cls(**{name: _READ.get(name, _same)(value) for name, value in record.items()})
+            event = cls(**{name: members[name].read(value) for name, value in record.items()})
+        except KeyError as error:
+            raise ValueError(f"not a {cls.__name__}: no member {error}") from error
         except (TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a {cls.__name__}: {error}") from error
-        for name, annotation in _members(cls):
-            _check(name, annotation, getattr(event, name))
+        for name in record:
+            _check(name, members[name], getattr(event, name))
         return event
 
 
-_PLAIN: Mapping[str, Callable[[Any], str]] = {
-    "UUID": str,
-    "UUID | None": str,
-    "datetime": lambda moment: moment.astimezone(UTC).isoformat(),
-    "datetime | None": lambda moment: moment.astimezone(UTC).isoformat(),
-}
-"""What JSON has instead, by annotation."""
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-_MEMBERS: dict[Any, tuple[tuple[str, str], ...]] = {}
-
-
-def _members(kind: Any) -> tuple[tuple[str, str], ...]:  # noqa: ANN401  # a class
-    """Return names and types of an event's members."""
-    found = _MEMBERS.get(kind)
-    if found is None:
-        found = _MEMBERS[kind] = tuple((one.name, str(one.type)) for one in fields(kind))
-    return found
-
-
-_KINDS: Mapping[str, type] = {
-    "str": str,
-    "int": int,
-    "UUID": UUID,
-    "datetime": datetime,
-    "tuple[str, ...]": tuple,
-}
-
-
-def _check(name: str, annotation: str, value: object) -> None:
-    """Refuse a value that is not of the annotated kind, or that no log could hold."""
-    kind, _, optional = annotation.partition(" | ")
-    if value is None and optional:
-        return
-    if not isinstance(value, _KINDS[kind]) or isinstance(value, bool):
-        raise ValueError(f"{name} is not a {kind}")  # noqa: TRY004  # one error for all faults
-    for text in value if isinstance(value, tuple) else (value,):
-        if isinstance(value, tuple) and not isinstance(text, str):
-            raise ValueError(f"{name} holds other things than texts")  # noqa: TRY004  # as above
-        if isinstance(text, str):
-            text.encode()  # a lone surrogate cannot be stored
-    if isinstance(value, datetime) and not 1900 <= value.year < 2400:
-        raise ValueError(f"{name} is in the year {value.year}")
-
-
-def _same(value: Any) -> Any:  # noqa: ANN401  # JSON values are of any type
-    return value
 
 
 def _time(value: str) -> datetime:
@@ -194,18 +149,56 @@ def _time(value: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-_READ: Mapping[str, Callable[[Any], Any]] = {
-    "time": _time,
-    "received": _time,
-    "start": _time,
-    "end": _time,
-    "expires": _time,
-    "event_id": UUID,
-    "session": UUID,
-    "person": UUID,
-    "addresses": tuple,
-    "answers": tuple,
+def _same(value: Any) -> Any:  # noqa: ANN401  # JSON values are of any type
+    return value
+
+
+class _Member(NamedTuple):
+    """What a member of an event may be, and how it is made of what JSON has, and that of it."""
+
+    kind: type
+    read: Callable[[Any], Any]
+    plain: Callable[[Any], str] | None
+    optional: bool = False
+
+
+_KINDS = {
+    "str": _Member(str, _same, None),
+    "int": _Member(int, _same, None),
+    "UUID": _Member(UUID, UUID, str),
+    "datetime": _Member(datetime, _time, lambda moment: moment.astimezone(UTC).isoformat()),
+    "tuple[str, ...]": _Member(tuple, tuple, None),
 }
+_MEMBERS: dict[Any, Mapping[str, _Member]] = {}
+
+
+def _members(event: Any) -> Mapping[str, _Member]:  # noqa: ANN401  # a class
+    """Return the members of a kind of event by name, in order."""
+    found = _MEMBERS.get(event)
+    if found is None:
+        told = {one.name: str(one.type).partition(" | ") for one in fields(event)}
+        found = _MEMBERS[event] = {
+            name: _KINDS[kind]._replace(optional=bool(optional))
+            for name, (kind, _, optional) in told.items()
+        }
+    return found
+
+
+def _check(name: str, member: _Member, value: object) -> None:
+    """Refuse a value that is not of the annotated kind, or that no log could hold."""
+    if value is None and member.optional:
+        return
+    if not isinstance(value, member.kind) or isinstance(value, bool):
+        raise ValueError(f"{name} is not a {member.kind.__name__}")  # noqa: TRY004  # one for all
+    if isinstance(value, tuple):
+        for text in value:
+            if not isinstance(text, str):
+                raise ValueError(f"{name} holds other things than texts")  # noqa: TRY004  # as above
+            text.encode()
+    elif isinstance(value, str):
+        value.encode()  # a lone surrogate cannot be stored
+    elif isinstance(value, datetime) and not 1900 <= value.year < 2400:
+        raise ValueError(f"{name} is in the year {value.year}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ MAX_ACCOUNT = 253
 """Characters of an account name: as many as RADIUS can carry octets."""
 MAX_FULL_NAME = 200
 _MAC = re.compile(r"[0-9A-Fa-f]{12}")
+_NO_MARKS = str.maketrans("", "", "-:.")
 # Sara am typed as two characters, a tone mark perhaps between them.
 _TWO_PART_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 # Letters of Greek and Cyrillic look like Latin ones; no word has both.
@@ -22,6 +23,8 @@ def clean(text: str) -> str:
     What nobody sees goes: two names that look the same are the same, and no mark turns the rest of
     a line round. Word processors put zero-width spaces between Thai words.
     """
+    if text.isascii():
+        return " ".join(text.split())
     seen = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
     one = _TWO_PART_AM.sub("\\1\u0e33", unicodedata.normalize("NFC", seen))
     return " ".join(one.split())
@@ -60,7 +63,7 @@ def mac(text: str) -> str:
     head = text.strip()
     if len(head) > 17 and head[17] == ":":
         head = head[:17]
-    digits = re.sub(r"[-:.]", "", head)
+    digits = head.translate(_NO_MARKS)
     if not _MAC.fullmatch(digits):
         return ""
     pairs = digits.lower()

@@ -8,11 +8,12 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from captive_portal.people import names
 from captive_portal.radius import ticket
-from captive_portal.radius.clients import Client, parse_address
+from captive_portal.radius.clients import Client, Network, parse_address
 from captive_portal.radius.guard import Discard
 from captive_portal.radius.received import HEADER, Received, number_of
 from captive_portal.radius.ticket import Ticket
@@ -109,12 +110,13 @@ def _granted(request: Received, site: str, ids: Ids) -> Ticket | None:
 
 def nas(values: Values, source: str, client: Client) -> Nas:
     """Return who sent a packet, by what it says of itself and by where it came from."""
-    return Nas(
-        identifier=values.text("NAS-Identifier"),
-        address=values.text("NAS-IP-Address") or values.text("NAS-IPv6-Address"),
-        source=source,
-        client=str(client.network),
-    )
+    address = values.text("NAS-IP-Address") or values.text("NAS-IPv6-Address")
+    return _nas(values.text("NAS-Identifier"), address, source, client.network)
+
+
+@lru_cache(maxsize=4096)
+def _nas(identifier: str, address: str, source: str, network: Network) -> Nas:
+    return Nas(identifier=identifier, address=address, source=source, client=str(network))
 
 
 class Values:
@@ -307,7 +309,7 @@ def _session_timeout(values: Values) -> timedelta | None:
 def ssid(values: Values, called: str) -> str:
     """Return the network's name: the vendor's word, else what follows the MAC (RFC 3580 3.20)."""
     vendors = values.text("Ruckus-SSID") or values.text("Aruba-Essid-Name")
-    found = _MAC_AND_SSID.fullmatch(called)
+    found = _MAC_AND_SSID.fullmatch(called) if called else None
     return vendors or (found[1] if found else "")
 
 

@@ -26,18 +26,16 @@ class Ahead:
         self._places = {(one.site, a) for one in told for a in one.addresses}
         self._of_key: defaultdict[str, list[Session]] = defaultdict(list)
         self._at: defaultdict[tuple[str, str], list[Session]] = defaultdict(list)
-        self.ids: dict[UUID, Session] = {}
+        self.ids: dict[UUID, Session] = {s.id: s for s in rows.of_keys(self._keys)}
         """What was found, by id."""
-        for session in rows.of_keys(self._keys):
-            self._of_key[session.key].append(session)
-            self.ids[session.id] = session
-        for session in rows.open_at_any(self._places):
-            for address in session.addresses:
-                self._at[session.site, address].append(session)
-            self.ids[session.id] = session
         wanted = {request.granted for request in told if request.granted is not None}
-        for session in rows.these(wanted - self.ids.keys()):
-            self.ids[session.id] = session
+        wanted |= rows.holders(self._places)
+        self.ids |= {s.id: s for s in rows.these(wanted - self.ids.keys())}
+        for session in sorted(self.ids.values(), key=_latest_first):
+            if session.key in self._keys:
+                self._of_key[session.key].append(session)
+            for address in session.addresses if session.open else ():
+                self._at[session.site, address].append(session)
 
     def get(self, session: UUID) -> Session | None:
         """Return the session with this id."""
@@ -64,3 +62,7 @@ class Ahead:
     def open_of_person(self, person: UUID) -> Sequence[Session]:
         """Return the open sessions of somebody, at any site."""
         return self._rows.open_of_person(person)
+
+
+def _latest_first(session: Session) -> tuple[int, float]:
+    return -session.generation, -session.start.timestamp()

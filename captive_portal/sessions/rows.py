@@ -123,19 +123,21 @@ class Rows:
             return []
         return self._select(select(SessionRow).where(SessionRow.id.in_(ids)))
 
+    def holders(self, places: Collection[tuple[str, str]]) -> set[UUID]:
+        """Return the open sessions that hold one of these sites' addresses."""
+        found: set[UUID] = set()
+        row = _addresses.c
+        for site in {site for site, _ in places}:
+            held = [address for at, address in places if at == site]
+            query = select(row.session).where(row.site == site, row.address.in_(held))
+            with self._connected() as db:
+                found.update(db.scalars(query))
+        return found
+
     def open_at_any(self, places: Collection[tuple[str, str]]) -> Sequence[Session]:
         """Return the open sessions that hold one of these sites' addresses, the latest first."""
-        if not places:
-            return []
-        found: list[Session] = []
-        for site in {site for site, _ in places}:
-            held = select(AddressRow.session).where(
-                AddressRow.site == site,
-                AddressRow.address.in_([address for at, address in places if at == site]),
-            )
-            query = select(SessionRow).where(SessionRow.id.in_(held), SessionRow.state == OPEN)
-            found += self._select(query.order_by(SessionRow.start.desc()))
-        return found
+        found = (one for one in self.these(self.holders(places)) if one.open)
+        return sorted(found, key=lambda session: session.start, reverse=True)
 
     def open_at(self, site: str, address: str) -> Sequence[Session]:
         """Return the open sessions that hold an address, the latest first."""
@@ -300,10 +302,16 @@ class Rows:
         return self._read(query.with_only_columns(*_sessions.c, maintain_column_froms=True))
 
     def _read(self, columns: Select[Any]) -> list[Session]:
-        if self._shared is not None:
-            return [session_of(row) for row in self._shared.execute(columns)]
-        with Database(self._engine) as db:
+        with self._connected() as db:
             return [session_of(row) for row in db.execute(columns)]
+
+    @contextmanager
+    def _connected(self) -> Iterator[Database]:
+        if self._shared is not None:
+            yield self._shared
+            return
+        with Database(self._engine) as db:
+            yield db
 
 
 def _moves(before: Session | None, now: Session) -> bool:

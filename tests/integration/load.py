@@ -8,6 +8,7 @@ nothing. Markers are text such as `udp-flow 17`; a flow carries its number in th
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import socket
@@ -162,22 +163,34 @@ class TcpSyslog(Stream):
 
 @dataclass
 class Accounting(Stream):
-    """RADIUS accounting, each request repeated until it is answered, as a NAS does (RFC 2866)."""
+    """RADIUS accounting by the handful, each request repeated until it is answered (RFC 2866)."""
 
     port: int = 0
     secret: bytes = b""
 
     @override
     def send(self, number: int) -> None:
-        request = accounting_request(number, self.secret)
+        first = 1 + (number - 1) * RECORDS
+        waiting = {item & 255: item for item in range(first, first + RECORDS)}
+        self.sent.update(waiting.values())
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
             wire.connect(("127.0.0.1", self.port))
             wire.settimeout(0.5)
-            self.sent.add(number)
-            while not self._stop.is_set():
-                if exchange(wire, request):
-                    self.acknowledged.add(number)
-                    return
+            while waiting and not self._stop.is_set():
+                with contextlib.suppress(OSError):
+                    for item in waiting.values():
+                        wire.send(accounting_request(item, self.secret))
+                    self._take(wire, waiting)
+                if waiting:
+                    time.sleep(0.1)
+
+    def _take(self, wire: socket.socket, waiting: dict[int, int]) -> None:
+        """Note the answers, until there are none; raises OSError then."""
+        while waiting:
+            answer = wire.recv(4096)
+            item = waiting.pop(answer[1], None) if answer[0] == 5 else None
+            if item is not None:
+                self.acknowledged.add(item)
 
 
 def accounting_request(
