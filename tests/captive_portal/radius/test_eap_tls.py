@@ -17,6 +17,7 @@ from captive_portal.people.devices import Devices
 from captive_portal.radius import certificate, device_root, ticket
 from captive_portal.radius.device_authority import DeviceAuthority, Packed
 from tests.captive_portal.conftest import NOW, SITE
+from tests.captive_portal.freeradius import free_ports
 from tests.captive_portal.radius.eap_school import EAPOL, IDS, Outcome, School
 
 pytestmark = pytest.mark.skipif(EAPOL is None, reason="eapol_test is not here (eapoltest)")
@@ -62,7 +63,9 @@ class Shelf:
 
 @pytest.fixture
 def shelf(school: School, engine: Engine) -> Shelf:
-    People(engine).add(NewAccount(site=SITE, account=TEACHER, password="correct horse"), now=NOW)
+    # She has not been on the page yet: her device needs no password of hers.
+    teacher = NewAccount(site=SITE, account=TEACHER, password="correct horse", must_change=True)
+    People(engine).add(teacher, now=NOW)
     certificates = DeviceCertificates(engine)
     authority = DeviceAuthority(school.home, certificates, server_root=str(certificate.ROOT))
     shelf = Shelf(school, engine, authority, certificates)
@@ -138,6 +141,16 @@ def test_it_ends_with_the_device_or_its_owners_account(shelf: Shelf, engine: Eng
     assert not shelf.sign_in(packed)
     assert shelf.school.counted()["reject certificate-of-no-listed-device"] == 3
     assert shelf.school.counted()["reject account-closed"] == 1
+
+
+def test_without_the_box_no_certificate_lets_anybody_in(shelf: Shelf) -> None:
+    packed, school = shelf.issue(), shelf.school
+    (nobody,) = free_ports(1)
+    school.stop()
+    school.settings = school.settings.model_copy(update={"eap_rest_port": nobody})
+    school.start()
+    assert not shelf.sign_in(packed)
+    assert "eap-accept" not in school.counted()
 
 
 def test_only_listed_devices_get_one(shelf: Shelf, engine: Engine) -> None:
