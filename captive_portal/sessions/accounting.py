@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from captive_portal.sessions import portal
@@ -220,7 +221,15 @@ def _merge(known: Session, request: Accounting, person: Person | None, lasts: ti
         counters=counters,
         counted_at=counted_at,
         interims=known.interims + (request.status == "update"),
+        **_let_in_anew(known, request),
     )
+
+
+def _let_in_anew(known: Session, request: Accounting) -> dict[str, Any]:
+    """Return what is not known any more of a NAS that has let its person in on other terms."""
+    if not request.signed or request.signed == known.signed:
+        return {}
+    return {"signed": request.signed, "has": None, "wants": None}
 
 
 def _longest(known: Session, request: Accounting) -> int | None:

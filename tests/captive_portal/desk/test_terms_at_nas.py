@@ -168,6 +168,29 @@ def test_what_the_nas_was_told_at_sign_in_may_be_old_by_its_first_minute(school:
     assert school.nas.changed[0].has == NasTerms(sure=False)
 
 
+def test_who_was_let_in_anew_meanwhile_has_the_terms_of_that_time(school: School) -> None:
+    school.add("somchai", pupils(up_kbit=2000))
+    school.nas.says = "refused 401"
+    first, then = (NasTerms(group="pupils", up_kbit=kbit).sign for kbit in (2000, 3000))
+    start = started(school, signed=first)
+
+    async def play() -> None:
+        await school.hear(start)
+        await school.pass_minutes(1)
+        school.groups.put(pupils(up_kbit=3000))
+        await school.pass_minutes(1)
+        await settled(school)
+        assert the_session(school).nas_state == "refused 401"
+        update = replace(start, status="update", time=school.now, event_id=UUID(int=79))
+        await school.hear(replace(update, signed=then))
+        await school.pass_minutes(1)
+
+    run(school, play)
+    one = the_session(school)
+    assert one.has is not None
+    assert (one.has.up_kbit, one.nas_state, len(school.nas.changed)) == (3000, "", 1)
+
+
 def test_a_nas_that_cannot_be_told_of_less_has_its_session_ended(school: School) -> None:
     school.add("somchai", pupils(up_kbit=2000))
     school.nas.says = "end"

@@ -196,6 +196,7 @@ class Boss:
             sessions=self,
             end=self.end,
             change=self.change,
+            named=("prathu",),
             ids=IDS,
             clock=lambda: self.now,
         )
