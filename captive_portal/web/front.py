@@ -26,6 +26,7 @@ from captive_portal.web.neighbours import mac_of
 from captive_portal.web.sites import Place, Places, canonical
 from captive_portal.web.texts import Texts, texts
 from captive_portal.web.tokens import Tokens
+from captive_portal.web.wifi_files import Wifi
 from captive_portal.web.wifi_words import words
 from collector.records import Clock, time_of
 

@@ -12,7 +12,8 @@ from fastapi import FastAPI, HTTPException, Request, Response
 
 from captive_portal.errors import PortalError
 from captive_portal.web import pages
-from captive_portal.web.front import Answer, Front, Visit, Wifi, WifiFacts, common, note, shown
+from captive_portal.web.front import Answer, Front, Visit, common, note, shown
+from captive_portal.web.wifi_files import Wifi, WifiFacts
 from captive_portal.web.wifi_words import words
 
 
