@@ -47,10 +47,3 @@ class Wifi(Protocol):
     def windows(self, school: str, network: str) -> bytes:
         """Return the profile of a network for Windows."""
         ...
-
-
-class Differs(Unfit):
-    """A new password was not typed twice."""
-
-    def __init__(self) -> None:
-        super().__init__("the two passwords differ")
