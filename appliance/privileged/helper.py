@@ -14,7 +14,6 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ from captive_portal.gate import resolver, wire
 from captive_portal.gate.plan import Plan
 from captive_portal.sessions.passes import Pass
 from collector.errors import CollectorError
-from collector.records import Clock
+from collector.records import Clock, time_of
 
 LOG = logging.getLogger(__name__)
 CHECK_S = 60.0
@@ -84,7 +83,7 @@ class _Helper:
             plan,
             kernel=Kernel(netlink),
             tally=Tally(home / COUNTS),
-            now=lambda: datetime.fromtimestamp(clock() / 1e9, UTC),
+            now=partial(time_of, clock),
         )
         self._writer = Writer(self._keeper)
         self._daemons = Daemons(home / FOLDER)

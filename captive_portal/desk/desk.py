@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -29,17 +29,16 @@ from captive_portal.errors import GateError, PortalError
 from captive_portal.people.accounts import Account, People, Who
 from captive_portal.sessions.accounting import Accounting
 from captive_portal.sessions.addresses import Neighbour
-from captive_portal.sessions.admission import Terms
+from captive_portal.sessions.admission import Terms, within
 from captive_portal.sessions.at_nas import Noted
 from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.keeper import Keeper, signed_in
 from captive_portal.sessions.nas_terms import Ordered
-from captive_portal.sessions.obeyed import within
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Person, Session
 from captive_portal.sessions.zones import Zones
 from captive_portal.troubles import reason
-from collector.records import Clock, SignInLine
+from collector.records import Clock, SignInLine, time_of
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +97,7 @@ class SessionDesk:
 
     def now(self) -> datetime:
         """Return the time."""
-        return datetime.fromtimestamp(self._clock() / 1e9, UTC)
+        return time_of(self._clock)
 
     def submit(self, work: Callable[[], None]) -> asyncio.Future[None]:
         """Run something on the sessions' thread; the gate hears of it within a tick."""

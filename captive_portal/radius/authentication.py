@@ -12,7 +12,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from pyrad import packet as pyrad
@@ -33,7 +33,7 @@ from captive_portal.radius.signing import Signing
 from captive_portal.sessions.session import Ids
 from captive_portal.sign_in.one_time import OneTime
 from captive_portal.sign_in.way import Attempt, Busy, NotNow, TooOften
-from collector.records import Clock
+from collector.records import Clock, time_of
 
 Check = Callable[[Attempt], Awaitable[Account]]
 """Returns whose account and password it is, as `sign_in.chain.Chain.check`."""
@@ -316,7 +316,7 @@ class AuthenticationServer(Endpoint):
         self._answers.forget(waiting.arrival.copy)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock() / 1e9, UTC)
+        return time_of(self._clock)
 
 
 _CODES = {

@@ -11,14 +11,11 @@ from pathlib import Path
 
 from captive_portal.errors import PortalError
 from captive_portal.radius.kinds import TAKES, Takes
-from captive_portal.settings import NasKind, RadiusClient
+from captive_portal.settings import NasKind, RadiusClient, files
 
-LEAST_SECRET = 16
-"""Octets. One packet is enough to try shorter ones by the billion."""
 COA_PORT = 3799
 """RFC 5176 2.3."""
 _OTHER_COA_PORTS: dict[NasKind, int] = {"cisco": 1700}
-_WELL_KNOWN = {b"testing123", b"secret", b"password", b"radius", b"12345678"}
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -130,18 +127,12 @@ def load(home: Path, clients: Iterable[RadiusClient]) -> Clients:
 
 
 def _client(home: Path, client: RadiusClient) -> Client:
-    path = home / client.secret_file
-    try:
-        secret = path.read_bytes().strip(b"\r\n\t ")
-    except OSError as error:
-        raise PortalError(
-            f"settings: radius.clients: the secret of {client.network} cannot be read: {error}",
-            hint="write the shared secret into that file",
-        ) from error
-    if len(secret) < LEAST_SECRET or secret in _WELL_KNOWN or len(set(secret)) < 5:
+    path, whose = home / client.secret_file, f"radius.clients: {client.network}: the secret"
+    secret = files.shared_secret(path, whose)
+    if len(set(secret)) < 5:
         raise PortalError(
             f"settings: radius.clients: the secret of {client.network} in {path} is too easy",
-            hint=f"{LEAST_SECRET} characters or more: make one with: openssl rand -base64 24",
+            hint="make one with: openssl rand -base64 24",
         )
     return Client(
         network=ipaddress.ip_network(client.network),

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,7 +38,7 @@ from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Session
 from captive_portal.settings import Radius
 from captive_portal.sign_in.way import Attempt
-from collector.records import Clock
+from collector.records import Clock, time_of
 
 Check = Callable[[Attempt, Sequence[str]], Awaitable[Account]]
 """`sign_in.chain.Chain.check`."""
@@ -228,7 +228,7 @@ class RadiusSide:
             _log.warning("a device that was to give way is on still: %s", error)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock() / 1e9, UTC)
+        return time_of(self._clock)
 
 
 async def _checked(check: Check, ways: Sequence[str], attempt: Attempt) -> Account:
