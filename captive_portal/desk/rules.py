@@ -16,10 +16,10 @@ from captive_portal.people.groups import Calendar, Group, Groups
 from captive_portal.people.standing import Standing, standings
 from captive_portal.people.usage import Month, Usage
 from captive_portal.sessions import accounting, portal
-from captive_portal.sessions.admission import Terms
+from captive_portal.sessions.admission import Terms, within
 from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.nas_terms import Ordered
-from captive_portal.sessions.obeyed import Beyond, NoGroup, more, within
+from captive_portal.sessions.obeyed import Beyond, NoGroup, more
 from captive_portal.sessions.policy import FURTHEST, Grant, Reason, Used, grant
 from captive_portal.sessions.session import Session
 from captive_portal.settings import PortalSettings

@@ -53,6 +53,36 @@ def under(session: Session, terms: Terms) -> Session:
     )
 
 
+def within(terms: Terms, ordered: Ordered | None) -> Terms:
+    """Return terms with an order from outside in them: of each limit the tighter one.
+
+    Args:
+        terms: Of the group.
+        ordered: The order; None: there is none.
+    """
+    if ordered is None:
+        return terms
+    granted = terms.grant
+    idle = None if granted.idle is None else int(granted.idle.total_seconds())
+    least = _least(idle, ordered.idle_s)
+    until, ends = granted.until, granted.ends
+    if ordered.until is not None and ordered.until < until:
+        until, ends = ordered.until, Cause.SESSION_TIMEOUT
+    narrowed = replace(
+        granted,
+        until=until,
+        ends=ends,
+        up_kbit=_least(granted.up_kbit, ordered.up_kbit or None),
+        down_kbit=_least(granted.down_kbit, ordered.down_kbit or None),
+        idle=None if least is None else timedelta(seconds=least),
+    )
+    return replace(terms, grant=narrowed, ordered=ordered)
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return min((value for value in (one, other) if value is not None), default=None)
+
+
 def admit(draft: Draft, fresh: Session, terms: Terms, *, ids: Ids) -> Session:
     """Begin `fresh`, or go on with the session that its person has on that device.
 
@@ -72,6 +102,8 @@ def admit(draft: Draft, fresh: Session, terms: Terms, *, ids: Ids) -> Session:
             portal.end(draft, held, _within(held, now), _cause(held, fresh), ids=ids)
     if own is None:
         return draft.put(fresh, fresh.event("start", ids.make("start", fresh.id), now))
+    if terms.ordered is None and own.ordered is not None:
+        terms = within(terms, own.ordered)  # who goes on is not rid of it by that
     longer = replace(own, last_seen=now, renewed=now, mac=fresh.mac or own.mac)
     longer = under(replace(longer, notice=fresh.notice or own.notice), terms)
     longer = _moved(longer, fresh)

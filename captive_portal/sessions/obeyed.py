@@ -6,12 +6,10 @@ take from that, and give back what was taken. Pure.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from captive_portal.errors import PortalError
 from captive_portal.sessions.admission import Terms
-from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.nas_terms import SLACK, Ordered
 
 
@@ -21,36 +19,6 @@ class Beyond(PortalError):
 
 class NoGroup(PortalError):
     """An order names a group that is not there."""
-
-
-def within(terms: Terms, ordered: Ordered | None) -> Terms:
-    """Return terms with an order in them: of each limit the tighter one.
-
-    Args:
-        terms: Of the group.
-        ordered: The order; None: there is none.
-    """
-    if ordered is None:
-        return terms
-    granted = terms.grant
-    idle = None if granted.idle is None else int(granted.idle.total_seconds())
-    least = _least(idle, ordered.idle_s)
-    until, ends = granted.until, granted.ends
-    if ordered.until is not None and ordered.until < until:
-        until, ends = ordered.until, Cause.SESSION_TIMEOUT
-    narrowed = replace(
-        granted,
-        until=until,
-        ends=ends,
-        up_kbit=_least(granted.up_kbit, ordered.up_kbit or None),
-        down_kbit=_least(granted.down_kbit, ordered.down_kbit or None),
-        idle=None if least is None else timedelta(seconds=least),
-    )
-    return replace(terms, grant=narrowed, ordered=ordered)
-
-
-def _least(one: int | None, other: int | None) -> int | None:
-    return min((value for value in (one, other) if value is not None), default=None)
 
 
 def more(ordered: Ordered, law: Terms) -> bool:

@@ -461,6 +461,26 @@ def test_an_order_narrows_a_session_of_the_gate_and_gives_back_no_more_than_the_
     assert updates(school)[0].startswith("terms by 192.0.2.9: pupils; up 500 kbit/s")
 
 
+def test_an_order_is_not_got_rid_of_by_going_on_with_the_session(school: School) -> None:
+    somchai = school.add("somchai", pupils(up_kbit=2000))
+
+    async def play() -> None:
+        one = await school.desk.sign_in(SITE, somchai, HERE, MAC)
+        soon = school.now + timedelta(minutes=20)
+        await school.desk.order(one.id, Ordered(by="x", up_kbit=500, until=soon))
+        again = await school.desk.sign_in(SITE, somchai, HERE, MAC)
+        assert (again.id, again.up_kbit, again.expires) == (one.id, 500, soon)
+        # A server that lets in anew says anew what holds.
+        school.desk.limits_of = lambda _: Ordered(by="radius district", down_kbit=700)
+        again = await school.desk.sign_in(SITE, somchai, HERE, MAC)
+        assert (again.up_kbit, again.down_kbit) == (2000, 700)
+        school.desk.limits_of = lambda _: None
+        await school.pass_minutes(1)
+        assert the_session(school).down_kbit == 700
+
+    run(school, play)
+
+
 def test_an_order_may_put_a_session_in_another_group_and_end_it(school: School) -> None:
     somchai = school.add("somchai", pupils(up_kbit=2000))
     school.groups.put(pupils(id=MOVED, name="club", kind="", up_kbit=9000))
