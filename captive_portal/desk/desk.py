@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -18,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from captive_portal.desk.finding import name_of, one_named, person_of
+from captive_portal.desk.finding import Kicked, name_of, one_named, person_of
 from captive_portal.desk.gatekeeper import Gatekeeper, not_ready
 from captive_portal.desk.lately import Lately
 from captive_portal.desk.metering import Metering
@@ -41,15 +40,6 @@ from captive_portal.troubles import reason
 from collector.records import Clock, SignInLine, time_of
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kicked:
-    """What came of ending somebody's session, in words."""
-
-    session: Session
-    gate: str
-    nas: str
 
 
 class SessionDesk:

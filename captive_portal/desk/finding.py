@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from captive_portal.errors import PortalError
@@ -16,6 +17,15 @@ TOGETHER = 400
 """So many sessions are gone through at once; who signs in meanwhile waits no longer than that."""
 SHORTEST = 6
 """Digits of an id that name a session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kicked:
+    """What came of ending somebody's session, in words."""
+
+    session: Session
+    gate: str
+    nas: str
 
 
 def one_named(rows: Rows, start: str) -> Session:

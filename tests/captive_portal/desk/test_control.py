@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from captive_portal.desk.control import answering
-from captive_portal.desk.desk import Kicked, SessionDesk
+from captive_portal.desk.desk import SessionDesk
+from captive_portal.desk.finding import Kicked
 from captive_portal.errors import GateError, PortalError
 from tests.captive_portal.sessions.test_gated_machine import ONE
 
