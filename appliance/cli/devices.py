@@ -13,6 +13,7 @@ from appliance.cli.people_desk import Desk, Site, day_begins, desk
 from appliance.errors import NotFound, WrongUse
 from appliance.search import times
 from captive_portal.errors import PortalError
+from captive_portal.people.device_certificates import Issued
 from captive_portal.people.devices import Device, Devices
 from captive_portal.sessions.rows import Rows
 
@@ -126,7 +127,7 @@ def off(ctx: typer.Context, mac: Mac, site: Site = "") -> None:
     with desk(ctx) as at:
         where = at.site(site)
         at.wrote(f"devices switch off {where} {mac}"[:900])
-        _end_sessions(at, _found(lambda: Devices(at.engine).switch(where, mac, on=False)))
+        end_sessions(at, _found(lambda: Devices(at.engine).switch(where, mac, on=False)))
 
 
 @devices_app.command()
@@ -135,10 +136,10 @@ def remove(ctx: typer.Context, mac: Mac, site: Site = "") -> None:
     with desk(ctx) as at:
         where = at.site(site)
         at.wrote(f"devices remove {where} {mac}"[:900])
-        _end_sessions(at, _found(lambda: Devices(at.engine).remove(where, mac)))
+        end_sessions(at, _found(lambda: Devices(at.engine).remove(where, mac)))
 
 
-def _end_sessions(at: Desk, device: Device) -> None:
+def end_sessions(at: Desk, device: Device | Issued) -> None:
     """End what goes on at a device in its owner's name."""
     for session in Rows(at.engine).open_at_mac(device.site, device.mac):
         if session.person is not None and session.person.id == device.person:

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from appliance.cli.devices import end_sessions
 from appliance.cli.people_desk import Desk, Site, desk, new_file
 from appliance.errors import NotFound, WrongUse
+from appliance.search import times
 from captive_portal.errors import PortalError
 from captive_portal.people.device_certificates import DeviceCertificates, Issued
 from captive_portal.radius import device_authority
@@ -142,15 +144,15 @@ def revoke(
     ctx: typer.Context,
     serial: Annotated[str, typer.Argument(help="Its serial number, as the list has it.")],
 ) -> None:
-    """Take a certificate back, for good; its device is refused from now on."""
+    """Take a certificate back, for good; its session ends, and the device is refused."""
     with desk(ctx) as at:
         at.wrote(f"radius certificate revoke {serial}"[:900])
         try:
             taken = _authority(at).revoke(serial, now=at.now())
         except PortalError as error:
             raise NotFound(str(error)) from error
+        end_sessions(at, taken)
         at.context.show(_line(at, taken))
-        at.context.say("who is on stays on until the session ends: prathu kick")
 
 
 def _authority(at: Desk) -> DeviceAuthority:
@@ -186,7 +188,7 @@ def _line(at: Desk, issued: Issued) -> dict[str, str]:
         "mac": issued.mac,
         "name": issued.name,
         "account": issued.account,
-        "until": issued.until.isoformat(),
+        "until": times.to_second(issued.until),
         "state": issued.state(at.now()),
     }
 

@@ -64,7 +64,15 @@ def test_a_device_gets_a_certificate_that_is_listed_and_taken_back(box: Box) -> 
     assert listed["state"] == "good"
     assert listed["serial"] == made["serial"]
     assert "password" not in listed
+    past = box.home / "sessions.csv"
+    past.write_text(
+        "site,person,address,mac,nas,method,start,stop\n"
+        f"school-a,kru,10.0.0.7,{LAPTOP},ap,802.1X,2026-11-22T08:00:00+07:00,\n"
+    )
+    assert box.prathu("sessions", "import", str(past)).status == 0
+    assert len(box.prathu("--json", "sessions", "--live").lines()) == 1
     assert box.prathu("radius", "certificate", "revoke", made["serial"]).status == 0
+    assert box.prathu("--json", "sessions", "--live").lines() == []
     (listed,) = box.prathu("--json", "radius", "certificate", "list").lines()
     assert listed["state"] == "revoked"
     assert box.prathu("radius", "certificate", "revoke", "12ab").status == 1
