@@ -67,7 +67,10 @@ def bring(
     )
     if changed == session:
         return
-    if wants == session.wants or (session.wants is None and not state):
+    before = session.wants
+    same = before is not None and before.words() == wants.words()
+    if same or (before is None and not state):
+        # What is left of a quota is not for the log: it changes with every octet.
         draft.put(changed)
         return
     why = f"terms{' by ' + by if by else ''}: {wants.words()}"

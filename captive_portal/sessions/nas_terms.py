@@ -52,6 +52,7 @@ class NasTerms:
         told += [f"idle {self.idle_s} s"] if self.idle_s is not None else []
         told += [f"VLAN {self.vlan}"] if self.vlan is not None else []
         told += [f"until {self.until:%Y-%m-%d %H:%M:%S} UTC"] if self.until is not None else []
+        told += ["a quota"] if self.most_bytes is not None else []
         return "; ".join(told) or "no limits"
 
 

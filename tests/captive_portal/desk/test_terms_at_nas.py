@@ -151,6 +151,30 @@ def test_another_group_a_quota_and_a_holiday_change_terms_too(school: School) ->
     assert wants[3].until.hour == 2  # 09:00 at school
 
 
+def test_at_midnight_a_nas_learns_of_the_new_quota_and_the_log_has_nothing_new(
+    school: School,
+) -> None:
+    school.add("somchai", pupils(quota_day_mb=100, session_minutes=1440))
+    school.now += timedelta(hours=15, minutes=50)  # 23:50 at school
+    start = started(school)
+
+    async def play() -> None:
+        await school.hear(start)
+        await school.pass_minutes(2)
+        used = Counters(bytes_in=30_000_000, bytes_out=30_000_000)
+        update = replace(start, status="update", time=school.now, counters=used)
+        await school.hear(replace(update, event_id=UUID(int=80)))
+        await school.pass_minutes(9)
+        await settled(school)
+
+    run(school, play)
+    (told,) = school.nas.changed
+    assert told.has is not None
+    assert told.wants is not None
+    assert (told.has.most_bytes, told.wants.most_bytes) == (100_000_000, 160_000_000)
+    assert [one for one in updates(school) if one] == []
+
+
 def test_what_the_nas_was_told_at_sign_in_may_be_old_by_its_first_minute(school: School) -> None:
     school.add("somchai", pupils(up_kbit=1000))
     as_now = NasTerms(group="pupils", up_kbit=1000)
