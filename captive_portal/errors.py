@@ -1,6 +1,7 @@
 """The portal's errors: one family, each with what to do next."""
 
 import errno
+from datetime import datetime
 
 from typing_extensions import override
 
@@ -30,12 +31,14 @@ class Refused(PortalError):
 class Denied(PortalError):
     """Who it is was right, but they may not be on now; nothing was begun.
 
-    `reason` is a word of `captive_portal.sessions.policy.Reason`, for pages to say it with.
+    `reason` is a word of `captive_portal.sessions.policy.Reason`, for pages to say it with;
+    `opens` is when hours begin and end next, where it is for them.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, opens: tuple[datetime, datetime] | None = None) -> None:
         super().__init__(f"may not be on now: {reason}")
         self.reason = reason
+        self.opens = opens
 
 
 class ReportError(PortalError):

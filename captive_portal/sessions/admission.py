@@ -93,7 +93,7 @@ def admit(draft: Draft, fresh: Session, terms: Terms, *, ids: Ids) -> Session:
     """
     now = fresh.start
     if terms.grant.refused is not None:
-        raise Denied(terms.grant.refused)
+        raise Denied(terms.grant.refused, terms.grant.opens)
     there = _there(draft, fresh)
     own = next((s for s in there if _goes_on(s, fresh, now)), None)
     _make_room(draft, fresh, terms, ids=ids)

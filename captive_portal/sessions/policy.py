@@ -17,6 +17,7 @@ from captive_portal.sessions.causes import Cause
 
 MB = 1_000_000
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+AHEAD, WHOLE_DAY = timedelta(days=15), timedelta(days=1)
 FURTHEST = timedelta(days=32)
 """No session is longer, so that nobody's hours are reckoned further ahead."""
 Calendar = Mapping[date, str]
@@ -127,7 +128,9 @@ class Grant:
     """What somebody may do now."""
 
     refused: Reason | None = None
-    """Why they may not be on; then nothing else here counts."""
+    """Why they may not be on; then nothing else here counts but `opens`."""
+    opens: tuple[datetime, datetime] | None = None
+    """When the hours begin and end next, where they are why."""
     until: datetime
     """The nearest of session length, end of hours and quota of minutes, UTC."""
     ends: Cause = Cause.SESSION_TIMEOUT
@@ -170,7 +173,8 @@ def grant(  # noqa: PLR0913  # a grant hangs on these
     over = _over(rules, used)
     closes = open_until(rules.hours, calendar, now, until, zone) if rules.hours else until
     if closes is None:
-        return Grant(refused=Reason.HOURS, until=now, ends=Cause.HOURS)
+        opens = next_open(rules.hours, calendar, now, zone)
+        return Grant(refused=Reason.HOURS, until=now, ends=Cause.HOURS, opens=opens)
     if over is not None and rules.at_quota != "slow":
         return Grant(refused=over, until=now, ends=Cause.QUOTA)
     if closes < until:
@@ -203,6 +207,21 @@ def open_until(
     if at == now and now < latest:
         return None
     return min(at, latest)
+
+
+def next_open(
+    hours: Sequence[Span], calendar: Calendar, now: datetime, zone: ZoneInfo
+) -> tuple[datetime, datetime] | None:
+    """Return when hours begin next, and when those end; None: not within `AHEAD`."""
+    today = now.astimezone(zone).date()
+    for day in (today + timedelta(days=ahead) for ahead in range(AHEAD.days)):
+        like = calendar.get(day, WEEKDAYS[day.weekday()])
+        spans = (one for one in hours if like in one.days and one.first_minute < one.last_minute)
+        begins = (_moment(day, one.first_minute, zone) for one in spans)
+        first = min((begin for begin in begins if begin > now), default=None)
+        if first is not None:
+            return first, open_until(hours, calendar, first, first + WHOLE_DAY, zone) or first
+    return None
 
 
 def _covered(

@@ -85,7 +85,7 @@ class Portal:
         )
         self._own_devices = own_devices
         self._desk = desk
-        self._names = OwnNames(front.settings)
+        self._names = OwnNames(front.settings, gated=front.gated)
 
     def app(self) -> FastAPI:
         """Return the application."""
@@ -97,6 +97,7 @@ class Portal:
             form = routes.at_root(self._hand, form)
         app.add_api_route("/", form, methods=both)
         app.add_api_route("/", self._entrance.sign_in, methods=["POST"])
+        app.add_api_route("/password", self._entrance.again, methods=both)
         app.add_api_route("/password", self._entrance.password, methods=["POST"])
         app.add_api_route("/oidc/{provider}", self._providers.go, methods=["GET"])
         app.add_api_route("/oidc/{provider}/back", self._providers.back, methods=["GET"])
@@ -152,7 +153,7 @@ class Portal:
         """Say that there is no such page."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         t = texts(request.query_params.get("lang"))
-        return self._front.message(request, status, t.not_found)
+        return self._front.message(request, status, t.start_again, heading=t.not_found)
 
     async def notice(self, request: Request) -> Response:
         """Show what is kept, why, and how long."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from captive_portal.errors import PortalError
+from captive_portal.errors import PortalError, Unfit
 from captive_portal.people.accounts import Account, People
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.way import Busy, NameWanted, WayWord
@@ -25,6 +25,10 @@ from captive_portal.web.front import (
     new_password,
     of_device,
     shown,
+    typed,
+    unfit,
+    ways_of,
+    whose,
 )
 from captive_portal.web.neighbours import mac_of
 from captive_portal.web.notice import NoticeBoard
@@ -62,7 +66,7 @@ class Entrance:
             account = await self._by_device(visit)
             return await (self.begin(visit, account) if account else self.page(visit, 200))
         except PortalError as error:
-            return await self._not_in(visit, error, "")
+            return await self._not_in(visit, error, {})
 
     async def _by_device(self, visit: Visit) -> Account | None:
         """Return whose device it is, where nobody is on it and the zone lets devices in."""
@@ -78,7 +82,7 @@ class Entrance:
         visit: Visit,
         status: int,
         message: str = "",
-        account: str = "",
+        fields: Mapping[str, str] | None = None,
         *,
         retry_s: int = 0,
         wants_name: bool = False,
@@ -88,13 +92,11 @@ class Entrance:
         page = pages.SignInPage(
             **common(visit, "/", message),
             token=self._front.tokens.make("sign-in", visit.address),
-            account=account,
+            **(typed(fields, message, wants_name=wants_name) if fields else self._brought(visit)),
             signed_in_as=session.person.name if session and session.person else "",
             ended="" if session or message else self._why_ended(visit),
             keep_days=self._front.settings.keep_days,
             vouchers=WayWord.VOUCHER in visit.place.ways,
-            code=visit.request.query_params.get("voucher", "")[:LONGEST_CODE],
-            wants_name=wants_name,
             providers=self._offered(visit.place),
         )
         return shown(page, status, retry_s=retry_s)
@@ -103,28 +105,40 @@ class Entrance:
         """Return the sentence about a session that has ended here a moment ago."""
         return visit.t.ends.get(self._desk.why_ended(visit.place.id, visit.address), "")
 
+    def _brought(self, visit: Visit) -> dict[str, str]:
+        """Return the code that a QR code brought along."""
+        return {"code": visit.request.query_params.get("voucher", "")[:LONGEST_CODE]}
+
+    async def again(self, request: Request) -> Response:
+        """Lead who loads the form for a new password again to the page."""
+        visit = self._front.visit(request)
+        return RedirectResponse(f"/?lang={visit.t.lang}", 303)
+
     async def sign_in(self, request: Request) -> Response:
         """Take account and password; on success go to the session's page (303)."""
         visit = self._front.visit(request)
         fields = await visit.fields()
-        typed = fields.get("account", "")
         if not self._front.tokens.good(fields.get("token", ""), "sign-in", visit.address):
-            return await self.page(visit, 403, visit.t.stale, typed)
+            return await self.page(visit, 403, visit.t.stale, fields)
         try:
             mac = await asyncio.to_thread(mac_of, visit.address)
-            account = await self._chain.check(attempt(visit, fields, mac), visit.place.ways)
+            tried = attempt(visit, fields, mac)
+            account = await self._chain.check(tried, ways_of(visit, fields))
             if account.must_change:
                 return self._new_password(visit, account, 200)
             return await self.begin(visit, account)
         except NameWanted:
-            return await self.page(visit, 200, visit.t.guest_wanted, typed, wants_name=True)
+            return await self.page(visit, 200, visit.t.guest_wanted, fields, wants_name=True)
         except PortalError as error:
-            return await self._not_in(visit, error, typed)
+            return await self._not_in(visit, error, fields)
 
-    async def _not_in(self, visit: Visit, error: PortalError, typed: str) -> Response:
-        """Show the form again, and why."""
-        status, message, retry_s = excuse(error, visit.t)
-        return await self.page(visit, status, message, typed, retry_s=retry_s)
+    async def _not_in(
+        self, visit: Visit, error: PortalError, fields: Mapping[str, str], *, changed: bool = False
+    ) -> Response:
+        """Show the form again, and why; `changed`: the new password is kept all the same."""
+        status, message, retry_s = excuse(error, visit.t, code="code" in fields)
+        message = f"{visit.t.changed} {message}" if changed else message
+        return await self.page(visit, status, message, fields, retry_s=retry_s)
 
     async def begin(self, visit: Visit, account: Account) -> Response:
         """Begin a session and go to its page (303). Raises PortalError."""
@@ -154,12 +168,13 @@ class Entrance:
         account = await asyncio.to_thread(self._people.get, UUID(person))
         if account is None or not may_choose(visit, account, self._front.now()):
             return await self.page(visit, 403, t.stale)
-        if not (new := new_password(fields)):
-            return self._new_password(visit, account, 422, t.new_differs)
         try:
-            await self._chain.change(account, new)
-            return await self.begin(visit, account)
+            await self._chain.change(account, new_password(fields, account))
+        except Unfit as error:
+            return self._new_password(visit, account, 422, unfit(error, t))
         except Busy:
             return self._new_password(visit, account, 503, t.busy, retry_s=5)
+        try:
+            return await self.begin(visit, account)
         except PortalError as error:
-            return await self._not_in(visit, error, account.account)
+            return await self._not_in(visit, error, whose(account), changed=True)

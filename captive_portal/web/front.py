@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,13 +13,15 @@ from urllib.parse import parse_qsl
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from captive_portal.errors import Denied, PortalError, Refused
+from captive_portal.errors import Denied, PortalError, Refused, Unfit
 from captive_portal.people import passwords
 from captive_portal.people.accounts import Account
+from captive_portal.people.passwords import NotFit
 from captive_portal.sessions.admission import Terms
+from captive_portal.sessions.policy import Reason
 from captive_portal.sessions.session import Session
 from captive_portal.settings import SignIn
-from captive_portal.sign_in.way import Attempt, Busy, TooOften, Unsure
+from captive_portal.sign_in.way import Attempt, Busy, TooOften, Unsure, WayWord
 from captive_portal.web import pages
 from captive_portal.web.looks import Look, Looks
 from captive_portal.web.neighbours import mac_of
@@ -61,6 +63,13 @@ class Desk(Protocol):
     def why_ended(self, site: str, address: str) -> str:
         """Return the cause of an end at an address a moment ago; empty: none that is to be told."""
         ...
+
+
+class Differs(Unfit):
+    """A new password was not typed twice."""
+
+    def __init__(self) -> None:
+        super().__init__("the two passwords differ")
 
 
 class Answer(Exception):
@@ -137,6 +146,11 @@ class Front:
         address = canonical(peer)
         return self._places.of(address), address
 
+    def gated(self, request: Request) -> bool:
+        """Say whether a device is where the box is the router: its gate turns requests here."""
+        place, _ = self.at(request)
+        return place is not None and place.zone is not None and bool(place.zone.interface)
+
     def visit(self, request: Request) -> Visit:
         """Return who asks.
 
@@ -199,10 +213,34 @@ def attempt(visit: Visit, fields: Mapping[str, str], mac: str) -> Attempt:
         site=visit.place.id,
         address=visit.address,
         mac=mac,
-        account=fields.get("account", ""),
+        account=fields.get("code", fields.get("account", "")),
         password=fields.get("password", ""),
         guest=fields.get("guest", ""),
     )
+
+
+def ways_of(visit: Visit, fields: Mapping[str, str]) -> Sequence[str]:
+    """Return the ways that a form asks: what was typed as a code is looked for as one alone."""
+    if "code" not in fields:
+        return visit.place.ways
+    return [way for way in visit.place.ways if way in (WayWord.VOUCHER, WayWord.DEVICE)]
+
+
+def typed(fields: Mapping[str, str], message: str, *, wants_name: bool = False) -> dict[str, Any]:
+    """Return what goes back into the sign-in page of a form, as arguments of its class."""
+    of_code = wants_name or "code" in fields
+    account = fields.get("account", "")
+    return {
+        "account": "" if of_code else account,
+        "code": fields.get("code", account if wants_name else ""),
+        "at_code": of_code and bool(message),
+        "wants_name": wants_name,
+    }
+
+
+def whose(account: Account) -> Mapping[str, str]:
+    """Return the form that somebody would fill in, but for the password."""
+    return {"account": account.account}
 
 
 def may_choose(visit: Visit, account: Account, now: datetime) -> bool:
@@ -211,10 +249,24 @@ def may_choose(visit: Visit, account: Account, now: datetime) -> bool:
     return usable and account.site == visit.place.id
 
 
-def new_password(fields: Mapping[str, str]) -> str:
-    """Return the new password of a form; empty where the two differ, or it is not fit."""
+def new_password(fields: Mapping[str, str], account: Account) -> str:
+    """Return the new password of a form.
+
+    Raises:
+        Differs: it was not typed twice.
+        NotFit: as the account's password.
+    """
     new = fields.get("new", "")
-    return "" if new != fields.get("again", "") or passwords.fault(new) else new
+    if new != fields.get("again", ""):
+        raise Differs
+    if wrong := passwords.fault(new, account=account.account):
+        raise NotFit(wrong)
+    return new
+
+
+def unfit(error: Unfit, t: Texts) -> str:
+    """Return why a new password is not taken."""
+    return t.password_faults[error.fault] if isinstance(error, NotFit) else t.new_differs
 
 
 def common(visit: Visit, here: str, message: str = "") -> dict[str, Any]:
@@ -241,15 +293,21 @@ def shown(page: pages.Page, status: int = 200, *, retry_s: int = 0) -> Response:
     return HTMLResponse(pages.show(page), status, headers)
 
 
-def excuse(error: PortalError, t: Texts) -> tuple[int, str, int]:
-    """Return status, sentence and when to try again for somebody who was not let in."""
+def excuse(error: PortalError, t: Texts, *, code: bool = False) -> tuple[int, str, int]:
+    """Return status, sentence and when to try again for somebody who was not let in.
+
+    Args:
+        error: Why not.
+        t: The language.
+        code: It was a voucher's code that they typed.
+    """
     match error:
-        case Unsure():
-            return 403, t.unsure, 0
+        case Refused() | Denied(reason=Reason.CLOSED) if code:
+            return 403, t.code_wrong, 0
         case Refused():
-            return 403, t.refused, 0
-        case Denied(reason=reason):
-            return 403, t.denied(reason), 0
+            return 403, t.unsure if isinstance(error, Unsure) else t.refused, 0
+        case Denied():
+            return 403, t.denied(error), 0
         case TooOften(wait_s=wait_s):
             return 429, t.too_often.format(seconds=wait_s), wait_s
         case Busy():

@@ -8,6 +8,7 @@ can make a link through us to elsewhere.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -18,7 +19,11 @@ from captive_portal.settings import SignIn
 class OwnNames:
     """Tells our names from others'."""
 
-    def __init__(self, settings: SignIn) -> None:
+    def __init__(
+        self, settings: SignIn, *, gated: Callable[[Request], bool] = lambda _: False
+    ) -> None:
+        """Keep the names; `gated` says whether the box's own gate is in front of a device."""
+        self._gated = gated
         self._page = settings.public_url
         names = {*settings.names, urlsplit(settings.public_url).hostname or "", "localhost"}
         self._names = {name.lower() for name in names if name}
@@ -26,13 +31,20 @@ class OwnNames:
     def elsewhere(self, request: Request) -> str | None:
         """Return the page's address for a request that is for somebody else, None for one of ours.
 
-        An address of a host is ours: the gate turns only those here who asked for the box, or whom
-        it answers in the name of others; those get the page anyway.
+        Behind the box's own gate an address is ours only if the connection came to it: the gate
+        turns here who asked for any other. Elsewhere it is ours, as somebody may translate it.
         """
         host = (request.url.hostname or "").lower()
-        if not host or host in self._names or _is_address(host):
+        if not host or host in self._names:
+            return None
+        if _is_address(host) and (_same(host, request) or not self._gated(request)):
             return None
         return self._page or f"http://{_here(request)}/"
+
+
+def _same(host: str, request: Request) -> bool:
+    """Say whether the connection came to this address."""
+    return str(ipaddress.ip_address(host.strip("[]"))) == _server(request)[0]
 
 
 def _is_address(host: str) -> bool:
@@ -45,7 +57,12 @@ def _is_address(host: str) -> bool:
 
 def _here(request: Request) -> str:
     """Return our own address on the connection, as the kernel gives it."""
-    server = request.scope.get("server") or ("localhost", 80)
-    host, port = str(server[0]).removeprefix("::ffff:"), server[1]
+    host, port = _server(request)
     shown = f"[{host}]" if ":" in host else host
     return shown if port in (80, None) else f"{shown}:{port}"
+
+
+def _server(request: Request) -> tuple[str, int | None]:
+    """Return our end of the connection: its address, and its port."""
+    server = request.scope.get("server") or ("127.0.0.1", 80)
+    return str(server[0]).removeprefix("::ffff:").partition("%")[0], server[1]

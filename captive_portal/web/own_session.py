@@ -7,7 +7,7 @@ import asyncio
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from captive_portal.errors import Denied, PortalError, Refused
+from captive_portal.errors import Denied, PortalError, Refused, Unfit
 from captive_portal.people.accounts import Account, People
 from captive_portal.sessions.session import Session
 from captive_portal.sign_in.chain import Chain
@@ -24,6 +24,7 @@ from captive_portal.web.front import (
     note,
     of_device,
     shown,
+    unfit,
 )
 
 RENEW, PASSWORD = "renew", "own-password"
@@ -82,7 +83,7 @@ class OwnSession:
                 await self._desk.sign_out(session)
                 await self._forget(visit, session)
         except Denied as error:
-            return await self._show(visit, 403, visit.t.denied(error.reason))
+            return await self._show(visit, 403, visit.t.denied(error))
         except PortalError as error:
             note(error)
             return await self._show(visit, 503, visit.t.not_now, retry_s=30)
@@ -131,13 +132,14 @@ class OwnSession:
         person, token = str(account.id) if account else "", fields.get("token", "")
         if account is None or not self._front.tokens.good(token, PASSWORD, visit.address, person):
             return self._form(visit, account, 403, t.stale)
-        if not (new := new_password(fields)):
-            return self._form(visit, account, 422, t.new_differs)
         try:
+            new = new_password(fields, account)
             await self._chain.check(_old(visit, account, fields.get("old", "")), (WayWord.LOCAL,))
             await self._chain.change(account, new)
+        except Unfit as error:
+            return self._form(visit, account, 422, unfit(error, t))
         except Refused:
-            return self._form(visit, account, 403, t.refused)
+            return self._form(visit, account, 403, t.old_wrong)
         except TooOften as error:
             again = t.too_often.format(seconds=error.wait_s)
             return self._form(visit, account, 429, again, retry_s=error.wait_s)

@@ -54,9 +54,11 @@ class SignInPage(Page):
     vouchers: bool = False
     """Whether codes of vouchers are taken here."""
     code: str = ""
-    """Of a voucher, as a QR code brought it."""
+    """Of a voucher, as a QR code brought it, or as it was typed."""
+    at_code: bool = False
+    """The message is about the code."""
     wants_name: bool = False
-    """The code in `account` is good, and the guest's name is wanted."""
+    """The code is good, and the guest's name is wanted."""
     providers: tuple[tuple[str, str], ...] = ()
     """Id and name of each that has a button here."""
     action: str = "/"

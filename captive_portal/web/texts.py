@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from captive_portal.errors import Denied
 from captive_portal.people import dates
+from captive_portal.people.passwords import Fault
+
+_WHOLE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,8 @@ class Texts:
     back: str
     refused: str
     unsure: str
+    code_wrong: str
+    """A voucher's code is none, or the voucher is over."""
     voucher_title: str
     voucher: str
     guest: str
@@ -49,7 +55,10 @@ class Texts:
     elsewhere: str
     not_here: str
     not_found: str
+    start_again: str
     too_much: str
+    opens: str
+    """`{begin}` and `{end}` of the next hours."""
     denials: Mapping[str, str]
     ends: Mapping[str, str]
     """Of causes of ends, what a device that was on reads next."""
@@ -61,6 +70,7 @@ class Texts:
     renewed: str
     change_password: str
     old_password: str
+    old_wrong: str
     changed: str
     save: str
     new_title: str
@@ -69,6 +79,7 @@ class Texts:
     new_again: str
     new_rule: str
     new_differs: str
+    password_faults: Mapping[Fault, str]
     new_save: str
     notice_title: str
     notice_short: str
@@ -80,9 +91,15 @@ class Texts:
     """Heading and paragraph; `{days}`, `{controller}` and `{contact}` are filled in."""
     contact_missing: str
 
-    def denied(self, reason: str) -> str:
-        """Return why somebody may not be on now, in a sentence."""
-        return self.denials.get(reason, self.not_now)
+    def denied(self, error: Denied) -> str:
+        """Return why somebody may not be on now, and when again where that is known."""
+        why = self.denials.get(error.reason, self.not_now)
+        if error.opens is None:
+            return why
+        begin, end = (time.astimezone(dates.BANGKOK) for time in error.opens)
+        clock = f"{end:%H:%M} น." if self.lang == "th" else f"{end:%H:%M}"
+        until = clock if end - begin < _WHOLE_DAY else self.moment(end)
+        return f"{why} {self.opens.format(begin=self.moment(begin), end=until)}"
 
     def amount(self, octets: int) -> str:
         """Return an amount of data as people say it."""
@@ -128,6 +145,7 @@ THAI = Texts(
     guest="ชื่อและนามสกุลของผู้ใช้บัตร",
     guest_wanted="บัตรนี้ใช้ได้ กรุณากรอกชื่อและนามสกุลของผู้ใช้บัตร",
     unsure="ชื่อผู้ใช้หรือรหัสผ่านไม่ถูกต้อง หรือระบบตรวจสอบบัญชียังไม่ตอบ กรุณาลองใหม่ หรือแจ้งผู้ดูแลระบบ",
+    code_wrong="รหัสในบัตรไม่ถูกต้อง หรือบัตรนี้หมดอายุหรือถูกยกเลิกแล้ว กรุณาตรวจรหัสแล้วลองใหม่",
     provider="เข้าใช้ด้วย {name}",
     provider_browser=(
         "หน้าต่างนี้ใช้ยืนยันตัวตนกับผู้ให้บริการภายนอกไม่ได้ กรุณาเชื่อมต่อ Wi-Fi นี้ไว้ เปิดเบราว์เซอร์ของเครื่อง "
@@ -142,7 +160,9 @@ THAI = Texts(
     elsewhere="แบบฟอร์มนี้ส่งมาจากเว็บอื่น จึงไม่รับ กรุณากลับไปหน้าลงชื่อเข้าใช้และกรอกที่นั่น",
     not_here="เครื่องนี้ไม่ได้อยู่ในเครือข่ายที่ใช้หน้านี้ กรุณาเชื่อมต่อเครือข่ายของสถานศึกษาก่อน",
     not_found="ไม่พบหน้านี้",
+    start_again="กรุณาเริ่มใหม่จากหน้าลงชื่อเข้าใช้",
     too_much="ข้อมูลที่ส่งมายาวเกินไป",
+    opens="ใช้ได้อีกครั้ง {begin} ถึง {end}",
     denials={
         "closed": "ชื่อผู้ใช้หรือรหัสผ่านไม่ถูกต้อง กรุณาลองใหม่",
         "hours": "ขณะนี้อยู่นอกเวลาที่กลุ่มของท่านใช้อินเทอร์เน็ตได้",
@@ -166,6 +186,7 @@ THAI = Texts(
     renewed="ต่อเวลาแล้ว",
     change_password="เปลี่ยนรหัสผ่าน",  # noqa: S106  # a label
     old_password="รหัสผ่านปัจจุบัน",  # noqa: S106  # a label
+    old_wrong="รหัสผ่านปัจจุบันไม่ถูกต้อง กรุณาลองใหม่",
     changed="เปลี่ยนรหัสผ่านแล้ว",
     save="บันทึก",
     new_title="ตั้งรหัสผ่านใหม่",
@@ -173,7 +194,14 @@ THAI = Texts(
     new_password="รหัสผ่านใหม่",  # noqa: S106  # a label
     new_again="รหัสผ่านใหม่อีกครั้ง",
     new_rule="อย่างน้อย 8 ตัวอักษร",
-    new_differs="รหัสผ่านสองช่องไม่ตรงกัน หรือสั้นกว่า 8 ตัวอักษร กรุณากรอกใหม่",
+    new_differs="รหัสผ่านสองช่องไม่ตรงกัน กรุณากรอกใหม่",
+    password_faults={
+        Fault.SHORT: "รหัสผ่านสั้นกว่า 8 ตัวอักษร กรุณากรอกใหม่",
+        Fault.LONG: "รหัสผ่านยาวเกิน 256 ตัวอักษร กรุณากรอกใหม่",
+        Fault.COMMON: "รหัสผ่านนี้มีคนใช้กันมากและเดาง่าย กรุณาตั้งรหัสผ่านอื่น",
+        Fault.OWN_NAME: "รหัสผ่านนี้เหมือนชื่อผู้ใช้ กรุณาตั้งรหัสผ่านอื่น",
+        Fault.SAME: "นี่เป็นรหัสผ่านเดิมหรือรหัสผ่านที่ได้รับมา กรุณาตั้งรหัสผ่านอื่น",
+    },
     new_save="บันทึกและเข้าใช้งาน",
     notice_title="ประกาศเรื่องข้อมูลที่เก็บ",
     notice_short=(
@@ -238,6 +266,10 @@ ENGLISH = Texts(
         "Account or password is not right, or a directory of accounts does not answer. "
         "Please try again, or tell the administrator."
     ),
+    code_wrong=(
+        "The code is not right, or the voucher is over or was taken back. "
+        "Please check the code and try again."
+    ),
     provider="Sign in with {name}",
     provider_browser=(
         "This window cannot be used to sign in with an outside provider. Stay on this Wi-Fi, open "
@@ -260,8 +292,10 @@ ENGLISH = Texts(
     stale="This page was open for too long. Please fill it in again.",
     elsewhere="This form was sent from another site, and is not taken. Please go back to sign-in.",
     not_here="This device is not in a network of this page. Connect to the school's network first.",
-    not_found="There is no such page.",
+    not_found="There is no such page",
+    start_again="Please start again from the sign-in page.",
     too_much="What was sent is too long.",
+    opens="You may again from {begin} to {end}.",
     denials={
         "closed": "Account or password is not right. Please try again.",
         "hours": "Your group may not use the Internet at this time.",
@@ -285,6 +319,7 @@ ENGLISH = Texts(
     renewed="You can stay longer now.",
     change_password="Change password",  # noqa: S106  # a label
     old_password="Present password",  # noqa: S106  # a label
+    old_wrong="The present password is not right. Please try again.",
     changed="Your password was changed.",
     save="Save",
     new_title="Choose a new password",
@@ -292,7 +327,14 @@ ENGLISH = Texts(
     new_password="New password",  # noqa: S106  # a label
     new_again="New password again",
     new_rule="At least 8 characters",
-    new_differs="The two passwords differ, or are shorter than 8 characters. Please try again.",
+    new_differs="The two passwords differ. Please try again.",
+    password_faults={
+        Fault.SHORT: "The password is shorter than 8 characters. Please choose another one.",
+        Fault.LONG: "The password is longer than 256 characters. Please choose another one.",
+        Fault.COMMON: "Many people use this password, and it is guessed first. Choose another one.",
+        Fault.OWN_NAME: "The password is the account's name. Please choose another one.",
+        Fault.SAME: "This is the password that you have. Please choose another one.",
+    },
     new_save="Save and sign in",
     notice_title="What is kept about you",
     notice_short=(

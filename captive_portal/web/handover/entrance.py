@@ -6,13 +6,14 @@ import asyncio
 import math
 import re
 import secrets
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from captive_portal.errors import Denied, PortalError
+from captive_portal.errors import Denied, PortalError, Unfit
 from captive_portal.people.accounts import Account, People
 from captive_portal.sessions.session import Session
 from captive_portal.sign_in.chain import Chain
@@ -31,6 +32,10 @@ from captive_portal.web.front import (
     new_password,
     note,
     shown,
+    typed,
+    unfit,
+    ways_of,
+    whose,
 )
 from captive_portal.web.handover.controller import WHOLE_S, Api, Limits, OtherDevice
 from captive_portal.web.handover.gateways import ASKED, POSTING, Arrival, Gateways
@@ -87,21 +92,20 @@ class HandOver:
         visit = self._visit(request, word)
         fields = await visit.fields()
         arrival = await self._arrival(visit, word, fields.get("query", ""))
-        typed = fields.get("account", "")
         if not self._good(visit, arrival, fields.get("token", "")):
-            return self._form(visit, arrival, 403, visit.t.stale, typed)
+            return self._form(visit, arrival, 403, visit.t.stale, fields)
         try:
             # The gateway's word for the MAC comes from the device.
             tried = attempt(visit, fields, arrival.neighbour)
-            account = await self._chain.check(tried, visit.place.ways)
+            account = await self._chain.check(tried, ways_of(visit, fields))
             if account.must_change:
                 return self._new_password(visit, arrival, account, 200)
             return await self._begin(visit, arrival, account)
         except NameWanted:
             wanted = visit.t.guest_wanted
-            return self._form(visit, arrival, 200, wanted, typed, wants_name=True)
+            return self._form(visit, arrival, 200, wanted, fields, wants_name=True)
         except PortalError as error:
-            return self._not_in(visit, arrival, error, typed)
+            return self._not_in(visit, arrival, error, fields)
 
     async def password(self, request: Request, word: str) -> Response:
         """Take a new password at first use; the token proves that the old one was right."""
@@ -114,15 +118,17 @@ class HandOver:
         account = await asyncio.to_thread(self._people.get, UUID(person))
         if account is None or not may_choose(visit, account, self._front.now()):
             return self._form(visit, arrival, 403, visit.t.stale)
-        if not (new := new_password(fields)):
-            return self._new_password(visit, arrival, account, 422, visit.t.new_differs)
         try:
-            await self._chain.change(account, new)
-            return await self._begin(visit, arrival, account)
+            await self._chain.change(account, new_password(fields, account))
+        except Unfit as error:
+            said = unfit(error, visit.t)
+            return self._new_password(visit, arrival, account, 422, said)
         except Busy:
             return self._new_password(visit, arrival, account, 503, visit.t.busy)
+        try:
+            return await self._begin(visit, arrival, account)
         except PortalError as error:
-            return self._not_in(visit, arrival, error, account.account)
+            return self._not_in(visit, arrival, error, whose(account), changed=True)
 
     async def done(self, request: Request) -> Response:
         """Wait until the gateway has let the device in, and say so."""
@@ -190,14 +196,14 @@ class HandOver:
         arrival: Arrival,
         status: int,
         message: str = "",
-        account: str = "",
+        fields: Mapping[str, str] | None = None,
         **more: Any,  # noqa: ANN401  # of the page and of the answer
     ) -> Response:
         retry_s = more.pop("retry_s", 0)
         page = pages.SignInPage(
             **common(visit, _here(arrival), message),
             token=self._token(visit, arrival),
-            account=account,
+            **typed(fields or {}, message, wants_name=more.pop("wants_name", False)),
             keep_days=self._front.settings.keep_days,
             vouchers=WayWord.VOUCHER in visit.place.ways,
             action=f"/portal/{arrival.word}",
@@ -219,12 +225,21 @@ class HandOver:
         )
         return shown(page, status)
 
-    def _not_in(self, visit: Visit, arrival: Arrival, error: PortalError, typed: str) -> Response:
+    def _not_in(
+        self,
+        visit: Visit,
+        arrival: Arrival,
+        error: PortalError,
+        fields: Mapping[str, str],
+        *,
+        changed: bool = False,
+    ) -> Response:
         if isinstance(error, OtherDevice):
             self._gateways.refuse(arrival.word, Forged("other-device"), visit.address)
             return self._forged(visit, error)
-        status, message, retry_s = excuse(error, visit.t)
-        return self._form(visit, arrival, status, message, typed, retry_s=retry_s)
+        status, message, retry_s = excuse(error, visit.t, code="code" in fields)
+        message = f"{visit.t.changed} {message}" if changed else message
+        return self._form(visit, arrival, status, message, fields, retry_s=retry_s)
 
     async def _begin(self, visit: Visit, arrival: Arrival, account: Account) -> Response:
         notice = await self._board.acknowledged(account.id, visit.place, self._front.now())
@@ -234,7 +249,7 @@ class HandOver:
         assert arrival.where is not None  # noqa: S101  # as above
         terms = await self._desk.terms(account)
         if terms is not None and terms.grant.refused is not None:
-            raise Denied(terms.grant.refused)
+            raise Denied(terms.grant.refused, terms.grant.opens)
         hint = arrival.hint
         bound = Bound(
             site=arrival.gateway.site,

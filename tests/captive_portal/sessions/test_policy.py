@@ -85,6 +85,11 @@ def test_until_is_the_first_minute_that_is_not_allowed(
     if at == now:
         closed = not open_at(hours, calendar, now)
         assert found.refused is (Reason.HOURS if closed else Reason.QUOTA_MINUTES)
+        if found.opens is not None:
+            begin, end = found.opens
+            assert open_at(hours, calendar, begin)
+            assert not open_at(hours, calendar, begin - MINUTE)
+            assert end - begin == timedelta(days=1) or not open_at(hours, calendar, end)
     else:
         assert (found.refused, found.until) == (None, at)
         if at == end:
@@ -166,3 +171,15 @@ def test_other_zones_end_in_the_future_and_at_a_minute(
     if found.refused is None:
         assert now < found.until <= now + LONGEST
         assert found.until.second == 0
+
+
+def test_who_is_outside_the_hours_is_told_when_they_begin() -> None:
+    rules, saturday = group(hours=(SCHOOL_DAYS,)), MONDAY + timedelta(days=5)
+    told = grant(
+        rules, {}, Used(), now=saturday, since=saturday, longest=LONGEST, zone=BANGKOK
+    ).opens
+    monday = MONDAY + timedelta(days=7)
+    assert told == (monday, monday + timedelta(hours=8))
+    never = group(hours=(Hours(days=("exam",), first_minute=0, last_minute=60),))
+    closed = grant(never, {}, Used(), now=MONDAY, since=MONDAY, longest=LONGEST, zone=BANGKOK)
+    assert (closed.refused, closed.opens) == (Reason.HOURS, None)

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from captive_portal.errors import Denied, PortalError, ReportError
 from captive_portal.people.accounts import Account, Kind, NewAccount, People
 from captive_portal.people.notices import Notices
+from captive_portal.people.passwords import Fault
 from captive_portal.sessions import portal
 from captive_portal.sessions.admission import Terms
 from captive_portal.sessions.policy import Grant, Reason
@@ -49,6 +50,7 @@ class Desk:
     notices: list[str] = field(default_factory=list)
     fails: bool = False
     denies: str = ""
+    opens: tuple[datetime, datetime] | None = None
     granted: Terms | None = None
     why: str = ""
 
@@ -58,7 +60,7 @@ class Desk:
         self.notices.append(notice)
         self._may_fail()
         if self.denies:
-            raise Denied(self.denies)
+            raise Denied(self.denies, self.opens)
         person = Person(id=account.id, account=account.account, full_name=account.full_name)
         hour = timedelta(hours=1 + len(self.sessions))
         made = portal.new(uuid4(), site, person, address, mac=mac, now=NOW, lasts=hour)
@@ -323,6 +325,15 @@ def test_a_one_time_password_leads_to_ones_own(school: School) -> None:
     assert person is not None
     chosen = {"token": token(page), "person": person[1], "new": "my own words"}
     assert device.post("/password", data={**chosen, "again": "other"}).status_code == 422
+    for poor, said in (
+        ("given-once", THAI.password_faults[Fault.SAME]),
+        ("12345678", THAI.password_faults[Fault.COMMON]),
+        ("malee1234", THAI.password_faults[Fault.OWN_NAME]),
+        ("short", THAI.password_faults[Fault.SHORT]),
+    ):
+        refused = device.post("/password", data={**chosen, "new": poor, "again": poor})
+        assert (refused.status_code, said in refused.text) == (422, True)
+    assert school.desk.sessions == {}
     assert device.post("/password", data={**chosen, "again": "my own words"}).status_code == 303
     assert list(school.desk.sessions) == [(SITE, PUPIL)]
     again = device.post("/password", data={**chosen, "again": "my own words"})
@@ -365,9 +376,17 @@ def test_without_an_https_address_no_device_is_answered(
 
 
 def test_an_unknown_page_leads_back(school: School) -> None:
-    answer = school.device().get("/wp-login.php")
-    assert answer.status_code == 404
-    assert 'href="/?lang=th"' in answer.text
+    device = school.device()
+    for answer, status in (
+        (device.get("/wp-login.php"), 404),
+        (device.put("/password"), 405),
+    ):
+        assert answer.status_code == status
+        assert "<h1>ไม่พบหน้านี้</h1>" in answer.text
+        assert "<title>ไม่พบหน้านี้" in answer.text
+        assert 'href="/?lang=th"' in answer.text
+    again = device.get("/password")
+    assert (again.status_code, again.headers["location"]) == (303, "/?lang=th")
 
 
 def test_a_token_is_for_one_purpose_and_address() -> None:
@@ -447,6 +466,32 @@ def test_a_host_that_is_none_gets_the_page_and_comes_back_nowhere(
     assert answer.headers.get("location", URL) == URL
     assert host not in answer.text
     assert "set-cookie" not in answer.headers
+
+
+def test_behind_the_gate_a_bare_address_leads_to_the_page(
+    people: People, notices: Notices, tmp_path: Path
+) -> None:
+    gated = Zone(id="pupils", site=SITE, interface="lan0", address="10.40.0.1/16")
+    settings = SignIn(names=("portal.test",))
+    looks = Looks(tmp_path, (gated,))
+    front = Front(settings, places=Places(SITES, (gated,)), looks=looks, clock=lambda: NOW_NS)
+    with Chain(LocalWay(people), {}, tries_per_minute=3, clock=lambda: NOW_NS) as chain:
+        board = NoticeBoard(settings, notices=notices, looks=looks)
+        portal = Portal(front, people=people, chain=chain, desk=Desk(), board=board)
+        device = TestClient(
+            portal.app(),
+            client=("10.40.0.9", 40_000),
+            base_url="http://10.40.0.1",
+            follow_redirects=False,
+        )
+        for host in ("203.0.113.10", "203.0.113.10:80", "[2001:db8::10]", "nobody.example"):
+            for path in ("/", "/generate_204", "/anything", "/session"):
+                for method in ("GET", "HEAD"):
+                    answer = device.request(method, path, headers={"host": host})
+                    assert answer.status_code == 302, (host, path)
+                    assert answer.headers["location"] == "http://10.40.0.1/"
+        for own in ("10.40.0.1", "portal.test", "10.40.0.1:8080"):
+            assert device.get("/", headers={"host": own}).status_code == 200
 
 
 def test_an_address_as_host_is_ours(school: School) -> None:
@@ -551,6 +596,28 @@ def test_who_may_not_be_on_reads_why(school: School, reason: Reason, t: Texts) -
     assert t.denials[reason] in unescape(answer.text)
 
 
+def test_outside_hours_the_page_says_when_they_begin(school: School) -> None:
+    school.people.add(
+        NewAccount(site=SITE, account="malee", password="given-once", must_change=True), now=NOW
+    )
+    begin = NOW.replace(hour=0, minute=30) + timedelta(days=1)
+    school.desk.denies, school.desk.opens = "hours", (begin, begin + timedelta(hours=9))
+    device = school.device()
+    form = {"account": "malee", "password": "given-once", "token": token(device.get("/").text)}
+    page = device.post("/", data=form).text
+    person = re.search(r'name="person" value="([^"]+)"', page)
+    assert person is not None
+    chosen = {"person": person[1], "new": "my own words", "again": "my own words"}
+    answer = device.post("/password", data=chosen | {"token": token(page)})
+    assert answer.status_code == 403
+    assert THAI.changed in answer.text
+    assert "ใช้ได้อีกครั้ง 23 พ.ย. 2569 เวลา 07:30 น. ถึง 16:30 น." in answer.text
+    form["password"], form["token"] = "my own words", token(device.get("/").text)
+    english = device.post("/?lang=en", data=form).text
+    assert "You may again from 23 Nov 2026, 07:30 to 16:30." in english
+    assert ENGLISH.changed not in english
+
+
 def test_the_session_shows_its_terms_and_can_be_prolonged(school: School) -> None:
     device = school.device()
     sign_in(device)
@@ -582,7 +649,10 @@ def test_a_password_is_changed_by_who_knows_the_present_one(school: School) -> N
     assert device.get("/session/password").headers["location"] == "/?lang=th"
     sign_in(device)
     assert "/session/password" in device.get("/session").text
-    assert change(device, "wrong words").status_code == 403
+    wrong = change(device, "wrong words")
+    assert (wrong.status_code, THAI.old_wrong in wrong.text) == (403, True)
+    same = change(device, "correct horse", "correct horse")
+    assert (same.status_code, THAI.password_faults[Fault.SAME] in same.text) == (422, True)
     assert change(device, "correct horse", "short").status_code == 422
     assert change(device, "correct horse", "blue tractor", "red tractor").status_code == 422
     assert device.post("/session/password", data={"token": "x"}).status_code == 403

@@ -27,6 +27,7 @@ from captive_portal.web.front import Front
 from captive_portal.web.looks import Looks
 from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.sites import Places
+from captive_portal.web.texts import THAI
 from tests.captive_portal.conftest import NOW, SITE
 from tests.captive_portal.sign_in.test_chain import Told
 from tests.captive_portal.web.test_app import NOW_NS, SITES, Desk, token
@@ -88,14 +89,29 @@ def test_a_guest_gives_code_and_name(
     phone = device(portal, "10.1.0.5")
     page = phone.get("/").text
     assert "รหัสในบัตร" in page
-    asked = phone.post("/", data={"account": code, "token": token(page)})
+    asked = phone.post("/", data={"code": code, "token": token(page)})
     assert asked.status_code == 200
     assert "ชื่อและนามสกุลของผู้ใช้บัตร" in asked.text
-    form = {"account": code, "guest": "วิชัย แขกดี", "token": token(asked.text)}
+    assert f'name="code" value="{code}"' in asked.text
+    form = {"code": code, "guest": "วิชัย แขกดี", "token": token(asked.text)}
     assert phone.post("/", data=form).status_code == 303
     person = desk.sessions[SITE, "10.1.0.5"].person
     assert person is not None
     assert person.full_name == "วิชัย แขกดี"
+
+
+def test_a_wrong_code_is_told_at_the_code_in_words_about_codes(portal: Portal) -> None:
+    phone = device(portal, "10.1.0.5")
+    form = {"code": "K7M-2XQ-94D", "token": token(phone.get("/").text)}
+    answer = phone.post("/", data=form)
+    accounts, codes = answer.text.split(f"<h2>{THAI.voucher_title}</h2>")
+    assert (answer.status_code, THAI.refused in answer.text) == (403, False)
+    assert (THAI.code_wrong in codes, 'value="K7M-2XQ-94D"' in codes) == (True, True)
+    assert (THAI.code_wrong in accounts, "K7M-2XQ-94D" in accounts) == (False, False)
+    with_password = {"account": "somchai", "password": "wrong", "token": form["token"]}
+    accounts, codes = phone.post("/", data=with_password).text.split(THAI.voucher_title)
+    assert (THAI.refused in accounts, 'value="somchai"' in accounts) == (True, True)
+    assert ("role=" in codes, "somchai" in codes) == (False, False)
 
 
 def test_no_field_for_codes_where_vouchers_are_not_taken(portal: Portal) -> None:
