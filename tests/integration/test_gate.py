@@ -570,6 +570,11 @@ def test_a_longer_stay_or_another_speed_keeps_counts_and_connections(school: Gat
         assert inside.echo(wire)
     assert school.counted()[7].bytes_in > before.bytes_in
     assert inside.connect(school.spaces["tablet"], WEB6, 443)[0] == "open"
+    school.apply([], [phone()])
+    alone = school.ask(lambda gate: gate.counted([7, 8]))
+    whole = school.counted()
+    assert alone[7] == whole[7], "of who is out too"
+    assert 0 < alone[8].bytes_in <= whole[8].bytes_in
 
 
 def test_a_wish_that_cannot_be_is_refused_alone(school: GateSchool) -> None:
