@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from pyrad import packet as pyrad
 from typing_extensions import override
@@ -63,6 +64,7 @@ class Tunnels:
     def __init__(self) -> None:
         self._logins: dict[str, Login] = {}
         self._devices: dict[str, str] = {}
+        self._people: dict[str, UUID] = {}
 
     def begin(self, outer: Login) -> str:
         """Return a word that names a request while it is there."""
@@ -75,9 +77,19 @@ class Tunnels:
         if word in self._logins:
             self._devices[word] = mac
 
+    def typed(self, word: str, person: UUID) -> None:
+        """Keep whose password was typed inside: two may have one name, here and in a directory."""
+        if word in self._logins:
+            self._people[word] = person
+
+    def person(self, word: str) -> UUID | None:
+        """Return whose password was typed inside, if one was."""
+        return self._people.get(word)
+
     def end(self, word: str) -> str:
         """Forget it; return the device that has proven itself, if one has."""
         self._logins.pop(word, None)
+        self._people.pop(word, None)
         return self._devices.pop(word, "")
 
     def of(self, word: str) -> Login | None:

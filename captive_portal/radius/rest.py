@@ -140,7 +140,8 @@ class Rest:
         password = values.get("User-Password")
         if password is None:
             return await self._hash(replace(tried, credential=_NO_PROOF))
-        return await self._typed(replace(tried, credential=Pap(password=password)))
+        typed = replace(tried, credential=Pap(password=password))
+        return await self._typed(typed, values["Operator-Name"])
 
     def fits(self, outer: str, inner: str) -> bool:
         """Say whether a name outside may stand there for the one inside (R-12)."""
@@ -150,8 +151,8 @@ class Rest:
         right = not self._realm or not realm or realm.casefold() == self._realm.casefold()
         return right and name.casefold() in ("", ANONYMOUS)
 
-    async def _typed(self, tried: Login) -> Answer:
-        """Have a password looked at."""
+    async def _typed(self, tried: Login, word: str) -> Answer:
+        """Have a password looked at; `word` names the request."""
         try:
             account = await self._check(tried.attempt)
         except TooOften:
@@ -165,6 +166,7 @@ class Rest:
         verdict = judging.allow(tried, standing, now)
         if not verdict.accepted:
             return self._no(tried, verdict)
+        self._tunnels.typed(word, account.id)
         return _OK, {"control:Auth-Type": _set("Accept")}
 
     async def _hash(self, tried: Login) -> Answer:
@@ -186,8 +188,13 @@ class Rest:
         return _OK, {"control:NT-Password": _set(f"0x{standing.nt_hash.hex()}")}
 
     async def _post_auth(self, values: Values, outer: Login) -> Answer:
-        user = names.clean(values.get("User-Name", ""))
-        account = await asyncio.to_thread(self._book.account, outer.site, user)
+        person = self._tunnels.person(values["Operator-Name"])
+        if person is None:
+            # By MSCHAPv2, with the hash of the account of that name.
+            user = names.clean(values.get("User-Name", ""))
+            account = await asyncio.to_thread(self._book.account, outer.site, user)
+        else:
+            account = await asyncio.to_thread(self._book.person, person)
         return self._class(account, outer) if account else (_REFUSED, {})
 
     def _class(self, account: Account, outer: Login) -> Answer:

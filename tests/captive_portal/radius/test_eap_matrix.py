@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import pytest
 from pyrad import packet as pyrad
 from sqlalchemy import Engine
 
-from captive_portal.people.accounts import People
+from captive_portal.people.accounts import Account, NewAccount, People
 from captive_portal.people.outside import Outside, Outsider
-from captive_portal.radius import certificate, guard
+from captive_portal.radius import certificate, guard, ticket
+from captive_portal.sign_in.way import Attempt
 from tests.captive_portal.conftest import NOW, SITE
 from tests.captive_portal.freeradius import free_ports
 from tests.captive_portal.radius import eap_school
-from tests.captive_portal.radius.eap_school import EAPOL, SECRET, School
+from tests.captive_portal.radius.eap_school import EAPOL, IDS, SECRET, School
 
 pytestmark = pytest.mark.skipif(EAPOL is None, reason="eapol_test is not here (eapoltest)")
 NOT_OFFERED = ["MD5", "MSCHAPV2", "GTC", "LEAP", "FAST", "PWD", "OTP"]
@@ -104,9 +106,28 @@ def test_without_the_box_nobody_is_let_in_and_a_second_after_it_is_back_all_are(
             )
 
 
-def directory_person(engine: Engine) -> None:
+def directory_person(engine: Engine) -> Account:
     who = Outsider(site=SITE, source="ldap", outside_id="0-1", account="kru")
-    Outside(engine).adopt(who, NOW)
+    return Outside(engine).adopt(who, NOW)
+
+
+def test_of_two_of_one_name_it_is_the_one_whose_password_was_typed(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Given one of a name here, and another in a directory: with a password each."""
+    here = People(engine).add(NewAccount(site=SITE, account="kru", password="here 1234"), now=NOW)
+    there = directory_person(engine)
+    assert there.id != here.id
+
+    async def check(attempt: Attempt, _ways: Sequence[str]) -> Account:
+        return there if attempt.password == "of a directory" else here
+
+    with eap_school.running(engine, tmp_path, check=check) as school:
+        for password, who in (("of a directory", there), ("here 1234", here)):
+            (octets,) = school.phone("kru", password).classes
+            found = ticket.read(octets, SITE, IDS)
+            assert found is not None
+            assert found.person == who.id
 
 
 def test_mschapv2_says_why_it_cannot_be_for_accounts_of_a_directory(
