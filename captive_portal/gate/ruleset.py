@@ -41,7 +41,7 @@ COUNTERS = {
     "dns_limited": "DNS beyond the rate",
     "nd_limited": "talk of IPv6 neighbours beyond the rate",
     "dhcp_limited": "questions for an address beyond the rate",
-    "page_limited": "calls of the sign-in page beyond the rate",
+    "page_limited": "calls of the sign-in page beyond the rate, or too many at a time",
     "syn_limited": "new connections beyond the rate, or more of them than a device may have",
     "too_fast": "beyond the speed of the group",
     "isolated": "from device to device, from zone to zone, or past the uplink",

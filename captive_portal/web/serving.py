@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import resource
 import socket
 from collections.abc import Generator, Mapping
 from datetime import datetime
@@ -30,6 +31,8 @@ WAITING = 1024
 """Connections that the kernel holds until they are taken: a school comes at once at eight."""
 MOST_AT_ONCE = 2000
 """Connections taken; the next ones are told to come again."""
+OPEN_FILES = 65_536
+"""A system begins a process with 1,024; a connection is one of them before it has said anything."""
 
 
 class _QuietServer(uvicorn.Server):
@@ -60,6 +63,7 @@ class PageServer:
         Raises:
             PortalError: a port is taken or not ours to open; the certificate cannot be used.
         """
+        make_room()
         settings = self._settings
         ports = {"sign_in": self._open(settings.port)}
         if settings.tls_port is not None:
@@ -144,6 +148,14 @@ class PageServer:
 
     def _now(self) -> datetime:
         return time_of(self._clock)
+
+
+def make_room() -> None:
+    """Let this process have as many files open as it may, up to `OPEN_FILES`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def check_certificate(home: Path, settings: SignIn) -> None:

@@ -48,6 +48,7 @@ from tests.integration.gate_school import (
     BOX_STAFF,
     LAPTOP,
     MACS,
+    PAGE,
     PHONE,
     PHONE6,
     PUBLIC,
@@ -342,3 +343,23 @@ def test_made_up_neighbours_keep_nobody_out(school: GateSchool, family: str) -> 
     for web in (WEB, WEB6):
         wait_for("a way", partial(is_open, school.spaces["tablet"], web))
     school.run("gate", ["ip", "neigh", "flush", "dev", "lan0"], check=False)
+
+
+def test_one_devices_silent_calls_leave_the_page_to_others(school: GateSchool) -> None:
+    """Connections that say nothing: over TLS the page cannot know yet whose they are."""
+    before = counted(school, "page_limited")
+    wires = []
+    for number in range(400):
+        wires.append(inside.open_socket(school.spaces["phone"], socket.SOCK_STREAM))
+        wires[-1].setblocking(False)
+        wires[-1].connect_ex((BOX, 8080))
+        if number % 100 == 99:  # it is their number that counts, not their pace
+            school.run("gate", ["nft", "flush", "set", "inet", "prathu", "page_rate"])
+    try:
+        wait_for("refusals", lambda: counted(school, "page_limited") - before >= 100)
+        assert inside.fetch(school.spaces["tablet"], BOX) == PAGE
+        taken = school.run("gate", ["ss", "-Htn", "state", "established", "sport", "=", ":8080"])
+        assert 200 < len(taken.splitlines()) <= 257
+    finally:
+        for wire in wires:
+            wire.close()

@@ -1,6 +1,7 @@
 """The page's ports as a device meets them: http and https, and a certificate that changes."""
 
 import asyncio
+import resource
 import socket
 import ssl
 import threading
@@ -19,7 +20,7 @@ from starlette.types import Message
 
 from captive_portal.errors import PortalError
 from captive_portal.settings import SignIn
-from captive_portal.web import certificate, connections, front
+from captive_portal.web import certificate, connections, front, serving
 from captive_portal.web.looks import Look
 from captive_portal.web.own_names import OwnNames
 from captive_portal.web.serving import SELF_MADE, PageServer
@@ -198,3 +199,14 @@ def test_a_form_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(front.Answer) as early:
         asyncio.run(visit.fields())
     assert early.value.response.status_code == 408
+
+
+def test_connections_are_not_as_few_as_a_process_begins_with() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        serving.make_room()
+        now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert now == (serving.OPEN_FILES if hard < 0 else min(hard, serving.OPEN_FILES))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
