@@ -16,6 +16,9 @@ from captive_portal.database import open_database
 from captive_portal.errors import PortalError
 from captive_portal.people.accounts import Account, Kind, People, Role
 
+NOT_STAFF = (Role.NONE, Role.TEACHER)
+"""Who helps pupils has no part in evidence."""
+
 
 def two_people(
     home: Path, settings: BoxSettings, site: str, accounts: list[str]
@@ -48,7 +51,7 @@ def _approving(home: Path, settings: BoxSettings, site: str, accounts: list[str]
             except PortalError as error:
                 raise WrongUse(f"{account}: {error}") from error
     for person in found:
-        if person.role is Role.NONE:
+        if person.role in NOT_STAFF:
             raise WrongUse(f"{person.account} has no role on the admin pages")
     return found
 
@@ -79,7 +82,7 @@ def check_approver(
     if who is None:
         hint = "somebody of the staff: prathu people list"
         raise WrongUse(f"--approver {approver}: there is no such account at {site}", hint=hint)
-    if who.role is Role.NONE and who.kind is not Kind.STAFF:
+    if who.role in NOT_STAFF and who.kind is not Kind.STAFF:
         raise WrongUse(f"--approver {approver} is not of the staff", hint="prathu people list")
     if who.closed(report.now()):
         raise WrongUse(f"--approver {approver}: this account is closed")

@@ -19,6 +19,7 @@ from appliance.web.texts import texts
 from captive_portal import own_data
 from captive_portal.people import dates, slips
 from captive_portal.people.promotion import Plan, Promotions
+from captive_portal.people.teaching import Teaching
 from captive_portal.people.usage import Usage
 
 Account = Annotated[str, typer.Argument(help="The account's name.")]
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(group)
     app.command()(bonus)
+    app.command()(teaches)
     app.command()(promote)
     app.command("slips")(slips_)
     app.command()(data)
@@ -62,6 +64,20 @@ def bonus(
         at.wrote(f"bonus {found.site}/{found.account} {megabytes} MB on {when.isoformat()}")
         Usage(at.engine).give(found.id, when, megabytes)
         at.context.say(f"{found.account} has {megabytes} MB more on {dates.shown(when)}")
+
+
+def teaches(
+    ctx: typer.Context,
+    account: Account,
+    classes: Annotated[str, typer.Argument(help="Such as ม.1/2,ม.3; empty: none.")],
+    site: Site = "",
+) -> None:
+    """Say which classes somebody with the role teacher may help."""
+    with desk(ctx) as at:
+        found = at.account(account, site)
+        at.wrote(f"teaches {found.site}/{found.account} {classes}"[:900])
+        told = ", ".join(str(one) for one in Teaching(at.engine).put(found.id, classes))
+        at.context.say(f"{found.account} may help: {told or 'nobody'}")
 
 
 def promote(

@@ -26,6 +26,7 @@ from appliance.hub import known
 from appliance.web import (
     api,
     pages_account,
+    pages_classes,
     pages_devices,
     pages_groups,
     pages_kept,
@@ -48,7 +49,15 @@ from appliance.web.reasons import told
 from appliance.web.render import STATIC, ErrorPage, page, wants_whole
 from appliance.web.seats import Seats, Tries
 from appliance.web.sources import Meter
-from appliance.web.visitor import Forbidden, MustChange, NotSignedIn, OtherSite, Room, find
+from appliance.web.visitor import (
+    Forbidden,
+    MustChange,
+    NotSignedIn,
+    OnlyHelps,
+    OtherSite,
+    Room,
+    find,
+)
 from appliance.web.workers import TooBusy, Workers
 from captive_portal.errors import PortalError
 from collector.errors import CollectorError
@@ -65,6 +74,7 @@ PAGES = (
     pages_groups,
     pages_vouchers,
     pages_devices,
+    pages_classes,
     pages_school,
     pages_poster,
     pages_people,
@@ -149,6 +159,13 @@ async def _forbidden(request: Request, _: Exception) -> Response:
     )
 
 
+async def _only_helps(request: Request, error: Exception) -> Response:
+    """Lead a teacher from the first page to their own; every other one is closed to them."""
+    if request.url.path == "/" and request.method == "GET":
+        return _onward(request, "/classes")
+    return await _forbidden(request, error)
+
+
 async def _other_site(request: Request, _: Exception) -> Response:
     return await _refused(request, 403, "This form was sent from another site, and is not taken.")
 
@@ -205,6 +222,7 @@ HANDLERS: dict[type[Exception], Handler] = {
     NotSignedIn: _not_signed_in,
     MustChange: _must_change,
     Forbidden: _forbidden,
+    OnlyHelps: _only_helps,
     OtherSite: _other_site,
     WrongUse: _wrong_use,
     TooBusy: _unavailable,

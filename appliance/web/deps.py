@@ -22,6 +22,8 @@ class May(StrEnum):
 
     SEARCH = "search"
     """Read the logs and ask who it was."""
+    HELP = "help"
+    """Give pupils of their own classes more for today, and new passwords; alone, nothing else."""
     MANAGE = "manage"
     """Accounts of people and staff, and the demo school."""
 

@@ -73,7 +73,7 @@ def page(request: Request, visitor: Visitor, content: Page, *, status: int = 200
 
 def _outside(request: Request, visitor: Visitor) -> OutsideLine | None:
     """Return since when it is proven outside what the box holds, for staff."""
-    if visitor.member is None:
+    if visitor.member is None or visitor.only_helps:
         return None
     room = room_of(request)
     return room.outside.line(visitor.texts, room.deps.clock() // 1000)

@@ -26,6 +26,7 @@ from collector.records import Clock
 
 RIGHTS: dict[Role, frozenset[May]] = {
     Role.NONE: frozenset(),
+    Role.TEACHER: frozenset({May.HELP}),
     Role.VIEWER: frozenset({May.SEARCH}),
     Role.ADMIN: frozenset({May.SEARCH, May.MANAGE}),
 }

@@ -52,6 +52,11 @@ class Visitor:
         return self.member is not None and not self.member.must_change and right in self.member.may
 
     @property
+    def only_helps(self) -> bool:
+        """Whether the visitor may help pupils, and do nothing else here."""
+        return self.member is not None and self.member.may == {May.HELP}
+
+    @property
     def csrf(self) -> str:
         """The token that each form of this visitor carries."""
         return self.seat.csrf if self.seat else ""
@@ -63,6 +68,10 @@ class NotSignedIn(Exception):
 
 class MustChange(Exception):
     """The visitor has a one-time password and must set a new one first."""
+
+
+class OnlyHelps(Exception):
+    """The visitor has one page of their own, and this is another."""
 
 
 class Forbidden(Exception):
@@ -102,6 +111,19 @@ async def signed_in(visitor: Annotated[Visitor, Depends(find)]) -> Visitor:
         raise NotSignedIn
     if visitor.member.must_change:
         raise MustChange
+    if visitor.only_helps:
+        raise OnlyHelps
+    return visitor
+
+
+async def helper(visitor: Annotated[Visitor, Depends(find)]) -> Visitor:
+    """Return the visitor, who may help pupils of their own classes."""
+    if visitor.member is None:
+        raise NotSignedIn
+    if visitor.member.must_change:
+        raise MustChange
+    if not visitor.may(May.HELP):
+        raise Forbidden
     return visitor
 
 
@@ -122,6 +144,7 @@ async def manager(visitor: Annotated[Visitor, Depends(signed_in)]) -> Visitor:
 AnyVisitor = Annotated[Visitor, Depends(find)]
 SignedIn = Annotated[Visitor, Depends(signed_in)]
 Searcher = Annotated[Visitor, Depends(searcher)]
+Helper = Annotated[Visitor, Depends(helper)]
 Manager = Annotated[Visitor, Depends(manager)]
 TheRoom = Annotated[Room, Depends(room_of)]
 

@@ -29,6 +29,8 @@ class Role(StrEnum):
     """What somebody may do on the admin pages."""
 
     NONE = "none"
+    TEACHER = "teacher"
+    """Help the pupils of their own classes (`teaching`), and nothing else."""
     VIEWER = "viewer"
     ADMIN = "admin"
 

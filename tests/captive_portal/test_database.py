@@ -14,6 +14,7 @@ import captive_portal.people.devices
 import captive_portal.people.notices
 import captive_portal.people.promotion
 import captive_portal.people.taking
+import captive_portal.people.teaching
 import captive_portal.people.usage
 import captive_portal.people.vouchers
 import captive_portal.radius.signing

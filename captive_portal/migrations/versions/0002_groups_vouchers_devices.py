@@ -19,6 +19,7 @@ def upgrade() -> None:
     _rolls()
     _vouchers()
     _devices()
+    _teaching()
     _notices()
     op.add_column("session", sa.Column("serial", sa.Integer(), nullable=True))
     op.add_column(
@@ -188,6 +189,19 @@ def _devices() -> None:
         sa.PrimaryKeyConstraint("serial", name="pk_device_certificate"),
     )
     op.create_index("ix_device_certificate_person", "device_certificate", ["person"], unique=False)
+
+
+def _teaching() -> None:
+    op.create_table(
+        "teaching",
+        sa.Column("person", sa.Uuid(), nullable=False),
+        sa.Column("grade", sa.String(length=32), nullable=False),
+        sa.Column("room", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person"], ["account.id"], name="fk_teaching_person", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("person", "grade", "room", name="pk_teaching"),
+    )
 
 
 def _notices() -> None:

@@ -37,6 +37,7 @@ ADMIN = Member(
     stamp="s1",
 )
 VIEWER = replace(ADMIN, id=UUID(int=2), account="viewer", may=frozenset({May.SEARCH}))
+TEACHER = replace(ADMIN, id=UUID(int=4), account="kru", may=frozenset({May.HELP}))
 NEWCOMER = replace(ADMIN, id=UUID(int=3), account="newcomer", must_change=True)
 PASSWORD = "right horse"
 
@@ -54,7 +55,7 @@ class Hands:
 @dataclass
 class FakeStaff:
     members: dict[UUID, Member] = field(
-        default_factory=lambda: {m.id: m for m in (ADMIN, VIEWER, NEWCOMER)}
+        default_factory=lambda: {m.id: m for m in (ADMIN, VIEWER, TEACHER, NEWCOMER)}
     )
     lines: list[PersonLine] = field(default_factory=list)
     checks: int = 0

@@ -23,6 +23,7 @@ from captive_portal.people.accounts import AccountRow
 from captive_portal.people.devices import Devices
 from captive_portal.people.groups import Calendar, Groups
 from captive_portal.people.keys import person_key
+from captive_portal.people.teaching import Teaching
 from captive_portal.people.vouchers import Order, Vouchers
 from tests.appliance.web import senders
 from tests.appliance.web.rooms import NOW_US, PASSWORD, House
@@ -47,6 +48,7 @@ PATHS = (
     "/people/roll",
     "/people/groups",
     "/people/vouchers",
+    "/people/teachers",
     "/people/devices",
     "/people/devices?change=00:aa:00:00:00:02",
     "/people/year",
@@ -137,12 +139,22 @@ def a_school(house: House) -> Engine:
         valid_until=now + timedelta(days=3),
     )
     Vouchers(engine, person_key(house.home)).make(order, now=now)
+    with Session(engine) as db, db.begin():
+        db.add(_teacher(house.site, now))
+    Teaching(engine).put(UUID(int=4), "ม.1")
     book, kru = Devices(engine), UUID(int=8)
     book.own(house.site, "00:aa:00:00:00:02", kru, "เครื่องพิมพ์ ห้องธุรการ", now=now, purpose="ใบประกาศ")
     book.remember(house.site, "02:aa:00:00:00:01", SOMEBODY, now=now, until=now + timedelta(7))
     book.call(house.site, "02:aa:00:00:00:03", SOMEBODY, "แท็บเล็ต", now=now)
     book.switch(house.site, "02:aa:00:00:00:01", on=False)
     return engine
+
+
+def _teacher(site: str, now: datetime) -> AccountRow:
+    row = AccountRow(id=UUID(int=4), site=site, account="kru.jaidee", folded="kru.jaidee")
+    row.full_name, row.kind, row.role = "ครู ใจดี", "teacher", "teacher"
+    row.must_change, row.proofing, row.created_at = False, "ทะเบียน", now
+    return row
 
 
 def inside(browser: Browser, shop: Shop, **how: Any) -> tuple[BrowserContext, Page]:

@@ -36,6 +36,7 @@ from captive_portal.people import (
     sheets,
     slips,
     taking,
+    teaching,
     vouchers,
     workbook,
 )
@@ -45,7 +46,7 @@ from tests.appliance.web.test_school_pages import DMC, NOW, SITE, upload
 
 ASKED_BY_PAGES: tuple[ModuleType, ...] = (
     *(accounts, dates, devices, groups, groups_text, identifiers, layout, names, passwords),
-    *(promotion, roll, sheets, slips, taking, vouchers, workbook, own_data),
+    *(promotion, roll, sheets, slips, taking, teaching, vouchers, workbook, own_data),
 )
 FAMILY = ("PortalError", "Unfit", "WrongUse", "BoxError")
 WEB = Path(appliance.web.__file__).parent
@@ -75,6 +76,7 @@ def spelt(node: ast.AST) -> str:
 
 def faults() -> Iterator[tuple[str, str]]:
     """Yield message and hint of each error that the pages may have to show."""
+    yield from ((fault.value, "choose another") for fault in passwords.Fault)
     for path in files():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
