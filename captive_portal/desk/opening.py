@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
@@ -18,6 +17,7 @@ from captive_portal.desk.gatekeeper import Gatekeeper
 from captive_portal.desk.home import session_ids, times
 from captive_portal.desk.rules import RuleBook
 from captive_portal.desk.traffic import Traffic
+from captive_portal.people import dates
 from captive_portal.people.usage import Usage
 from captive_portal.report import Reporter
 from captive_portal.sessions.charging import Meter
@@ -38,7 +38,7 @@ def make_keeper(home: Path, settings: PortalSettings, engine: Engine, tell: Tell
         tell=tell,
         ids=session_ids(home),
         times=times(settings),
-        meter=Meter(Usage(engine), ZoneInfo(settings.sessions.time_zone)),
+        meter=Meter(Usage(engine), dates.BANGKOK),
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
 from captive_portal.errors import PortalError
+from captive_portal.people import dates
 from captive_portal.people.accounts import Account
 from captive_portal.people.groups import Calendar, Group, Groups
 from captive_portal.people.standing import Standing, standings
@@ -38,13 +38,12 @@ class RuleBook:
         self._usage = Usage(engine)
         self._longest = timedelta(hours=settings.sign_in.session_hours)
         self._seen_within = timedelta(minutes=settings.sessions.seen_minutes)
-        self._zone = ZoneInfo(settings.sessions.time_zone)
 
     def terms(self, account: Account, now: datetime) -> Terms:
         """Return on what terms somebody may begin a session now."""
         standing = Standing(account.site, account.group, account.kind, account.disabled_at)
         group = self._groups.of(account.site, account.group, account.kind)
-        months = self._usage.months(self._day(now), [account.id])
+        months = self._usage.months(dates.today(now), [account.id])
         calendar = self._kinds(account.site, now)
         granted = self._grant(standing, group, calendar, months.get(account.id), now, now)
         return self._terms(granted, group)
@@ -56,7 +55,7 @@ class RuleBook:
         """
         people = {session.person.id for session in sessions if session.person is not None}
         some = people if len(people) <= FEW else None
-        known, months = standings(self._engine, some), self._usage.months(self._day(now), some)
+        known, months = standings(self._engine, some), self._usage.months(dates.today(now), some)
         groups = {group.id: group for group in self._groups.list()}
         by_name = {(group.site, group.name): group for group in groups.values()}
         of_kind: dict[tuple[str, str], Group] = {}
@@ -121,7 +120,7 @@ class RuleBook:
             now=now,
             since=since,
             longest=self._longest,
-            zone=self._zone,
+            zone=dates.BANGKOK,
         )
         # A guest's account ends with the voucher: the kernel itself must know when.
         if closes is None or granted.refused is not None or granted.until <= closes:
@@ -139,11 +138,8 @@ class RuleBook:
             vlan=group.vlan,
         )
 
-    def _day(self, moment: datetime) -> date:
-        return moment.astimezone(self._zone).date()
-
     def _kinds(self, site: str, now: datetime) -> dict[date, str]:
-        return self._calendar.kinds(site, self._day(now), self._day(now + FURTHEST))
+        return self._calendar.kinds(site, dates.today(now), dates.today(now + FURTHEST))
 
 
 def _used(month: Month) -> Used:

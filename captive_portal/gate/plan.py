@@ -92,14 +92,6 @@ class Plan:
     api_url: str
     """The captive-portal API (RFC 8908) as DHCP and RA tell it (RFC 8910); empty: not told."""
 
-    def zone_of(self, address: Address) -> str:
-        """Return the zone that an address is in, or nothing."""
-        for zone in self.zones:
-            network = zone.address if address.version == 4 else zone.address6
-            if network is not None and address in network.network:
-                return zone.id
-        return ""
-
 
 def build(
     zones: Sequence[Zone],

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Protocol
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -53,7 +52,7 @@ class Usage(Protocol):
 class Meter:
     """Keeps what each person is still to be charged with. For the sessions' thread."""
 
-    def __init__(self, usage: Usage, zone: ZoneInfo) -> None:
+    def __init__(self, usage: Usage, zone: tzinfo) -> None:
         self._usage = usage
         self._zone = zone
         self._until: dict[UUID, datetime] = {}
@@ -130,9 +129,7 @@ def _spans(session: Session, end: datetime, book: Book) -> list[tuple[datetime, 
     return spans
 
 
-def of_bytes(
-    session: Session, since: datetime, until: datetime, zone: ZoneInfo
-) -> Iterator[Charge]:
+def of_bytes(session: Session, since: datetime, until: datetime, zone: tzinfo) -> Iterator[Charge]:
     """Yield what a session has counted and its person was not charged with yet."""
     counters, (had_in, had_out) = session.counters, session.charged
     more = _more(counters.bytes_in, had_in), _more(counters.bytes_out, had_out)
@@ -154,7 +151,7 @@ def _more(now: int | None, had: int) -> int:
 
 
 def of_time(
-    person: UUID, spans: Iterable[tuple[datetime, datetime]], since: datetime | None, zone: ZoneInfo
+    person: UUID, spans: Iterable[tuple[datetime, datetime]], since: datetime | None, zone: tzinfo
 ) -> Iterator[Charge]:
     """Yield the seconds in which at least one of the spans held, and that come after `since`."""
     at = since
@@ -166,7 +163,7 @@ def of_time(
         at = end if at is None else max(at, end)
 
 
-def by_day(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[tuple[date, int]]:
+def by_day(start: datetime, end: datetime, zone: tzinfo) -> Iterator[tuple[date, int]]:
     """Yield each day between two times with its whole seconds; they add up whatever the cuts."""
     at = start
     while at < end:
@@ -178,5 +175,5 @@ def by_day(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[tuple[dat
         at = upto
 
 
-def _day(moment: datetime, zone: ZoneInfo) -> date:
+def _day(moment: datetime, zone: tzinfo) -> date:
     return moment.astimezone(zone).date()

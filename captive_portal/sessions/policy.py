@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from captive_portal.sessions.causes import Cause
 
@@ -154,7 +153,7 @@ def grant(  # noqa: PLR0913  # a grant hangs on these
     now: datetime,
     since: datetime,
     longest: timedelta,
-    zone: ZoneInfo,
+    zone: tzinfo,
 ) -> Grant:
     """Return what somebody of a group may do now.
 
@@ -195,7 +194,7 @@ def grant(  # noqa: PLR0913  # a grant hangs on these
 
 
 def open_until(
-    hours: Sequence[Span], calendar: Calendar, now: datetime, latest: datetime, zone: ZoneInfo
+    hours: Sequence[Span], calendar: Calendar, now: datetime, latest: datetime, zone: tzinfo
 ) -> datetime | None:
     """Return when the hours that hold now end, not looking beyond `latest`; None: closed now."""
     at = now
@@ -225,7 +224,7 @@ def next_open(
 
 
 def _covered(
-    hours: Sequence[Span], calendar: Calendar, at: datetime, zone: ZoneInfo
+    hours: Sequence[Span], calendar: Calendar, at: datetime, zone: tzinfo
 ) -> datetime | None:
     """Return the latest end of a span that holds this moment."""
     day = at.astimezone(zone).date()
@@ -239,7 +238,7 @@ def _covered(
     return max(ends, default=None)
 
 
-def _moment(day: date, minute: int, zone: ZoneInfo) -> datetime:
+def _moment(day: date, minute: int, zone: tzinfo) -> datetime:
     """Return when a minute of a day begins there."""
     day += timedelta(days=minute // 1440)
     wall = time(minute % 1440 // 60, minute % 60)
@@ -269,7 +268,7 @@ def _left_bytes(rules: Rules, used: Used) -> int | None:
 
 
 def _minutes_until(
-    rules: Rules, used: Used, now: datetime, latest: datetime, zone: ZoneInfo
+    rules: Rules, used: Used, now: datetime, latest: datetime, zone: tzinfo
 ) -> datetime:
     """Return when the day's minutes are used up by somebody who stays on; each day has its own."""
     minutes = rules.quota_day_minutes

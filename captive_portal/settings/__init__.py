@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -134,19 +133,9 @@ NasKind = Literal[
 """Makers of NASes whose attributes are known."""
 
 
-def _time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"no time zone {value!r}") from error
-    return value
-
-
 class Sessions(Section):
     """How sessions of the box's own are kept."""
 
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = "Asia/Bangkok"
-    """Hours, the school calendar and the days and months of quotas are in this time."""
     interim_minutes: int = Field(default=10, ge=1, le=1440)
     """What the gate counted is written to the log so often; to the database each minute."""
     seen_minutes: int = Field(default=10, ge=2)

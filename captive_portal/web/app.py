@@ -63,7 +63,7 @@ class Portal:
             self._hand = HandOver(
                 front, gateways, people=people, chain=chain, desk=desk, board=board
             )
-            self._wifidog = WifiDog(front, gateways, people=people, desk=desk)
+            self._wifidog = WifiDog(front, gateways, people=people, desk=desk, board=board)
         self._board = board
         self._entrance = Entrance(
             front,

@@ -144,7 +144,11 @@ class Front:
         """
         peer = request.client.host if request.client else "0.0.0.0"  # noqa: S104  # nobody's
         address = canonical(peer)
-        return self._places.of(address), address
+        return self.place_of(address), address
+
+    def place_of(self, address: str) -> Place | None:
+        """Return where an address is, if in a place of ours."""
+        return self._places.of(address)
 
     def gated(self, request: Request) -> bool:
         """Say whether a device is where the box is the router: its gate turns requests here."""

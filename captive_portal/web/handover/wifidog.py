@@ -15,6 +15,7 @@ from captive_portal.web.handover.gateways import Gateways, same
 from captive_portal.web.handover.hint import Forged, Query
 from captive_portal.web.handover.ruijie import Ruijie
 from captive_portal.web.handover.table import Gateway
+from captive_portal.web.notice import NoticeBoard
 
 _DENIED, _ALLOWED = "Auth: 0\n", "Auth: 1\n"
 
@@ -22,8 +23,11 @@ _DENIED, _ALLOWED = "Auth: 0\n", "Auth: 1\n"
 class WifiDog:
     """The handlers below `/portal/ruijie/`; only a gateway's own address is answered."""
 
-    def __init__(self, front: Front, gateways: Gateways, *, people: People, desk: Desk) -> None:
+    def __init__(
+        self, front: Front, gateways: Gateways, *, people: People, desk: Desk, board: NoticeBoard
+    ) -> None:
         self._front = front
+        self._board = board
         self._gateways = gateways
         self._people = people
         self._desk = desk
@@ -70,7 +74,10 @@ class WifiDog:
         if account is None or account.closed(self._front.now()):
             self._gateways.count(Ruijie.word, "wrong-token")
             return False
-        await self._desk.sign_in(gateway.site, account, address, mac)
+        # The page that gave the token out has shown it.
+        place, now = self._front.place_of(address), self._front.now()
+        notice = (await self._board.current(place, now)).version if place else ""
+        await self._desk.sign_in(gateway.site, account, address, mac, notice=notice)
         self._gateways.count(Ruijie.word, "let-in")
         return True
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,12 +69,6 @@ def test_a_device_cannot_be_free_and_blocked() -> None:
     mac = "02:00:5e:10:00:01"
     with pytest.raises(PortalError, match="both free and blocked"):
         plan_of(gateway=Gateway(uplink="wan0", free=(mac,), block=(mac,)))
-
-
-def test_an_address_is_known_to_be_in_its_zone() -> None:
-    made = plan_of()
-    found = [made.zone_of(ip_address(a)) for a in ("10.20.3.4", "2001:db8:20::9", "192.0.2.1")]
-    assert found == ["pupils", "pupils", ""]
 
 
 def test_the_pages_name_and_the_api_come_from_the_public_url() -> None:

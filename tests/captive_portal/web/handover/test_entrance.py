@@ -284,6 +284,7 @@ def test_wifidog_brings_a_token_that_the_gateway_asks_of(school: School) -> None
     button = form(school.sign_in(f"{way}&mac={MAC}&ip={PUPIL}"))
     assert (button.action, button.method) == ("http://192.0.2.6:2060/wifidog/auth", "get")
     assert asks(school, "login", button, address=PUPIL) == "Auth: 1\n"
+    assert school.desk.notices[-1], "the log has the version of the notice"
     session = school.desk.sessions[SITE, PUPIL]
     assert (session.mac, session.person and session.person.account) == (MAC, "somchai")
     assert asks(school, "login", button, address=PUPIL) == "Auth: 0\n"
