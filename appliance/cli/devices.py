@@ -143,8 +143,10 @@ def end_sessions(at: Desk, device: Device | Issued) -> None:
     """End what goes on at a device in its owner's name."""
     for session in Rows(at.engine).open_at_mac(device.site, device.mac):
         if session.person is not None and session.person.id == device.person:
-            kick.end(at.context.home, at.settings, str(session.id))
+            told = kick.end(at.context.home, at.settings, str(session.id))
             at.context.say(f"its session {session.id} has ended")
+            if kick.goes_on(told):
+                at.context.say(kick.GOES_ON)
 
 
 def _found(do: Callable[[], Found]) -> Found:

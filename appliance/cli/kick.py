@@ -12,6 +12,7 @@ import typer
 from appliance import settings as box_settings
 from appliance.cli import report
 from appliance.cli.context import Context
+from appliance.errors import BoxError
 from appliance.settings import BoxSettings
 from captive_portal.database import open_database
 from captive_portal.desk import make_keeper
@@ -31,6 +32,8 @@ from collector.errors import CollectorError
 _ASK_S = 60.0
 """A NAS that does not answer is asked several times."""
 _GATE_S = 5.0
+NOT_REACHED, NOT_TOLD = "not reached", "not told"
+GOES_ON = "the session has ended here, and its device may go on until gate and NAS are told"
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +54,8 @@ def kick(
     report.act(context.home, settings, "kick", target=session)
     told = end(context.home, settings, session)
     context.show({name: value for name, value in told.items() if value})
+    if goes_on(told):
+        raise BoxError(GOES_ON, hint="prathu up tells them")
 
 
 def end(home: Path, settings: BoxSettings, session: str) -> dict[str, Any]:
@@ -65,6 +70,11 @@ def end(home: Path, settings: BoxSettings, session: str) -> dict[str, Any]:
         return _here(home, settings, session)
     except CollectorError as error:
         raise PortalError(str(error)) from error
+
+
+def goes_on(told: dict[str, Any]) -> bool:
+    """Say whether what holds a device on could not be told of the end of its session."""
+    return any(str(told.get(of, "")).startswith((NOT_REACHED, NOT_TOLD)) for of in ("gate", "nas"))
 
 
 def _here(home: Path, settings: BoxSettings, start: str) -> dict[str, Any]:
@@ -82,7 +92,7 @@ def _here(home: Path, settings: BoxSettings, start: str) -> dict[str, Any]:
         "session": str(session.id),
         "account": session.person.account if session.person else "",
         "gate": _shut_out(home, session),
-        "nas": "not told: the portal does not run; it ends there by itself" if on_nas else "",
+        "nas": f"{NOT_TOLD}: the portal does not run; it ends there by itself" if on_nas else "",
     }
 
 
@@ -102,5 +112,5 @@ def _shut_out(home: Path, session: Session) -> str:
     try:
         asyncio.run(tell())
     except GateError as error:
-        return f"not reached; it is told when the portal starts ({error})"
+        return f"{NOT_REACHED}; it is told when the portal starts ({error})"
     return "shut out"

@@ -36,6 +36,7 @@ AT_ONCE = 128
 CONFIRMED = "the NAS confirmed"
 NO_ORDERS = "this NAS takes no such orders; it ends the session by itself"
 GONE = "its NAS is not in the settings any more"
+OVER_THERE = "over there too: the NAS says that it has no such session (503)"
 _NO_SESSION = 503
 _ERROR_CAUSE = 101
 _NAME_IN_KEY = 3
@@ -96,7 +97,8 @@ class NasOrders:
             why = said.fault or "no answer"
             told = f"ended here, NAS unconfirmed: {why} from {said.where}"
             return Answer(state=State.SILENT, words=told)
-        return _heard(said, f"the NAS refused: {_cause(said.refused)}")
+        over = said.refused == _NO_SESSION
+        return _heard(said, OVER_THERE if over else f"the NAS refused: {_cause(said.refused)}")
 
     async def change(self, session: Session) -> Answer:
         """Have the NAS hold what `session.wants` says; tries for some seconds, never raises.

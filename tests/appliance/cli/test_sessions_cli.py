@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from appliance.cli import sessions_file
 from appliance.cli.sessions_file import PastSession, read
 from appliance.errors import WrongUse
+from captive_portal.database import open_database
 from captive_portal.report import SOCKET
+from captive_portal.sessions.rows import SessionRow
 from tests.appliance.cli.boxes import Box
 from tests.captive_portal.collector_stub import CollectorStub
 
@@ -158,6 +162,21 @@ def test_a_session_is_kicked_without_the_box(box: Box) -> None:
     assert [act.act for act in box.audits()][-2:] == ["kick", "sessions"]
     again = box.prathu("kick", live["session"])
     assert (again.status, "is over since" in again.err) == (3, True)
+    assert re.search(r"is over since \S+T\d\d:\d\d:\d\d\+07:00\n", again.err)
+
+
+def test_a_kick_that_nobody_at_the_gate_hears_is_not_done(box: Box) -> None:
+    box.prathu("sessions", "import", str(taken(box)))
+    engine = open_database(box.home)
+    with engine.begin() as db:
+        db.execute(update(SessionRow).values(serial=7, mac="00:00:5e:00:53:01"))
+    engine.dispose()
+    (live,) = box.prathu("--json", "sessions", "--live").lines()
+    assert re.fullmatch(r"\S+T\d\d:\d\d:\d\d\+07:00", live["start"])
+    said = box.prathu("--json", "kick", live["session"])
+    assert (said.status, said.lines()[0]["gate"].partition(";")[0]) == (3, "not reached")
+    assert "its device may go on until gate and NAS are told; prathu up" in said.err
+    assert box.prathu("--json", "sessions", "--live").lines() == []
 
 
 @pytest.mark.parametrize("word", ["", "abc", "nobody", "00000000", "*"])

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from captive_portal.errors import ReportError
 from captive_portal.radius.clients import Client, Clients
 from captive_portal.radius.obeying import DynamicServer
-from captive_portal.radius.orders import CONFIRMED, NasOrders, genuine
+from captive_portal.radius.orders import CONFIRMED, OVER_THERE, NasOrders, genuine
 from captive_portal.radius.ticket import Ticket
 from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.sessions.obeyed import Beyond, NoGroup
@@ -135,7 +135,9 @@ def test_a_kind_that_goes_by_the_name_is_told_it() -> None:
 
 def test_a_nas_that_refuses_says_why() -> None:
     with FakeNas(lambda _, asked: [reply(asked, 42, cause(503))]) as nas:
-        assert order(nas) == "the NAS refused: it knows no such session any more (503)"
+        assert order(nas) == OVER_THERE
+    with FakeNas(lambda _, asked: [reply(asked, 42, cause(501))]) as nas:
+        assert order(nas) == "the NAS refused: administratively prohibited (501)"
 
 
 def test_a_mute_nas_is_asked_three_times_with_one_packet() -> None:
