@@ -80,7 +80,7 @@ class NasTeller:
         self.side: NasSide | None = None
         """Whoever speaks to NASes puts itself here."""
         self.untold = 0
-        """Orders that no NAS was told, because too many waited."""
+        """Orders that no NAS was told: too many waited, or something failed here."""
         self.pace_s, self.mute_s = PACE_S, MUTE_S
         self._read, self._note, self._end = read, note, end
         self._lines: dict[str, _Line] = {}
@@ -190,6 +190,7 @@ class NasTeller:
             finally:
                 line.busy.discard(wanted)
         except Exception:  # noqa: BLE001  # one order must not keep the others from their NAS
+            self.untold += 1
             _log.exception("a NAS was not told of a session")
         finally:
             places.release()
