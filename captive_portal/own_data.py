@@ -20,6 +20,7 @@ from captive_portal.people.device_certificates import DeviceCertificates, Issued
 from captive_portal.people.devices import Device, Devices
 from captive_portal.people.groups import Group, Groups
 from captive_portal.people.notices import Notices
+from captive_portal.people.teaching import Teaching
 from captive_portal.people.usage import UsageRow
 from captive_portal.people.vouchers import VoucherRow
 from captive_portal.sessions.rows import OPENING, SessionRow
@@ -80,6 +81,8 @@ class PersonData:
     used: Sequence[UsedDay]
     acknowledged: Sequence[tuple[str, datetime]]
     """Versions of the notice, and when."""
+    teaches: Sequence[str]
+    """Classes whose pupils the person may help."""
     vouchers_answered_for: int
     """How many guests the person answers for; who they are is theirs."""
 
@@ -118,6 +121,7 @@ def of_person(engine: Engine, person: UUID) -> PersonData:
             sessions_count=_count(db, person),
             used=_used(db, person),
             acknowledged=Notices(engine).acknowledged(person),
+            teaches=[str(one) for one in Teaching(engine).classes(person)],
             vouchers_answered_for=db.scalars(
                 select(func.count()).select_from(VoucherRow).where(VoucherRow.sponsor == person)
             ).one(),

@@ -72,7 +72,7 @@ def teaches(
     classes: Annotated[str, typer.Argument(help="Such as ม.1/2,ม.3; empty: none.")],
     site: Site = "",
 ) -> None:
-    """Say which classes somebody with the role teacher may help."""
+    """Say which classes a teacher may help on the page /classes; none takes the right away."""
     with desk(ctx) as at:
         found = at.account(account, site)
         at.wrote(f"teaches {found.site}/{found.account} {classes}"[:900])

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from appliance.web.reasons import told
+from appliance.web.reasons import reason, told
 from appliance.web.render import Page, link, page
 from appliance.web.school import School, school
 from appliance.web.visitor import Forbidden, Helper, Manager, Room, TheRoom, Visitor, form_of
@@ -198,11 +198,27 @@ async def teachers(request: Request, visitor: Manager, room: TheRoom) -> Respons
     return await _teachers(request, visitor, room)
 
 
+@router.post("/people/teachers")
+async def begin(request: Request, visitor: Manager, room: TheRoom) -> Response:
+    """Let a teacher help classes, by the name of the account."""
+    form = await form_of(request, visitor)
+    at, account, text = school(room), form.get("account", ""), form.get("classes", "")
+    found = await run_in_threadpool(at.people.find, at.site, account)
+    if found is None:
+        error = reason(visitor.texts, "no such account")
+        return await _teachers(request, visitor, room, error=error)
+    return await _put(request, visitor, room, found.id, text)
+
+
 @router.post("/people/{person}/classes")
 async def put(request: Request, visitor: Manager, room: TheRoom, person: UUID) -> Response:
     """Say which classes a teacher may help."""
     form = await form_of(request, visitor)
-    at, text = school(room), form.get("classes", "")
+    return await _put(request, visitor, room, person, form.get("classes", ""))
+
+
+async def _put(request: Request, visitor: Visitor, room: Room, person: UUID, text: str) -> Response:
+    at = school(room)
     await at.wrote(visitor, f"teaches {person} {text}")
     try:
         await run_in_threadpool(Teaching(at.engine).put, person, text)

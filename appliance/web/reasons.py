@@ -167,7 +167,7 @@ _SENTENCES = (
     "the sign-in page has no name to put on paper",
     "set sign_in.public_url",
     "there is no database of people here",
-    "only somebody with the right to help pupils has classes",
+    "only a teacher or member of staff with a password here may help",
     "no such pupil in your classes",
     "these are more than {count} classes",
     "{word} is no class",

@@ -59,16 +59,19 @@ class Teaching:
         return found
 
     def put(self, teacher: UUID, text: str) -> list[Class]:
-        """Let a teacher help these classes and no others: `ม.1/2, ม.3`; none where it is empty.
+        """Let somebody help these classes and no others, as `ม.1/2, ม.3`.
+
+        The role comes with the first class and goes with the last.
 
         Raises:
-            PortalError: a class is none, they are too many, or who it is has not the role.
+            Unfit: a class is none, they are too many, or who it is may not have the role.
         """
         wanted = read(text)
         with Session(self._engine) as db, db.begin():
             row = db.get(AccountRow, teacher)
-            if row is None or row.role != Role.TEACHER:
-                raise Unfit("only somebody with the right to help pupils has classes")
+            if row is None or not _may_help(row):
+                raise Unfit("only a teacher or member of staff with a password here may help")
+            row.role = Role.TEACHER if wanted else Role.NONE
             db.execute(delete(TeachingRow).where(TeachingRow.person == teacher))
             db.add_all(TeachingRow(person=teacher, grade=c.grade, room=c.room) for c in wanted)
         return wanted
@@ -105,6 +108,12 @@ def read(text: str) -> list[Class]:
         if grades.following(one.grade, one.grade) is None or not grades.exists(one.grade):
             raise Unfit(f"{word[:40]!r} is no class", hint="wanted such as ม.1/2")
     return sorted(found, key=_order)
+
+
+def _may_help(row: AccountRow) -> bool:
+    """Say whether an account may have the role: one of the school's own, with no greater right."""
+    adult = row.kind in (Kind.TEACHER, Kind.STAFF)
+    return adult and not row.source and row.role in (Role.NONE, Role.TEACHER)
 
 
 def _is_pupil(one: Account, classes: Sequence[Class], now: datetime) -> bool:

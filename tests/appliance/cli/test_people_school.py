@@ -235,11 +235,11 @@ def test_a_device_is_seen_when_it_was_seen_and_is_one_device(box: Box) -> None:
     assert box.prathu("--json", "devices", "list").lines()[0]["seen"] == "2099-01-02T10:04:05+07:00"
 
 
-def test_a_teacher_with_the_role_is_told_which_classes_are_hers(box: Box) -> None:
-    role = ("--kind", "teacher", "--role", "teacher", *A)
-    assert box.prathu("people", "add", "kru.jaidee", *role).status == 0
+def test_a_teacher_is_given_classes_to_help(box: Box) -> None:
+    assert box.prathu("people", "add", "kru.jaidee", "--kind", "teacher", *A).status == 0
     said = box.prathu("people", "teaches", "kru.jaidee", "ม.3,ม.1/2", *A)
     assert (said.status, "ม.1/2, ม.3" in said.err) == (0, True)
     assert box.prathu("people", "teaches", "kru.jaidee", "ม.9", *A).status == 2
-    assert box.prathu("people", "teaches", "kru", "ม.1", *A).status == 2
-    assert box.prathu("people", "teaches", "kru.jaidee", "", *A).status == 0
+    assert box.prathu("people", "add", "00777", "--kind", "pupil", *A).status == 0
+    assert box.prathu("people", "teaches", "00777", "ม.1", *A).status == 2
+    assert "nobody" in box.prathu("people", "teaches", "kru.jaidee", "", *A).err

@@ -170,5 +170,16 @@ def test_staff_say_which_classes_are_whose(house: House, engine: Engine) -> None
     for wrong in ("ครู", "ม.9", ",".join(f"ม.1/{n}" for n in range(70))):
         alert(put(TEACHER.id, wrong))
     alert(put(UUID(int=99), "ม.1"))
+    for account, kind, status in (("kru2", Kind.TEACHER, 303), ("00101", Kind.PUPIL, 422)):
+        People(engine).add(NewAccount(site=SITE, account=account, kind=kind), now=NOW)
+        form = {"csrf": csrf(client, "/people/teachers"), "account": account, "classes": "ป.1"}
+        assert client.post("/people/teachers", data=form).status_code == status
+    kru2 = People(engine).find(SITE, "KRU2")
+    assert kru2 is not None
+    assert kru2.role is Role.TEACHER
+    put(kru2.id, "")
+    assert "kru2" not in client.get("/people/teachers").text
+    nobody = {"csrf": csrf(client, "/people/teachers"), "account": "nobody", "classes": "ป.1"}
+    alert(client.post("/people/teachers", data=nobody))
     assert [str(one) for one in Teaching(engine).classes(TEACHER.id)] == ["ม.1/2", "ม.3"]
     assert Role.TEACHER.value in client.get("/people").text
