@@ -25,16 +25,17 @@ async def show(visitor: Manager, room: TheRoom, site: str = "") -> Response:
     url, typed = _addresses(settings)
     names = _names(settings, at.site, t.language)
     papers = prints.poster_papers(names, t, url=url, typed=typed)
-    sheet = prints.sheet(papers, t, title=t("Posters"), alone=False, secret=False)
+    sheet = prints.sheet(papers, t, title=t("Posters"), alone=False, large=True)
     return HTMLResponse(sheet)
 
 
 def _names(settings: BoxSettings, site: str, language: str) -> Sequence[str]:
-    """Return the zones where people sign in, or the school as one where it has none."""
+    """Return the zones where people sign in; the school once for all that have no name."""
     english = language == "en"
+    school = next((one.name for one in settings.sites if one.id == site), "") or site
     zones = [zone for zone in settings.zones if zone.site == site and zone.portal]
-    names = [(zone.name_en if english else "") or zone.name or zone.id for zone in zones]
-    return names or [one.name or one.id for one in settings.sites if one.id == site]
+    names = [(zone.name_en if english else "") or zone.name or school for zone in zones]
+    return list(dict.fromkeys(names)) or [school]
 
 
 def _addresses(settings: BoxSettings) -> tuple[str, str]:

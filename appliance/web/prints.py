@@ -86,7 +86,7 @@ def poster_papers(names: Sequence[str], t: Texts, *, url: str, typed: str) -> li
 
 
 def sheet(
-    papers: Sequence[Paper], t: Texts, *, title: str, alone: bool, secret: bool = True
+    papers: Sequence[Paper], t: Texts, *, title: str, alone: bool, large: bool = False
 ) -> str:
     """Return a sheet as HTML.
 
@@ -95,11 +95,11 @@ def sheet(
         t: The language.
         title: Of the document.
         alone: It is a file of its own and brings its style along.
-        secret: It has passwords or codes on it, which are shown once.
+        large: Each has a page of its own, to be read on a wall; nothing on it is secret.
     """
     style = (STATIC / "print.css").read_text(encoding="utf-8") if alone else ""
     template = environment().get_template("print.html")
-    return template.render(papers=papers, _=t, t=t, title=title, style=style, secret=secret)
+    return template.render(papers=papers, _=t, t=t, title=title, style=style, large=large)
 
 
 def _how_long(one: Printed, t: Texts) -> str:

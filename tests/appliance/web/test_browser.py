@@ -27,6 +27,7 @@ from captive_portal.people.teaching import Teaching
 from captive_portal.people.vouchers import Order, Vouchers
 from tests.appliance.web import senders
 from tests.appliance.web.rooms import NOW_US, PASSWORD, House
+from tests.appliance.web.test_sessions_page import LINE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Dialog, Page
@@ -236,6 +237,18 @@ def test_the_day_of_somebody_who_uses_keys_alone(browser: Browser, shop: Shop) -
     page.wait_for_selector("text=ถามอะไรได้บ้าง")
     context.close()
     assert shop.complaints == []
+
+
+def test_a_session_can_be_ended_on_a_narrow_screen(browser: Browser, shop: Shop) -> None:
+    shop.house.live.lines = [replace(LINE, name="สมชาย นามสกุลยาวมากเป็นพิเศษ ณ อยุธยา")]
+    context, page = inside(browser, shop, viewport={"width": 1100, "height": 800})
+    page.goto(f"{shop.base}/sessions")
+    ends = page.locator("form[action$='/end'] button")
+    box = ends.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 1100
+    ends.click(trial=True)  # nothing lies over it
+    context.close()
 
 
 def test_a_refused_sender_is_allowed_by_keys_alone(browser: Browser, shop: Shop) -> None:

@@ -253,9 +253,37 @@ def test_posters_lead_to_the_page_from_each_zone(house: House, engine: Engine) -
     thai = client.get("/people/posters").text
     assert "ห้องคอมพิวเตอร์" in thai
     assert "เครื่องพิมพ์" not in thai
-    assert "wifi.school.example" in thai
+    assert "wifi.<wbr>school.<wbr>example" in thai
     assert "<svg" in thai
     assert "shown once" not in client.get("/people/posters?lang=en").text
+
+
+def test_half_a_workbook_is_refused_in_thai(client: TestClient) -> None:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("xl/workbook.xml", "x" * 9000)
+    octets = whole.getvalue()
+    answer = client.post(
+        "/people/roll",
+        data={"csrf": csrf(client, "/people/roll"), "site": SITE},
+        files={"file": ("roll.xlsx", octets[: len(octets) // 2], "application/octet-stream")},
+    )
+    assert answer.status_code == 422
+    assert "ไฟล์ XLSX เสียหาย" in answer.text
+    assert "broken" not in answer.text
+
+
+def test_a_poster_of_a_zone_without_a_name_has_the_schools(house: House, engine: Engine) -> None:
+    zone = {"site": SITE, "networks": ["10.30.0.0/16"]}
+    house.more = {
+        "sites": [{"id": SITE, "name": "โรงเรียนสมมติ"}],
+        "sign_in": {"public_url": "https://login.a-school-with-a-long-name.example/"},
+        "zones": [{**zone, "id": "pupils"}, {**zone, "id": "teachers"}],
+    }
+    page = house.signed_in().get("/people/posters").text
+    assert re.findall("<h2>(.*?)</h2>", page) == ["โรงเรียนสมมติ"]
+    assert '<dd class="long">login.<wbr>a-school-with-a-long-name.<wbr>example</dd>' in page
+    assert 'class="sheet large"' in page
 
 
 def test_a_page_without_a_name_has_no_poster(client: TestClient) -> None:
