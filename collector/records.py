@@ -238,6 +238,7 @@ class SessionEvent(_Event):
     notice: str = ""
     """The version of the privacy notice that was shown before sign-in."""
     cause: str = ""
+    """Why it ended or was refused; of an `update`, what terms hold from then on."""
     bytes_in: int | None = None
     """From the user, as RADIUS counts Input."""
     bytes_out: int | None = None

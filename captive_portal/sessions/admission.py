@@ -107,7 +107,8 @@ def admit(draft: Draft, fresh: Session, terms: Terms, *, ids: Ids) -> Session:
     longer = replace(own, last_seen=now, renewed=now, mac=fresh.mac or own.mac)
     longer = under(replace(longer, notice=fresh.notice or own.notice), terms)
     longer = _moved(longer, fresh)
-    event_id = ids.make("prolong", own.id, now, longer.addresses, longer.expires)
+    # After what was told before: who comes back to an address in the same moment is told again.
+    event_id = ids.make("prolong", own.id, now, longer.addresses, longer.expires, own.told[-1:])
     return draft.put(longer, longer.event("update", event_id, now))
 
 

@@ -298,3 +298,13 @@ def test_a_session_that_becomes_slow_is_told_once() -> None:
     let_in = pass_of(draft.changed[ONE.id])
     assert let_in is not None
     assert (let_in.up_kbit, let_in.down_kbit) == (256, 256)
+
+
+def test_who_comes_back_to_an_address_in_the_same_moment_is_told_again() -> None:
+    draft, terms, log = Draft(Empty()), Terms(grant=Grant(until=T0 + timedelta(hours=4))), Log()
+    for number, address in enumerate(("10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.1")):
+        made = fresh(PEOPLE[0], MACS[0], address, T0, serial=number + 1)
+        admit(draft, made, terms, ids=IDS)
+    for event in draft.events:
+        log.hear(event)
+    assert log.state == {s.id: as_logged(s) for s in draft.changed.values()}
