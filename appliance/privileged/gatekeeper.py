@@ -12,7 +12,7 @@ from datetime import datetime
 
 from typing_extensions import override
 
-from appliance.privileged.kernel import Found, Kernel, no_collecting
+from appliance.privileged.kernel import Found, Kernel
 from appliance.privileged.netlink import Counted
 from appliance.privileged.run import Failed
 from appliance.privileged.tally import Tally
@@ -22,6 +22,7 @@ from captive_portal.gate.book import Book, Step, changed, to_cut, wanted
 from captive_portal.gate.classes import Classes
 from captive_portal.gate.elements import Change, Key, change, orders, to_passes
 from captive_portal.gate.plan import Plan
+from captive_portal.gate.wire import no_collecting
 from captive_portal.sessions.passes import Pass, Passed
 
 LOG = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from appliance.privileged import interfaces, plans, pools
 from appliance.privileged.adverts import Adverts
 from appliance.privileged.daemons import Daemons
 from appliance.privileged.gatekeeper import Call, Gatekeeper, Mended
-from appliance.privileged.kernel import Kernel, no_collecting
+from appliance.privileged.kernel import Kernel
 from appliance.privileged.netlink import Netlink
 from appliance.privileged.run import Failed
 from appliance.privileged.server import Server
@@ -211,7 +211,7 @@ class _Helper:
 
 
 def _many(said: object) -> list[Pass]:
-    with no_collecting():
+    with wire.no_collecting():
         return wire.passes(said)
 
 

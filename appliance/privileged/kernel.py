@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,6 +13,7 @@ from captive_portal.gate.book import Cut
 from captive_portal.gate.classes import Classes
 from captive_portal.gate.elements import MAPS, Come, Element, Key, Order
 from captive_portal.gate.ruleset import TABLE
+from captive_portal.gate.wire import no_collecting
 
 FIXED = (
     "free_mac", "block_mac", "doh4", "doh6", "manage4", "manage6", "sender4", "sender6",
@@ -162,18 +161,6 @@ class Kernel:
         said = json.loads(run(["nft", "-j", "list", "counters", "table", "inet", TABLE]))
         counters = [each["counter"] for each in said["nftables"] if "counter" in each]
         return {each["name"]: (each["packets"], each["bytes"]) for each in counters}
-
-
-@contextlib.contextmanager
-def no_collecting() -> Iterator[None]:
-    """Let the garbage wait: it would be looked for ten times while 20,000 passes are made."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
 
 
 def _until(now: datetime, each: Counted) -> datetime | None:

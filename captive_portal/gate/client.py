@@ -65,8 +65,7 @@ class GateClient:
 
     async def restore(self, passes: Sequence[Pass]) -> None:
         """Make the kernel know these and no others: see `Gate`."""
-        told = await asyncio.to_thread(lambda: [wire.told(each) for each in passes])
-        await self._ask({"do": "restore", "passes": told})
+        await self._ask({"do": "restore", "passes": await asyncio.to_thread(_told, passes)})
 
     async def reconcile(self, read: Callable[[], Awaitable[Sequence[Pass]]]) -> None:
         """Make the kernel know what `read` returns, and what has been applied since it was called.
@@ -140,6 +139,11 @@ class GateClient:
                 except OSError:
                     await asyncio.sleep(AGAIN_S)
             return self._link
+
+
+def _told(passes: Sequence[Pass]) -> list[list[Any]]:
+    with wire.no_collecting():
+        return [wire.told(each) for each in passes]
 
 
 class _Link(asyncio.Protocol):

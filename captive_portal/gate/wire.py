@@ -7,9 +7,11 @@ checked here, and only here: what comes out has the right types, within the righ
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
@@ -182,3 +184,15 @@ def told_counts(counted: Mapping[int, Passed]) -> list[Sequence[int]]:
         (serial, each.bytes_in, each.bytes_out, each.packets_in, each.packets_out)
         for serial, each in counted.items()
     ]
+
+
+@contextlib.contextmanager
+def no_collecting() -> Iterator[None]:
+    """Let the garbage wait: it would be looked for ten times while 20,000 passes are made."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
