@@ -32,7 +32,7 @@ _MONTHS: dict[Language, tuple[str, ...]] = {
 
 
 _KEY = re.compile(
-    r"^(?:act|because|certainty|col|day|device|event|failed|field|gap|kind|last|limit|log|method|named|nas|cause|refusal|overdue|process|quota|range|role|sign-in|source|state|voucher|zone):(?=\S)"
+    r"^(?:act|because|certainty|col|day|device|event|failed|field|gap|kind|last|limit|log|method|named|nas|cause|refusal|overdue|process|proofing|quota|range|role|sign-in|source|state|voucher|zone):(?=\S)"
 )
 
 

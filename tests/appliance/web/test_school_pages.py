@@ -181,6 +181,8 @@ def test_what_is_kept_of_one_person(house: House, engine: Engine, client: TestCl
     told = client.get(path)
     assert "สมชาย ใจดี" in told.text
     assert "สมหญิง" not in told.text
+    assert "ทะเบียนนักเรียนหรือบุคลากร" in told.text
+    assert "school register" not in told.text
     assert house.control.events[-1]["target"] == f"data {one.id}"
     assert post(client, path, f"/people/{one.id}/bonus", megabytes="500").status_code == 303
     assert post(client, path, f"/people/{one.id}/bonus", megabytes="-1").status_code == 422
