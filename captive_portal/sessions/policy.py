@@ -209,7 +209,7 @@ def open_until(
 
 
 def next_open(
-    hours: Sequence[Span], calendar: Calendar, now: datetime, zone: ZoneInfo
+    hours: Sequence[Span], calendar: Calendar, now: datetime, zone: tzinfo
 ) -> tuple[datetime, datetime] | None:
     """Return when hours begin next, and when those end; None: not within `AHEAD`."""
     today = now.astimezone(zone).date()
