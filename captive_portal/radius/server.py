@@ -38,8 +38,8 @@ NOT_ITS_SESSION = "not-its-session"
 """The count of packets about a session that another client reported."""
 QUEUE = 1024
 """Packets that wait at most; the next ones are not answered, and come again."""
-BATCH = 256
-"""Taken in together: one wait for the disk for all of them."""
+BATCH = 96
+"""Taken in together: one wait for the disk for all of them, while the next ones are read."""
 
 _log = logging.getLogger(__name__)
 
