@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from captive_portal.people.accounts import People
 from tests.captive_portal.collector_stub import CollectorStub
@@ -47,6 +47,13 @@ def fits(page: Page) -> bool:
     return all(box is None or box["x"] + box["width"] <= 320.5 for box in boxes)
 
 
+def apart_px(upper: Locator, lower: Locator) -> float:
+    """Return the space between two elements."""
+    one, other = upper.bounding_box(), lower.bounding_box()
+    assert one and other
+    return other["y"] - one["y"] - one["height"]
+
+
 def test_a_pupil_signs_in_and_out_on_a_small_screen_without_scripts(
     browser: Browser, start: Start, collector: CollectorStub, people: People, tmp_path: Path
 ) -> None:
@@ -67,6 +74,9 @@ def test_a_pupil_signs_in_and_out_on_a_small_screen_without_scripts(
     assert page.url.startswith(f"{portal.url}/session")
     assert page.get_by_text("สมชาย ใจดี").is_visible()
     assert fits(page)
+    out = page.get_by_role("button", name="ออกจากระบบ")
+    assert apart_px(out, page.locator(".card a").first) >= 8
+    assert apart_px(page.locator(".card"), page.get_by_role("link", name="เข้าใช้งานในชื่ออื่น")) >= 8
     page.get_by_role("button", name="ออกจากระบบ").click()
     assert page.get_by_role("heading").inner_text() == "ออกจากระบบแล้ว"
     assert [event.event for event in collector.sessions] == ["start", "stop"]
