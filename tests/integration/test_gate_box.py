@@ -51,6 +51,9 @@ def token(page: str) -> str:
 def test_a_pupil_signs_in_uses_the_internet_and_signs_out(school: GateSchool) -> None:
     device = school.spaces["phone"]
     page = curl(school, "-L", PROBE)  # what a phone asks by itself
+    for words in (("-I", f"http://{WEB}/generate_204"), (f"http://{WEB}/anything",)):
+        told = curl(school, "-o", "-", "-w", "%{http_code} %{redirect_url}", *words)
+        assert re.search(rf"302 http://{BOX}(:[0-9]+)?/$", told), told
     assert inside.connect(device, WEB, 443)[0] == "reset"
     form = ["-d", f"token={token(page)}", "-d", "account=somchai", "-d", f"password={PASSWORD}"]
     curl(school, "-L", *form, f"http://{BOX}/")
@@ -72,10 +75,8 @@ def test_a_pupil_signs_in_uses_the_internet_and_signs_out(school: GateSchool) ->
         curl(school, *form, f"http://{BOX}/session")
         wait_for("the end", lambda: inside.connect(device, WEB, 443)[0] == "reset", seconds=10)
         assert not inside.echo(wire)
-    rows = school.box.prathu(
-        "search", "mac:" + MACS["phone"].replace(":", "\\:"), "--log", "sessions"
-    )
-    assert PHONE in rows
+    asked = ("search", "mac:" + MACS["phone"].replace(":", "\\:"), "--log", "sessions")
+    wait_for("its rows", lambda: PHONE in school.box.prathu(*asked), seconds=30)
 
 
 def _other(school: GateSchool, name: str, before: int) -> bool:
