@@ -211,6 +211,7 @@ def test_one_person_is_told_what_is_kept_and_gets_more(box: Box) -> None:
     told = box.prathu("--json", "people", "data", "101", *A).lines()[0]
     assert (told["full_name"], told["class_name"], len(told["used"])) == ("สมชาย ใจดี", "ม.1/2", 1)
     assert "สมหญิง" not in str(told)
+    assert re.fullmatch(r"\S+T\d\d:\d\d:\d\d\+07:00", told["created_at"])
     assert "สมชาย" in box.prathu("people", "data", "101", *A).out
     assert box.prathu("people", "data", "nobody", *A).status == 1
     assert [act.target.split()[0] for act in box.audits()][-3:] == ["bonus", "data", "data"]

@@ -116,7 +116,11 @@ def test_devices_of_the_school_come_in_by_the_mac_of_their_maker(
     owner = school.people.add(NewAccount(site=SITE, account="malee", kind=Kind.STAFF), now=NOW)
     for mac in (PRINTER, "02:00:00:00:00:77"):
         school.devices.own(SITE, mac, owner.id, "เครื่องพิมพ์", now=NOW)
+    assert {one.seen for one in school.devices.list(SITE)} == {None}
+    school.now = NOW + timedelta(minutes=5)
     assert school.by_device(PRINTER) == "malee"
     assert school.by_device("02:00:00:00:00:77") == ""
+    seen = {one.mac: one.seen for one in school.devices.list(SITE)}
+    assert seen == {PRINTER: school.now, "02:00:00:00:00:77": None}
     lax = School(engine, school.people, random_macs=True)
     assert lax.by_device("02:00:00:00:00:77") == "malee"
