@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Engine, ForeignKey, String, delete, func, select, true
+from sqlalchemy import Engine, ForeignKey, String, delete, func, select, true, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from captive_portal.database import Base, Moment
@@ -122,6 +122,12 @@ class Devices:
             row = db.get(DeviceRow, (device.site, device.mac))
             if row is not None:
                 row.seen_at = now
+
+    def saw_all(self, devices: Collection[tuple[str, str]], now: datetime) -> None:
+        """Write down that listed devices (site and MAC) asked to be let in."""
+        known = tuple_(DeviceRow.site, DeviceRow.mac).in_(list(devices))
+        with Session(self._engine) as db, db.begin():
+            db.execute(update(DeviceRow).where(known).values(seen_at=now))
 
     def own(  # noqa: PLR0913  # a device is made of these
         self,

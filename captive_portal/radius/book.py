@@ -6,16 +6,18 @@ Questions come in batches: one look-up answers for all devices of a batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import Engine, or_, select, tuple_
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as Database
 
 from captive_portal.people.accounts import Account, AccountRow, People
-from captive_portal.people.devices import DeviceRow
+from captive_portal.people.devices import SEEN_EVERY, DeviceRow, Devices
 from captive_portal.people.groups import Group, Groups
 from captive_portal.people.nt_hashes import NtHashes
 from captive_portal.radius.login import Login, MsChap2
@@ -63,6 +65,7 @@ class Book:
         self._engine = engine
         self._people = People(engine)
         self._groups = Groups(engine)
+        self._devices = Devices(engine)
         self._terms = terms
         self._sessions = sessions
         self._nt = nt
@@ -125,13 +128,22 @@ class Book:
         wanted = list(devices)
         if not wanted:
             return {}
-        query = select(DeviceRow.site, DeviceRow.mac, DeviceRow.person).where(
+        query = select(
+            DeviceRow.site, DeviceRow.mac, DeviceRow.person, DeviceRow.seen_at, DeviceRow.since
+        ).where(
             tuple_(DeviceRow.site, DeviceRow.mac).in_(wanted),
             or_(DeviceRow.until.is_(None), DeviceRow.until > now),
             DeviceRow.enabled,
         )
         with Database(self._engine) as db:
             rows = db.execute(query).all()
+        if news := [
+            (row.site, row.mac)
+            for row in rows
+            if row.seen_at <= row.since or row.seen_at <= now - SEEN_EVERY
+        ]:
+            with suppress(SQLAlchemyError):  # a full disk keeps no device out
+                self._devices.saw_all(news, now)
         owners = {person: self._people.get(person) for person in {row.person for row in rows}}
         told = {(row.site, row.mac): owners[row.person] for row in rows}
         return {device: owner for device, owner in told.items() if owner is not None}

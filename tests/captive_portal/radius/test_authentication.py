@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 from captive_portal.people.accounts import Kind, NewAccount, People
+from captive_portal.people.devices import Devices
 from captive_portal.people.groups import Groups, Hours, new
 from captive_portal.people.nt_hashes import NtHashes
 from captive_portal.radius import ticket
@@ -213,6 +214,17 @@ def test_a_listed_device_with_an_owner_is_let_in_however_its_mac_is_spelt(
     assert told.code == ACCEPT
     assert told["User-Name"] == ["wipa"]
     assert asked.checks == 0
+
+
+def test_a_device_that_asked_was_seen(engine: Engine, make: Make, people: People) -> None:
+    teacher(people)
+    asked = make()
+    asked.device(MAC, "wipa")
+    (before,) = Devices(engine).list()
+    asked.now += 5 * 60 * 10**9
+    asked.send(Ask().mac(SPELLINGS[0]))
+    (after,) = Devices(engine).list()
+    assert (before.seen, after.seen) == (None, NOW + timedelta(minutes=5))
 
 
 def test_a_mac_lets_in_nobody_else(engine: Engine, make: Make, people: People) -> None:
