@@ -19,7 +19,7 @@ UNSAID = "That was not possible. The log of the box says why."
 _SENTENCES = (
     "no session has an id that begins {word}",
     "several sessions have ids like {word}",
-    "session {word} is over since {when} UTC",
+    "session {word} is over since {when}",
     "the spreadsheet has rounded the identifier (as 1.23E+12); "
     "set the column to Text and fill it in again",
     "a citizen id would be the account's name and stand in every log; use the student code",
