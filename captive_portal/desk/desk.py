@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from captive_portal.desk.claims import holders
 from captive_portal.desk.finding import Kicked, name_of, one_named, person_of
 from captive_portal.desk.gatekeeper import Gatekeeper, not_ready
 from captive_portal.desk.lately import Lately
@@ -157,6 +158,10 @@ class SessionDesk:
         of = self._zones.of  # what it left behind in another zone is of no use in this one
         heard = self.addresses_of(session.mac)
         known = [one for one in heard if (at := of(one)) and at.id == session.zone]
+        # One frame claims an address: what another's session holds is for `claims` to look into.
+        asked = [(session.site, one) for one in known]
+        held = await asyncio.to_thread(holders, self._rows, asked)
+        known = [one for one in known if held.get(one, session.mac) == session.mac]
         more = [(one, session.mac) for one in known if ":" in one and one not in session.addresses]
         if all(":" in one for one in session.addresses):
             # The page was called by IPv6; of IPv4 a device has the one address it used last.

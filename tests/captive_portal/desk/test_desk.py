@@ -578,3 +578,20 @@ def test_a_sign_in_takes_the_other_addresses_of_the_device_along(school: School)
         assert session.addresses == (HERE, SIX)
 
     run(play)
+
+
+def test_a_sign_in_takes_no_address_along_that_anothers_session_holds(school: School) -> None:
+    somchai, thief = school.add("somchai"), school.add("thief")
+
+    async def play() -> None:
+        await school.desk.tick()
+        first = await school.desk.sign_in(SITE, somchai, SIX, MAC)
+        # One frame with another's address, and the kernel believes it.
+        school.desk.addresses_of = lambda mac: [THERE, SIX] if mac == OTHER_MAC else []
+        session = await school.desk.sign_in(SITE, thief, THERE, OTHER_MAC)
+        assert session.addresses == (THERE,)
+        still = await school.desk.at(SITE, SIX)
+        assert still is not None
+        assert still.id == first.id
+
+    run(play)
