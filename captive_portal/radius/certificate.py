@@ -14,9 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from captive_portal import durable
+from captive_portal import durable, signed
 from captive_portal.errors import PortalError
-from captive_portal.radius import device_root, signed
+from captive_portal.radius import device_root
 from captive_portal.settings import Radius
 
 ROOT = Path(Radius().eap_ca)

@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from captive_portal import signed
 from captive_portal.people import names
 from captive_portal.people.accounts import Account
 from captive_portal.people.device_certificates import DeviceCertificates, Issued
-from captive_portal.radius import device_root, signed
+from captive_portal.radius import device_root
 from captive_portal.radius.device_root import Revoked, Root
 
 DAYS, MOST_DAYS = 1095, 1825

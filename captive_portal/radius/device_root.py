@@ -14,9 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from captive_portal import durable
+from captive_portal import durable, signed
 from captive_portal.errors import PortalError
-from captive_portal.radius import signed
 
 ROOT = Path("radius") / "devices-ca.pem"
 KEY = ROOT.with_suffix(".key")

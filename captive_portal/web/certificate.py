@@ -12,11 +12,11 @@ import ssl
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from captive_portal import durable
+from captive_portal import durable, signed
 from captive_portal.errors import PortalError
 
 DAYS = 397
@@ -94,29 +94,24 @@ def make(certificate: Path, key: Path, names: list[str], *, now: dt.datetime) ->
         if there and _read(certificate).not_valid_after_utc - now > RENEW:
             return
         certificate.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        private = ec.generate_private_key(ec.SECP256R1())
-        durable.write(key, _pem(private), 0o600)
+        private = signed.new_key()
+        durable.write(key, signed.key_pem(private), 0o600)
         durable.write(certificate, _signed(private, names, now), 0o644)
     except OSError as error:
         raise PortalError(f"{_AGAIN}: cannot make {certificate}: {error}") from error
 
 
-def _signed(private: ec.EllipticCurvePrivateKey, names: list[str], now: dt.datetime) -> bytes:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+def _signed(key: ec.EllipticCurvePrivateKey, names: list[str], now: dt.datetime) -> bytes:
+    name = signed.common_name(names[0])
+    until = now + dt.timedelta(days=DAYS - 1)
     made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=DAYS - 1))
+        signed.begun(name, name, key.public_key(), now, until)
         .add_extension(x509.SubjectAlternativeName([_name(one) for one in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(private, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
-    return made.public_bytes(serialization.Encoding.PEM)
+    return signed.pem(made)
 
 
 def _name(text: str) -> x509.GeneralName:
@@ -124,14 +119,6 @@ def _name(text: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
         return x509.DNSName(text)
-
-
-def _pem(private: ec.EllipticCurvePrivateKey) -> bytes:
-    return private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
 
 
 def _read(path: Path) -> x509.Certificate:

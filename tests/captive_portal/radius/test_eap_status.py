@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from captive_portal.radius import certificate, device_root, freeradius, signed
+from captive_portal import signed
+from captive_portal.radius import certificate, device_root, freeradius
 from captive_portal.radius.eap_status import EapStatus
 from captive_portal.settings import Radius
 

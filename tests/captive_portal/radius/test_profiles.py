@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captive_portal import durable
+from captive_portal import durable, signed
 from captive_portal.errors import PortalError
-from captive_portal.radius import certificate, signed
+from captive_portal.radius import certificate
 from captive_portal.radius.profiles import apple, facts, windows
 from captive_portal.radius.profiles.facts import Facts
 from captive_portal.settings import Radius

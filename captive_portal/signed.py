@@ -1,4 +1,4 @@
-"""What certificates of 802.1X are made of: the server's own, and those of the school's devices."""
+"""What the certificates that the box makes have in common: the sign-in page's, and 802.1X's."""
 
 from __future__ import annotations
 
