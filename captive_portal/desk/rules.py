@@ -14,13 +14,13 @@ from captive_portal.people import dates
 from captive_portal.people.accounts import Account
 from captive_portal.people.groups import Calendar, Group, Groups
 from captive_portal.people.standing import Standing, standings
-from captive_portal.people.usage import Month, Usage
-from captive_portal.sessions import accounting, portal
+from captive_portal.people.usage import Usage, Used
 from captive_portal.sessions.admission import Terms, within
 from captive_portal.sessions.causes import Cause
+from captive_portal.sessions.charging import COUNTED
 from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.sessions.obeyed import Beyond, NoGroup, more
-from captive_portal.sessions.policy import FURTHEST, Grant, Reason, Used, grant
+from captive_portal.sessions.policy import FURTHEST, Grant, Reason, grant
 from captive_portal.sessions.session import Session
 from captive_portal.settings import PortalSettings
 
@@ -64,7 +64,7 @@ class RuleBook:
         calendars: dict[str, dict[date, str]] = {}
         found: dict[UUID, Terms] = {}
         for session in sessions:
-            if session.person is None or session.method not in (portal.METHOD, *accounting.METHODS):
+            if session.person is None or session.method not in COUNTED:
                 continue
             person = session.person.id
             standing = known.get(person)
@@ -106,7 +106,7 @@ class RuleBook:
         standing: Standing,
         group: Group,
         calendar: dict[date, str],
-        month: Month | None,
+        used: Used | None,
         now: datetime,
         since: datetime,
     ) -> Grant:
@@ -116,7 +116,7 @@ class RuleBook:
         granted = grant(
             group,
             calendar,
-            _used(month or Month()),
+            used or Used(),
             now=now,
             since=since,
             longest=self._longest,
@@ -140,13 +140,3 @@ class RuleBook:
 
     def _kinds(self, site: str, now: datetime) -> dict[date, str]:
         return self._calendar.kinds(site, dates.today(now), dates.today(now + FURTHEST))
-
-
-def _used(month: Month) -> Used:
-    return Used(
-        day_bytes=month.day_bytes,
-        month_bytes=month.month_bytes,
-        day_seconds=month.day_seconds,
-        day_bonus_mb=month.day_bonus_mb,
-        month_bonus_mb=month.month_bonus_mb,
-    )

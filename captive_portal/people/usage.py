@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, Date, Engine, Uuid, case, func, select
@@ -33,49 +33,30 @@ class UsageRow(Base):
     """What staff gave on top of the quota, for this day."""
 
 
-class Spent(Protocol):
-    """What is added to a person's day (`captive_portal.sessions.charging.Charge`)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What is added to a person's day."""
 
-    @property
-    def person(self) -> UUID:
-        """Whose."""
-        ...
-
-    @property
-    def day(self) -> date:
-        """In the site's own time."""
-        ...
-
-    @property
-    def bytes_in(self) -> int:
-        """From the devices."""
-        ...
-
-    @property
-    def bytes_out(self) -> int:
-        """To them."""
-        ...
-
-    @property
-    def seconds(self) -> int:
-        """On any number of devices."""
-        ...
-
-    @property
-    def until(self) -> datetime | None:
-        """Seconds are counted up to here."""
-        ...
+    person: UUID
+    day: date
+    bytes_in: int = 0
+    bytes_out: int = 0
+    seconds: int = 0
+    until: datetime | None = None
+    """Time is counted up to here; None: this is not about time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Month:
-    """What somebody used on a day, and in its month up to that day."""
+class Used:
+    """What a person used on a day, and in its month up to that day."""
 
     day_bytes: int = 0
     month_bytes: int = 0
     day_seconds: int = 0
     day_bonus_mb: int = 0
+    """On top of the day's quota."""
     month_bonus_mb: int = 0
+    """On top of the month's: what was given on its days."""
 
 
 class Usage:
@@ -93,7 +74,7 @@ class Usage:
             found = db.execute(query.group_by(UsageRow.person))
             return {person: until for person, until in found if until is not None}
 
-    def add(self, db: Connection, charges: Sequence[Spent]) -> None:
+    def add(self, db: Connection, charges: Sequence[Charge]) -> None:
         """Add what was used, in the transaction that is given."""
         rows = list(_summed(charges).values())
         if rows:
@@ -106,7 +87,7 @@ class Usage:
         with self._engine.begin() as db:
             db.execute(_upsert(db), [row])
 
-    def months(self, day: date, people: Iterable[UUID] | None = None) -> dict[UUID, Month]:
+    def months(self, day: date, people: Iterable[UUID] | None = None) -> dict[UUID, Used]:
         """Return what each person used in the month up to a day; None: of everybody."""
         on = UsageRow.day == day
         query = (
@@ -124,13 +105,13 @@ class Usage:
         if people is not None:
             query = query.where(UsageRow.person.in_(list(people)))
         with Session(self._engine) as db:
-            return {row[0]: _month(tuple(row)) for row in db.execute(query)}
+            return {row[0]: _used(tuple(row)) for row in db.execute(query)}
 
 
-def _month(row: Sequence[Any]) -> Month:
+def _used(row: Sequence[Any]) -> Used:
     # PostgreSQL adds BIGINTs up to a NUMERIC.
     day_bytes, month_bytes, day_seconds, day_bonus_mb, month_bonus_mb = (int(v) for v in row[1:])
-    return Month(
+    return Used(
         day_bytes=day_bytes,
         month_bytes=month_bytes,
         day_seconds=day_seconds,
@@ -139,7 +120,7 @@ def _month(row: Sequence[Any]) -> Month:
     )
 
 
-def _summed(charges: Sequence[Spent]) -> Mapping[tuple[UUID, date], dict[str, object]]:
+def _summed(charges: Sequence[Charge]) -> Mapping[tuple[UUID, date], dict[str, object]]:
     """Return a row for each person and day: a statement must not meet one row twice."""
     rows: dict[tuple[UUID, date], dict[str, object]] = {}
     for one in charges:

@@ -73,10 +73,6 @@ class VoucherOver(Refused):
     """It was used up, has run out or was taken back; or its sponsor is not here any more."""
 
 
-class NameWanted(PortalError):
-    """The voucher is good, and nobody has said yet whose it is."""
-
-
 class State(StrEnum):
     """Where a voucher stands."""
 
@@ -187,8 +183,7 @@ class Vouchers:
         Raises:
             NoVoucher: no such voucher.
             VoucherOver: it does not let anybody in any more.
-            NameWanted: it is good, and the guest's name is wanted.
-            PortalError: the name is not fit.
+            PortalError: it is good, and the guest's name is wanted or not fit.
         """
         with Session(self._engine) as db, db.begin():
             row = self._find(db, site, code)
@@ -263,7 +258,7 @@ class Vouchers:
     def _first(self, db: Session, row: VoucherRow, guest: str, now: datetime) -> None:
         name = row.for_whom or guest
         if not name:
-            raise NameWanted("whose voucher is it?", hint="give first name and surname")
+            raise PortalError("whose voucher is it?", hint="give first name and surname")
         if wrong := names.fault(name):
             raise PortalError(wrong.replace("account name", "name"))
         if len(name) > names.MAX_FULL_NAME:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from captive_portal.errors import Denied
-from captive_portal.sessions import accounting, portal
+from captive_portal.sessions import portal
 from captive_portal.sessions.addresses import together
 from captive_portal.sessions.causes import Cause
+from captive_portal.sessions.charging import COUNTED
 from captive_portal.sessions.draft import Draft
 from captive_portal.sessions.nas_terms import Ordered
 from captive_portal.sessions.policy import Grant, Reason
@@ -120,7 +121,7 @@ def others(
     A session that something tells of (the gate, interim updates) counts while it was heard of;
     of others nobody knows better than that they have not ended.
     """
-    counted = [s for s in sessions if s.method == portal.METHOD or s.method in accounting.METHODS]
+    counted = [s for s in sessions if s.method in COUNTED]
     elsewhere = [s for s in counted if not (mac and s.mac == mac)]
     told_of = [s for s in elsewhere if _lives(s, now, within)]
     return sorted(told_of, key=lambda s: (s.start, str(s.id)))

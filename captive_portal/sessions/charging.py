@@ -7,13 +7,13 @@ a person, on however many devices at a time, in whole seconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from captive_portal.people.usage import Charge
 from captive_portal.sessions import accounting, portal
 from captive_portal.sessions.draft import Book
 from captive_portal.sessions.session import Session
@@ -22,19 +22,6 @@ MOST = 1 << 44
 """Bytes that are charged at once: a NAS that says more is wrong."""
 COUNTED = (portal.METHOD, *accounting.METHODS)
 """Of sessions that the box or a NAS carries; of others nobody counts what passes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
-    """What is added to a person's day."""
-
-    person: UUID
-    day: date
-    bytes_in: int = 0
-    bytes_out: int = 0
-    seconds: int = 0
-    until: datetime | None = None
-    """Time is counted up to here; None: this is not about time."""
 
 
 class Usage(Protocol):

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Protocol
 
+from captive_portal.people.usage import Used
 from captive_portal.sessions.causes import Cause
 
 MB = 1_000_000
@@ -107,19 +108,6 @@ class Rules(Protocol):
     def hours(self) -> Sequence[Span]:
         """Empty: always."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
-    """What a person used on the day, and in the month, of the school's own time."""
-
-    day_bytes: int = 0
-    month_bytes: int = 0
-    day_seconds: int = 0
-    day_bonus_mb: int = 0
-    """On top of the day's quota."""
-    month_bonus_mb: int = 0
-    """On top of the month's: what was given on its days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from fastapi.responses import RedirectResponse
 from captive_portal.errors import PortalError, ReportError
 from captive_portal.people.accounts import Account, People
 from captive_portal.people.devices import Devices
-from captive_portal.sessions import accounting, portal
 from captive_portal.sessions.admission import SEEN_WITHIN, Terms, others
+from captive_portal.sessions.charging import COUNTED
 from captive_portal.sessions.session import Session
 from captive_portal.sign_in.chain import Chain
 from captive_portal.web import pages
@@ -136,7 +136,7 @@ class OwnDevices:
             raise Answer(RedirectResponse(f"/?lang={visit.t.lang}", 303))
         rows = await asyncio.to_thread(lambda: self._devices.list(person=account.id))
         open_now = await asyncio.to_thread(self._sessions_of, account.id)
-        known = [s for s in open_now if s.method in (portal.METHOD, *accounting.METHODS)]
+        known = [s for s in open_now if s.method in COUNTED]
         terms = await self._desk.terms(account)
         return _Mine(
             visit=visit,

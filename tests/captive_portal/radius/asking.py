@@ -19,6 +19,7 @@ from captive_portal.people.accounts import Account, People
 from captive_portal.people.devices import DeviceKind, DeviceRow
 from captive_portal.people.groups import Groups
 from captive_portal.people.nt_hashes import NtHashes
+from captive_portal.people.usage import Used
 from captive_portal.radius import guard
 from captive_portal.radius.authentication import AuthenticationServer, EapSide, Rules
 from captive_portal.radius.book import Book
@@ -26,7 +27,7 @@ from captive_portal.radius.clients import Client, Clients
 from captive_portal.radius.endpoint import PER_SECOND
 from captive_portal.radius.signing import Signing
 from captive_portal.sessions.admission import Terms
-from captive_portal.sessions.policy import Reason, Used, grant
+from captive_portal.sessions.policy import Reason, grant
 from captive_portal.sessions.session import Ids, Session
 from captive_portal.sign_in.chain import Chain
 from captive_portal.sign_in.local import LocalWay

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captive_portal.people.groups import AtQuota, Group, Hours
+from captive_portal.people.usage import Used
 from captive_portal.sessions.causes import Cause
-from captive_portal.sessions.policy import MB, WEEKDAYS, Calendar, Reason, Used, grant
+from captive_portal.sessions.policy import MB, WEEKDAYS, Calendar, Reason, grant
 
 BANGKOK = ZoneInfo("Asia/Bangkok")
 MONDAY = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)  # 08:00 at school
