@@ -170,7 +170,7 @@ class _Process:
             desk = make_desk(self._settings, engine, keeper, clock=self._clock, gate=gate)
             stack.callback(desk.close)
             if gate is not None:
-                self._see(engine, desk, stack)
+                self._see(engine, desk, stack, gate)
             chain = stack.enter_context(
                 build.chain(self._home, self._settings, engine, asks=upstream, clock=self._clock)
             )
@@ -192,7 +192,9 @@ class _Process:
         stack.callback(gate.close)
         return gate
 
-    def _see(self, engine: Engine, desk: SessionDesk, stack: AsyncExitStack) -> None:
+    def _see(
+        self, engine: Engine, desk: SessionDesk, stack: AsyncExitStack, gate: GateClient
+    ) -> None:
         """Listen to the kernel for which device is at which address."""
         behind = [zone.interface for zone in self._settings.zones if zone.interface]
         neighbours = stack.enter_context(Neighbours(behind))
@@ -200,6 +202,7 @@ class _Process:
         claims = make_claims(
             self._settings, engine, desk, collector=self._home / SOCKET, clock=self._clock
         )
+        claims.ask = gate.ask
         self._beside.append(partial(neighbours.follow, claims.see, self._try))
         self._beside.append(partial(claims.follow, self._try))
         self._standing["neighbours_dropped"] = lambda: neighbours.dropped

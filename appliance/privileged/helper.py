@@ -20,7 +20,7 @@ from typing import Any
 
 from appliance import settings as box_settings
 from appliance.errors import BoxError
-from appliance.privileged import interfaces, plans, pools
+from appliance.privileged import asking, interfaces, plans, pools
 from appliance.privileged.adverts import Adverts
 from appliance.privileged.daemons import Daemons
 from appliance.privileged.gatekeeper import Call, Gatekeeper, Mended
@@ -125,6 +125,7 @@ class _Helper:
             "restore": self._restore,
             "counted": self._counted,
             "let_visit": self._let_visit,
+            "ask": self._ask,
             "status": self._status,
             "reload": self._reload,
         }
@@ -150,6 +151,9 @@ class _Helper:
     async def _let_visit(self, request: Mapping[str, Any]) -> dict[str, Any]:
         await self._writer.do(partial(self._keeper.let_visit, wire.mac_of(request.get("mac"))))
         return {}
+
+    async def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"asked": asking.ask(self._plan, wire.pairs(request.get("devices")))}
 
     async def _status(self, _request: Mapping[str, Any]) -> dict[str, Any]:
         dropped = await self._writer.do(self._keeper.dropped)

@@ -46,6 +46,8 @@ def prepare(plan: Plan) -> None:
                 quick = ["nodad"] if address.version == 6 else []
                 run(["ip", "address", "replace", str(address), "dev", zone.interface, *quick])
         _set(f"ipv4/conf/{zone.interface}/send_redirects", "0")
+        # Its own word counts at once, and not only a second after another's (`asking`).
+        _set(f"ipv4/neigh/{zone.interface}/locktime", "0")
     if not _exists(plan.uplink):
         raise BoxError(
             f"there is no interface {plan.uplink}", hint="see ip link, and [gateway] uplink"

@@ -2,9 +2,10 @@
 
 Whoever answers ARP or ND in another's name would end that one's session, for the kernel believes
 the last word. So when an address that a session holds shows another MAC, the desk hears of it only
-after a while, in which the address is spoken to: the kernel then asks the new one, and all if that
-one is silent. If the session's own device is back by then, the session stays, and the claim is told
-as a row of `coverage` (portal.md P-22). Nobody gets through meanwhile: the gate wants the pair.
+after a while, in which the session's own device is asked, each second, whether it is there, and the
+address is spoken to: the kernel then asks the new one, and all if that one is silent. If the own
+device is back by then, the session stays, and the claim is told as a row of `coverage` (portal.md
+P-22). Nobody gets through meanwhile: the gate wants the pair.
 
 Who copies both MAC and address is one device to the kernel, as long as both keep to one place.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -37,6 +38,7 @@ AGAIN_S = 600.0
 MOST_PLACES = 65_536
 MOST_WAITING = 2048
 MOST_ALARMS = 1024
+ASKED_AT_ONCE = 256
 MOST_UNTOLD = 256
 _DISCARD = 9
 _SECOND = 10**9
@@ -45,6 +47,8 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 Holders = Callable[[Sequence[tuple[str, str]]], Mapping[str, str]]
 """Given sites and addresses, returns by address the MAC of the gate's session that holds it."""
+Ask = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
+"""Has devices asked, by address and MAC, at most 256 at once, whether they are there."""
 Told = Callable[[Sequence[CoverageEvent]], None]
 """Writes rows of coverage. Raises ReportError."""
 
@@ -148,6 +152,8 @@ class Claims:
             tell: Writes alarms down; called in a thread.
             clock: Nanoseconds.
         """
+        self.ask: Ask | None = None
+        """Whoever can have devices asked puts itself here."""
         self.alarms = 0
         """Pairs that could not be, however often each."""
         self.untold = 0
@@ -159,6 +165,7 @@ class Claims:
         self._clock = clock
         self._places = Places()
         self._waiting: dict[str, _Doubt] = {}
+        self._turn = 0
         self._doubted: OrderedDict[str, int] = OrderedDict()
         self._said: OrderedDict[Alarm, float] = OrderedDict()
         self._rows: deque[CoverageEvent] = deque()
@@ -200,10 +207,19 @@ class Claims:
                 await asyncio.sleep(LOOK_S)
                 for address in self._waiting:
                     voice.speak_to(address)
+                if self.ask is not None and self._waiting:
+                    await attempt("asking devices", partial(self._ask_owners, self.ask))
                 if due := self._due():
                     await attempt("taking in neighbours", partial(self._see, due))
                 if self._rows:
                     await attempt("telling of double addresses", self._tell_rows)
+
+    async def _ask_owners(self, ask: Ask) -> None:
+        """Ask the devices whose addresses are in doubt, each in its turn where they are many."""
+        owners = [(address, each.owner) for address, each in self._waiting.items()]
+        turns = -(-len(owners) // ASKED_AT_ONCE)
+        self._turn = (self._turn + 1) % turns
+        await ask(owners[self._turn :: turns])
 
     def _take(self, address: str, mac: str, held: Mapping[str, str], now: float) -> bool:
         """Take one pair in; return whether to hand it on."""

@@ -62,7 +62,7 @@ class Neighbours:
         """Times that the kernel had to drop entries; they were asked for again."""
         self._interfaces = frozenset(interfaces)
         self._table: OrderedDict[str, str] = OrderedDict()
-        self._new: dict[str, str] = {}
+        self._new: dict[tuple[str, str], None] = {}
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
 
     def __enter__(self) -> Self:
@@ -95,7 +95,7 @@ class Neighbours:
                     self.ask()
                     asked = loop.time()
                 await asyncio.sleep(EVERY_S)
-                pairs = list(self._new.items())
+                pairs = list(self._new)
                 self._new = {}
                 if pairs:
                     await attempt("taking in neighbours", partial(see, pairs))
@@ -132,7 +132,10 @@ class Neighbours:
         # not say that it is back.
         other = self._table.get(heard.address) != heard.mac
         if (heard.answers and (other or not heard.asked)) or (other and not heard.asked):
-            self._new[heard.address] = heard.mac
+            # Each device that was there in between, the last one last: who claims an address may do
+            # so again at once.
+            self._new.pop((heard.address, heard.mac), None)
+            self._new[heard.address, heard.mac] = None
         self._table[heard.address] = heard.mac
         self._table.move_to_end(heard.address)
         while len(self._table) > AT_MOST:

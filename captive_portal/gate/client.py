@@ -96,6 +96,10 @@ class GateClient:
         """Let a device reach providers of OpenID Connect for ten minutes. Raises GateError."""
         await self._ask({"do": "let_visit", "mac": mac})
 
+    async def ask(self, devices: Sequence[tuple[str, str]]) -> None:
+        """Have devices asked, by address and MAC, whether they are there. Raises GateError."""
+        await self._ask({"do": "ask", "devices": [list(each) for each in devices]})
+
     async def status(self) -> Mapping[str, Any]:
         """Return how the gate stands: passes, drops by reason, daemons. Raises GateError."""
         return await self._ask({"do": "status"})

@@ -25,6 +25,8 @@ MAX_LINE = 32 << 20
 MOST_PASSES = 100_000
 MOST_ADDRESSES = 64
 """Of one pass: phones change IPv6 addresses each day, and keep the old ones for a while."""
+MOST_ASKED = 256
+"""Devices that are asked at once whether they are there."""
 MOST_SERIAL = (1 << 24) - 1
 MOST_KBIT = 10_000_000
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -110,6 +112,19 @@ def mac_of(said: object) -> str:
     if not isinstance(said, str) or not _MAC.fullmatch(said):
         raise GateError(f"a MAC that is none: {str(said)[:40]!r}")
     return said
+
+
+def pairs(said: object) -> list[tuple[str, str]]:
+    """Return the addresses and MACs of devices in a request.
+
+    Raises:
+        GateError: they are not such.
+    """
+    if not isinstance(said, list) or len(said) > MOST_ASKED:
+        raise GateError(f"devices are a list of at most {MOST_ASKED}")
+    if not all(isinstance(each, list) and len(each) == 2 for each in said):
+        raise GateError("a device is an address and a MAC")
+    return [(_address(address), mac_of(mac)) for address, mac in said]
 
 
 def _number(said: object, what: str, least: int, most: int) -> int:

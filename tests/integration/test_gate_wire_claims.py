@@ -133,3 +133,26 @@ def test_foreign_servers_and_routers_on_the_childrens_wire_are_told(school: Whol
     assert not alarms(school, "rogue-dhcp", BOX)
     rows = school.log("kind:rogue-ra", "coverage")
     assert {row["source"] for row in rows} == {own}
+
+
+def test_a_session_outlives_a_claim_that_is_repeated_without_end(school: WholeSchool) -> None:
+    school.run("phone", ["ip", "neigh", "flush", "dev", "eth0"])
+    school.person("attacked")
+    school.sign_in("phone", "attacked")
+    school.await_out("phone")
+    school.await_out("phone", address=WEB6)
+    four, six = school.address("phone"), school.address6("phone")
+    [session] = school.live("attacked")
+    before = doubted(school.box.home)
+    with Frames(school.spaces["tablet"]) as thief:
+
+        def told() -> bool:
+            # Never silent for so long that the kernel would ask everybody.
+            thief.send(arp(four), nd(six))
+            now = doubted(school.box.home)
+            return all(now.get(one, 0) > before.get(one, 0) for one in (four, six))
+
+        wait_for("the marks", told, seconds=60)
+    [after] = school.live("attacked")
+    assert after["session"] == session["session"]
+    school.box.prathu("kick", session["session"])

@@ -95,6 +95,27 @@ def test_a_session_whose_device_is_gone_gives_way_as_ever(monkeypatch: pytest.Mo
     assert play.claims.standing()["waiting"] == 0
 
 
+def test_whose_address_is_claimed_is_asked_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    play, asked = Play(), list[list[tuple[str, str]]]()
+
+    async def ask(devices: Sequence[tuple[str, str]]) -> None:
+        asked.append(list(devices))
+
+    play.claims.ask = ask
+    monkeypatch.setattr(claims, "ASKED_AT_ONCE", 1)
+    play.hear((FOUR, PHONE), (SIX, PHONE))
+    play.wait(monkeypatch, 1)
+    assert not asked
+    play.hear((FOUR, THIEF), (SIX, THIEF))
+    play.wait(monkeypatch, 1)
+    assert {each for one in asked for each in one} == {(FOUR, PHONE), (SIX, PHONE)}
+    assert {len(one) for one in asked} == {1}
+    asked.clear()
+    play.hear((FOUR, PHONE), (SIX, PHONE))
+    play.wait(monkeypatch, 1)
+    assert not asked
+
+
 def test_an_address_that_nobody_holds_goes_to_whoever_has_it_now() -> None:
     play = Play()
     assert play.hear(("10.20.0.77", PHONE)) == [("10.20.0.77", PHONE)]

@@ -70,7 +70,7 @@ def heard(listener: Neighbours, *messages: bytes, monkeypatch: pytest.MonkeyPatc
     for one in messages:
         for entry in read(one):
             listener._hear(entry)
-    new, listener._new = list(listener._new), {}
+    new, listener._new = [address for address, _ in listener._new], {}
     return new
 
 
@@ -88,6 +88,16 @@ def test_what_is_left_behind_in_a_zone_does_not_call_its_device_back(
         assert heard(listener, new, monkeypatch=monkeypatch) == ["2001:db8::5"]
         assert listener.of("02:00:00:00:00:05") == ["10.20.0.5", "2001:db8::5"]
         assert listener.of("") == []
+
+
+def test_who_was_at_an_address_for_a_moment_is_handed_on_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = message(FOUR, bytes.fromhex("020000000066"))
+    with Neighbours(["br1"]) as listener:
+        came = heard(listener, other, message(FOUR), other, monkeypatch=monkeypatch)
+        assert came == ["10.20.0.5", "10.20.0.5"]
+        assert listener.of("02:00:00:00:00:66") == ["10.20.0.5"]
 
 
 PLAY = """

@@ -110,3 +110,20 @@ def test_an_end_before_1970_is_refused() -> None:
     early = replace(PASS, until=datetime(1960, 1, 1, tzinfo=UTC))
     with pytest.raises(GateError, match="end"):
         wire.passes([wire.told(early)])
+
+
+def test_devices_to_ask_are_addresses_and_macs_and_nothing_else() -> None:
+    said = [["10.20.0.11", "02:00:5e:10:00:11"], ["2001:DB8::1", "02:00:5e:10:00:11"]]
+    assert wire.pairs(said) == [
+        ("10.20.0.11", "02:00:5e:10:00:11"),
+        ("2001:db8::1", "02:00:5e:10:00:11"),
+    ]
+    for wrong in (None, {}, [1], [["10.20.0.11"]], said * 129, [["10.20.0.11", None]]):
+        with pytest.raises(GateError):
+            wire.pairs(wrong)
+
+
+@given(JSON)
+def test_any_value_is_devices_or_refused(said: object) -> None:
+    with contextlib.suppress(GateError):
+        assert len(wire.pairs(said)) <= wire.MOST_ASKED
