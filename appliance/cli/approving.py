@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from appliance.cli import report
-from appliance.cli.people_desk import site_of
+from appliance.cli.people_home import site_of
 from appliance.cli.secret import typed
 from appliance.errors import WrongUse
 from appliance.settings import BoxSettings

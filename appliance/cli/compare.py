@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from appliance import settings as box_settings
 from appliance.cli import report
 from appliance.cli.context import Context, wall_clock
-from appliance.cli.people_desk import site_of
+from appliance.cli.people_home import site_of
 from appliance.errors import NotFound, WrongUse
 from appliance.search import times
 from collector.decode import datagram_rows

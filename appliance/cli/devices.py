@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from appliance.cli import kick
-from appliance.cli.people_desk import Desk, Site, day_begins, desk
+from appliance.cli.people_home import Home, Site, day_begins, opened
 from appliance.errors import NotFound, WrongUse
 from appliance.search import times
 from captive_portal.errors import PortalError
@@ -36,7 +36,7 @@ def list_(
     site: Site = "",
 ) -> None:
     """Show devices, those seen last first."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         person = at.account(account, site).id if account else None
         found = Devices(at.engine).list(at.site(site) if site else None, person=person)
         at.wrote(f"devices list, {len(found)} devices")
@@ -72,7 +72,7 @@ def add(  # noqa: PLR0913  # each is an option
     site: Site = "",
 ) -> None:
     """Enter a device of the school: a printer, a television."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = at.account(owner, site)
         ends = day_begins(until) + timedelta(days=1) if until else None
         at.wrote(f"devices add {found.site} {mac} {name}, owner {found.account}"[:900])
@@ -106,7 +106,7 @@ def name(
     site: Site = "",
 ) -> None:
     """Name a device."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         where = at.site(site)
         at.wrote(f"devices name {where} {mac} {name}"[:900])
         _found(lambda: Devices(at.engine).rename(where, mac, name))
@@ -115,7 +115,7 @@ def name(
 @devices_app.command()
 def on(ctx: typer.Context, mac: Mac, site: Site = "") -> None:
     """Let a device come in by itself again."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         where = at.site(site)
         at.wrote(f"devices switch on {where} {mac}"[:900])
         _found(lambda: Devices(at.engine).switch(where, mac, on=True))
@@ -124,7 +124,7 @@ def on(ctx: typer.Context, mac: Mac, site: Site = "") -> None:
 @devices_app.command()
 def off(ctx: typer.Context, mac: Mac, site: Site = "") -> None:
     """Let a device not come in by itself any more, and end its session."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         where = at.site(site)
         at.wrote(f"devices switch off {where} {mac}"[:900])
         end_sessions(at, _found(lambda: Devices(at.engine).switch(where, mac, on=False)))
@@ -133,13 +133,13 @@ def off(ctx: typer.Context, mac: Mac, site: Site = "") -> None:
 @devices_app.command()
 def remove(ctx: typer.Context, mac: Mac, site: Site = "") -> None:
     """Forget a device, and end its session: who has it must sign in."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         where = at.site(site)
         at.wrote(f"devices remove {where} {mac}"[:900])
         end_sessions(at, _found(lambda: Devices(at.engine).remove(where, mac)))
 
 
-def end_sessions(at: Desk, device: Device | Issued) -> None:
+def end_sessions(at: Home, device: Device | Issued) -> None:
     """End what goes on at a device in its owner's name."""
     for session in Rows(at.engine).open_at_mac(device.site, device.mac):
         if session.person is not None and session.person.id == device.person:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli.people_desk import Site, desk
+from appliance.cli.people_home import Site, opened
 from appliance.errors import WrongUse
 from captive_portal.errors import PortalError
 from captive_portal.people import dates, groups, groups_text, names
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 @groups_app.command("list")
 def list_(ctx: typer.Context, site: Site = "") -> None:
     """Show the groups."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = Groups(at.engine).list(at.site(site) if site else None)
         rows = [{"site": one.site, **groups_text.shown(one)} for one in found]
         at.context.show_rows(rows, ["site", *_SHOWN])
@@ -49,7 +49,7 @@ def set_(
     site: Site = "",
 ) -> None:
     """Make or change a group: prathu groups set NAME devices=2 hours="จ-ศ 07:30-16:30"."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         where, book = at.site(site), Groups(at.engine)
         said = dict(_pair(word) for word in words or ())
         group = book.named(where, name)
@@ -74,7 +74,7 @@ def _pair(word: str) -> tuple[str, str]:
 @calendar_app.command("list")
 def days(ctx: typer.Context, site: Site = "") -> None:
     """Show the days of this school year that are unlike their weekday."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         today = dates.today(at.now())
         first, last = today - timedelta(days=366), today + timedelta(days=2 * 366)
         where = at.site(site)
@@ -94,7 +94,7 @@ def set_day(
     site: Site = "",
 ) -> None:
     """Say what a day is like: a holiday, an exam day, or another weekday's timetable."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         if kind not in KINDS:
             raise WrongUse(f"no kind of day {kind}", hint=f"known: {', '.join(KINDS)}")
         where, when = at.site(site), dates.read(day)
@@ -110,7 +110,7 @@ def drop(
     site: Site = "",
 ) -> None:
     """Make a day one like its weekday again."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         where, when = at.site(site), dates.read(day)
         at.wrote(f"calendar {where} {when.isoformat()} dropped")
         Calendar(at.engine).drop(where, when)

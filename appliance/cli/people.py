@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from appliance.cli import people_import, people_school
-from appliance.cli.people_desk import Desk, Site, day_begins, desk
-from appliance.cli.people_desk import site_of as site_of
+from appliance.cli.people_home import Home, Site, day_begins, opened
+from appliance.cli.people_home import site_of as site_of
 from appliance.errors import WrongUse
 from captive_portal.people import dates, grades, identifiers, names, passwords
 from captive_portal.people.accounts import Account, Kind, NewAccount, Role
@@ -44,7 +44,7 @@ def add(  # noqa: PLR0913  # one argument per option
     """Make an account; without --password-stdin it gets a one-time password, printed once."""
     password, one_time = _password(account, from_stdin=password_stdin)
     kind = kind or (Kind.PUPIL if role is Role.NONE else Kind.STAFF)
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         new = NewAccount(
             site=at.site(site),
             account=account,
@@ -89,7 +89,7 @@ def list_(
     shadows: Annotated[bool, typer.Option(help="Those only ever heard of, too.")] = False,
 ) -> None:
     """Show the accounts."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         wanted = at.site(site) if site else None
         found = [one for one in at.people.list(wanted) if shadows or one.kind != Kind.SHADOW]
         at.wrote(f"list {wanted or 'all sites'}, {len(found)} accounts")
@@ -106,7 +106,7 @@ def disable(
     ] = "",
 ) -> None:
     """Close an account, now or from a day on; what it did stays under its name."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = at.account(account, site)
         if _last_admin(at, found):
             raise WrongUse(
@@ -127,7 +127,7 @@ def enable(
     site: Site = "",
 ) -> None:
     """Open an account again, or let it stay open past its day."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = at.account(account, site)
         at.wrote(f"enable {found.site}/{found.account}")
         at.people.enable(found.id)
@@ -145,7 +145,7 @@ def passwd(
 ) -> None:
     """Give an account another password; without --password-stdin a one-time one, printed once."""
     password, one_time = _password(account, from_stdin=password_stdin)
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = at.account(account, site)
         if found.kind is Kind.SHADOW:
             raise WrongUse(f"{found.account} is only heard of", hint="prathu people add makes it")
@@ -159,7 +159,7 @@ def passwd(
             at.context.say(f"{found.account} is disabled all the same, and cannot sign in")
 
 
-def _last_admin(at: Desk, found: Account) -> bool:
+def _last_admin(at: Home, found: Account) -> bool:
     admins = [a.id for a in at.people.list() if a.role is Role.ADMIN and not a.closed(at.now())]
     return admins == [found.id]
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import track
 
-from appliance.cli.people_desk import Desk, Site, desk, new_file, seen
+from appliance.cli.people_home import Home, Site, new_file, opened, seen
 from appliance.errors import WrongUse
 from appliance.search.printable import cell, printable
 from appliance.web.reasons import reason
@@ -59,7 +59,7 @@ def import_(  # noqa: PLR0913  # one argument per option
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask about columns.")] = False,
 ) -> None:
     """Take people in from a school's roll; bad rows are reported by line, good ones taken."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         read = _roll(file, Where(site=at.site(site), key=at.key, schools=at.settings.schools))
         outcome = taking.preview(at.engine, read, now=at.now(), close_left=close_left)
         if not dry_run:
@@ -100,7 +100,7 @@ def _roll(file: Path, where: Where) -> Roll:
         raise WrongUse(f"{file}: {error}") from error
 
 
-def _confirm(at: Desk, read: Roll, outcome: Outcome, *, yes: bool) -> None:
+def _confirm(at: Home, read: Roll, outcome: Outcome, *, yes: bool) -> None:
     """Ask whether the columns are right, the first time that a school's file has them."""
     known = taking.known_layout(at.engine, read.site, read.layout) is not None
     if yes or known or not (sys.stdin.isatty() and seen()):
@@ -118,7 +118,7 @@ def _say_columns(read: Roll) -> None:
         print(printable(f"  {header} → {field}"), file=sys.stderr)
 
 
-def _say(at: Desk, read: Roll, outcome: Outcome, bad_out: Path | None) -> None:
+def _say(at: Home, read: Roll, outcome: Outcome, bad_out: Path | None) -> None:
     _first([str(bad) for bad in outcome.bad], "bad rows")
     if bad_out is not None and outcome.bad:
         with os.fdopen(new_file(bad_out), "wb") as stream:
@@ -150,7 +150,7 @@ def _first(lines: Sequence[str], what: str) -> None:
 
 
 def _give_passwords(
-    at: Desk, outcome: Outcome, write: Callable[[Made], None], *, make: bool
+    at: Home, outcome: Outcome, write: Callable[[Made], None], *, make: bool
 ) -> None:
     """Set the passwords that the file has, and make the others when that is wished for."""
     wanted = [one for one in outcome.passwordless if make or one[2]]

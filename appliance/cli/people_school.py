@@ -12,7 +12,7 @@ import typer
 from rich.progress import Progress
 
 from appliance.cli.context import error_console
-from appliance.cli.people_desk import Desk, Site, desk, new_file, seen
+from appliance.cli.people_home import Home, Site, new_file, opened, seen
 from appliance.search import times
 from appliance.web import prints
 from appliance.web.texts import texts
@@ -42,7 +42,7 @@ def group(
     site: Site = "",
 ) -> None:
     """Put somebody in a group of their own."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = at.account(account, site)
         wanted = at.group(found.site, name) if name else None
         at.wrote(f"group {found.site}/{found.account} {name}")
@@ -58,7 +58,7 @@ def bonus(
     site: Site = "",
 ) -> None:
     """Give somebody more on top of the quota, for a day."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = at.account(account, site)
         when = dates.read(day) if day else dates.today(at.now())
         at.wrote(f"bonus {found.site}/{found.account} {megabytes} MB on {when.isoformat()}")
@@ -73,7 +73,7 @@ def teaches(
     site: Site = "",
 ) -> None:
     """Say which classes a teacher may help on the page /classes; none takes the right away."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = at.account(account, site)
         at.wrote(f"teaches {found.site}/{found.account} {classes}"[:900])
         told = ", ".join(str(one) for one in Teaching(at.engine).put(found.id, classes))
@@ -88,7 +88,7 @@ def promote(
     undo: Annotated[bool, typer.Option("--undo", help="Undo the last one, within a day.")] = False,
 ) -> None:
     """Move every class one grade up; the last grade leaves. Shown first, done with --do."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         where, steps = at.site(site), Promotions(at.engine)
         if undo:
             at.wrote(f"promote undo {where}")
@@ -101,7 +101,7 @@ def promote(
         _show_plan(at, plan, done=do)
 
 
-def _show_plan(at: Desk, plan: Plan, *, done: bool) -> None:
+def _show_plan(at: Home, plan: Plan, *, done: bool) -> None:
     rows = [
         {"class": step.before, "becomes": step.after or "leaves", "pupils": step.pupils}
         for step in plan.steps
@@ -124,7 +124,7 @@ def slips_(
     site: Site = "",
 ) -> None:
     """Make one-time passwords for pupils, as slips of paper to be cut and given out."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         where = at.site(site)
         chosen = slips.pupils(
             at.people, where, grade=grade, room=room, now=at.now(), all_of_them=all_of_them
@@ -144,7 +144,7 @@ def slips_(
 
 def data(ctx: typer.Context, account: Account, site: Site = "") -> None:
     """Show all that is kept of one person, for that person (PDPA section 30)."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = at.account(account, site)
         at.wrote(f"data {found.site}/{found.account}")
         told: dict[str, Any] = _local(asdict(own_data.of_person(at.engine, found.id)))

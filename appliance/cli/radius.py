@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from appliance.cli.devices import end_sessions
-from appliance.cli.people_desk import Desk, Site, desk, new_file
+from appliance.cli.people_home import Home, Site, new_file, opened
 from appliance.errors import NotFound, WrongUse
 from appliance.search import times
 from captive_portal.errors import PortalError
@@ -55,7 +55,7 @@ def profile(  # one argument per option
     site: Site = "",
 ) -> None:
     """Make a profile of the Wi-Fi networks with 802.1X, or tell the fields for Android."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         profiles, school = _profiles(at), _school(at, site)
         if certificate and kind is not For.WINDOWS:
             raise WrongUse(
@@ -75,7 +75,7 @@ def profile(  # one argument per option
         at.context.show({"file": str(out), "networks": ", ".join(profiles.networks)})
 
 
-def _android(at: Desk, profiles: Profiles, school: str, out: Path | None) -> None:
+def _android(at: Home, profiles: Profiles, school: str, out: Path | None) -> None:
     facts = profiles.facts(school)
     if out is not None:
         _write(new_file(out), facts.root_der)
@@ -105,7 +105,7 @@ def add(  # one argument per option
     site: Site = "",
 ) -> None:
     """Give a listed device of the school a certificate; its password is shown now, never again."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         where = at.site(site)
         # Nothing is issued that could not be given out.
         school = _school(at, site)
@@ -123,7 +123,7 @@ def add(  # one argument per option
         at.context.say(f"put {out} on that device and delete it")
 
 
-def _packed(at: Desk, packed: Packed, school: str, *, apple: bool) -> bytes:
+def _packed(at: Home, packed: Packed, school: str, *, apple: bool) -> bytes:
     if not apple:
         return packed.pkcs12
     account = packed.issued.account
@@ -133,7 +133,7 @@ def _packed(at: Desk, packed: Packed, school: str, *, apple: bool) -> bytes:
 @certificate_app.command("list")
 def list_(ctx: typer.Context, site: Site = "") -> None:
     """Show certificates of devices: whose, until when, and whether they are good."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = DeviceCertificates(at.engine).list(at.site(site) if site else None)
         at.wrote(f"radius certificate list, {len(found)} certificates")
         at.context.show_rows([_line(at, one) for one in found], _COLUMNS)
@@ -145,7 +145,7 @@ def revoke(
     serial: Annotated[str, typer.Argument(help="Its serial number, as the list has it.")],
 ) -> None:
     """Take a certificate back, for good; its session ends, and the device is refused."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         at.wrote(f"radius certificate revoke {serial}"[:900])
         try:
             taken = _authority(at).revoke(serial, now=at.now())
@@ -155,18 +155,18 @@ def revoke(
         at.context.show(_line(at, taken))
 
 
-def _authority(at: Desk) -> DeviceAuthority:
+def _authority(at: Home) -> DeviceAuthority:
     radius = at.settings.radius
     return DeviceAuthority(
         at.context.home, DeviceCertificates(at.engine), server_root=radius.eap_ca
     )
 
 
-def _profiles(at: Desk) -> Profiles:
+def _profiles(at: Home) -> Profiles:
     return Profiles(at.context.home, at.settings.radius)
 
 
-def _school(at: Desk, site: str) -> str:
+def _school(at: Home, site: str) -> str:
     """Return what people call the school of a site."""
     wanted = at.site(site)
     return next(one.name or one.id for one in at.settings.sites if one.id == wanted)
@@ -181,7 +181,7 @@ def _network(profiles: Profiles, name: str) -> str:
     return profiles.networks[0]
 
 
-def _line(at: Desk, issued: Issued) -> dict[str, str]:
+def _line(at: Home, issued: Issued) -> dict[str, str]:
     return {
         "serial": issued.serial,
         "site": issued.site,

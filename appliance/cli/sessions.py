@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from appliance.cli import report
-from appliance.cli.people_desk import Desk, desk
+from appliance.cli.people_home import Home, opened
 from appliance.cli.sessions_file import PastSession, read
 from appliance.errors import WrongUse
 from appliance.search import times
@@ -52,7 +52,7 @@ def sessions(
     """Show the latest sessions; what was on at an earlier time, `prathu search --log sessions`."""
     if ctx.invoked_subcommand is not None:
         return
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         if live:
             _count_now(at.context.home)
         rows = Rows(at.engine)
@@ -113,7 +113,7 @@ def import_(
 
     Unknown persons are made as shadow accounts. The same file twice changes nothing.
     """
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         sites = {site.id for site in at.settings.sites}
         lines = list(read(_text(file), sites=sites, now=at.now()))
         good = [line for line in lines if isinstance(line, PastSession)]
@@ -137,7 +137,7 @@ def _text(file: Path) -> str:
         raise WrongUse(f"{file} is not text", hint="save it as CSV UTF-8") from error
 
 
-def _take(at: Desk, lines: list[PastSession]) -> None:
+def _take(at: Home, lines: list[PastSession]) -> None:
     ids = session_ids(at.context.home)
     keeper = Keeper(
         Rows(at.engine),
@@ -150,7 +150,7 @@ def _take(at: Desk, lines: list[PastSession]) -> None:
         keeper.add([_session(at, ids, line) for line in some])
 
 
-def _session(at: Desk, ids: Ids, line: PastSession) -> Session:
+def _session(at: Home, ids: Ids, line: PastSession) -> Session:
     now = at.now()
     try:
         account = at.people.shadow(line.site, line.person, now=now)

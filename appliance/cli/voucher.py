@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from appliance.cli.people_desk import Desk, Site, day_begins, desk, new_file
+from appliance.cli.people_home import Home, Site, day_begins, new_file, opened
 from appliance.errors import NotFound, WrongUse
 from appliance.search import times
 from appliance.web import prints
@@ -53,7 +53,7 @@ def make(  # noqa: PLR0913  # one argument per option
     """Make vouchers; their codes are shown now and never again."""
     if not for_whom and not count:
         raise WrongUse("vouchers for whom?", hint="say --for NAME, or --count N for so many")
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = at.account(sponsor, site)
         last = day_begins(until) if until else dates.begins(dates.today(at.now()))
         order = Order(
@@ -72,7 +72,7 @@ def make(  # noqa: PLR0913  # one argument per option
         _warn(at, found.site, on_paper=out is not None)
 
 
-def _warn(at: Desk, site: str, *, on_paper: bool) -> None:
+def _warn(at: Home, site: str, *, on_paper: bool) -> None:
     """Say what keeps vouchers from being of use."""
     zones = [zone for zone in at.settings.zones if zone.site == site]
     if not any(WayWord.VOUCHER in zone.ways for zone in zones):
@@ -84,7 +84,7 @@ def _warn(at: Desk, site: str, *, on_paper: bool) -> None:
         at.context.say("the sheet has no QR code: [sign_in] public_url is not set")
 
 
-def _show(at: Desk, made: list[Printed], out: Path | None, descriptor: int | None) -> None:
+def _show(at: Home, made: list[Printed], out: Path | None, descriptor: int | None) -> None:
     if descriptor is not None:
         t = texts("th")
         papers = prints.voucher_papers(made, t, url=at.settings.sign_in.public_url)
@@ -105,7 +105,7 @@ def _show(at: Desk, made: list[Printed], out: Path | None, descriptor: int | Non
 @voucher_app.command("list")
 def list_(ctx: typer.Context, site: Site = "") -> None:
     """Show vouchers: for whom, whose word, until when; never their codes."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         found = Vouchers(at.engine, at.key).list(at.site(site) if site else None, now=at.now())
         at.wrote(f"voucher list, {len(found)} vouchers")
         rows = [
@@ -131,7 +131,7 @@ def revoke(
     voucher: Annotated[str, typer.Argument(help="A voucher, or its batch (--json list).")],
 ) -> None:
     """Take a voucher back, or a batch of them; its guests are out."""
-    with desk(ctx) as at:
+    with opened(ctx) as at:
         try:
             which = UUID(voucher)
         except ValueError as error:

@@ -30,7 +30,7 @@ Site = Annotated[str, typer.Option(help="The site; the first one when there is o
 
 
 @dataclass(frozen=True)
-class Desk:
+class Home:
     """A home's people, and the way to write acts down."""
 
     context: Context
@@ -76,14 +76,14 @@ class Desk:
 
 
 @contextmanager
-def desk(ctx: typer.Context) -> Iterator[Desk]:
+def opened(ctx: typer.Context) -> Iterator[Home]:
     """Open the database of the home as long as the block lasts."""
     context: Context = ctx.obj
     settings = box_settings.load(context.home)
     engine = open_database(context.home, settings.database)
     try:
         sealing = nt_hashes.of(context.home, wanted=settings.radius.nt_hashes)
-        yield Desk(context, settings, engine, People(engine, nt=sealing))
+        yield Home(context, settings, engine, People(engine, nt=sealing))
     finally:
         engine.dispose()
 
