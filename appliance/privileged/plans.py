@@ -13,13 +13,13 @@ def of(settings: BoxSettings) -> plan.Plan | None:
     return plan.build(
         settings.zones,
         settings.gateway,
-        doors=_doors(settings),
+        ports=_box_ports(settings),
         public_url=settings.sign_in.public_url,
         providers=settings.oidc,
     )
 
 
-def _doors(settings: BoxSettings) -> plan.Doors:
+def _box_ports(settings: BoxSettings) -> plan.Ports:
     """Return where exporters, NASes and browsers come in."""
     listen, radius = settings.listen, settings.radius
     senders = [each.address for each in settings.exporters]
@@ -29,7 +29,7 @@ def _doors(settings: BoxSettings) -> plan.Doors:
     udp += [radius.authentication_port, radius.accounting_port, radius.coa_port]
     tcp = [port for name in ("syslog_tcp", "syslog_tls", "ipfix_tcp", "ipfix_tls")
            for port in _ports(getattr(listen, name))]  # fmt: skip
-    return plan.Doors(
+    return plan.Ports(
         page=settings.sign_in.port,
         page_tls=settings.sign_in.tls_port or 0,
         senders=tuple(ip_network(each, strict=False) for each in dict.fromkeys(senders)),

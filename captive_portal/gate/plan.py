@@ -57,7 +57,7 @@ class ZonePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doors:
+class Ports:
     """Ports of the box."""
 
     page: int
@@ -76,7 +76,7 @@ class Plan:
 
     uplink: str
     zones: tuple[ZonePlan, ...]
-    doors: Doors
+    ports: Ports
     manage: tuple[Network, ...]
     """Who may reach everything on the box from the uplink's side."""
     free: tuple[str, ...]
@@ -97,7 +97,7 @@ def build(
     zones: Sequence[Zone],
     gateway: Gateway,
     *,
-    doors: Doors,
+    ports: Ports,
     public_url: str = "",
     providers: Sequence[Oidc] = (),
 ) -> Plan | None:
@@ -106,7 +106,7 @@ def build(
     Args:
         zones: All zones; those without interface are other routers' and left out.
         gateway: Uplink and the rest.
-        doors: Ports of the box.
+        ports: Ports of the box.
         public_url: The sign-in page's https address, or nothing.
         providers: Whose names are reached on the way there, from zones that sign in there.
 
@@ -121,7 +121,7 @@ def build(
                 hint="name the interface of the Internet: [gateway] uplink",
             )
         return None
-    if not doors.page:
+    if not ports.page:
         raise PortalError(
             "sign_in.port is 0, and devices are led to the page",
             hint="say which port it has, as 8080",
@@ -131,7 +131,7 @@ def build(
     return Plan(
         uplink=gateway.uplink,
         zones=ours,
-        doors=doors,
+        ports=ports,
         manage=tuple(ip_network(each) for each in gateway.manage),
         free=tuple(sorted(set(gateway.free))),
         block=tuple(sorted(set(gateway.block))),

@@ -65,7 +65,7 @@ def render(plan: Plan, classes: Classes) -> str:
         uplink=plan.uplink,
         zones=plan.zones,
         captive=captive,
-        doors=plan.doors,
+        ports=plan.ports,
         counters=list(COUNTERS),
         chains=[(name, _HOOKS.get(name, "")) for name in CHAINS],
         fixed=_fixed(plan),
@@ -96,16 +96,16 @@ def class_rules(classes: Classes) -> str:
 
 def _fixed(plan: Plan) -> list[tuple[str, list[str]]]:
     """Return the sets that the settings fill, and with what."""
-    doors = plan.doors
-    pages = {port for port in (doors.page, doors.page_tls) if port}
+    ports = plan.ports
+    pages = {port for port in (ports.page, ports.page_tls) if port}
     return [
         ("free_mac", list(plan.free)),
         ("block_mac", list(plan.block)),
         *_both("doh", plan.doh),
         *_both("manage", plan.manage),
-        *_both("sender", doors.senders),
-        ("sender_udp", _numbers(doors.senders_udp)),
-        ("sender_tcp", _numbers(doors.senders_tcp)),
+        *_both("sender", ports.senders),
+        ("sender_udp", _numbers(ports.senders_udp)),
+        ("sender_tcp", _numbers(ports.senders_tcp)),
         ("page_port", _numbers(pages)),
         ("client_if", [f'"{zone.interface}"' for zone in plan.zones]),
         ("open_if", [f'"{zone.interface}"' for zone in plan.zones if not zone.portal]),

@@ -36,10 +36,10 @@ def test_a_box_beside_has_no_gate() -> None:
 def test_exporters_and_nases_may_come_in() -> None:
     plan = plans.of(settings(SITES + SETTINGS))
     assert plan is not None
-    assert [str(net) for net in plan.doors.senders] == ["192.0.2.1/32", "192.0.2.0/28"]
-    assert {2055, 2056, 5514, 1812, 1813, 3799} <= set(plan.doors.senders_udp)
-    assert {4739, 6514} <= set(plan.doors.senders_tcp)
-    assert plan.doors.page == 8080
+    assert [str(net) for net in plan.ports.senders] == ["192.0.2.1/32", "192.0.2.0/28"]
+    assert {2055, 2056, 5514, 1812, 1813, 3799} <= set(plan.ports.senders_udp)
+    assert {4739, 6514} <= set(plan.ports.senders_tcp)
+    assert plan.ports.page == 8080
 
 
 def test_settings_that_contradict_one_another_are_told() -> None:

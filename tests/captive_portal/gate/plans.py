@@ -18,11 +18,11 @@ PUPILS = Zone(
 )
 STAFF = Zone(id="staff-room", site="school-a", interface="lan1", address="10.30.0.1/24")
 UPLINK = Gateway(uplink="wan0")
-DOORS = plan.Doors(page=8080, page_tls=8443)
+PORTS = plan.Ports(page=8080, page_tls=8443)
 
 
 def plan_of(*zones: Zone, gateway: Gateway = UPLINK, **more: Any) -> plan.Plan:
     """Return the plan of zones, by default of the two above."""
-    made = plan.build(zones or (PUPILS, STAFF), gateway, doors=more.pop("doors", DOORS), **more)
+    made = plan.build(zones or (PUPILS, STAFF), gateway, ports=more.pop("ports", PORTS), **more)
     assert made is not None
     return made

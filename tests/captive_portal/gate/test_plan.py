@@ -10,18 +10,18 @@ from pydantic import ValidationError
 from captive_portal.errors import PortalError
 from captive_portal.gate import plan
 from captive_portal.settings import Gateway, Zone
-from tests.captive_portal.gate.plans import DOORS, PUPILS, STAFF, UPLINK, plan_of
+from tests.captive_portal.gate.plans import PORTS, PUPILS, STAFF, UPLINK, plan_of
 
 
 def test_zones_that_the_box_is_not_the_router_of_are_left_out() -> None:
     beside = Zone(id="beside", site="school-a", networks=("192.0.2.0/24",))
-    assert plan.build([beside], Gateway(), doors=DOORS) is None
+    assert plan.build([beside], Gateway(), ports=PORTS) is None
     assert [zone.id for zone in plan_of(beside, PUPILS).zones] == ["pupils"]
 
 
 def test_an_interface_without_an_uplink_is_a_mistake() -> None:
     with pytest.raises(PortalError, match="pupils has an interface, but the box has no uplink"):
-        plan.build([PUPILS], Gateway(), doors=DOORS)
+        plan.build([PUPILS], Gateway(), ports=PORTS)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_wrong_zone_is_told_in_one_line(change: dict[str, object], says: str) 
 
 def test_a_page_without_a_port_of_its_own_cannot_be_led_to() -> None:
     with pytest.raises(PortalError, match=r"sign_in\.port is 0"):
-        plan_of(doors=plan.Doors(page=0))
+        plan_of(ports=plan.Ports(page=0))
 
 
 def test_zones_never_share_addresses() -> None:

@@ -25,7 +25,7 @@ from captive_portal.web.notice import NoticeBoard
 from captive_portal.web.provider import embedded
 from captive_portal.web.sites import Places
 from tests.captive_portal.conftest import NOW, SITE
-from tests.captive_portal.gate.plans import DOORS
+from tests.captive_portal.gate.plans import PORTS
 from tests.captive_portal.sign_in import oidc_provider
 from tests.captive_portal.sign_in.oidc_provider import CLIENT, SECRET, Provider
 from tests.captive_portal.web.test_app import NOW_NS, SITES, URL, Desk
@@ -243,7 +243,7 @@ def test_its_names_are_known_to_the_gate_of_its_zones() -> None:
             {"teachers": ("local", "oidc"), "pupils": ("local",)}.items()
         )
     ]
-    made = plan.build(zones, Gateway(uplink="wan"), doors=DOORS, providers=[google])
+    made = plan.build(zones, Gateway(uplink="wan"), ports=PORTS, providers=[google])
     assert made is not None
     assert made.zones[0].providers == ("accounts.google.com", "ssl.gstatic.com")
     assert made.zones[1].providers == ()
