@@ -46,11 +46,6 @@ class Facts:
         """The root as certificates are sent."""
         return self.root.public_bytes(serialization.Encoding.DER)
 
-    @property
-    def root_pem(self) -> bytes:
-        """The root as PEM."""
-        return self.root.public_bytes(serialization.Encoding.PEM)
-
     def thumbprint(self, *, strong: bool = True) -> str:
         """Return the root's SHA-256 as people compare it, or the SHA-1 that Windows wants."""
         digest = self.root.fingerprint(hashes.SHA256() if strong else hashes.SHA1())  # noqa: S303  # as Windows has it
