@@ -23,11 +23,11 @@ from appliance.errors import BoxError
 from appliance.privileged import asking, interfaces, plans, pools
 from appliance.privileged.adverts import Adverts
 from appliance.privileged.daemons import Daemons
-from appliance.privileged.gatekeeper import Call, Gatekeeper, Mended
 from appliance.privileged.kernel import Kernel
 from appliance.privileged.netlink import Netlink
 from appliance.privileged.run import Failed
 from appliance.privileged.server import Server
+from appliance.privileged.table import Call, GateTable, Mended
 from appliance.privileged.tally import Tally
 from appliance.privileged.writer import Writer
 from appliance.settings import BoxSettings
@@ -79,7 +79,7 @@ class _Helper:
     def __init__(self, home: Path, plan: Plan, netlink: Netlink, clock: Clock) -> None:
         self._home = home
         self._plan = plan
-        self._keeper = Gatekeeper(
+        self._keeper = GateTable(
             plan,
             kernel=Kernel(netlink),
             tally=Tally(home / COUNTS),

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from appliance.privileged.gatekeeper import Call, Gatekeeper
+from appliance.privileged.table import Call, GateTable
 from captive_portal.errors import GateError
 
 GATHER_S = 0.02
@@ -24,9 +24,9 @@ _Entry = tuple[Call | Work, "asyncio.Future[Any]"]
 
 
 class Writer:
-    """The queue in front of a gatekeeper."""
+    """The queue in front of a table."""
 
-    def __init__(self, keeper: Gatekeeper) -> None:
+    def __init__(self, keeper: GateTable) -> None:
         self._keeper = keeper
         self._queue: asyncio.Queue[_Entry] = asyncio.Queue(MOST_WAITING)
 
@@ -35,7 +35,7 @@ class Writer:
         await self._put(call)
 
     async def do(self, work: Work) -> Any:  # noqa: ANN401  # whatever the work returns
-        """Do something with the gatekeeper, alone; raises what it raises."""
+        """Do something with the table, alone; raises what it raises."""
         return await self._put(work)
 
     async def run(self) -> None:

@@ -13,13 +13,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
 from captive_portal.errors import GateError
 from captive_portal.sessions.passes import Pass, Passed
 
-SOCKET = "run/privileged.sock"
+SOCKET = Path("run") / "privileged.sock"
 """Under the home."""
 MAX_LINE = 32 << 20
 MOST_PASSES = 100_000

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.privileged.gatekeeper import Gatekeeper
 from appliance.privileged.kernel import Kernel
 from appliance.privileged.netlink import Netlink
 from appliance.privileged.run import Failed
+from appliance.privileged.table import GateTable
 from appliance.privileged.tally import Tally
 from captive_portal.gate import ruleset
 from captive_portal.gate.classes import Classes
@@ -116,7 +116,7 @@ def test_a_table_of_an_earlier_version_gives_way_and_who_was_in_stays(
     session = "session4 { 02:00:00:00:00:01 . 10.20.0.5 timeout 1h : 0x701 }"
     kernel.load(f"add element inet prathu {session}\n")
     tally = Tally(tmp_path / "counts")
-    keeper = Gatekeeper(plan_of(), kernel=kernel, tally=tally, now=lambda: NOW)
+    keeper = GateTable(plan_of(), kernel=kernel, tally=tally, now=lambda: NOW)
     keeper.start()
     found = kernel.read(NOW)
     assert found is not None

@@ -13,20 +13,20 @@ from typing import Any
 import pytest
 
 from appliance.errors import BoxError
-from appliance.privileged.gatekeeper import Call, Gatekeeper
 from appliance.privileged.server import Server
+from appliance.privileged.table import Call, GateTable
 from appliance.privileged.writer import Writer
 from captive_portal.errors import GateError
 from captive_portal.gate import wire
 from captive_portal.gate.client import GateClient
 from captive_portal.sessions.passes import Pass
-from tests.appliance.privileged.test_gatekeeper import FakeKernel, agree, keeper_on
+from tests.appliance.privileged.test_table import FakeKernel, agree, keeper_on
 from tests.captive_portal.gate.test_book import make
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    keeper: Gatekeeper, path: Path, *, users: tuple[int, ...] = (os.geteuid(),)
+    keeper: GateTable, path: Path, *, users: tuple[int, ...] = (os.geteuid(),)
 ) -> AsyncIterator[Server]:
     """Serve a keeper as the privileged process does."""
     writer = Writer(keeper)

@@ -74,8 +74,8 @@ class Figures:
     reasons: list[str] = field(default_factory=list)
 
 
-class Gatekeeper:
-    """Keeps the kernel as the book says."""
+class GateTable:
+    """The kernel's table of the gate, kept as the book says."""
 
     def __init__(self, plan: Plan, *, kernel: Kernel, tally: Tally, now: Now) -> None:
         self._plan = plan

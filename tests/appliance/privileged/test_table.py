@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.privileged import gatekeeper
-from appliance.privileged.gatekeeper import Call, Gatekeeper
+from appliance.privileged import table
 from appliance.privileged.kernel import Found, Kernel
 from appliance.privileged.netlink import Counted
 from appliance.privileged.run import Failed
+from appliance.privileged.table import Call, GateTable
 from appliance.privileged.tally import Tally
 from captive_portal.errors import GateError
 from captive_portal.gate.book import Cut
@@ -105,8 +105,8 @@ class FakeKernel:
         return {}
 
 
-def keeper_on(kernel: FakeKernel, folder: Path) -> Gatekeeper:
-    keeper = Gatekeeper(
+def keeper_on(kernel: FakeKernel, folder: Path) -> GateTable:
+    keeper = GateTable(
         plan_of(),
         kernel=cast("Kernel", kernel),
         tally=Tally(folder / "counts.json"),
@@ -116,7 +116,7 @@ def keeper_on(kernel: FakeKernel, folder: Path) -> Gatekeeper:
     return keeper
 
 
-def agree(keeper: Gatekeeper, kernel: FakeKernel) -> None:
+def agree(keeper: GateTable, kernel: FakeKernel) -> None:
     """Check that the kernel has what the book says, and no more."""
     assert kernel.state is not None
     have = {key: mark for key, (mark, _) in kernel.state.items()}
@@ -190,7 +190,7 @@ def test_counts_go_on_over_changes_and_stay_after_the_end(tmp_path: Path) -> Non
 def test_the_counts_of_some_are_those_of_all(
     tmp_path: Path, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gatekeeper, "FEW", few)
+    monkeypatch.setattr(table, "FEW", few)
     kernel = FakeKernel()
     keeper = keeper_on(kernel, tmp_path)
     keeper.apply([Call(let_in=[make(1), make(2), make(3)], shut_out=[])])
