@@ -41,9 +41,7 @@ PAST = 65536
 """Orders kept whose octets must not come again: changes, and ends that tell no time and name no one
 session."""
 QUEUE = 256
-UNSUPPORTED_ATTRIBUTE, MISSING_ATTRIBUTE, NAS_MISMATCH = 401, 402, 403
-UNSUPPORTED_SERVICE, BAD_VALUE, PROHIBITED = 405, 407, 501
-NO_SESSION, NO_RESOURCES, SEVERAL = 503, 506, 508
+NAS_MISMATCH, PROHIBITED, NO_SESSION, NO_RESOURCES, SEVERAL = 403, 501, 503, 506, 508
 _CLASS = 25
 _OUR_ID = 32
 """Digits of a session's id where this box is the NAS."""
@@ -219,7 +217,7 @@ class DynamicServer(Endpoint):
         except Beyond:
             raise Refusal(PROHIBITED) from None
         except NoGroup:
-            raise Refusal(BAD_VALUE) from None
+            raise Refusal(asked.BAD_VALUE) from None
 
     def _meant(self, order: Order) -> Session:
         """Return the one session that is meant. Raises Refusal."""
@@ -291,7 +289,7 @@ def read_order(arrival: Arrival, read: Received, ids: Ids) -> Order:
         granted=next((one.session for one in tickets if one), None),
     )
     if order == Order(client=client, nas=order.nas, by=order.by):
-        raise Refusal(MISSING_ATTRIBUTE)
+        raise Refusal(asked.MISSING_ATTRIBUTE)
     return order
 
 
@@ -301,7 +299,7 @@ def _known(whole: bytes) -> None:
     if whole[0] == pyrad.CoARequest:
         known |= asked.KNOWN
     if any(kind not in known for kind, _ in guard.attributes(whole)):
-        raise Refusal(UNSUPPORTED_ATTRIBUTE)
+        raise Refusal(asked.UNSUPPORTED_ATTRIBUTE)
 
 
 def _ids(session: Session) -> tuple[str, str]:
