@@ -75,8 +75,8 @@ async def bonus(request: Request, visitor: Helper, room: TheRoom) -> Response:
     form = await form_of(request, visitor)
     teacher, chosen = await _teacher(visitor, room), form.get("class", "")
     at = school(room, teacher.site)
-    text = names.digits(form.get("megabytes", "")).strip()
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= MOST_MB:
+    megabytes = names.number(form.get("megabytes", ""), MOST_MB)
+    if megabytes is None:
         error = visitor.texts("That is a number from 1 to {most} MB.", most=MOST_MB)
         return await _page(request, visitor, room, chosen=chosen, error=error)
     try:
@@ -84,11 +84,11 @@ async def bonus(request: Request, visitor: Helper, room: TheRoom) -> Response:
     except PortalError as error:
         wrong = told(visitor.texts, error)
         return await _page(request, visitor, room, chosen=chosen, error=wrong)
-    whom = form.get("pupil") or f"class {chosen}, {len(pupils)} pupils"
-    await at.wrote(visitor, f"teacher bonus {at.site} {whom}, {int(text)} MB")
-    await run_in_threadpool(lambda: Teaching(at.engine).give(pupils, int(text), at.now()))
+    whom = pupils[0].id if form.get("pupil") else f"class {chosen}, {len(pupils)} pupils"
+    await at.wrote(visitor, f"teacher bonus {at.site} {whom}, {megabytes} MB")
+    await run_in_threadpool(lambda: Teaching(at.engine).give(pupils, megabytes, at.now()))
     said = visitor.texts(
-        "{count} pupils have {mb} MB more for today.", count=len(pupils), mb=int(text)
+        "{count} pupils have {mb} MB more for today.", count=len(pupils), mb=megabytes
     )
     return await _page(request, visitor, room, chosen=chosen, said=said)
 

@@ -170,13 +170,13 @@ async def bonus(request: Request, visitor: Manager, room: TheRoom, person: UUID)
     """Give somebody more on top of the quota, for today."""
     form = await form_of(request, visitor)
     at = school(room)
-    text = names.digits(form.get("megabytes", "")).strip()
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= 1_000_000:
+    megabytes = names.number(form.get("megabytes", ""), 1_000_000)
+    if megabytes is None:
         error = visitor.texts("A bonus is a number from 1 to 1,000,000 MB.")
         return await _data(request, visitor, at, person, error=error)
-    await at.wrote(visitor, f"bonus {person} {text} MB")
+    await at.wrote(visitor, f"bonus {person} {megabytes} MB")
     today = dates.today(at.now())
-    await run_in_threadpool(lambda: Usage(at.engine).give(person, today, int(text)))
+    await run_in_threadpool(lambda: Usage(at.engine).give(person, today, megabytes))
     return RedirectResponse(link(f"/people/{person}/data", {}), 303)
 
 

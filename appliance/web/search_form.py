@@ -75,7 +75,7 @@ def read(request: Request, room: Room) -> Form:
         range="" if frm or to else (r if (r := given.get("range", "")) in RANGES else "1h"),
         frm=frm,
         to=to,
-        limit=int(limit) if limit.isdecimal() and int(limit) in LIMITS else LIMITS[0],
+        limit=next((one for one in LIMITS if str(one) == limit), LIMITS[0]),
         columns=() if columns == usual else columns,
         offered=known,
         usual=usual,

@@ -35,6 +35,15 @@ def digits(text: str) -> str:
     return text.translate(_THAI_DIGITS)
 
 
+def number(text: str, most: int) -> int | None:
+    """Return the whole number from 1 to `most` that somebody typed; None: it is none."""
+    plain = digits(text).strip().lstrip("0")
+    # Python reads no more than 4,300 digits, and takes time for them.
+    if not plain.isdecimal() or len(plain) > len(str(most)):
+        return None
+    return int(plain) if 1 <= int(plain) <= most else None
+
+
 def folded(account: str) -> str:
     """Return the form in which two spellings of an account name are the same."""
     form = unicodedata.normalize("NFC", clean(account).casefold())

@@ -30,7 +30,7 @@ class WifiPages:
         app.add_api_route("/wifi", self.page, methods=both)
         app.add_api_route("/wifi/wifi.mobileconfig", self.apple, methods=both)
         app.add_api_route("/wifi/wifi-ca.crt", self.root, methods=both)
-        app.add_api_route("/wifi/{number:int}.xml", self.windows, methods=both)
+        app.add_api_route("/wifi/{number}.xml", self.windows, methods=both)
 
     async def page(self, request: Request) -> Response:
         """Show what to do."""
@@ -66,13 +66,14 @@ class WifiPages:
         facts = await self._facts(self._front.visit(request))
         return _file(facts.root_der, "application/x-x509-ca-cert", "wifi-ca.crt")
 
-    async def windows(self, request: Request, number: int) -> Response:
+    async def windows(self, request: Request, number: str) -> Response:
         """Return the profile of a network for Windows, by its place among the networks."""
         visit = self._front.visit(request)
         await self._facts(visit)
-        if not 1 <= number <= len(self._wifi.networks):
+        numbered = {str(place): name for place, name in enumerate(self._wifi.networks, 1)}
+        if number not in numbered:
             raise HTTPException(404)
-        network, school = self._wifi.networks[number - 1], visit.place.name
+        network, school = numbered[number], visit.place.name
         octets = await asyncio.to_thread(self._wifi.windows, school, network)
         return _file(octets, "application/xml", f"wifi-{number}.xml")
 

@@ -103,3 +103,7 @@ def test_a_fault_of_ours_is_a_page_without_its_traceback(tmp_path: Path) -> None
     assert "Traceback" not in answer.text
     assert "โปรแกรมผิดพลาด" in answer.text
     assert "content-security-policy" in answer.headers
+
+
+def test_a_number_longer_than_python_reads_is_none(client: TestClient) -> None:
+    assert client.get("/search", params={"limit": "1" * 5000}).status_code == 200

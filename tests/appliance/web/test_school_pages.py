@@ -186,6 +186,8 @@ def test_what_is_kept_of_one_person(house: House, engine: Engine, client: TestCl
     assert house.control.events[-1]["target"] == f"data {one.id}"
     assert post(client, path, f"/people/{one.id}/bonus", megabytes="500").status_code == 303
     assert post(client, path, f"/people/{one.id}/bonus", megabytes="-1").status_code == 422
+    beyond = "000000001" + "0" * 9
+    assert post(client, path, f"/people/{one.id}/bonus", megabytes=beyond).status_code == 422
     assert post(client, path, f"/people/{one.id}/group", group="").status_code == 303
     assert post(client, path, f"/people/{one.id}/close", day="31/3/2570").status_code == 303
     assert "31 มี.ค. 2570" in client.get(path).text

@@ -61,3 +61,12 @@ def test_names_that_nobody_can_have(account: str) -> None:
 )
 def test_names_of_several_scripts_word_by_word(name: str) -> None:
     assert not names.fault(name)
+
+
+TYPED = {"1": 1, " ๕๐๐ ": 500, "0005000": 5000}
+NONE_TYPED = ["5001", "0", "", "-1", "1.5", "000000001000000", "9" * 5000, "\u00b2"]
+
+
+@pytest.mark.parametrize(("text", "told"), [*TYPED.items(), *((one, None) for one in NONE_TYPED)])
+def test_a_number_that_somebody_typed_is_within_bounds_or_none(text: str, told: int | None) -> None:
+    assert names.number(text, 5000) == told

@@ -102,7 +102,13 @@ def test_the_files_are_what_devices_take_them_for(device: TestClient, tmp_path: 
     assert ET.fromstring(device.get("/wifi/2.xml").content)[0].text == NETWORKS[1]
     for answer in (apple, root, windows):
         assert answer.headers["content-disposition"].startswith("attachment; filename=")
-    for path in ("/wifi/0.xml", "/wifi/3.xml", "/wifi/x.xml", "/wifi/-1.xml"):
+    for path in (
+        "/wifi/0.xml",
+        "/wifi/3.xml",
+        "/wifi/x.xml",
+        "/wifi/-1.xml",
+        f"/wifi/{'1' * 5000}.xml",
+    ):
         assert device.get(path).status_code == 404, path
 
 
