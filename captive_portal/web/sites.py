@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from captive_portal.sessions.zones import Zones
 from captive_portal.settings import Zone
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
@@ -40,32 +41,19 @@ class Places:
             )
             for site, name, networks in sites
         ]
-        by_id = {place.id: place for place in self._places}
-        found = [
-            (network, replace(by_id[zone.site], zone=zone))
-            for zone in zones
-            for network in networks_of(zone)
-            if zone.site in by_id
-        ]
-        # The smallest network wins, as in a routing table.
-        self._zones = sorted(found, key=lambda one: one[0].prefixlen, reverse=True)
+        ids = {place.id for place in self._places}
+        self._zones = Zones(zone for zone in zones if zone.site in ids)
 
     def of(self, address: str) -> Place | None:
         """Return the zone's or first site that has this address; the box itself is in the first."""
+        zone = self._zones.of(address)
+        if zone is not None:
+            return next(replace(one, zone=zone) for one in self._places if one.id == zone.site)
         host = ipaddress.ip_address(address)
-        for network, place in self._zones:
-            if host.version == network.version and host in network:
-                return place
         for place in self._places:
             if any(host.version == net.version and host in net for net in place.networks):
                 return place
         return self._places[0] if host.is_loopback and self._places else None
-
-
-def networks_of(zone: Zone) -> Networks:
-    """Return where a zone's devices are: its networks, or those of the box's addresses in it."""
-    own = [ipaddress.ip_interface(one).network for one in (zone.address, zone.address6) if one]
-    return (*(ipaddress.ip_network(network) for network in zone.networks), *own)
 
 
 def canonical(peer: str) -> str:
