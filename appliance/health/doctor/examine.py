@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -49,8 +50,9 @@ def examine(
     yield good("settings", "they can be read")
     ground = Ground(home=home, settings=settings, now=now)
     under_way = [_Looking(name, look, ground) for name, look in looks.items()]
+    began = time.monotonic()
     for one in under_way:
-        yield from one.found(limit_s)
+        yield from one.found(limit_s, began)
 
 
 class _Looking:
@@ -69,9 +71,9 @@ class _Looking:
         except Exception as error:  # noqa: BLE001  # a fault in one look must not hide the others
             self._found = [_broken(self._name, f"{type(error).__name__}: {error}")]
 
-    def found(self, limit_s: float) -> list[Finding]:
-        """Return what was found, or that it took too long."""
-        self._thread.join(limit_s)
+    def found(self, limit_s: float, began: float) -> list[Finding]:
+        """Return what was found, or that it took too long since all began (monotonic seconds)."""
+        self._thread.join(max(0.0, began + limit_s - time.monotonic()))
         if self._thread.is_alive():
             return [_broken(self._name, f"no answer within {limit_s:.0f} s")]
         return self._found

@@ -118,7 +118,8 @@ def test_devices_to_ask_are_addresses_and_macs_and_nothing_else() -> None:
         ("10.20.0.11", "02:00:5e:10:00:11"),
         ("2001:db8::1", "02:00:5e:10:00:11"),
     ]
-    for wrong in (None, {}, [1], [["10.20.0.11"]], said * 129, [["10.20.0.11", None]]):
+    wrongs: tuple[object, ...] = (None, {}, [1], [["10.20.0.11"]], said * 129)
+    for wrong in (*wrongs, [["10.20.0.11", None]]):
         with pytest.raises(GateError):
             wire.pairs(wrong)
 
