@@ -111,7 +111,7 @@ class Portal:
         if self._front.wifi is not None:
             WifiPages(self._front, self._front.wifi).add(app)
         app.add_api_route("/portal.css", self.style, methods=both)
-        app.add_api_route("/look/{zone}.css", self.look, methods=both)
+        app.add_api_route("/look/{zone}.css", self.zone_style, methods=both)
         app.add_api_route("/look/{zone}.logo", self.logo, methods=both)
         app.add_api_route("/captive-portal/api", self.api, methods=both)
         app.add_api_route("/healthz", self.health, methods=both)
@@ -172,7 +172,7 @@ class Portal:
         """Return the one style sheet."""
         return Response(pages.STYLE, media_type="text/css", headers=_KEPT)
 
-    async def look(self, zone: str) -> Response:
+    async def zone_style(self, zone: str) -> Response:
         """Return the style sheet of a zone."""
         look = self._front.looks.named(zone)
         return Response(look.style, media_type="text/css", headers=_KEPT)
