@@ -38,8 +38,8 @@ from collector.records import Clock
 REPLAY_S = 300
 """An order with a time further from ours is an old one sent again (RFC 5176 6.3)."""
 PAST = 65536
-"""Orders kept whose octets must not come again: changes, and ends that tell no time and name no one
-session."""
+"""Orders kept whose octets must not come again: changes, and ends that tell no time and bear no
+Class of ours."""
 QUEUE = 256
 NAS_MISMATCH, PROHIBITED, NO_SESSION, NO_RESOURCES, SEVERAL = 403, 501, 503, 506, 508
 _CLASS = 25
@@ -51,8 +51,9 @@ _NAS = {"NAS-IP-Address": 4, "NAS-Identifier": 32, "NAS-IPv6-Address": 95}
 _BESIDE = {33, 55, 80}
 """Proxy-State, Event-Timestamp, Message-Authenticator."""
 _EVENT_TIMESTAMP = 55
-_ONCE = frozenset({_NAMING["Acct-Session-Id"], _CLASS, _EVENT_TIMESTAMP})
-"""With one of these an order that is sent again later ends nothing more."""
+_ONCE = frozenset({_CLASS, _EVENT_TIMESTAMP})
+"""With one of these an order that is sent again later ends nothing more. A NAS's own number does
+not do: who starts anew counts from the beginning."""
 
 _log = logging.getLogger(__name__)
 

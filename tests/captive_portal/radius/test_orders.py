@@ -367,6 +367,18 @@ def test_an_order_without_a_time_does_not_end_the_next_session_of_the_same_perso
     assert boss.ask(attribute(1, "สมชาย".encode()) + timed) == (41, 0)
 
 
+def test_an_order_without_a_time_does_not_end_the_next_session_that_a_nas_calls_the_same() -> None:
+    boss = Boss(session())
+    assert [answer[0] for answer in boss.send(request(ID))] == [41]
+    boss.sessions.clear()
+    # A NAS that starts anew counts from the beginning.
+    later = session()
+    boss.sessions[later.id] = later
+    boss.now += 3600 * 10**9
+    assert boss.send(request(ID)) == []
+    assert later.id not in boss.ended
+
+
 def test_a_change_that_is_sent_again_later_is_not_done_again() -> None:
     boss = Boss(session())
     timed = attribute(55, (boss.now // 10**9).to_bytes(4, "big"))
