@@ -355,7 +355,8 @@ def test_after_a_power_cut_who_was_on_is_on_and_nobody_else(school: WholeSchool)
     school.person("was-on")
     school.person("was-off")
     for name, account in (("phone", "was-on"), ("tablet", "was-off")):
-        school.sign_in(name, account)
+        page = school.sign_in(name, account)
+        assert MAY_CLOSE in page, page
         school.await_out(name)
     school.act("tablet", "sign-out")
     school.portal("review")
