@@ -86,6 +86,7 @@ _SENTENCES = (
     "somebody must answer for the guests",
     "no such group at the site",
     "no such voucher",
+    "whose voucher is it?; give first name and surname",
     "vouchers are valid for a year at most, from now on",
     "a voucher gives a minute at least",
     "a name is longer than {count} characters",
