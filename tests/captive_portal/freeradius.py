@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import shutil
 import socket
 import subprocess
@@ -26,13 +28,21 @@ def program() -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return UDP ports that nobody has at this moment."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
+    """Return ports that nobody has at this moment, for UDP and for TCP.
+
+    They are below those that the kernel gives to whoever calls out (32,768 and more): what is free
+    now is not taken by the next connection.
+    """
+    ports: list[int] = []
+    with contextlib.ExitStack() as stack:
+        while len(ports) < count:
+            port = random.randrange(15_000, 32_000)
+            kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+            wires = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for kind in kinds]
+            with contextlib.suppress(OSError):
+                for wire in wires:
+                    wire.bind(("127.0.0.1", port))
+                ports.append(port)
     return ports
 
 
