@@ -348,6 +348,11 @@ def test_made_up_neighbours_keep_nobody_out(school: GateSchool, family: str) -> 
 def test_one_devices_silent_calls_leave_the_page_to_others(school: GateSchool) -> None:
     """Connections that say nothing: over TLS the page cannot know yet whose they are."""
     before = counted(school, "page_limited")
+    open_ones = ["ss", "-Htn", "state", "established", "sport", "=", ":8080"]
+
+    def taken() -> int:
+        return len(school.run("gate", open_ones).splitlines())
+
     wires = []
     for number in range(400):
         wires.append(inside.open_socket(school.spaces["phone"], socket.SOCK_STREAM))
@@ -358,9 +363,9 @@ def test_one_devices_silent_calls_leave_the_page_to_others(school: GateSchool) -
     try:
         wait_for("refusals", lambda: counted(school, "page_limited") - before >= 100)
         assert inside.fetch(school.spaces["tablet"], BOX) == PAGE
-        taken = school.run("gate", ["ss", "-Htn", "state", "established", "sport", "=", ":8080"])
-        # A slow machine has closed the first of them by now.
-        assert 100 < len(taken.splitlines()) <= 257
+        # The page's queue of the kernel is short: some calls are repeated before they are taken.
+        wait_for("the device's share", lambda: taken() > 200)
+        assert taken() <= 257
     finally:
         for wire in wires:
             wire.close()
