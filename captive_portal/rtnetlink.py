@@ -23,7 +23,9 @@ _NEIGHBOUR = struct.Struct("=BxxxiHBB")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _ATTRIBUTE = struct.Struct("=HH")
 _NUMBER = struct.Struct("=I")
-_ADDRESS, _LINK_ADDRESS = 1, 2
+_TIMES = struct.Struct("=III")
+"""Since it was confirmed, used and changed, in hundredths of a second."""
+_ADDRESS, _LINK_ADDRESS, _CACHE_INFO = 1, 2, 3
 _INTERFACE = 4
 _FAMILIES = {4: 2, 6: 10}
 
@@ -40,6 +42,10 @@ class Entry(NamedTuple):
     state: int
     listed: bool
     """It is part of a whole table that was asked for."""
+    confirmed_s: float = 0.0
+    """So long ago its device last answered."""
+    changed_s: float = 0.0
+    """So long ago it got its state."""
 
 
 def ask_for_all() -> bytes:
@@ -79,7 +85,17 @@ def entries(datagram: bytes) -> Iterator[Entry]:
         address, link = told.get(_ADDRESS, b""), told.get(_LINK_ADDRESS, b"")
         if len(address) in (4, 16) and len(link) == 6:
             where = str(ipaddress.ip_address(address))
-            yield Entry(interface, where, link.hex(":"), state, bool(flags & _MULTI))
+            times = told.get(_CACHE_INFO, b"").ljust(_TIMES.size, b"\0")
+            confirmed, _, changed = (ticks / 100 for ticks in _TIMES.unpack_from(times))
+            yield Entry(
+                interface,
+                where,
+                link.hex(":"),
+                state,
+                listed=bool(flags & _MULTI),
+                confirmed_s=confirmed,
+                changed_s=changed,
+            )
 
 
 def _request(kind: int, flags: int, body: bytes) -> bytes:

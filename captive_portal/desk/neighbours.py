@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Self
 
@@ -25,6 +27,8 @@ RECEIVE_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
 _KNOWN = rtnetlink.REACHABLE | rtnetlink.STALE | rtnetlink.DELAY | rtnetlink.PROBE
 """The MAC is one that the device itself has told."""
+_TURNS_STALE_S = 45.0
+"""What a device has confirmed is reachable for no longer: it was there so long ago, or before."""
 
 
 class Heard(NamedTuple):
@@ -38,6 +42,8 @@ class Heard(NamedTuple):
     """The device has just confirmed it; else it was only heard of, perhaps a while ago."""
     asked: bool
     """It is part of a whole table that was asked for."""
+    ago_s: float = 0.0
+    """So long ago the device may have been there last."""
 
 
 def read(datagram: bytes) -> Iterator[Heard]:
@@ -45,13 +51,23 @@ def read(datagram: bytes) -> Iterator[Heard]:
     for one in rtnetlink.entries(datagram):
         if one.state & _KNOWN:
             answers = bool(one.state & rtnetlink.REACHABLE)
-            yield Heard(one.interface, one.address, one.mac, answers, one.listed)
+            ago_s = one.confirmed_s if answers else _TURNS_STALE_S + one.changed_s
+            yield Heard(one.interface, one.address, one.mac, answers, one.listed, ago_s)
 
 
 See = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
 """Takes addresses and their MACs in."""
 Try = Callable[[str, Callable[[], Awaitable[None]]], Awaitable[None]]
 """Does something that may fail, and counts it then."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Who is at an address."""
+
+    mac: str
+    at: float
+    """When it was there last, in seconds of a clock that never goes back."""
 
 
 class Neighbours:
@@ -61,7 +77,7 @@ class Neighbours:
         self.dropped = 0
         """Times that the kernel had to drop entries; they were asked for again."""
         self._interfaces = frozenset(interfaces)
-        self._table: OrderedDict[str, str] = OrderedDict()
+        self._table: OrderedDict[str, _Seen] = OrderedDict()
         self._new: dict[tuple[str, str], None] = {}
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
 
@@ -81,8 +97,9 @@ class Neighbours:
         self._socket.close()
 
     def of(self, mac: str) -> list[str]:
-        """Return the addresses that a device is at."""
-        return [address for address, at in self._table.items() if at == mac] if mac else []
+        """Return the addresses that a device is at, the one last where it was heard last."""
+        at = {one: seen.at for one, seen in self._table.items() if seen.mac == mac} if mac else {}
+        return sorted(at, key=at.__getitem__)
 
     async def follow(self, see: See, attempt: Try) -> None:
         """Hand on what is heard, until cancelled."""
@@ -130,13 +147,18 @@ class Neighbours:
             return
         # What a device left behind in another zone turns stale there, and is listed on: that does
         # not say that it is back.
-        other = self._table.get(heard.address) != heard.mac
+        known = self._table.get(heard.address)
+        other = known is None or known.mac != heard.mac
         if (heard.answers and (other or not heard.asked)) or (other and not heard.asked):
             # Each device that was there in between, the last one last: who claims an address may do
             # so again at once.
             self._new.pop((heard.address, heard.mac), None)
             self._new[heard.address, heard.mac] = None
-        self._table[heard.address] = heard.mac
+        at = time.monotonic() - (heard.ago_s if heard.asked else 0.0)
+        if known is None or other:
+            self._table[heard.address] = _Seen(heard.mac, at)
+        elif heard.answers or heard.asked:  # else it turns stale: nobody has been heard of
+            known.at = max(known.at, at)
         self._table.move_to_end(heard.address)
         while len(self._table) > AT_MOST:
             self._table.popitem(last=False)

@@ -25,10 +25,19 @@ def neighbour(state: int, *attributes: tuple[int, bytes], flags: int = 0) -> byt
 
 
 def test_an_entry_has_address_mac_interface_and_state() -> None:
-    known = neighbour(0x02, (1, bytes([10, 0, 0, 5])), (2, MAC), flags=2)
+    times = (3, struct.pack("=IIII", 150, 7, 2_000, 1))
+    known = neighbour(0x02, (1, bytes([10, 0, 0, 5])), (2, MAC), times, flags=2)
     without_mac = neighbour(0x01, (1, bytes([10, 0, 0, 6])))
     assert list(rtnetlink.entries(without_mac + known)) == [
-        Entry(3, "10.0.0.5", "02:00:00:00:00:aa", rtnetlink.REACHABLE, listed=True)
+        Entry(
+            3,
+            "10.0.0.5",
+            "02:00:00:00:00:aa",
+            rtnetlink.REACHABLE,
+            listed=True,
+            confirmed_s=1.5,
+            changed_s=20.0,
+        )
     ]
 
 

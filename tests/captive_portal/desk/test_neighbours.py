@@ -19,10 +19,21 @@ REACHABLE, STALE, FAILED = 0x02, 0x04, 0x20
 
 
 def message(
-    address: bytes, link: bytes = MAC, *, state: int = REACHABLE, flags: int = 0, kind: int = 28
+    address: bytes,
+    link: bytes = MAC,
+    *,
+    state: int = REACHABLE,
+    flags: int = 0,
+    kind: int = 28,
+    seconds: tuple[int, int] | None = None,
 ) -> bytes:
+    """Return what the kernel says; `seconds`: since it was confirmed, and since it changed."""
     body = struct.pack("=BBHiHBB", 2, 0, 0, 7, state, 0, 0)
-    for number, value in ((1, address), (2, link)):
+    attributes = [(1, address), (2, link)]
+    if seconds is not None:
+        confirmed, changed = seconds
+        attributes.append((3, struct.pack("=IIII", confirmed * 100, 0, changed * 100, 0)))
+    for number, value in attributes:
         padded = value + bytes(-len(value) % 4)
         body += struct.pack("=HH", 4 + len(value), number) + padded
     return struct.pack("=IHHII", 16 + len(body), kind, flags, 0, 0) + body
@@ -34,7 +45,7 @@ FOUR, SIX = bytes([10, 20, 0, 5]), bytes.fromhex("20010db8" + "00" * 11 + "05")
 def test_both_families_and_several_in_a_datagram() -> None:
     assert list(read(message(FOUR) + message(SIX, state=STALE, flags=2))) == [
         Heard(7, "10.20.0.5", "02:00:00:00:00:05", answers=True, asked=False),
-        Heard(7, "2001:db8::5", "02:00:00:00:00:05", answers=False, asked=True),
+        Heard(7, "2001:db8::5", "02:00:00:00:00:05", answers=False, asked=True, ago_s=45.0),
     ]
 
 
@@ -98,6 +109,38 @@ def test_who_was_at_an_address_for_a_moment_is_handed_on_too(
         came = heard(listener, other, message(FOUR), other, monkeypatch=monkeypatch)
         assert came == ["10.20.0.5", "10.20.0.5"]
         assert listener.of("02:00:00:00:00:66") == ["10.20.0.5"]
+
+
+LEFT = bytes([10, 20, 9, 9])
+
+
+@pytest.mark.parametrize("left_first", [True, False])
+@pytest.mark.parametrize(
+    ("here", "seconds"),
+    [(REACHABLE, (40, 40)), (STALE, (70, 10))],
+    ids=["reachable", "heard of since"],
+)
+def test_where_a_device_was_last_does_not_hang_on_the_order_of_the_kernels_list(
+    monkeypatch: pytest.MonkeyPatch, left_first: bool, here: int, seconds: tuple[int, int]
+) -> None:
+    """Of IPv4 a session gets the address used last, also after a restart, and each minute."""
+    listed = [
+        message(LEFT, state=STALE, flags=2, seconds=(60, 30)),
+        message(FOUR, state=here, flags=2, seconds=seconds),
+    ]
+    with Neighbours(["br1"]) as listener:
+        for _ in range(2):
+            heard(listener, *(listed if left_first else listed[::-1]), monkeypatch=monkeypatch)
+            assert listener.of("02:00:00:00:00:05")[-1] == "10.20.0.5"
+
+
+def test_an_entry_that_turns_stale_is_no_word_of_its_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Neighbours(["br1"]) as listener:
+        turns = message(LEFT, state=STALE)
+        heard(listener, message(LEFT), message(FOUR), turns, monkeypatch=monkeypatch)
+        assert listener.of("02:00:00:00:00:05") == ["10.20.9.9", "10.20.0.5"]
 
 
 PLAY = """
