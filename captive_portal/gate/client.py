@@ -49,6 +49,9 @@ class GateClient:
         self._numbers = itertools.count(1)
         self._waiting = 0
         self._since: list[tuple[Sequence[Pass], Sequence[Pass]]] | None = None
+        self._restored = asyncio.Event()
+        """Not set while a reconciliation is on its way, which knows of nothing that comes now."""
+        self._restored.set()
         self.begun = 0
         """Connections made so far; one more than before: the other process may know less."""
 
@@ -58,6 +61,7 @@ class GateClient:
         A pass that only gets other speeds or another end keeps its connections; those of addresses
         that it gets or loses are cut.
         """
+        await self._restored.wait()
         if self._since is not None:
             self._since.append((let_in, shut_out))
         told = {"let_in": [*map(wire.told, let_in)], "shut_out": [*map(wire.told, shut_out)]}
@@ -78,6 +82,7 @@ class GateClient:
         self._since = []
         try:
             wanted = {each.serial: each for each in await read()}
+            self._restored.clear()
             for let_in, shut_out in self._since:
                 for each in shut_out:
                     wanted.pop(each.serial, None)
@@ -85,6 +90,7 @@ class GateClient:
             await self.restore(list(wanted.values()))
         finally:
             self._since = None
+            self._restored.set()
 
     async def counted(self, serials: Collection[int] | None = None) -> Mapping[int, Passed]:
         """Return the counts of all passes by serial, of those that have ended too: see `Gate`."""

@@ -241,6 +241,30 @@ def test_what_is_applied_while_the_database_is_read_is_not_lost(tmp_path: Path) 
     assert set(keeper.passes) == {2, 3}
 
 
+def test_who_signs_in_while_the_gate_is_reconciled_is_let_in_after_it(tmp_path: Path) -> None:
+    keeper = keeper_on(FakeKernel(), tmp_path)
+
+    async def run() -> None:
+        async with serving(keeper, tmp_path / "s"), asyncio.TaskGroup() as group:
+            gate = GateClient(tmp_path / "s")
+            await gate.apply([make(1)], [])
+
+            async def read() -> list[Pass]:
+                late = [make(1, "10.20.0.9"), make(2)]
+                asyncio.get_running_loop().call_soon(
+                    lambda: [group.create_task(gate.apply([each], [])) for each in late]
+                )
+                return [make(1)]
+
+            await gate.reconcile(read)
+            await gate.apply([make(3)], [])
+        gate.close()
+
+    asyncio.run(run())
+    assert set(keeper.passes) == {1, 2, 3}
+    assert keeper.passes[1].addresses == ("10.20.0.9",)
+
+
 def test_a_socket_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     async def run() -> None:
         await Server(tmp_path / "none" / "s", {}, users=()).serve(lambda: None)
