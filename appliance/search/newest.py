@@ -154,9 +154,11 @@ def _find_sql(question: Question, files: Sequence[FileEntry]) -> str:
         question.start_us <= file.event_min and file.event_max < question.end_us for file in files
     )
     scope = "TRUE" if whole else scope_sql(question)
-    parts = [f"({read} WHERE {scope} AND ({branch}))" for branch in question.branches]
-    ordered = "ORDER BY time DESC, received DESC"
-    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) {ordered} LIMIT {question.limit + 1}"  # noqa: S608  # own names and place holders
+    first = f"ORDER BY time DESC, received DESC LIMIT {question.limit + 1}"
+    parts = [f"({read} WHERE {scope} AND ({branch}) {first})" for branch in question.branches]
+    # A row of several branches is found by each: to look whether it is one of them would unpack
+    # their columns for all rows.
+    return f"FROM ({' UNION '.join(parts)}) {first}"
 
 
 def _first(files: Sequence[FileEntry], rows: int) -> Sequence[FileEntry]:

@@ -59,7 +59,7 @@ class Question:
     where: str
     """SQL over the columns of the log; values are named place holders."""
     branches: tuple[str, ...]
-    """SQL of which exactly one is true for each row of `where`; each is looked up by itself."""
+    """SQL of which one or more are true for each row of `where`; each is looked up by itself."""
     parameters: Mapping[str, object]
     thai: str
     english: str
@@ -111,7 +111,7 @@ def parse(text: str, asked: Asked, directory: people.Directory, *, now_us: int) 
         end_us=asked.end_us,
         limit=asked.limit,
         where=whole.sql,
-        branches=_disjoint(whole.alternatives) or (whole.sql,),
+        branches=tuple(whole.alternatives) or (whole.sql,),
         parameters=MappingProxyType(reader.parameters.values),
         thai=thai,
         english=english,
@@ -149,14 +149,6 @@ def _sentences(asked: Asked, whole: Condition) -> tuple[str, str]:
     begin, end = times.rfc3339(asked.start_us), times.rfc3339(asked.end_us)
     english = f"{asked.log} of {english_site} from {begin} until before {end} where {whole.english}"
     return thai, english
-
-
-def _disjoint(alternatives: Sequence[str]) -> tuple[str, ...]:
-    """Each alternative without the rows of those before it."""
-    return tuple(
-        " AND ".join([sql, *(f"NOT coalesce({before}, FALSE)" for before in alternatives[:i])])
-        for i, sql in enumerate(alternatives)
-    )
 
 
 class _Reader:

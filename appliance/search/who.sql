@@ -1,22 +1,22 @@
 -- near --
 -- Where rows lie that may be of the asked address: few columns are read, and few of these rows.
 -- `key` is the `nat_key` of all whose source became the asked end, null where they have no one key.
-SELECT filename, file_row_number FROM read_parquet($files)
+SELECT filename, file_row_number, session, peer_session FROM read_parquet($files)
 WHERE src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER))
     AND time < $until AND coalesce(time_end, time) >= $from
 UNION
-SELECT filename, file_row_number FROM read_parquet($files)
+SELECT filename, file_row_number, session, peer_session FROM read_parquet($files)
 WHERE nat_key = $key
 UNION
-SELECT filename, file_row_number FROM read_parquet($files)
+SELECT filename, file_row_number, session, peer_session FROM read_parquet($files)
 WHERE $key IS NULL AND nat_src_ip = $address AND ($port IS NULL OR nat_src_port = CAST($port AS INTEGER))
     AND time < $until AND coalesce(time_end, time) >= $from
 UNION
-SELECT filename, file_row_number FROM read_parquet($files)
+SELECT filename, file_row_number, session, peer_session FROM read_parquet($files)
 WHERE dst_ip = $address AND ($port IS NULL OR dst_port = CAST($port AS INTEGER))
     AND time < $until AND coalesce(time_end, time) >= $from
 UNION
-SELECT filename, file_row_number FROM read_parquet($files)
+SELECT filename, file_row_number, session, peer_session FROM read_parquet($files)
 WHERE nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS INTEGER))
     AND time < $until AND coalesce(time_end, time) >= $from;
 

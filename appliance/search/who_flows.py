@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from appliance.search import times
 from appliance.search.duck import Runner
@@ -41,33 +42,32 @@ class Found:
     """Where flows that may be of an address were found."""
 
     files: Sequence[str]
-    rows: pa.Table | None
-    """Them all with their places; None where they are too many to take into memory."""
+    near: pa.Table
+    """Where they lie, and their sessions; of too many the first ones."""
+
+    @property
+    def few(self) -> bool:
+        """Whether these are all, and can be taken into memory."""
+        return self.near.num_rows <= MAX_HITS
 
     @property
     def sessions(self) -> set[str]:
-        """Those that the rows name, at either end."""
-        if self.rows is None:
+        """Those that they name, at either end; of too many, none."""
+        if not self.few:
             return set()
-        both = (self.rows["session"], self.rows["peer_session"])
+        both = (pc.unique(self.near[end]) for end in ("session", "peer_session"))
         return {session for column in both for session in column.to_pylist() if session}
 
 
 def find(run: Runner, files: Sequence[str], values: Mapping[str, object]) -> Found | None:
-    """Return the flows that may be of the asked address, None where there are none.
-
-    The few that a port has are found by few columns and then read by where they lie.
-    """
+    """Return where the flows lie that may be of the asked address, None where there are none."""
     if not files:
         return None
     values = {**values, "files": list(files)}
     other = {"address": values["other"], "port": values["other_port"], "key": None}
     ends = other if values["by_other"] else {}
     near = run.table(f"{_SQL['near']} LIMIT {MAX_HITS + 1}", {**values, **ends})
-    if not near.num_rows:
-        return None
-    few = near.num_rows <= MAX_HITS
-    return Found(files=list(files), rows=rows_at(run, near, _COLUMNS) if few else None)
+    return Found(files=list(files), near=near) if near.num_rows else None
 
 
 def counted(
@@ -75,11 +75,12 @@ def counted(
 ) -> tuple[list[Group], list[dict[str, Any]]]:
     """Return the flows counted by person, and a few of them.
 
-    A whole school behind one address is counted where it lies.
+    The few that a port has are read by where they lie. A whole school behind one address is counted
+    in its files.
     """
     if found is None:
         return [], []
-    rows = found.rows
+    rows = rows_at(run, found.near, _COLUMNS) if found.few else None
     if rows is not None:
         run.show("near", rows)
     log = "read_parquet($files)" if rows is None else "near"

@@ -85,6 +85,19 @@ def test_a_flow_that_lasts_into_the_period_is_part_of_it(home: Home) -> None:
             assert asked(engine, "*", **period).table.num_rows == found, (start, end)
 
 
+@pytest.mark.parametrize("limit", [3, 5, 100])
+def test_a_flow_of_an_address_with_itself_is_one_row(home: Home, limit: int) -> None:
+    one, other = "10.0.0.1", "203.0.113.9"
+    ends = [(one, one), (one, other), (other, one), (other, other)] * 2
+    made = [NOW_US - MINUTE - n for n in range(len(ends))]
+    home.segment([flow(t, *both) for t, both in zip(made, ends, strict=True)])
+    with home.engine() as engine:
+        answer = asked(engine, f"ip:{one}", limit=limit)
+    of_it = [t for t, both in zip(made, ends, strict=True) if one in both]
+    assert moments(answer) == of_it[:limit]
+    assert answer.truncated == (limit < len(of_it))
+
+
 def test_parts_and_segments_are_one_log(home: Home) -> None:
     home.segment([flow(NOW_US - 2 * MINUTE, "10.0.0.1", "203.0.113.9")])
     home.part([flow(NOW_US - MINUTE, "10.0.0.2", "203.0.113.9")])
