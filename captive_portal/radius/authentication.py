@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -223,7 +223,8 @@ class AuthenticationServer(Endpoint):
         if account is None:
             return judging.refused(judging.NOBODY)
         standing = await asyncio.to_thread(self._book.standing, account, tried, now)
-        return judging.allow(tried, standing, now, success=once.success)
+        verdict = judging.allow(tried, standing, now, success=once.success)
+        return replace(verdict, notice=once.notice)
 
     async def _prove(self, waiting: _Waiting, judged: Awaitable[Verdict]) -> None:
         """Answer by a verdict that takes its time; nothing is raised."""
@@ -282,7 +283,7 @@ class AuthenticationServer(Endpoint):
     def _tell(self, waiting: _Waiting, verdict: Verdict, now: datetime) -> None:
         arrival, standing = waiting.arrival, verdict.standing
         if verdict.accepted and standing is not None:
-            told = granted(standing, arrival, now, ids=self._ids)
+            told = granted(standing, arrival, now, ids=self._ids, notice=verdict.notice)
             if verdict.success:
                 told.append((_MICROSOFT_SUCCESS, verdict.success))
             if standing.surplus:

@@ -23,7 +23,13 @@ _EAP_FAILURE = 4
 
 
 def granted(
-    standing: Standing, arrival: Arrival, now: datetime, *, ids: Ids, session: UUID | None = None
+    standing: Standing,
+    arrival: Arrival,
+    now: datetime,
+    *,
+    ids: Ids,
+    session: UUID | None = None,
+    notice: str = "",
 ) -> list[Told]:
     """Return the attributes of an Access-Accept for somebody.
 
@@ -33,6 +39,7 @@ def granted(
         now: The time.
         ids: The home's.
         session: The id that the session will have; None: a new one.
+        notice: The version of the privacy notice that they were shown; empty: none here.
     """
     account, session = standing.account, session or uuid4()
     given = Ticket(
@@ -40,6 +47,7 @@ def granted(
         person=account.id,
         site=arrival.client.site,
         terms=at_nas.signed(standing.terms),
+        notice=notice,
     )
     told: list[Told] = list(
         replies.of(

@@ -38,6 +38,8 @@ class Verdict:
     sentence: str = texts.CREDENTIALS
     success: bytes = b""
     """MS-CHAP2-Success."""
+    notice: str = ""
+    """The version of the privacy notice that they were shown; empty: none here."""
 
     @property
     def accepted(self) -> bool:

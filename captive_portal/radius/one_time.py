@@ -17,6 +17,8 @@ class Taken(NamedTuple):
     person: UUID
     success: bytes
     """MS-CHAP2-Success, where the gateway made that of it."""
+    notice: str = ""
+    """The version of the privacy notice that the page showed."""
 
 
 def taken(store: OneTime, tried: Login) -> Taken | None:
@@ -38,6 +40,6 @@ def taken(store: OneTime, tried: Login) -> Taken | None:
     bound = Bound(
         site=tried.site, nas=tried.nas.client, mac=tried.mac, address=tried.station.strip()
     )
-    if tried.device or (person := store.take(tried.user, bound, proves)) is None:
+    if tried.device or (owner := store.take(tried.user, bound, proves)) is None:
         return None
-    return Taken(person, success[0] if success else b"")
+    return Taken(owner.person, success[0] if success else b"", owner.notice)

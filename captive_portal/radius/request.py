@@ -98,6 +98,7 @@ def read(
         granted=granted.session if granted else None,
         person=granted.person if granted else None,
         signed=granted.terms if granted else "",
+        notice=granted.notice if granted else "",
     )
     return Heard(accounting=accounting, faults=tuple(values.faults))
 

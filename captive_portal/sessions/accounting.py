@@ -65,6 +65,8 @@ class Accounting:
     """Who was let in then, whatever name the NAS tells."""
     signed: str = ""
     """The sign of the terms that the NAS was told then (`nas_terms.NasTerms.sign`)."""
+    notice: str = ""
+    """The version of the privacy notice that our page showed before."""
 
     @property
     def key(self) -> str:
@@ -221,6 +223,7 @@ def _merge(known: Session, request: Accounting, person: Person | None, lasts: ti
         counters=counters,
         counted_at=counted_at,
         interims=known.interims + (request.status == "update"),
+        notice=request.notice or known.notice,
         **_let_in_anew(known, request),
     )
 

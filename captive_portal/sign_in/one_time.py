@@ -12,6 +12,7 @@ import secrets
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from captive_portal.people import names
@@ -36,9 +37,17 @@ class Bound:
     """The device's; compared where the gateway names no MAC."""
 
 
+class Owner(NamedTuple):
+    """Whose a password was."""
+
+    person: UUID
+    notice: str
+    """The version of the privacy notice that the page showed them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Given:
-    person: UUID
+    owner: Owner
     bound: Bound
     until_ns: int
     password: str = field(repr=False)
@@ -54,14 +63,24 @@ class OneTime:
         self.counts: Counter[str] = Counter()
         """`given`, `taken`, `other-device`, `too-late`, `pushed-out`."""
 
-    def give(self, user: str, person: UUID, bound: Bound) -> str:
-        """Return a password for `user`; one given before for the same name is good no more."""
+    def give(self, user: str, person: UUID, bound: Bound, *, notice: str = "") -> str:
+        """Return a password for `user`; one given before for the same name is good no more.
+
+        Args:
+            user: The name that will come back with it.
+            person: Whose it is.
+            bound: What it is good for.
+            notice: The version of the privacy notice that the page showed.
+        """
         now, key = self._clock(), (bound.site, names.folded(user))
         self._forget(now)
         password = secrets.token_urlsafe(_OCTETS)
         self._given.pop(key, None)
         self._given[key] = _Given(
-            person=person, bound=bound, until_ns=now + VALID_NS, password=password
+            owner=Owner(person, notice),
+            bound=bound,
+            until_ns=now + VALID_NS,
+            password=password,
         )
         if len(self._given) > MOST:
             self._given.popitem(last=False)
@@ -69,7 +88,7 @@ class OneTime:
         self.counts["given"] += 1
         return password
 
-    def take(self, user: str, bound: Bound, proves: Callable[[str], bool]) -> UUID | None:
+    def take(self, user: str, bound: Bound, proves: Callable[[str], bool]) -> Owner | None:
         """Return whose password came, and forget it; None: it is none of these.
 
         Args:
@@ -91,7 +110,7 @@ class OneTime:
         if len(self._taken) > MOST:
             self._taken.popitem(last=False)
         self.counts["taken"] += 1
-        return given.person
+        return given.owner
 
     def was_taken(self, marked: str) -> bool:
         """Say whether the password with this mark has let somebody in, not long ago."""

@@ -259,7 +259,7 @@ class HandOver:
         )
         # WiFiDog brings a token and no name: this stands for it.
         user = secrets.token_hex(8) if arrival.word == Ruijie.word else account.account
-        password = self._gateways.one_time.give(user, account.id, bound)
+        password = self._gateways.one_time.give(user, account.id, bound, notice=notice.version)
         back = f"{visit.request.base_url}portal/done?lang={visit.t.lang}&of={mark(password)}"
         given = Given(user=user, password=password, back=back)
         self._gateways.count(arrival.word, "sent-back")

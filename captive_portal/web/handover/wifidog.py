@@ -15,7 +15,6 @@ from captive_portal.web.handover.gateways import Gateways, same
 from captive_portal.web.handover.hint import Forged, Query
 from captive_portal.web.handover.ruijie import Ruijie
 from captive_portal.web.handover.table import Gateway
-from captive_portal.web.notice import NoticeBoard
 
 _DENIED, _ALLOWED = "Auth: 0\n", "Auth: 1\n"
 
@@ -23,11 +22,8 @@ _DENIED, _ALLOWED = "Auth: 0\n", "Auth: 1\n"
 class WifiDog:
     """The handlers below `/portal/ruijie/`; only a gateway's own address is answered."""
 
-    def __init__(
-        self, front: Front, gateways: Gateways, *, people: People, desk: Desk, board: NoticeBoard
-    ) -> None:
+    def __init__(self, front: Front, gateways: Gateways, *, people: People, desk: Desk) -> None:
         self._front = front
-        self._board = board
         self._gateways = gateways
         self._people = people
         self._desk = desk
@@ -69,15 +65,12 @@ class WifiDog:
     async def _begin(self, gateway: Gateway, token: str, mac: str, address: str) -> bool:
         user, _, password = token.partition(".")
         bound = Bound(site=gateway.site, nas=gateway.name, mac=mac, address=address)
-        person = self._gateways.one_time.take(user, bound, lambda given: same(given, password))
-        account = None if person is None else await asyncio.to_thread(self._people.get, person)
-        if account is None or account.closed(self._front.now()):
+        owner = self._gateways.one_time.take(user, bound, lambda given: same(given, password))
+        account = owner and await asyncio.to_thread(self._people.get, owner.person)
+        if owner is None or account is None or account.closed(self._front.now()):
             self._gateways.count(Ruijie.word, "wrong-token")
             return False
-        # The page that gave the token out has shown it.
-        place, now = self._front.place_of(address), self._front.now()
-        notice = (await self._board.current(place, now)).version if place else ""
-        await self._desk.sign_in(gateway.site, account, address, mac, notice=notice)
+        await self._desk.sign_in(gateway.site, account, address, mac, notice=owner.notice)
         self._gateways.count(Ruijie.word, "let-in")
         return True
 

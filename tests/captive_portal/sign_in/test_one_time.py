@@ -15,13 +15,17 @@ def store() -> tuple[OneTime, list[int]]:
     return OneTime(lambda: now[0]), now
 
 
+def give(kept: OneTime, user: str = "somchai") -> str:
+    return kept.give(user, WHO, PHONE, notice="v1")
+
+
 def took(kept: OneTime, password: str, bound: Bound = PHONE, user: str = "SOMCHAI") -> bool:
-    return kept.take(user, bound, lambda given: given == password) == WHO
+    return kept.take(user, bound, lambda given: given == password) == (WHO, "v1")
 
 
 def test_it_is_taken_once() -> None:
     kept, _ = store()
-    password = kept.give("somchai", WHO, PHONE)
+    password = give(kept)
     assert len(password) >= 24
     assert took(kept, password)
     assert not took(kept, password)
@@ -30,7 +34,7 @@ def test_it_is_taken_once() -> None:
 
 def test_another_device_gateway_site_or_name_does_not_get_in_and_does_not_use_it_up() -> None:
     kept, _ = store()
-    password = kept.give("somchai", WHO, PHONE)
+    password = give(kept)
     for other in (
         replace(PHONE, mac="02:00:5e:10:00:02"),
         replace(PHONE, nas="192.0.2.2/32"),
@@ -47,20 +51,20 @@ def test_another_device_gateway_site_or_name_does_not_get_in_and_does_not_use_it
 
 def test_it_lives_a_minute_and_a_new_one_ends_the_one_before() -> None:
     kept, now = store()
-    first = kept.give("somchai", WHO, PHONE)
-    second = kept.give("somchai", WHO, PHONE)
+    first = give(kept)
+    second = give(kept)
     assert not took(kept, first)
     now[0] += VALID_NS
     assert not took(kept, second)
     assert kept.counts["too-late"] == 1
-    third = kept.give("somchai", WHO, PHONE)
+    third = give(kept)
     assert took(kept, third)
 
 
 def test_what_waits_is_bounded() -> None:
     kept, _ = store()
-    first = kept.give("0", WHO, PHONE)
+    first = give(kept, "0")
     for number in range(1, one_time.MOST + 1):
-        kept.give(str(number), WHO, PHONE)
+        give(kept, str(number))
     assert kept.counts["pushed-out"] == 1
     assert not took(kept, first, user="0")

@@ -19,7 +19,9 @@ import pytest
 from typing_extensions import override
 
 from captive_portal.__main__ import STATUS
+from captive_portal.database import open_database
 from captive_portal.people.accounts import People
+from captive_portal.people.notices import Notices
 from captive_portal.settings import PortalSettings, RadiusClient
 from tests.captive_portal import conftest
 from tests.captive_portal.collector_stub import CollectorStub
@@ -149,6 +151,10 @@ def test_a_phone_behind_a_mikrotik_is_let_in_and_is_in_the_log(
     assert "correct horse" not in str(router.seen)
     (event,) = [one for one in collector.sessions if one.event == "start"]
     assert (event.site, event.mac) == (SITE, MAC)
+    engine = open_database(tmp_path)
+    (shown,) = Notices(engine).list()
+    engine.dispose()
+    assert event.notice == shown.version, "the row has the notice that our page showed"
 
 
 def redirect(router: Router, *, chap: bool) -> dict[str, str]:
