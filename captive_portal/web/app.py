@@ -9,10 +9,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
 
 from captive_portal.people.accounts import People
 from captive_portal.sign_in.chain import Chain
 from captive_portal.web import captive_api, pages
+from captive_portal.web.doorway import Doorway, Guard
 from captive_portal.web.entrance import Entrance
 from captive_portal.web.front import Answer, Desk, Front, common, note, of_device, shown
 from captive_portal.web.handover import routes
@@ -28,15 +30,6 @@ from captive_portal.web.provider import LetVisit, ProviderClient, Providers, off
 from captive_portal.web.texts import texts
 from captive_portal.web.wifi import WifiPages
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
 _KEPT = {"Cache-Control": "max-age=3600"}
 
 
@@ -63,7 +56,7 @@ class Portal:
             self._hand = HandOver(
                 front, gateways, people=people, chain=chain, desk=desk, board=board
             )
-            self._wifidog = WifiDog(front, gateways, people=people, desk=desk, board=board)
+            self._wifidog = WifiDog(front, gateways, people=people, desk=desk)
         self._board = board
         self._entrance = Entrance(
             front,
@@ -87,7 +80,7 @@ class Portal:
         self._desk = desk
         self._names = OwnNames(front.settings, gated=front.gated)
 
-    def app(self) -> FastAPI:
+    def app(self) -> ASGIApp:
         """Return the application."""
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         both = ["GET", "HEAD"]
@@ -116,38 +109,34 @@ class Portal:
         app.add_api_route("/captive-portal/api", self.api, methods=both)
         app.add_api_route("/healthz", self.health, methods=both)
         app.add_exception_handler(HTTPException, self.http_error)
-        app.middleware("http")(self.guard)
-        return app
+        app.add_middleware(Guard, early=self._another_site, excuse=self._excuse)
+        return Doorway(app, self._elsewhere)
 
-    async def guard(
-        self, request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        """Send who looks for another host to the page; make pages of what handlers cannot do."""
+    def _elsewhere(self, request: Request) -> Response | None:
+        """Send who looks for another host to the page."""
         try:
             page = self._names.elsewhere(request)
-            if page is not None:
-                response = _onward(page)
-            elif from_elsewhere(request):
-                response = self._another_site(request)
-            else:
-                response = await call_next(request)
-        except Answer as early:
-            response = early.response
-        except ClientDisconnect:
-            response = Response(status_code=400)  # nobody reads it: the device is gone
         except Exception as error:  # noqa: BLE001  # a person gets a page, whatever
-            note(error)
-            t = texts(request.query_params.get("lang"))
-            response = self._front.message(request, 503, t.not_now)
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
+            return self._excuse(request, error)
+        return None if page is None else _onward(page)
 
-    def _another_site(self, request: Request) -> Response:
+    def _another_site(self, request: Request) -> Response | None:
         """Refuse a form that stood on a page of another site."""
+        if not from_elsewhere(request):
+            return None
         self._chain.counts["from another site"] += 1
         t = texts(request.query_params.get("lang"))
         return self._front.message(request, 403, t.elsewhere)
+
+    def _excuse(self, request: Request, error: Exception) -> Response:
+        """Make a page of what a handler could not do."""
+        if isinstance(error, Answer):
+            return error.response
+        if isinstance(error, ClientDisconnect):
+            return Response(status_code=400)  # nobody reads it: the device is gone
+        note(error)
+        t = texts(request.query_params.get("lang"))
+        return self._front.message(request, 503, t.not_now)
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         """Say that there is no such page."""

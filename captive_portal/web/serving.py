@@ -15,7 +15,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 from captive_portal.errors import cannot_listen
@@ -48,7 +48,7 @@ class _QuietServer(uvicorn.Server):
 class PageServer:
     """Listens from the beginning of the block on; `serve` answers."""
 
-    def __init__(self, app: FastAPI, settings: SignIn, *, home: Path, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, settings: SignIn, *, home: Path, clock: Clock) -> None:
         self._app = app
         self._settings = settings
         self._home = home

@@ -187,6 +187,12 @@ def bench_portal(folder: Path, size: Figures) -> Figures:
     return portal.run(folder, *((portal.PHONES, portal.SECONDS) if size is FULL else (200, 12.0)))
 
 
+def bench_probed(folder: Path, size: Figures) -> Figures:
+    """Some sign in while many captive phones probe. Needs root."""
+    few = (portal.FEW, portal.FEW_SECONDS, portal.PROBING) if size is FULL else (40, 4.0, 300)
+    return portal.among(folder, *few) if os.geteuid() == 0 else {}
+
+
 PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "decode": bench_decode,
     "conntrack": bench_conntrack,
@@ -203,6 +209,7 @@ PIECES: dict[str, Callable[[Path, Figures], Figures]] = {
     "ends": bench_ends,
     "radius": bench_radius,
     "portal": bench_portal,
+    "probed": bench_probed,
     "burst": bench_burst,
     "live": bench_live,
 }
@@ -221,6 +228,10 @@ SINGLE = (
     ("portal", "sign_in_p99_s", 1, "sign-in at eight, 99 of 100", 3, "s", True),
     ("portal", "first_byte_ms", 1, "sign-in page, first byte", 100, "ms", True),
     ("portal", "page_at_1mbit_100ms_s", 1, "its page at 1 Mbit/s, 100 ms", 2, "s", True),
+    ("probed", "signed_in", 1, "phones of 200 that signed in, 2,000 probing", 200, "", False),
+    ("probed", "page_p95_s", 1, "page while 2,000 probe, 95 of 100", 1, "s", True),
+    ("probed", "sign_in_p95_s", 1, "sign-in while 2,000 probe, 95 of 100", 10, "s", True),
+    ("probed", "probes_lost", 1, "probes not led to the page", 0, "", True),
     ("memory", "pss_peak_bytes", 1e6, "memory of all processes", 900, "MB PSS", True),
     ("bundle", "packed_s", 1, "bundle of 100,000 rows, packed", 30, "s", True),
     ("bundle", "packed_cpu_s", 1, "bundle of 100,000 rows, packed, CPU", 30, "s", True),

@@ -10,7 +10,7 @@ from tests.integration.gate_school import BOX, MACS, GateSchool
 
 FIRST = 10 << 24 | 20 << 16 | 4 << 8
 """Their addresses begin at 10.20.4.0 and stay within 10.20.0.0/20."""
-MOST = 2048
+MOST = 3000
 ROUTER = "02:00:5e:00:00:01"
 _RULES = """
 table netdev crowd {{

@@ -4,7 +4,10 @@ The whole box runs as the router of a school in namespaces: the kernel's rules t
 page, passwords are argon2id as everybody's, each session is durable in the log and in the database,
 and in the kernel, before its phone hears of it. One more phone, on a poor line, has a browser.
 
-Run as root: python -m tests.bench.portal [phones] [seconds]
+The same with fewer who sign in, while others who are captive probe all the time (portal.md P-18):
+`among`.
+
+Run as root: python -m tests.bench.portal [phones] [seconds] [who probe]
 """
 
 from __future__ import annotations
@@ -32,10 +35,11 @@ from captive_portal.people import passwords
 from captive_portal.people.accounts import AccountRow, NewAccount, People
 from captive_portal.sessions.rows import SessionRow
 from tests.bench import crowd, slow_line
+from tests.bench import probing as probes
 from tests.bench.measure import cpu_s
 from tests.conftest import REPO
 from tests.integration import inside
-from tests.integration.box import Box
+from tests.integration.box import ENVIRONMENT, Box
 from tests.integration.gate_school import BOX, SETTINGS, WEB
 from tests.integration.machine import Machine
 from tests.integration.whole_school import PHONE_SIZE, WholeSchool, said
@@ -50,6 +54,10 @@ Answer = TypeVar("Answer")
 PATIENCE_S = 30
 ALONE = 20
 """So many phones open the page before the others come."""
+FEW, FEW_SECONDS, PROBING = 200, 10.0, 2000
+"""So many sign in within so many seconds, while so many others probe."""
+SETTLE_S = 10.0
+"""They probe for so long before the first signs in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +163,51 @@ def run(folder: Path, phones: int = PHONES, seconds: float = SECONDS) -> dict[st
         **_spread("through", [one.through for one in took]),
         "first_byte_ms": alone,
         "page_at_1mbit_100ms_s": poor_s,
+    }
+
+
+def among(
+    folder: Path, phones: int = FEW, seconds: float = FEW_SECONDS, probing: int = PROBING
+) -> dict[str, Any]:
+    """Measure one box on which captive phones probe while others sign in; needs root."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with Machine(folder) as machine:
+        school = WholeSchool(machine, Box(machine, folder / "home"))
+        try:
+            _open(school, phones + probing)
+            last = SETTLE_S + seconds
+            words = ["-m", probes.__name__, *map(str, (probing, phones, last))]
+            crowding = machine.start(
+                [sys.executable, *words],
+                within=school.spaces["phone"],
+                name="probing",
+                env=ENVIRONMENT,
+            )
+            time.sleep(SETTLE_S)
+            pids = [school.box.pid(n) for n in ("portal", "privileged")]
+            before = sum(map(cpu_s, pids))
+            took, failed = _within(school, _eight(phones, seconds))
+            cpu = sum(map(cpu_s, pids)) - before
+            crowding.wait(PATIENCE_S)
+            told = json.loads(machine.log("probing").read_text().splitlines()[-1])
+            kept = _kept(school.box.home)
+        finally:
+            school.close()
+    came = told["came"]
+    return {
+        "phones": phones,
+        "within_s": seconds,
+        "probing": probing,
+        "signed_in": len(took),
+        "failed": failed[:5],
+        "sessions_kept": kept,
+        "cpu_s": cpu,
+        **_spread("sign_in", [one.sign_in for one in took]),
+        **_spread("page", [one.page for one in took]),
+        "probes": came,
+        "probes_lost": sum(came.values()) - came.get("led 302", 0) - came.get("page 200", 0),
+        "probes_p95_s": told["led_p95_s"],
+        "probes_cpu_s": told["cpu_s"],
     }
 
 
@@ -280,7 +333,12 @@ def main() -> None:
     phones = int(sys.argv[1]) if len(sys.argv) > 1 else PHONES
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else SECONDS
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(run(Path(folder) / "portal", phones, seconds), indent=2))
+        home = Path(folder) / "portal"
+        if len(sys.argv) > 3:
+            figures = among(home, phones, seconds, int(sys.argv[3]))
+        else:
+            figures = run(home, phones, seconds)
+        print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":
