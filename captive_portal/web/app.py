@@ -9,7 +9,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp
 
 from captive_portal.people.accounts import People
 from captive_portal.sign_in.chain import Chain
@@ -80,7 +79,7 @@ class Portal:
         self._desk = desk
         self._names = OwnNames(front.settings, gated=front.gated)
 
-    def app(self) -> ASGIApp:
+    def app(self) -> Doorway:
         """Return the application."""
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         both = ["GET", "HEAD"]

@@ -66,7 +66,7 @@ class WifiDog:
         user, _, password = token.partition(".")
         bound = Bound(site=gateway.site, nas=gateway.name, mac=mac, address=address)
         owner = self._gateways.one_time.take(user, bound, lambda given: same(given, password))
-        account = owner and await asyncio.to_thread(self._people.get, owner.person)
+        account = None if owner is None else await asyncio.to_thread(self._people.get, owner.person)
         if owner is None or account is None or account.closed(self._front.now()):
             self._gateways.count(Ruijie.word, "wrong-token")
             return False

@@ -152,9 +152,9 @@ def test_a_phone_behind_a_mikrotik_is_let_in_and_is_in_the_log(
     (event,) = [one for one in collector.sessions if one.event == "start"]
     assert (event.site, event.mac) == (SITE, MAC)
     engine = open_database(tmp_path)
-    (shown,) = Notices(engine).list()
+    (notice,) = Notices(engine).list()
     engine.dispose()
-    assert event.notice == shown.version, "the row has the notice that our page showed"
+    assert event.notice == notice.version, "the row has the notice that our page showed"
 
 
 def redirect(router: Router, *, chap: bool) -> dict[str, str]:
