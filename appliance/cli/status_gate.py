@@ -59,6 +59,16 @@ def lines(gate: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
             yield "gate", f"{count:,} {what}; the journal says why"
 
 
+def claims(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what the portal says of addresses that two devices claim."""
+    for count, what in (
+        (told.get("alarms"), "times two devices claimed one address or MAC; see: coverage"),
+        (told.get("refused"), "claims of addresses not believed: too many at once"),
+    ):
+        if count:
+            yield "gate", f"{count:,} {what}"
+
+
 def _pools(pools: Mapping[str, tuple[int, int]]) -> Iterator[tuple[str, str]]:
     """Yield zones that have hardly an address left to lend."""
     for zone, (lent, most) in pools.items():

@@ -43,6 +43,7 @@ def lines(status: Record) -> Iterator[tuple[str, str]]:
     yield from _people(status["portal"] or {})
     yield from status_radius.lines(status["portal"] or {})
     yield from status_gate.lines(status.get("gate"))
+    yield from status_gate.claims((status["portal"] or {}).get("claims") or {})
     yield from _stored(status["stored"])
     if (status.get("datagrams") or {}).get("reason"):
         days = status["retention_days"]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ AGAIN_S = 600.0
 """The same is told again after so long at the soonest."""
 MOST_PLACES = 65_536
 MOST_WAITING = 2048
+"""Addresses in doubt at once; past it, whoever claims most is not believed."""
 MOST_ALARMS = 1024
 ASKED_AT_ONCE = 256
 MOST_UNTOLD = 256
@@ -158,6 +159,8 @@ class Claims:
         """Pairs that could not be, however often each."""
         self.untold = 0
         """Alarms that nobody could be told of, because they were too many."""
+        self.refused = 0
+        """Claims that were not looked into, because too many were: the session there goes on."""
         self._see = see
         self._zones = zones
         self._holders = holders
@@ -175,6 +178,7 @@ class Claims:
         return {
             "alarms": self.alarms,
             "untold": self.untold,
+            "refused": self.refused,
             "waiting": len(self._waiting),
             "doubted": dict(self._doubted),
         }
@@ -236,10 +240,27 @@ class Claims:
             doubt.mac = mac
             return False
         owner = held.get(address, "")
-        if not owner or owner == mac or len(self._waiting) >= MOST_WAITING:
+        if not owner or owner == mac:
             return True
-        self._waiting[address] = _Doubt(owner, mac, now + CONFIRM_S)
+        if self._has_room(mac):
+            self._waiting[address] = _Doubt(owner, mac, now + CONFIRM_S)
         return False
+
+    def _has_room(self, mac: str) -> bool:
+        """Say whether one more claim of a device is looked into, be it in place of another's.
+
+        Nobody is let through by a claim that is refused, nor put out: whose address it is by now
+        signs in there.
+        """
+        if len(self._waiting) < MOST_WAITING:
+            return True
+        self.refused += 1
+        claims = Counter(each.mac for each in self._waiting.values())
+        ((busiest, number),) = claims.most_common(1)
+        if claims[mac] + 1 >= number:
+            return False
+        del self._waiting[next(at for at, each in self._waiting.items() if each.mac == busiest)]
+        return True
 
     def _due(self) -> list[tuple[str, str]]:
         now = self._clock() / _SECOND

@@ -43,3 +43,11 @@ def test_what_was_stopped_is_told_by_reason() -> None:
     assert "mended" in told[4]
     assert told[5].startswith("2 router advertisements could not be sent")
     assert len(told) == 6
+
+
+def test_claims_that_were_not_believed_are_told() -> None:
+    told = {"alarms": 3, "untold": 0, "refused": 2100, "waiting": 2048, "doubted": {}}
+    first, second = (text for _, text in status_gate.claims(told))
+    assert first.startswith("3 times two devices claimed one address")
+    assert second.startswith("2,100 claims of addresses not believed")
+    assert list(status_gate.claims({})) == []

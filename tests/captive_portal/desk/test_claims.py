@@ -15,7 +15,7 @@ from captive_portal.sessions.zones import Zones
 from captive_portal.settings import Zone
 from collector.records import CoverageEvent
 
-PHONE, THIEF = "02:00:5e:10:00:11", "02:00:5e:10:00:66"
+PHONE, THIEF, NEW_PHONE = "02:00:5e:10:00:11", "02:00:5e:10:00:66", "02:00:5e:10:00:77"
 FOUR, SIX, OTHER = "10.20.0.11", "2001:db8:20::11", "10.30.0.11"
 ZONES = [
     Zone(
@@ -29,14 +29,14 @@ ZONES = [
 class Play:
     """Claims with a clock of our own; the phone has a session on its addresses."""
 
-    def __init__(self) -> None:
+    def __init__(self, owned: Sequence[str] = (FOUR, SIX)) -> None:
         self.now = 1_000.0
         self.seen: list[tuple[str, str]] = []
         self.rows: list[CoverageEvent] = []
         self.claims = Claims(
             self._see,
             zones=Zones(ZONES),
-            holders=lambda asked: {at: PHONE for _, at in asked if at in (FOUR, SIX)},
+            holders=lambda asked: {at: PHONE for _, at in asked if at in owned},
             tell=self.rows.extend,
             clock=lambda: int(self.now * 10**9),
         )
@@ -154,11 +154,26 @@ def test_the_same_is_told_once_in_a_while_and_counted_each_time(
     assert len(play.rows) == 1
 
 
-def test_many_claims_at_once_are_held_back_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claims_past_the_bound_are_refused_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "MOST_WAITING", 1)
     play = Play()
     play.hear((FOUR, PHONE), (SIX, PHONE))
-    assert play.hear((FOUR, THIEF), (SIX, THIEF)) == [(SIX, THIEF)]
+    assert play.hear((FOUR, THIEF), (SIX, THIEF)) == []
+    assert (play.claims.standing()["waiting"], play.claims.standing()["refused"]) == (1, 1)
+    assert play.wait(monkeypatch, 60) == [(FOUR, THIEF)], "the other is not believed later either"
+    assert play.hear((SIX, PHONE)) == [(SIX, PHONE)]
+
+
+def test_who_claims_most_gives_way_to_who_claims_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "MOST_WAITING", 3)
+    owned = [f"10.20.0.{n}" for n in range(100, 108)]
+    play = Play(owned=owned)
+    play.hear(*((at, PHONE) for at in owned))
+    assert play.hear(*((at, THIEF) for at in owned[:7])) == []
+    assert play.claims.standing()["refused"] == 4
+    assert play.hear((owned[7], NEW_PHONE)) == []
+    assert play.claims.standing()["refused"] == 5
+    assert (owned[7], NEW_PHONE) in play.wait(monkeypatch, 60)
 
 
 @given(
