@@ -5,17 +5,33 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from appliance.privileged.run import Failed, environment, run
 from captive_portal.gate.resolver import Daemon
 
 LOG = logging.getLogger(__name__)
+SAYS = logging.getLogger("dnsmasq")
+"""What dnsmasqs say; before a terminal only what is wrong."""
+LONGEST = 4096
+"""Bytes of a line of theirs that are shown together."""
+_HEAD = re.compile(r"(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8} )?(dnsmasq(?:-\w+)?)(?:\[\d+\])?: (.*)")
+_WRONG = re.compile(
+    r"warning|error|fail|cannot|could not|unable|bad |refus|ignor|duplicate|abandon|dropp|exceed"
+    r"|maximum number|not giving|no address|no upstream|rebind|out of memory",
+    re.IGNORECASE,
+)
+"""dnsmasq does not say of what level a line is: these are words of those that it warns with."""
 STOP_S = 5.0
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 10.0
 
@@ -33,6 +49,8 @@ class Daemons:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        if sys.stderr.isatty():
+            SAYS.setLevel(logging.WARNING)
         self._running: dict[str, _Running] = {}
         self.restarts = 0
 
@@ -92,8 +110,11 @@ class Daemons:
         _end_leftovers(config)
         command = ["dnsmasq", "--keep-in-foreground", "--log-facility=-", "-C", str(config)]
         process = subprocess.Popen(  # noqa: S603, TID251  # as above
-            command, stdin=subprocess.DEVNULL, env=environment()
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment()
         )
+        assert process.stderr is not None  # noqa: S101  # it is a pipe
+        hear = partial(_hear, daemon.name, process.stderr)
+        threading.Thread(target=hear, name=f"hear-{daemon.name}", daemon=True).start()
         self._running[daemon.name] = _Running(daemon, process, time.monotonic())
 
     def _stop(self, name: str) -> None:
@@ -106,6 +127,20 @@ class Daemons:
         except subprocess.TimeoutExpired:
             running.process.kill()
             running.process.wait()
+
+
+def _hear(name: str, said: IO[bytes]) -> None:
+    """Hand on what a daemon says, until it ends; for a thread of its own."""
+    with said:
+        for line in iter(partial(said.readline, LONGEST), b""):
+            text = line.decode("utf-8", "replace").strip()
+            found = _HEAD.fullmatch(text)
+            text = found[2] if found else text
+            SAYS.log(_level(text), "%s: %s", name, text)
+
+
+def _level(text: str) -> int:
+    return logging.WARNING if _WRONG.search(text) else logging.INFO
 
 
 def _leftovers(config: Path) -> list[int]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,3 +86,50 @@ def test_the_dead_are_started_again_and_leftovers_ended(run: Daemons, tmp_path: 
 
     wait_for("another, alone", alone)
     other.stop()
+
+
+def test_what_a_daemon_says_is_in_the_log_and_what_is_wrong_stands_out(
+    run: Daemons, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="dnsmasq")
+    run.become([daemon("one", f"{CONFIG}interface=nowhere0\nbind-dynamic\n")])
+    wait_for("its words", lambda: len(caplog.records) > 1)
+    run.stop()
+    said = {record.getMessage(): record.levelno for record in caplog.records}
+    assert all(text.startswith("one: ") for text in said)
+    (started,) = [level for text, level in said.items() if text.startswith("one: started, version")]
+    assert started == logging.INFO
+    assert not any("dnsmasq[" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        (b"dnsmasq[7]: warning: interface lan0 does not currently exist\n", logging.WARNING),
+        (b"dnsmasq-dhcp[7]: not giving name a to the DHCP lease of b\n", logging.WARNING),
+        (b"Nov 23 03:22:01 dnsmasq-dhcp[7]: DHCP, IP range 10.20.1.50 -- 10.20.1.250\n", 20),
+        (b"dnsmasq: failed to create listening socket for port 53\n", logging.WARNING),
+        (b"\xff\xfe no line of dnsmasq's\n", logging.INFO),
+        (b"x" * 10_000, logging.INFO),
+    ],
+)
+def test_a_line_is_of_the_level_that_its_words_say(
+    line: bytes, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="dnsmasq")
+    daemons._hear("one", io.BytesIO(line))
+    assert {record.levelno for record in caplog.records} == {level}
+    assert all(len(record.getMessage()) < 5000 for record in caplog.records)
+
+
+def test_before_a_terminal_only_what_is_wrong_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(daemons, "SAYS", logging.getLogger("dnsmasq before a terminal"))
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    caplog.set_level(logging.INFO)
+    Daemons(tmp_path)
+    daemons._hear("one", io.BytesIO(b"dnsmasq: started, version 2.90\ndnsmasq: bad address\n"))
+    assert [record.getMessage() for record in caplog.records] == ["one: bad address"]
