@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from operator import attrgetter
 
 from collector.decode import blocks, own_events
 from collector.decode.own_events import Released
@@ -13,8 +14,7 @@ from collector.store.catalog import Catalog
 
 _FLOWS = (FrameKind.FLOW, FrameKind.CONNTRACK)
 _OWN = (FrameKind.SESSION, FrameKind.AUDIT, FrameKind.COVERAGE, FrameKind.LEASE)
-_TELLING = (*_OWN, FrameKind.SYSLOG)
-"""Syslog tells of leases too."""
+_SYSLOG = (FrameKind.SYSLOG, FrameKind.LINES)
 
 _Telling = Generator[Rows, None, list[Released]]
 """Gives rows, and in the end what was told of losses."""
@@ -37,11 +37,14 @@ class FrameReader:
 
     def rows(self, line: SiteLine, frames: Sequence[Frame]) -> Iterator[Rows]:
         """Yield the rows of a site's frames; each is to be stored before the next is asked for."""
-        told = yield from self._own(line, [f for f in frames if f.kind in _TELLING])
+        said = line.read_messages([f for f in frames if f.kind in _SYSLOG])
+        # Syslog tells of leases, too.
+        telling = [*(f for f in frames if f.kind in _OWN), *said.others]
+        told = yield from self._own(line, sorted(telling, key=attrgetter("number")))
         told += line.sources.see(frames, told)
         if self._names and (asked := line.names(frames)):
             yield asked
-        said = line.messages([f for f in frames if f.kind is FrameKind.SYSLOG])
+        line.take_messages(said, frames)
         told += yield from self._flows(line, [f for f in frames if f.kind in _FLOWS], said.flows)
         if len(said.events):
             told += line.sources.read(said.events)

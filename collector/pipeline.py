@@ -32,7 +32,7 @@ from collector.seal.sealer import Sealer, Start
 from collector.sealing import NOTHING_TOLD, AtStart
 from collector.settings import CollectorSettings, Site
 from collector.site import SiteLine
-from collector.spool import release
+from collector.spool import lines, release
 from collector.store import rebuild, sessions_told, snapshots
 from collector.store.open_log import OpenLog, Piece, room
 from collector.store.schema import FULL_ROWS, LOGS
@@ -135,7 +135,7 @@ class Pipeline:
             count = self._before_end(frames)
             if count:
                 self._take(frames[:count])
-                self.position = frames[count - 1].number + 1
+                self.position = lines.after(frames[count - 1])
                 if any(line.logs["flows"].due for line in self._lines.values()):
                     self.flush()
             if count < len(frames):

@@ -60,12 +60,14 @@ class FrameKind(IntEnum):
     """Netlink messages of the kernel's connection tracking, some one after another."""
     NAME = 8
     """A `NameEvent` as JSON."""
+    LINES = 9
+    """Messages of syslog that came together over a connection (`spool/lines.py`)."""
 
 
 class Frame(NamedTuple):
     """One thing received, as it lies in the spool.
 
-    There is one for each line of syslog: a tuple is made six times as fast as a frozen dataclass.
+    There are many of them: a tuple is made six times as fast as a frozen dataclass.
     """
 
     kind: FrameKind
@@ -86,7 +88,7 @@ class Frame(NamedTuple):
     """Empty, or the name in the certificate that the sender showed (`tls`)."""
     payload: bytes = b""
     number: int = -1
-    """Position in the spool, given by the spool; -1 before."""
+    """Position in the spool, given by the spool; -1 before. Of many lines that of the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

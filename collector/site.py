@@ -33,6 +33,7 @@ from collector.decode.syslog.patterns import Tally
 from collector.errors import SettingsError
 from collector.records import Frame, FrameKind, LeaseEvent, Rows, SessionEvent, SignInLine
 from collector.settings import CollectorSettings, Site, nearest
+from collector.spool.lines import each
 from collector.store.open_log import OpenLog
 
 REMEMBERED_CHANGES = 10_000
@@ -123,9 +124,10 @@ class SiteLine:
     def names(self, frames: Sequence[Frame]) -> Rows:
         """Return which names devices asked for, and remember them for the flows that follow."""
         found = [
-            (frame.number, frame.received_ns // 1000, named)
+            (line.number, line.received_ns // 1000, named)
             for frame in frames
-            for named in self._names_in(frame)
+            for line in (each(frame) if names.may_tell(frame) else ())
+            for named in self._names_in(line)
         ]
         for number, _, named in found:
             self._learn_name(named, number)
@@ -155,15 +157,22 @@ class SiteLine:
             self.hosts.malformed += 1
             return ()
 
-    def messages(self, frames: Sequence[Frame]) -> Messages:
-        """Decode lines of syslog."""
-        said = messages.read(frames, self._formats)
+    def read_messages(self, frames: Sequence[Frame]) -> Messages:
+        """Decode lines of syslog; nothing is remembered of them."""
+        return messages.read(frames, self._formats)
+
+    def take_messages(self, said: Messages, frames: Sequence[Frame]) -> None:
+        """Count lines, and remember who signed in.
+
+        Args:
+            said: What they say.
+            frames: Those that they came in, and perhaps others, in order.
+        """
         self.tally.count(said)
         if said.sign_ins:
             with self.told_lock:
                 verdicts = self.believed.take(said.sign_ins, frames)
             self.sources.judge(verdicts)
-        return said
 
     def sign_ins(self, position: int, received_us: int, most: int) -> list[SignInLine]:
         """Return what believed senders said after what the portal has, from any thread."""

@@ -11,9 +11,11 @@ that says that its device got in.
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from collector.decode.syslog.sign_ins import SignIn
@@ -126,13 +128,12 @@ class Believed:
 
         Args:
             told: In the order of their frames.
-            frames: Those that they came in, and perhaps others.
+            frames: Those that they came in, and perhaps others, in order.
         """
-        wanted = {sign_in.frame for sign_in in told}
-        of_number = {frame.number: frame for frame in frames if frame.number in wanted}
         verdicts = []
         for sign_in in told:
-            frame = of_number[sign_in.frame]
+            # Of many lines in a frame, each has a number of its own.
+            frame = frames[bisect_right(frames, sign_in.frame, key=attrgetter("number")) - 1]
             word, teller = self._trust.of(frame)
             if sign_in.event != "claim":
                 verdicts.append(Verdict(frame.address, word, frame.received_ns // 1000))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from collector.decode.leases import held
 from collector.decode.syslog.program import own_words
-from collector.records import Frame, NameEvent, microseconds
+from collector.records import Frame, FrameKind, NameEvent, microseconds
 
 LONGEST = 2048
 _LONGEST_NAME = 253
@@ -51,6 +51,12 @@ class Named(NamedTuple):
     client_port: int | None = None
     port: int | None = None
     """Of the server that a hello went to."""
+
+
+def may_tell(frame: Frame) -> bool:
+    """Whether a frame, of one line or of many, need be looked at."""
+    of_lines = frame.kind in (FrameKind.SYSLOG, FrameKind.LINES)
+    return b"dnsmasq" in frame.payload if of_lines else frame.kind is FrameKind.NAME
 
 
 def of_frame(frame: Frame) -> Named | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from operator import itemgetter
 
 from collector.records import FrameKind
 
@@ -22,6 +23,8 @@ _BLANK = re.compile(rb"[\n\0]+")
 _END_OR_COUNT = re.compile(rb"[\n\0]|(?=[1-9][0-9]{0,6} <[0-9]{1,3}>)")
 _COUNT_SIZE = 13
 """The longest beginning of a counted message that the pattern above looks at."""
+_FIRST = itemgetter(0)
+_PRIORITY = {ord("<")}
 _ENDS = {b"\n": re.compile(rb"\n"), b"\0": re.compile(rb"\0")}
 
 
@@ -90,9 +93,8 @@ class Splitter:
         end = self._rest.rfind(b"\n", max(self._searched, self._at))
         if end < 0:
             return
-        whole = bytes(self._rest[self._at : end])
-        lines = whole.split(b"\n")
-        if not whole.startswith(b"<") or whole.count(b"\n<") != len(lines) - 1:
+        lines = bytes(self._rest[self._at : end]).split(b"\n")
+        if not all(lines) or set(map(_FIRST, lines)) != _PRIORITY:
             return
         if max(map(len, lines)) > LONGEST:
             return

@@ -40,7 +40,7 @@ _EVENTS: Mapping[FrameKind, type[Event]] = {
     FrameKind.LEASE: LeaseEvent,
     FrameKind.NAME: NameEvent,
 }
-_KINDS = {kind.name.lower(): kind for kind in FrameKind}
+_KINDS = {kind.name.lower(): kind for kind in FrameKind if kind is not FrameKind.LINES}
 _WORDS = {"start", "update", "stop", "reject"}
 _LEASE_WORDS = {"add", "renew", "release", "expire", "seen"}
 _ORIGINS = {"dns-capture", "tls-sni", "quic-sni"}
@@ -240,7 +240,7 @@ def _kind(value: object) -> FrameKind:
     kind = _KINDS.get(str(value).lower())
     if kind is not None:
         return kind
-    if isinstance(value, int) and value in set(FrameKind):
+    if isinstance(value, int) and value in set(_KINDS.values()):
         return FrameKind(value)
     raise ValueError(f"no kind {value!r}; known: {', '.join(_KINDS)}")
 

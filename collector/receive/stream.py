@@ -29,7 +29,7 @@ from collector.receive.pace import PAUSE_S
 from collector.receive.tls import Session
 from collector.receive.udp import Parts
 from collector.records import FrameKind
-from collector.spool import Draft
+from collector.spool import Draft, lines
 
 MOST = 512
 """Connections at once."""
@@ -295,7 +295,7 @@ class StreamServer:
         draft.received_ns = draft.wire_ns = account.heard_ns = connection.received_ns
         try:
             while held := self._portion(account, connection.held[taken:], last=last):
-                count = self._parts.append_all(draft, held)
+                count = self._append(draft, held)
                 accounts.take(account, sum(map(len, held[:count])), count)
                 accounts.pace(account).took(count)
                 taken += count
@@ -306,6 +306,18 @@ class StreamServer:
         connection.messages += messages
         del connection.held[:taken]
         return not connection.held
+
+    def _append(self, draft: Draft, held: list[bytes]) -> int:
+        """Give messages to the spool, lines as one frame; return how many of the first it took."""
+        if draft.kind is not FrameKind.SYSLOG or len(held) == 1 or b"\n" in b"".join(held):
+            return self._parts.append_all(draft, held)
+        while sum(map(len, held)) > lines.MOST_BYTES and len(held) > 1:
+            held = held[: len(held) // 2]
+        draft.kind = FrameKind.LINES
+        try:
+            return len(held) * self._parts.append_all(draft, [lines.pack(held)])
+        finally:
+            draft.kind = FrameKind.SYSLOG
 
     def _portion(self, account: Account, held: list[bytes], *, last: bool) -> list[bytes]:
         """Return what there is room for; none when others need it more: this sender waits.

@@ -17,6 +17,7 @@ from zlib import crc32
 from collector import durable
 from collector.errors import SpoolError, StoreError
 from collector.records import Frame, FrameKind
+from collector.spool import lines
 
 MAX_PAYLOAD = 1 << 20
 MARK_SIZE = 4
@@ -100,6 +101,8 @@ def encode_all(
 ) -> list[bytes]:
     """Return frames that differ in payload and number alone, as `encode` does.
 
+    The first has this number, each other one that which follows the one before it.
+
     Raises:
         SpoolError: something in one of them is too long, out of range or unknown.
     """
@@ -111,8 +114,11 @@ def encode_all(
     begin = _SIZES.size + _NUMBER.size
     rest = encode(draft, number, durable_before)[begin:]
     found = []
-    for at, payload in enumerate(payloads, number):
-        head = _NUMBER.pack(at) + rest
+    for payload in payloads:
+        if lines.span(draft.kind, payload) < 1:
+            raise SpoolError("a frame of many lines without any")
+        head = _NUMBER.pack(number) + rest
+        number += lines.span(draft.kind, payload)
         size = len(head) + len(payload)
         checksum = crc32(payload, crc32(head, size))
         found.append(b"".join((_SIZES.pack(size, checksum), head, payload)))
@@ -158,7 +164,7 @@ def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
         )
     except (LookupError, UnicodeDecodeError) as error:
         raise _foreign(number) from error
-    if payload_at > end:
+    if payload_at > end or lines.span(kind, frame.payload) < 1:
         raise _foreign(number)
     return frame, before, end
 
@@ -168,7 +174,8 @@ def parse_alike(
 ) -> tuple[list[Frame], int]:
     """Return the frames that follow one and differ from it in payload and number alone.
 
-    A stream of lines has hundreds in a row, and taking each apart would cost twice as much.
+    Some senders have hundreds in a row, and taking each apart would cost twice as much. What is
+    many lines in one frame is left to `parse`, too.
 
     Args:
         data: What was read.
@@ -182,6 +189,8 @@ def parse_alike(
         Them, and where the last one ends; what is not whole and right is left to `parse`.
     """
     found: list[Frame] = []
+    if like.kind is FrameKind.LINES:
+        return found, end
     mark, rest = (
         data[start : start + MARK_SIZE],
         data[start + _BEGUN.size : end - len(like.payload)],

@@ -9,11 +9,14 @@ from typing import Self
 
 from collector.errors import SpoolError
 from collector.records import Frame
-from collector.spool import layout
+from collector.spool import layout, lines
 
 
 class SpoolReader:
-    """Reads durable frames in order from the number `start`, while another process writes."""
+    """Reads durable frames in order from the number `start`, while another process writes.
+
+    Where that is the number of one of many lines in a frame, the whole frame is read.
+    """
 
     def __init__(self, folder: Path, start: int) -> None:
         self._folder = folder
@@ -81,7 +84,7 @@ class SpoolReader:
             if parsed is None or parsed[0].number != self._next:
                 break
             start, at = at, parsed[2]
-            self._next += 1
+            self._next = lines.after(parsed[0])
             if self._next > self._position:
                 frames.append(parsed[0])
                 alike, at = layout.parse_alike(

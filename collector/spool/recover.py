@@ -8,7 +8,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from collector.errors import SpoolError
-from collector.spool import layout
+from collector.spool import layout, lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def examine(path: Path, floor: int) -> Tail:
     at, last_ns = layout.FILE_HEADER, 0
     while (parsed := layout.parse(data, at, mark)) is not None and parsed[0].number == number:
         last_ns, at = parsed[0].received_ns, parsed[2]
-        number += 1
+        number = lines.after(parsed[0])
     place = data.find(mark, at + 1)
     while place >= 0:
         later = layout.parse(data, place, mark)

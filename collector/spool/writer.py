@@ -15,7 +15,7 @@ from collector import durable
 from collector.errors import SpoolError, SpoolFull, StoreError
 from collector.records import Clock, Frame
 from collector.settings import SpoolSettings
-from collector.spool import layout
+from collector.spool import layout, lines
 from collector.spool.recover import Repair, examine
 
 MAX_WAITING_BYTES = 96 << 20
@@ -126,7 +126,7 @@ class SpoolWriter:
             self._pending.append(data)
             before = self._pending_bytes
             self._pending_bytes = before + len(data)
-            self._head = number + 1
+            self._head = number + lines.span(frame.kind, frame.payload)
             if before == 0 or before < self._settings.commit_bytes <= self._pending_bytes:
                 self._work.notify()
         return number
@@ -147,7 +147,7 @@ class SpoolWriter:
             frames = layout.encode_all(draft, payloads[:fit], number, self._durable)
             self._pending += frames
             self._pending_bytes = before + sum(map(len, frames))
-            self._head = number + len(frames)
+            self._head = number + sum(lines.span(draft.kind, each) for each in payloads[:fit])
             if before == 0 or before < self._settings.commit_bytes <= self._pending_bytes:
                 self._work.notify()
         return len(frames)

@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from collector.records import Frame, FrameKind
 from collector.spool import SpoolReader
+from collector.spool.lines import each
 from tests.integration import load
 from tests.integration.box import Box, free_ports, loopback_settings
 
@@ -98,7 +99,7 @@ class Tap:
             self.error = error
 
     def _note(self, frames: Iterable[Frame]) -> None:
-        for frame in frames:
+        for frame in (one for many in frames for one in each(many)):
             self.frames += 1
             if frame.kind == FrameKind.FLOW:
                 first = int.from_bytes(frame.payload[24 + 20 : 24 + 24], "big")

@@ -19,6 +19,7 @@ from collector.decode.sources.shelf import Shelf
 from collector.decode.sources.source import Key, Source
 from collector.decode.stream import CONNECTED
 from collector.records import PULSE, CoverageEvent, Frame, FrameKind, Rows, microseconds, moment
+from collector.spool.lines import span
 
 _FORMAT = "prathu-sources/1"
 SILENCE, SKEW = "exporter-silence", "clock-skew"
@@ -33,6 +34,7 @@ _TOGETHER_NS = 60_000_000_000
 _KINDS: Mapping[int, str] = {
     FrameKind.FLOW: "flows",
     FrameKind.SYSLOG: "syslog",
+    FrameKind.LINES: "syslog",
     FrameKind.CONNTRACK: "conntrack",
 }
 _DATAGRAMS, _RECORDS, _EXPORTER, _OWN, _UNREAD = range(len(COUNTS))
@@ -200,7 +202,8 @@ class SourceBook:
         source.rhythm.hear(first_us)
         source.rhythm.hear(last_us)
         source.last_us = max(source.last_us, last_us)
-        source.history.add(last_us, _DATAGRAMS, len(group))
+        messages = sum(span(frame.kind, frame.payload) for frame in group)
+        source.history.add(last_us, _DATAGRAMS, messages)
         if last_us // clocks.SAMPLE_US > source.clock.bucket:
             found += self._look(source, group)
         self._shelf.keep(source)
@@ -323,14 +326,14 @@ class SourceBook:
 
 def _grouped(frames: Sequence[Frame]) -> list[tuple[Key, list[Frame]]]:
     """Return the frames of live sources by who sent them, who was heard last at the end."""
-    raw: dict[tuple[int, str, str], list[Frame]] = {}
+    raw: dict[tuple[str | None, str, str], list[Frame]] = {}
     for frame in frames:
         if not frame.payload and frame.transport in CONNECTED:
             continue  # the beginning or the end of a connection
-        raw.setdefault((frame.kind, frame.address, frame.label), []).append(frame)
+        place = _KINDS.get(frame.kind), frame.address, frame.label
+        raw.setdefault(place, []).append(frame)
     found = []
-    for (number, address, label), group in raw.items():
-        kind = _KINDS.get(number)
+    for (kind, address, label), group in raw.items():
         if kind and not label:
             found.append((Key(kind, address or kind), group))
     return sorted(found, key=lambda one: one[1][-1].number)

@@ -17,6 +17,7 @@ import pyarrow as pa
 from collector.decode import arrow, words
 from collector.decode.batch import Mask
 from collector.decode.syslog import times
+from collector.decode.syslog.heap import Heap
 from collector.records import Frame
 
 Ints = npt.NDArray[np.int64]
@@ -42,8 +43,21 @@ class Arrivals(NamedTuple):
     """The columns `site`, `transport`, `sender_name` and `source`."""
 
 
+def of_lines(lines: Heap, rows: Ints) -> Arrivals:
+    """Return what frames say of some of the lines in them."""
+    places, back = np.unique(lines.of[rows], return_inverse=True)
+    told = of([lines.frames[place] for place in places.tolist()])
+    return Arrivals(
+        lines.number[rows],
+        told.wire_us[back],
+        told.received_us[back],
+        told.filed[back],
+        {name: arrow.take(column, back) for name, column in told.texts.items()},
+    )
+
+
 def of(frames: Sequence[Frame]) -> Arrivals:
-    """Return what frames say of their lines."""
+    """Return what frames say of the one line in each."""
     told = list(zip(*map(_OF_FRAME, frames), strict=True)) or [()] * 8
     number, wire, received, site, transport, name, address, label = told
     filed = np.zeros(len(frames), np.bool_)

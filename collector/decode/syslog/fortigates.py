@@ -20,20 +20,24 @@ from collector.decode import arrow
 from collector.decode.batch import Mask
 from collector.decode.syslog import keyed, rfc3164, times, vendors
 from collector.decode.syslog.formats import fortigate
-from collector.decode.syslog.keyed import Ints, Keyed
+from collector.decode.syslog.heap import Heap
+from collector.decode.syslog.keyed import Buffer, Ints, Keyed
 from collector.decode.syslog.reading import Reading
 from collector.decode.syslog.traffic import END, START, Said
 from collector.records import Frame
 
 FEWEST = 24
 """Fewer lines are read one by one: a batch has its price too."""
-_BEGIN = b">date="
+_BEGIN = np.frombuffer(b">date=", np.uint8)
 _LAST_PRIORITY = 191
 _HEAD = 400
 """Of the message, where `rfc3164` looks for zone and name."""
 _MARKED = 512
 """Of the message, where `vendors` looks for the mark."""
-_PRIORITY = re.compile(rb"<(\d{1,3})")
+_DIGITS = 3
+"""Of a priority, at most."""
+_KIND = 400
+"""Of the line, where `leases.lines` looks for its kind."""
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z", re.ASCII)
 _CLOCK = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
 _ZONE = re.compile(r"[+-]\d{4}", re.ASCII)
@@ -68,34 +72,46 @@ class Read(NamedTuple):
     said: Said
     sign_ins: list[tuple[int, Reading | None]]
     """Those that may tell of a sign-in, with their rows."""
+    others: Ints
+    """Which of the rows are not of traffic: they may tell of leases."""
 
 
-def read(frames: Sequence[Frame]) -> Read | None:
+class Kinds(NamedTuple):
+    """What the key `type` says."""
+
+    codes: Ints
+    words: list[str]
+
+    def among(self, words: Sequence[str]) -> Mask:
+        """Tell which lines are of one of these kinds."""
+        known: Mask = np.array([word in words for word in self.words], np.bool_)
+        return known[self.codes]
+
+
+def read(given: Heap) -> Read | None:
     """Read those lines that can be read together; None without any."""
-    found = [
-        (i, at, payload)
-        for i, payload in enumerate([frame.payload for frame in frames])
-        if 2 <= (at := payload.find(_BEGIN, 0, 10)) <= 4
-        and (payload.isascii() or _is_text(payload))
-    ]
-    if len(found) < FEWEST:
+    priority, head = _priorities(given)
+    right = (priority >= 0) & (given.ends - given.begins - head <= vendors.READ)
+    if given.broken is not None:
+        right &= ~given.broken
+    places, data, ends = np.flatnonzero(right), given.data, given.ends
+    whole = Buffer(data, given.begins, ends)
+    if not data.isascii():
+        places = places[np.array([_is_text(line) for line in whole.pieces(places)], np.bool_)]
+    if len(places) < FEWEST:
         return None
-    places, ends, payloads = map(list, zip(*found, strict=True))
-    priority, head = _priorities(payloads, ends)
-    sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
-    right = (priority >= 0) & (sizes - head <= vendors.READ)
-    if not right.all():
-        kept = np.flatnonzero(right).tolist()
-        places, payloads = [places[i] for i in kept], [payloads[i] for i in kept]
-        priority, head = priority[right], head[right]
-    lines = keyed.split(payloads, head)
+    if len(places) < len(ends):
+        data, ends = keyed.joined(whole.pieces(places))
+        priority, head = priority[places], head[places]
+    lines = keyed.split(data, ends, head)
     lines = lines.only(_usual(lines))
     dated, time_us, zoned = _times(lines)
     lines, time_us, zoned = lines.only(dated), time_us[dated], zoned[dated]
     if not len(lines.rows):
         return None
-    told, said = _told(lines)
-    places_of = np.array(places, np.int64)[lines.rows]
+    told, said, kinds = _told(lines)
+    places_of = places[lines.rows]
+    signing = _signing(told.get("action"))
     return Read(
         rows=places_of,
         raw=lines.whole(head[lines.rows]),
@@ -106,8 +122,22 @@ def read(frames: Sequence[Frame]) -> Read | None:
         hostname=_mapped(lines.texts("devname"), _name_of, len(lines.rows)),
         told=told,
         said=said,
-        sign_ins=[(row, _singly(frames[places_of[row]])) for row in _signing(told.get("action"))],
+        sign_ins=[
+            (row, _singly(frame))
+            for row, frame in zip(signing, given.some(places_of[signing]), strict=True)
+        ],
+        others=np.flatnonzero(~_of_traffic(lines, kinds, head)),
     )
+
+
+def _of_traffic(lines: Keyed, kinds: Kinds, head: Ints) -> Mask:
+    """Tell which lines are of traffic, as `leases.lines.of_traffic` does."""
+    octets = np.frombuffer(lines.buffer.data, np.uint8)
+    starts = lines.starts[lines.places("type")]
+    begins = lines.buffer.begins[lines.of] - head[lines.rows]
+    near = (octets[starts - 1] == ord('"')) & (starts - begins <= _KIND)
+    of: Mask = near & kinds.among(("traffic", "utm"))
+    return of
 
 
 def _signing(action: Any) -> list[int]:  # noqa: ANN401  # a StringArray
@@ -134,19 +164,21 @@ def _is_text(payload: bytes) -> bool:
     return True
 
 
-def _priorities(payloads: Sequence[bytes], ends: Sequence[int]) -> tuple[Ints, Ints]:
-    """Return the number between `<` and `>`, -1 where it is none, and the size of all that."""
-    heads = [payload[:end] for payload, end in zip(payloads, ends, strict=True)]
-    known = {head: _priority(head) for head in set(heads)}
-    count = len(heads)
-    sizes = np.array(ends, np.int64) + 1
-    return np.fromiter(map(known.__getitem__, heads), np.int64, count), sizes
-
-
-def _priority(head: bytes) -> int:
-    found = _PRIORITY.fullmatch(head)
-    value = int(found[1]) if found else _LAST_PRIORITY + 1
-    return value if value <= _LAST_PRIORITY else -1
+def _priorities(lines: Heap) -> tuple[Ints, Ints]:
+    """Return the number between `<` and `>`, and the size of all that; -1 in lines of others."""
+    octets = lines.octets
+    at = lines.begins[:, None] + np.arange(_DIGITS + 1 + len(_BEGIN))
+    first = octets.take(at, mode="clip")  # what is clipped is a line feed
+    digits = first[:, 1 : _DIGITS + 1].astype(np.int64) - ord("0")
+    priority, head = np.full(len(at), -1, np.int64), np.zeros(len(at), np.int64)
+    value, right = np.zeros(len(at), np.int64), first[:, 0] == ord("<")
+    for count in range(1, _DIGITS + 1):
+        digit = digits[:, count - 1]
+        value, right = value * 10 + digit, right & (digit >= 0) & (digit <= 9)
+        begun = (first[:, count + 1 : count + 1 + len(_BEGIN)] == _BEGIN).all(axis=1)
+        here = right & begun & (value <= _LAST_PRIORITY)
+        priority[here], head[here] = value[here], count + 2
+    return priority, head
 
 
 def _usual(lines: Keyed) -> Mask:
@@ -214,7 +246,7 @@ def _time(day: str, clock: str, zone: str) -> tuple[int | None, bool]:
     return time, east is not None
 
 
-def _told(lines: Keyed) -> tuple[dict[str, pa.Array[Any]], Said]:
+def _told(lines: Keyed) -> tuple[dict[str, pa.Array[Any]], Said, Kinds]:
     told = {}
     for column, keys in _COLUMNS.items():
         texts = lines.texts(*keys)
@@ -222,22 +254,24 @@ def _told(lines: Keyed) -> tuple[dict[str, pa.Array[Any]], Said]:
             told[column] = texts
     kinds, types = _both(lines.texts("type"), lines.texts("subtype"))
     told["event_type"] = types
-    flow = np.where(kinds, _flow(told.get("action"), len(kinds)), 0).astype(np.int8)
-    app = _mapped(lines.texts("app"), lambda name: name or None, len(kinds))
-    return told, Said(flow, told.get("account"), app=app)
+    passing, rows = kinds.among(("traffic",)), len(lines.rows)
+    flow = np.where(passing, _flow(told.get("action"), rows), 0).astype(np.int8)
+    app = _mapped(lines.texts("app"), lambda name: name or None, rows)
+    return told, Said(flow, told.get("account"), app=app), kinds
 
 
-def _both(kind: Any, subtype: Any) -> tuple[Mask, pa.Array[Any]]:  # noqa: ANN401  # StringArrays
-    """Return where the kind is traffic, and kind and subtype as one text."""
+def _both(kind: Any, subtype: Any) -> tuple[Kinds, pa.Array[Any]]:  # noqa: ANN401  # StringArrays
+    """Return the kinds, and kind and subtype as one text."""
     kinds, kind_words = arrow.encode(kind)
     subtypes, words = arrow.encode(pa.nulls(len(kind), pa.string()) if subtype is None else subtype)
     filled: Any = subtypes
     names = [*words.to_pylist(), ""]
     codes = arrow.numpy(kinds) * len(names) + arrow.numpy(filled.fill_null(len(names) - 1))
     texts = [f"{one}/{other}" for one in kind_words.to_pylist() for other in names]
-    passing = np.array([word == "traffic" for word in kind_words.to_pylist()], np.bool_)
     joined = arrow.coded(arrow.ints(codes.astype(np.int32)), arrow.strings(texts))
-    return passing[arrow.numpy(kinds)], joined.cast(pa.string())
+    return Kinds(arrow.numpy(kinds), [word or "" for word in kind_words.to_pylist()]), joined.cast(
+        pa.string()
+    )
 
 
 def _flow(action: Any, rows: int) -> npt.NDArray[np.int8]:  # noqa: ANN401  # a StringArray

@@ -51,8 +51,13 @@ class Buffer(NamedTuple):
 
     data: bytes
     begins: Ints
-    """Where the pairs of each line begin."""
+    """Where each line begins, or its pairs."""
     ends: Ints
+
+    def pieces(self, rows: Ints) -> list[bytes]:
+        """Return some of the lines."""
+        pairs = zip(self.begins[rows].tolist(), self.ends[rows].tolist(), strict=True)
+        return [self.data[begin:end] for begin, end in pairs]
 
     def find(self, text: str) -> Ints:
         """Return where among the pairs of each line a text stands first, or -1."""
@@ -151,30 +156,27 @@ class _Pairs(NamedTuple):
     """Which of the lines have quotes around values only."""
 
 
-def split(lines: Sequence[bytes], heads: Ints) -> Keyed:
+def split(data: bytes, ends: Ints, heads: Ints) -> Keyed:
     """Split lines of UTF-8, of fewer than 2^30 bytes together.
 
     Args:
-        lines: As they were sent.
+        data: The lines as they were sent, a line feed behind each, and nowhere else.
+        ends: Where those are.
         heads: How many bytes of each stand before the pairs; none of them means anything here.
     """
-    rows = np.arange(len(lines))
-    if not len(lines):
+    rows = np.arange(len(ends))
+    if not len(ends):
         return _none()
-    data = b"\n".join((*lines, b""))
-    ends = np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)) + 1) - 1
     octets = np.frombuffer(data, np.uint8)
     begins = np.append(0, ends[:-1] + 1)
     runs, fits, firsts = [], [], 0
-    for at in range(0, len(lines), _RUN):
+    for at in range(0, len(ends), _RUN):
         run = slice(at, at + _RUN)
         base, end = int(begins[at]), int(ends[run][-1]) + 1
         signs = _signs(octets[base:end], base)
-        if len(signs.ends) != len(lines[run]):
-            return _again(lines, heads, np.array([b"\n" not in line for line in lines]))
         quotes = np.diff(signs.quotes[signs.ends], prepend=0)
         if (quotes & 1).any():
-            return _again(lines, heads, np.array([line.count(b'"') & 1 == 0 for line in lines]))
+            return _again(Buffer(data, begins, ends), heads)
         words, fit = _pairs(signs, begins[run] + heads[run])
         runs.append(_quoted(octets, words, quotes[fit], firsts))
         firsts += len(words.starts)
@@ -183,11 +185,19 @@ def split(lines: Sequence[bytes], heads: Ints) -> Keyed:
     return _shaped(Buffer(data, begins + heads, ends), rows[right], pairs)
 
 
-def _again(lines: Sequence[bytes], heads: Ints, where: Mask) -> Keyed:
-    """Split some of the lines."""
-    rows = np.flatnonzero(where)
-    found = split([lines[row] for row in rows.tolist()], heads[rows])
+def _again(lines: Buffer, heads: Ints) -> Keyed:
+    """Split the lines whose quotes come in pairs."""
+    whole = lines.pieces(np.arange(len(heads)))
+    rows = np.flatnonzero(np.array([line.count(b'"') & 1 == 0 for line in whole], np.bool_))
+    data, ends = joined([whole[row] for row in rows.tolist()])
+    found = split(data, ends, heads[rows])
     return found._replace(rows=rows[found.rows])
+
+
+def joined(lines: Sequence[bytes]) -> tuple[bytes, Ints]:
+    """Return lines in one buffer, and where each of them ends."""
+    sizes = np.fromiter(map(len, lines), np.int64, len(lines))
+    return b"\n".join((*lines, b"")), np.cumsum(sizes + 1) - 1
 
 
 def _none() -> Keyed:

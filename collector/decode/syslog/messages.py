@@ -16,6 +16,7 @@ from collector.decode.syslog import (
     arrivals,
     columns,
     fortigates,
+    heap,
     rfc3164,
     rfc5424,
     sign_ins,
@@ -27,10 +28,12 @@ from collector.decode.syslog.columns import EVENT_NUMBERS, Typed
 from collector.decode.syslog.fixed import NOBODYS, Fixed
 from collector.decode.syslog.formats import fortigate
 from collector.decode.syslog.header import Header
+from collector.decode.syslog.heap import Heap
 from collector.decode.syslog.sign_ins import SignIn
 from collector.decode.syslog.traffic import Lines
 from collector.decode.syslog.vendors import Vendored
 from collector.records import Frame, Rows
+from collector.spool.lines import each
 
 _CUT = f"only the first {vendors.READ} characters were taken apart"
 _BY_THE_BATCH = (None, fortigate.FORMAT)
@@ -44,7 +47,7 @@ class Messages:
     """What syslog frames say."""
 
     events: Rows
-    """One row per frame, in order."""
+    """One row per line, in order."""
     flows: Rows | None
     """The connections that they tell of; None without any."""
     sign_ins: Sequence[SignIn]
@@ -52,6 +55,8 @@ class Messages:
     """How many lines each vendor's format took apart."""
     unread: Sequence[tuple[str | None, str]]
     """Program and message of the lines that none did."""
+    others: Sequence[Frame]
+    """A frame for each line that may tell of something else: all but those of plain traffic."""
 
 
 def decode(frames: Sequence[Frame]) -> Rows:
@@ -70,23 +75,28 @@ def read(frames: Sequence[Frame], fixed: Fixed = NOBODYS) -> Messages:
     if not bound:
         return _read(frames, fixed)
     if len(bound) == len(frames):
-        return read_singly(frames, fixed)
+        return _all_singly(frames, fixed)
     known = {frame.number for frame in bound}
     free = [frame for frame in frames if frame.number not in known]
-    return _joined(_read(free, fixed), read_singly(bound, fixed))
+    return _joined(_read(free, fixed), _all_singly(bound, fixed))
 
 
 def _read(frames: Sequence[Frame], fixed: Fixed) -> Messages:
     """Return the same of senders that may send lines of FortiGates, which are read by the batch."""
-    together = fortigates.read(frames)
+    given = heap.gather(frames)
+    together = fortigates.read(given)
     if together is None:
-        return read_singly(frames, fixed)
-    if len(together.rows) == len(frames):
-        return _read_together(frames, together)
-    said = _read_together([frames[i] for i in together.rows.tolist()], together)
-    left = np.ones(len(frames), np.bool_)
+        return _all_singly(frames, fixed)
+    said = _read_together(given, together)
+    if len(together.rows) == len(given.ends):
+        return said
+    left = np.ones(len(given.ends), np.bool_)
     left[together.rows] = False
-    return _joined(said, read_singly([frames[i] for i in np.flatnonzero(left).tolist()], fixed))
+    return _joined(said, read_singly(given.some(np.flatnonzero(left)), fixed))
+
+
+def _all_singly(frames: Sequence[Frame], fixed: Fixed) -> Messages:
+    return read_singly([one for frame in frames for one in each(frame)], fixed)
 
 
 def _joined(one: Messages, other: Messages) -> Messages:
@@ -98,11 +108,12 @@ def _joined(one: Messages, other: Messages) -> Messages:
         sign_ins=sorted([*one.sign_ins, *other.sign_ins], key=lambda each: each.frame),
         read=one.read + other.read,
         unread=[*one.unread, *other.unread],
+        others=sorted([*one.others, *other.others], key=lambda frame: frame.number),
     )
 
 
 def read_singly(frames: Sequence[Frame], fixed: Fixed = NOBODYS) -> Messages:
-    """Return the same, one line after the other: what any line can be read by."""
+    """Return the same of frames of one line, one after the other: what any line can be read by."""
     texts = [_text(frame.payload) for frame in frames]
     shown = [
         (frame.payload.decode(errors="replace") if text is None else text).rstrip(_FRAMING)
@@ -138,14 +149,15 @@ def read_singly(frames: Sequence[Frame], fixed: Fixed = NOBODYS) -> Messages:
         sign_ins=list(sign_ins.hints(lines, enumerate(readings))),
         read=Counter(one.vendor for one in found if one is not None),
         unread=[(header.app_name, header.message) for header, one in pairs if one is None],
+        others=frames,
     )
 
 
-def _read_together(frames: Sequence[Frame], said: fortigates.Read) -> Messages:
+def _read_together(given: Heap, said: fortigates.Read) -> Messages:
     """Return what lines say that were read by the batch."""
-    rows, vendor = len(frames), fortigate.FORMAT.name
+    rows, vendor = len(said.rows), fortigate.FORMAT.name
     always = np.ones(rows, np.bool_)
-    here = arrivals.of(frames)
+    here = arrivals.of_lines(given, said.rows)
     lines = _lines(here, said.time_us, always, said.zoned, _constant(vendor, rows))
     typed = columns.typed(said.told)
     events = here.texts | _parsed(lines, typed)
@@ -158,13 +170,14 @@ def _read_together(frames: Sequence[Frame], said: fortigates.Read) -> Messages:
         "message_at": arrow.ints(said.head),
         "raw": said.raw,
     }
-    site = frames[0].site
+    site = given.frames[0].site
     return Messages(
         events=Rows(log="events", site=site, columns=events, frame=lines.frame),
         flows=traffic.rows(site, lines, said.said, typed),
         sign_ins=list(sign_ins.hints(lines, said.sign_ins)),
         read=Counter({vendor: rows}),
         unread=[],
+        others=given.some(said.rows[said.others]),
     )
 
 

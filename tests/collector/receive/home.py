@@ -13,6 +13,7 @@ from collector.receive.receiver import Receiver
 from collector.records import CoverageEvent, Frame, FrameKind
 from collector.settings import CollectorSettings, Exporter, Listen, Site, SpoolSettings
 from collector.spool import SpoolReader
+from collector.spool.lines import each
 
 SITE = "school-a"
 
@@ -73,11 +74,11 @@ def send(port: int, *payloads: bytes, host: str = "127.0.0.1", source: str = "")
 
 
 def frames(home: Path, kind: FrameKind | None = None) -> list[Frame]:
-    """Return all durable frames of a home, or those of one kind."""
+    """Return all durable frames of a home, or those of one kind; of many lines each by itself."""
     found: list[Frame] = []
     with SpoolReader(home / "spool", 0) as reader:
         while some := reader.read(1 << 20):
-            found += some
+            found += [one for frame in some for one in each(frame)]
     return [frame for frame in found if kind is None or frame.kind == kind]
 
 

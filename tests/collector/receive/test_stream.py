@@ -17,7 +17,7 @@ from collector.receive.framing import LONGEST
 from collector.receive.receiver import Receiver
 from collector.records import FrameKind
 from collector.settings import Exporter, Limits, Listen
-from collector.spool import SpoolWriter
+from collector.spool import SpoolReader, SpoolWriter
 from tests.collector.receive.home import (
     SITE,
     coverage,
@@ -52,6 +52,16 @@ def test_both_framings_come_through_one_port(tmp_path: Path) -> None:
         ("127.0.0.1", b"<13>five without end"),
     }
     assert {(f.site, f.transport, f.local_port) for f in found} == {(SITE, "tcp", port)}
+
+
+def test_lines_that_come_together_lie_in_few_frames(tmp_path: Path) -> None:
+    with receiver(tmp_path) as running, _connect(tcp_port(running)) as sender:
+        sender.sendall(b"".join(b"<13>%d\n" % n for n in range(3000)))
+        until(lambda: running.status()["tcp"]["messages"] == 3000)
+    with SpoolReader(tmp_path / "spool", 0) as reader:
+        found = [frame for frame in reader.read(1 << 20) if frame.kind is FrameKind.LINES]
+    assert len(found) <= 30
+    assert payloads(tmp_path, FrameKind.SYSLOG) == [b"<13>%d" % n for n in range(3000)]
 
 
 def test_what_was_sent_before_stopping_is_kept(tmp_path: Path) -> None:

@@ -78,6 +78,6 @@ def test_the_settings_reach_the_lines_of_their_site_and_a_wrong_name_is_told() -
 
     fixed = parsed("none")
     line = SiteLine(fixed.sites[0], {}, fixed)
-    assert vendors(line.messages(sent([TYPED], ["192.0.2.1"]))) == [None]
+    assert vendors(line.read_messages(sent([TYPED], ["192.0.2.1"]))) == [None]
     with pytest.raises(SettingsError, match="'fortigat'; did you mean 'fortigate'"):
         formats("school-a", parsed("fortigat"))

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.decode.syslog import fortigates, messages
+from collector.decode import own_events
+from collector.decode.syslog import fortigates, heap, messages
 from collector.decode.syslog.messages import Messages
 from collector.records import Frame, FrameKind
+from collector.spool import lines
 from collector.store.schema import EVENTS, FLOWS
 from tests.bench.fortigate import FortiGate
 from tests.collector.decode.syslog import golden
@@ -95,6 +97,27 @@ def test_a_batch_gives_what_each_line_gives(payloads: list[bytes], label: str) -
     assert _shown(messages.read(frames)) == _shown(messages.read_singly(frames))
 
 
+@given(st.lists(st.lists(_payloads(), min_size=1, max_size=4), min_size=1, max_size=4))
+def test_lines_of_one_frame_give_what_each_gives_in_its_own(sent: list[list[bytes]]) -> None:
+    frames = []
+    number = 0
+    for payloads in sent:
+        together = [p for p in payloads if b"\n" not in p]
+        if together:
+            like = _frames([lines.pack(together)])[0]
+            frames.append(like._replace(kind=FrameKind.LINES, number=number))
+            number += len(together)
+        for payload in (p for p in payloads if b"\n" in p):
+            frames.append(_frames([payload])[0]._replace(number=number))
+            number += 1
+    singly = [one for frame in frames for one in lines.each(frame)]
+    assert len(singly) == number
+    at_once, apart = messages.read(frames), messages.read_singly(singly)
+    assert _shown(at_once) == _shown(apart)
+    lent = own_events.read(at_once.others).leases
+    assert lent == own_events.read(apart.others).leases
+
+
 @given(st.lists(st.binary(max_size=80).map(lambda some: b"<13>date=" + some), max_size=6))
 def test_any_bytes_are_left_or_read(payloads: list[bytes]) -> None:
     frames = _frames(payloads)
@@ -103,7 +126,7 @@ def test_any_bytes_are_left_or_read(payloads: list[bytes]) -> None:
 
 def test_what_a_firewall_sends_all_day_is_read_by_the_batch() -> None:
     frames = _frames([line.encode() for line in MADE])
-    found = fortigates.read(frames)
+    found = fortigates.read(heap.gather(frames))
     assert found is not None
     assert len(found.rows) >= 0.95 * len(frames)
     assert _shown(messages.read(frames)) == _shown(messages.read_singly(frames))
@@ -111,5 +134,5 @@ def test_what_a_firewall_sends_all_day_is_read_by_the_batch() -> None:
 
 def test_few_lines_are_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fortigates, "FEWEST", 24)
-    assert fortigates.read(_frames([MADE[0].encode()] * 23)) is None
-    assert fortigates.read(_frames([MADE[0].encode()] * 24)) is not None
+    assert fortigates.read(heap.gather(_frames([MADE[0].encode()] * 23))) is None
+    assert fortigates.read(heap.gather(_frames([MADE[0].encode()] * 24))) is not None
