@@ -229,6 +229,7 @@ class _Process:
         )
         self._listening |= await side.open()
         desk.nas.side = side.orders
+        await desk.nas.take_up(Rows(engine), desk.now())
         desk.limits_of = chain.limits_of
         side.authentication.one_time = self._one_time
         return side
@@ -343,6 +344,7 @@ class _Process:
             "accounts": await desk.accounts(),
             "troubles": dict(self._troubles.counts),
             "nas_untold": desk.nas.untold,
+            "nas_taken_up": desk.nas.taken_up,
             "nas_waiting": desk.nas.standing(),
             **radius.standing(),
             **{name: told for name, tell in self._standing.items() if (told := tell())},

@@ -38,6 +38,10 @@ def lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for nas, one in (told.get("nas_waiting") or {}).items():
         if one.get("mute"):
             yield "radius", f"{printable(nas)} does not answer; {one['waiting']:,} orders wait"
+    if taken_up := told.get("nas_taken_up"):
+        yield "radius", f"{taken_up:,} ends from before the start were still to be told to devices"
+    if untold := told.get("nas_untold"):
+        yield "radius", f"{untold:,} ends and changes that no device was told"
 
 
 def _served(source: str, asked: Counts, accounted: Counts) -> str:

@@ -11,6 +11,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +21,7 @@ from captive_portal.errors import PortalError
 from captive_portal.sessions import accounting
 from captive_portal.sessions.at_nas import Noted
 from captive_portal.sessions.causes import ENDED_HERE, Cause
-from captive_portal.sessions.nas_side import Answer, NasSide, State
+from captive_portal.sessions.nas_side import UNTOLD, Answer, NasSide, State
 from captive_portal.sessions.session import Session
 
 MOST_WAITING = 50_000
@@ -33,10 +35,10 @@ MUTE_AFTER = 3
 MUTE_S = 60.0
 AGAIN_S = 300.0
 """A change that was not confirmed is told again after so long."""
+STILL = timedelta(hours=6)
+"""So long after an end its NAS is told of it after a start; past it, its own limits have come."""
 TOGETHER = 100
 """Results that are noted in one transaction."""
-
-_UNTOLD = (State.WAITING, State.SILENT)
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +48,18 @@ Note = Callable[[Sequence[Noted]], Awaitable[None]]
 """Keeps what came of telling."""
 End = Callable[[UUID, str], Awaitable[Session | None]]
 """Ends a session everywhere."""
+
+
+class Ends(Protocol):
+    """Where it is kept which NAS does not know of an end yet."""
+
+    def untold(self, since: datetime, most: int) -> Sequence[Session]:
+        """Return the latest that ended here since then and of which a NAS may not know."""
+        ...
+
+    def give_up_untold(self, before: datetime) -> int:
+        """Let NASes be that were not told of ends before then; return how many ends that were."""
+        ...
 
 
 @dataclass(slots=True)
@@ -81,12 +95,27 @@ class NasTeller:
         """Whoever speaks to NASes puts itself here."""
         self.untold = 0
         """Orders that no NAS was told: too many waited, or something failed here."""
+        self.taken_up = 0
+        """Ends from before the start that NASes are told of after it."""
         self.pace_s, self.mute_s = PACE_S, MUTE_S
         self._read, self._note, self._end = read, note, end
         self._lines: dict[str, _Line] = {}
         self._asked_at: OrderedDict[UUID, float] = OrderedDict()
         self._noted: list[Noted] = []
         self._news, self._more_noted = asyncio.Event(), asyncio.Event()
+
+    async def take_up(self, ends: Ends, now: datetime) -> None:
+        """Have NASes told of what ended before the start without their knowing; of changes `again`.
+
+        Raises:
+            SQLAlchemyError: the database cannot be read or written.
+        """
+        if self.side is None:
+            return
+        self.untold += await asyncio.to_thread(ends.give_up_untold, now - STILL)
+        ended = await asyncio.to_thread(ends.untold, now - STILL, MOST_WAITING)
+        self.taken_up += len(ended)
+        self.later(ended)
 
     def later(self, changes: Iterable[Session], *, but: UUID | None = None) -> None:
         """Have NASes told of those sessions that the box has ended, or whose terms have changed."""
@@ -108,7 +137,7 @@ class NasTeller:
             now_s: The loop's time.
         """
         for session in sessions:
-            if session.nas_state not in _UNTOLD or self.side is None:
+            if session.nas_state not in UNTOLD or self.side is None:
                 continue
             if self._asked_at.get(session.id, now_s - AGAIN_S) + AGAIN_S <= now_s:
                 self._put(session)
@@ -196,7 +225,7 @@ class NasTeller:
             places.release()
 
     async def _ask(self, line: _Line, session: Session) -> None:
-        if self.side is None or (session.open and session.nas_state not in _UNTOLD):
+        if self.side is None or (session.open and session.nas_state not in UNTOLD):
             return
         if session.open:
             answer = await self.side.change(session)

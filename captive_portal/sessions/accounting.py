@@ -16,12 +16,12 @@ from uuid import UUID
 from captive_portal.sessions import portal
 from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.draft import Draft
-from captive_portal.sessions.nas_side import State
+from captive_portal.sessions.nas_side import CARRIED, State
 from captive_portal.sessions.session import NOTHING_COUNTED, Counters, Ids, Nas, Person, Session
 
 METHOD = "accounting"
 METHOD_802_1X = "802.1X"
-METHODS = (METHOD, METHOD_802_1X)
+METHODS = CARRIED
 """Of sessions that a NAS reports: it does not always say how it knows the user."""
 SLACK = timedelta(seconds=60)
 """Two packets of one session may disagree so much on when it began."""

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from captive_portal.sessions.session import Session
 
+CARRIED = ("accounting", "802.1X")
+"""The methods of sessions that a NAS carries."""
+
 
 class State(StrEnum):
     """How it stands with telling a NAS. A refusal is followed by its number: `refused 503`."""
@@ -22,6 +25,10 @@ class State(StrEnum):
     """It takes no such orders: what it has holds until the next sign-in."""
     END = "end"
     """It cannot be told, and what it has must not hold on: the session is to end."""
+
+
+UNTOLD = (State.WAITING, State.SILENT)
+"""States in which a NAS may not know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

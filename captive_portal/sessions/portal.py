@@ -10,7 +10,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from captive_portal.sessions.causes import ENDED_HERE
 from captive_portal.sessions.draft import Draft
+from captive_portal.sessions.nas_side import CARRIED, State
 from captive_portal.sessions.session import Ids, Person, Session
 
 METHOD = "portal"
@@ -30,6 +32,8 @@ def end(
         return session
     time = max(time, session.start)
     ended = replace(session, end=time, cause=str(cause), stopped=session.method == METHOD)
+    if session.method in CARRIED and cause in ENDED_HERE:
+        ended = replace(ended, nas_state=State.WAITING)
     if session.serial is not None:
         lasted = int((time - session.start).total_seconds())
         ended = replace(ended, counters=replace(session.counters, duration_s=lasted))

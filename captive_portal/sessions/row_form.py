@@ -9,6 +9,8 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+from captive_portal.sessions.causes import ENDED_HERE
+from captive_portal.sessions.nas_side import CARRIED, UNTOLD
 from captive_portal.sessions.nas_terms import ordered_of, plain, terms_of
 from captive_portal.sessions.session import NOTHING_COUNTED, Counters, Nas, Person, Session
 
@@ -46,8 +48,16 @@ def row_of(session: Session, state: str | None) -> dict[str, Any]:
         "bytes_out": _number(session.counters.bytes_out),
         "serial": session.serial,
         "zone": session.zone,
+        "untold": _untold(session),
         "rest": _rest(session),
     }
+
+
+def _untold(session: Session) -> bool:
+    """Say whether it has ended here, and its NAS may not know."""
+    if session.open or session.stopped or session.nas_state not in UNTOLD:
+        return False
+    return session.method in CARRIED and session.cause in ENDED_HERE
 
 
 def _text_of(text: str, most: int) -> str:

@@ -21,8 +21,10 @@ from sqlalchemy import (
     Table,
     Uuid,
     bindparam,
+    false,
     func,
     select,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm import Session as Database
@@ -45,6 +47,13 @@ class SessionRow(Base):
         Index("ix_session_key_generation", "key", "generation"),
         Index("ix_session_state_site", "state", "site"),
         Index("ix_session_start", "start"),
+        # Of the few alone: what all others write has nothing to do with it.
+        Index(
+            "ix_session_untold",
+            "end",
+            sqlite_where=text("untold = 1"),
+            postgresql_where=text("untold"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -68,6 +77,8 @@ class SessionRow(Base):
     serial: Mapped[int | None] = mapped_column(index=True)
     """Names the session in the kernel's marks; None where the gate has no part in it."""
     zone: Mapped[str] = mapped_column(String(63), default="", server_default="")
+    untold: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It has ended here, and the NAS that carries it may not know."""
     rest: Mapped[dict[str, Any]] = mapped_column(JSON)
     """What is only ever read back with the row."""
 
@@ -204,6 +215,18 @@ class Rows:
         """Return the open sessions whose expiry has come."""
         query = select(SessionRow).where(SessionRow.state == OPEN, SessionRow.expires <= now)
         return self._select(query.order_by(SessionRow.expires))
+
+    def untold(self, since: datetime, most: int) -> Sequence[Session]:
+        """Return the latest that ended here since then and of which a NAS may not know."""
+        query = select(SessionRow).where(SessionRow.untold, SessionRow.end >= since)
+        return self._select(query.order_by(SessionRow.end.desc()).limit(most))
+
+    def give_up_untold(self, before: datetime) -> int:
+        """Let NASes be that were not told of ends before then; return how many ends that were."""
+        row = _sessions.c
+        query = _sessions.update().where(row.untold, row.end < before).values(untold=False)
+        with self._engine.begin() as db:
+            return db.execute(query).rowcount
 
     def named(self, start: str) -> Sequence[Session]:
         """Return up to two sessions whose id begins so; hyphens and case do not matter."""

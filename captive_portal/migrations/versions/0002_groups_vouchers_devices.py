@@ -26,6 +26,17 @@ def upgrade() -> None:
         "session", sa.Column("zone", sa.String(length=63), nullable=False, server_default="")
     )
     op.create_index("ix_session_serial", "session", ["serial"], unique=False)
+    op.add_column(
+        "session", sa.Column("untold", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
+    op.create_index(
+        "ix_session_untold",
+        "session",
+        ["end"],
+        unique=False,
+        sqlite_where=sa.text("untold = 1"),
+        postgresql_where=sa.text("untold"),
+    )
     op.create_table(
         "signing_nas",
         sa.Column("client", sa.String(length=49), nullable=False),

@@ -15,6 +15,8 @@ def test_each_device_is_told_with_what_is_wrong_with_it() -> None:
             STRANGER: {"unknown": 3},
         },
         "radius": {AP: {"start": 120, "stop": 80}, SWITCH: {"wrong-authenticator": 1}},
+        "nas_taken_up": 6,
+        "nas_untold": 2,
         "nas_waiting": {AP: {"waiting": 4, "mute": True}, SWITCH: {"waiting": 0, "mute": False}},
     }
     assert [text for name, text in status_radius.lines(told) if name == "radius"] == [
@@ -26,6 +28,8 @@ def test_each_device_is_told_with_what_is_wrong_with_it() -> None:
         f"{SWITCH}: 3 questions refused: without Message-Authenticator: "
         "docs/radius.md says what to set",
         f"{AP} does not answer; 4 orders wait",
+        "6 ends from before the start were still to be told to devices",
+        "2 ends and changes that no device was told",
     ]
 
 

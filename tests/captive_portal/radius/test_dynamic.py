@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -198,6 +199,54 @@ def test_one_device_more_ends_the_oldest_at_the_router(
     ended = Rows(engine).get(first.id)
     assert ended is not None
     assert ended.cause == "other device"
+
+
+@needs_radclient
+def test_an_end_that_no_router_heard_of_before_a_restart_is_told_after_it(
+    start: Start, collector: CollectorStub, people: People, engine: Engine, router: Router
+) -> None:
+    router.says = lambda told: reply(told, 41, secret=b"of somebody else")
+    running = portal(start, router)
+    signed_in(running)
+    first = the_session(engine)
+    assert first.person is not None
+    people.disable(first.person.id, now=first.start)
+    ask(running.home / SOCKET, {"do": "review"})
+    wait_for("the order", lambda: router.nas.heard)
+    running.stop()
+    (untold,) = Rows(engine).untold(first.start, 10)
+    assert (untold.id, untold.cause, untold.nas_state) == (first.id, "account closed", "waiting")
+    before = len(router.nas.heard)
+    router.says = lambda told: reply(told, told[0] + 1, secret=SECRET.encode())
+    running = portal(start, router)
+    wait_for("the order again", lambda: len(router.nas.heard) > before)
+    assert router.nas.heard[-1][0] == 40
+    assert attribute(44, b"S1") in router.nas.heard[-1]
+    wait_for("the router's yes is kept", lambda: not Rows(engine).untold(first.start, 10))
+    assert json.loads((running.home / STATUS).read_text())["nas_taken_up"] == 1
+    assert [one.event for one in collector.sessions].count("stop") == 1
+    running.stop()
+    told = len(router.nas.heard)
+    running = portal(start, router)
+    wait_for("the status", lambda: (running.home / STATUS).exists())
+    assert json.loads((running.home / STATUS).read_text())["nas_taken_up"] == 0
+    assert len(router.nas.heard) == told, "what it has heard is not told again"
+
+
+def test_an_end_of_long_ago_is_not_told_after_a_restart_but_counted(engine: Engine) -> None:
+    rows = Rows(engine)
+    ended = [
+        replace(one, end=NOW + timedelta(hours=n), cause="quota", nas_state="waiting")
+        for n, one in enumerate((carried(), replace(carried(), id=UUID(int=2))))
+    ]
+    rows.write([*ended, replace(ended[1], id=UUID(int=3), stopped=True)])
+    before = NOW + timedelta(minutes=30)
+    assert [one.id for one in rows.untold(before, 10)] == [UUID(int=2)]
+    assert rows.give_up_untold(before) == 1
+    assert rows.give_up_untold(before) == 0
+    assert [one.id for one in rows.untold(NOW, 10)] == [UUID(int=2)]
+    rows.write([replace(ended[1], nas_state="confirmed")])
+    assert rows.untold(NOW, 10) == []
 
 
 PEER = """
