@@ -1,4 +1,4 @@
-"""Tells the collector what happened, over its local socket, and returns when it is on disk.
+"""Tells the collector what happened, over its local socket, and waits until it is on disk.
 
 One line of JSON each way: `{"do":"event","kind":"session","event":{…}}`, or `frames` where there
 are many; the answer is `{"ok":true,…}`.
@@ -11,7 +11,8 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +20,12 @@ from captive_portal.errors import ReportError, ReportRefused
 from collector.records import AuditEvent, CoverageEvent, SessionEvent, microseconds
 
 Event = SessionEvent | AuditEvent | CoverageEvent
+Told = Callable[[], None]
+"""Returns when what was handed over is on disk.
+
+Raises:
+    ReportError: it is not, or it is not known that it is.
+"""
 
 SOCKET = Path("run") / "receive.sock"
 """Where the collector's receiving process listens in a home."""
@@ -37,6 +44,8 @@ class Reporter:
         self._timeout = timeout
         self._socket: socket.socket | None = None
         self._left = b""
+        self._owes = False
+        """Whether the answer to what was sent last was not read yet."""
 
     def __enter__(self) -> Self:
         return self
@@ -49,15 +58,15 @@ class Reporter:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.close()
-        self._socket, self._left = None, b""
+        self._socket, self._left, self._owes = None, b"", False
 
-    def sessions(self, events: Sequence[SessionEvent]) -> None:
-        """Return when the collector has all of these on disk, in their order.
+    def sessions(self, events: Sequence[SessionEvent]) -> Told:
+        """Hand these over, at least one; return what waits until all are on disk, in their order.
 
         Raises:
-            ReportError: it has not, or it is not known that it has.
+            ReportError: they cannot be handed over.
         """
-        self._all("session", events)
+        return self._all("session", events)
 
     def audit(self, events: Sequence[AuditEvent]) -> None:
         """Return when the collector has all of these on disk, in their order.
@@ -65,7 +74,7 @@ class Reporter:
         Raises:
             ReportError: it has not, or it is not known that it has.
         """
-        self._all("audit", events)
+        self._all("audit", events)()
 
     def coverage(self, events: Sequence[CoverageEvent]) -> None:
         """Return when the collector has all of these on disk, in their order.
@@ -73,16 +82,20 @@ class Reporter:
         Raises:
             ReportError: it has not, or it is not known that it has.
         """
-        self._all("coverage", events)
+        self._all("coverage", events)()
 
-    def _all(self, kind: str, events: Sequence[Event]) -> None:
+    def _all(self, kind: str, events: Sequence[Event]) -> Told:
         if len(events) == 1:
-            self.ask({"do": "event", "kind": kind, "event": json.loads(events[0].to_json())})
-            return
+            event = {"do": "event", "kind": kind, "event": json.loads(events[0].to_json())}
+            return _without_answer(self._begin(event))
         # Many wait for the disk together.
-        for at in range(0, len(events), _TOGETHER):
-            frames = [_frame(kind, event) for event in events[at : at + _TOGETHER]]
-            self.ask({"do": "frames", "frames": frames})
+        *firsts, last = (
+            {"do": "frames", "frames": [_frame(kind, one) for one in events[at : at + _TOGETHER]]}
+            for at in range(0, len(events), _TOGETHER)
+        )
+        for first in firsts:
+            self.ask(first)
+        return _without_answer(self._begin(last))
 
     def ask(self, request: dict[str, object]) -> dict[str, object]:
         """Ask a process of the collector, and return its answer.
@@ -90,28 +103,46 @@ class Reporter:
         Raises:
             ReportError: there is none, or it refuses.
         """
-        line = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        return self._begin(request)()
+
+    def _begin(self, request: dict[str, object]) -> _Answer:
+        """Send a request, and return what waits for its answer. Raises ReportError."""
+        if self._owes:
+            self.close()  # whoever asked before did not wait: that answer is not this one's
         kept = self._socket is not None
+        line = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         try:
-            reply = self._ask(line)
-        except TimeoutError as error:
-            self.close()
-            raise self._failed(f"no answer in {self._timeout:g} s") from error
+            self._connected().sendall(line)
+        except OSError as error:
+            self._hang_up(error, kept=kept)
+            return self._begin(request)
+        self._owes = True
+        return partial(self._answer, request, kept=kept)
+
+    def _answer(self, request: dict[str, object], *, kept: bool) -> dict[str, object]:
+        try:
+            reply = self._read()
         except (OSError, ValueError) as error:
-            self.close()
-            if kept:
-                # The collector was started anew since: events bear ids, so twice is stored once.
-                return self.ask(request)
-            raise self._failed(str(error)) from error
+            self._hang_up(error, kept=kept)
+            return self.ask(request)
+        self._owes = False
         if reply.get("ok") is not True:
             raise ReportRefused(
                 f"the collector refused: {reply.get('error', 'it does not say why')}"
             )
         return reply
 
-    def _ask(self, line: bytes) -> dict[str, object]:
+    def _hang_up(self, error: OSError | ValueError, *, kept: bool) -> None:
+        """Drop the connection; return where another one may do better. Raises ReportError."""
+        self.close()
+        if isinstance(error, TimeoutError):
+            raise self._failed(f"no answer in {self._timeout:g} s") from error
+        if not kept:
+            raise self._failed(str(error)) from error
+        # The collector was started anew since: events bear ids, so twice is stored once.
+
+    def _read(self) -> dict[str, object]:
         connection = self._connected()
-        connection.sendall(line)
         while b"\n" not in self._left:
             more = connection.recv(_MAX_REPLY)
             if not more:
@@ -143,6 +174,17 @@ class Reporter:
             f"the collector cannot be told over {self._path}: {why}",
             hint="is prathu up running, and is the disk not full?",
         )
+
+
+_Answer = Callable[[], dict[str, object]]
+"""Returns the answer to what was sent. Raises ReportError."""
+
+
+def _without_answer(answer: _Answer) -> Told:
+    def told() -> None:
+        answer()
+
+    return told
 
 
 def _frame(kind: str, event: Event) -> dict[str, object]:

@@ -22,6 +22,7 @@ from captive_portal.radius.client import Servers
 from captive_portal.radius.upstream import secret_of
 from captive_portal.radius.waiting import INTERIM, Waiting, WaitingEvents
 from captive_portal.radius.wire import Attribute
+from captive_portal.report import Told
 from captive_portal.sessions.charging import COUNTED
 from captive_portal.settings import RadiusUpstream
 from collector.records import Clock, SessionEvent, microseconds
@@ -211,18 +212,23 @@ def _up_to_a_start(events: Sequence[Waiting]) -> Sequence[Waiting]:
 
 
 def both(
-    tell: Callable[[Sequence[SessionEvent]], None], forwarding: Forwarding
-) -> Callable[[Sequence[SessionEvent]], None]:
+    tell: Callable[[Sequence[SessionEvent]], Told], forwarding: Forwarding
+) -> Callable[[Sequence[SessionEvent]], Told]:
     """Return what tells the collector first, then whoever else is to hear of sessions."""
 
-    def told(events: Sequence[SessionEvent]) -> None:
-        tell(events)
-        try:
-            forwarding.put(events)
-        except PortalError as error:
-            raise ReportError(str(error)) from error
+    def begin(events: Sequence[SessionEvent]) -> Told:
+        told = tell(events)
 
-    return told
+        def then() -> None:
+            told()
+            try:
+                forwarding.put(events)
+            except PortalError as error:
+                raise ReportError(str(error)) from error
+
+        return then
+
+    return begin
 
 
 def attributes_of(event: SessionEvent) -> list[Attribute]:

@@ -1,7 +1,8 @@
 """Keeps the sessions: decides, tells the collector, writes the database, and only then returns.
 
 A `Keeper` belongs to one thread. The order of writes is: an event is durable in the collector's
-spool, then the database has it, then whoever asked is answered. A crash after the first leaves an
+spool, then the database has it, then whoever asked is answered. While the collector's disk works,
+the rows are put into the transaction, which ends after that. A crash in between leaves an
 event that is told again under the same id (RADIUS: the NAS sends again and ids are made from what
 it sent; portal: the row `opening`, written before, is closed at the next start).
 """
@@ -13,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
 
 from captive_portal.errors import Denied
 from captive_portal.sessions import (
@@ -38,8 +41,10 @@ from captive_portal.sessions.serials import Serials
 from captive_portal.sessions.session import Ids, Person, Session
 from collector.records import SessionEvent, SignInLine
 
-Tell = Callable[[Sequence[SessionEvent]], None]
-"""Returns when the collector has all of them on disk.
+Told = Callable[[], None]
+"""Returns when what was handed over is on disk. Raises ReportError."""
+Tell = Callable[[Sequence[SessionEvent]], Told]
+"""Hands events to the collector; what it returns waits until all of them are on disk.
 
 Raises:
     ReportError: it could not be told.
@@ -332,26 +337,36 @@ class Keeper:
 
     def _keep(self, draft: Draft, write: Callable[..., None] | None = None) -> None:
         try:
-            if draft.events:
-                self._tell(draft.events)
-            # A crash here: the events are told again, under the same ids, and are stored once.
-            self._write(draft, write or self._rows.write)
+            told = self._tell(draft.events) if draft.events else _nothing_told
+            self._write(draft, write or self._rows.write, told)
         finally:
             if self._meter:
                 self._meter.drop()  # what is written is noted; what is not is reckoned anew
 
-    def _write(self, draft: Draft, write: Callable[..., None]) -> None:
-        sessions = list(draft.changed.values())
-        if self._meter is None:
-            if sessions:
-                write(sessions)
+    def _write(self, draft: Draft, write: Callable[..., None], told: Told) -> None:
+        sessions, meter = list(draft.changed.values()), self._meter
+
+        def also(db: Connection) -> None:
+            """Do what comes last in the transaction: the events are durable before it ends."""
+            if meter:
+                meter.write(db)
+            told()
+            # A crash here: the events are told again, under the same ids, and are stored once.
+
+        if meter:
+            sessions = meter.charge(sessions, draft)
+        if sessions or (meter and meter.waits):
+            write(sessions, also=also)
         else:
-            sessions = self._meter.charge(sessions, draft)
-            if sessions or self._meter.waits:
-                write(sessions, also=self._meter.write)
-                self._meter.written()
+            told()
+        if meter:
+            meter.written()
         if sessions:
             self.changed(sessions)
+
+
+def _nothing_told() -> None:
+    """Wait for nothing."""
 
 
 def signed_in(rows: Rows, site: str, address: str, now: datetime) -> Session | None:

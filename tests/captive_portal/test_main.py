@@ -335,7 +335,9 @@ def _until(holds: Callable[[], bool]) -> None:
 def test_a_full_disk_costs_a_packet_its_answer_and_the_log_one_line(
     people: People, engine: Engine
 ) -> None:
-    keeper = Keeper(Rows(engine), tell=lambda _: None, ids=Ids(b"k" * 32), times=times(settings()))
+    keeper = Keeper(
+        Rows(engine), tell=lambda _: lambda: None, ids=Ids(b"k" * 32), times=times(settings())
+    )
     desk = SessionDesk(engine, keeper, clock=time.time_ns)
     start = Accounting(
         event_id=uuid4(), status="start", time=NOW, site=SITE, nas=Nas(), account="somchai"

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete
 from sqlalchemy.orm import Session as Database
 
 from captive_portal.sessions.accounting import Accounting
-from captive_portal.sessions.keeper import Keeper, Times
+from captive_portal.sessions.keeper import Keeper, Times, Told
 from captive_portal.sessions.rows import Rows, SessionRow
 from captive_portal.sessions.session import Counters, Session
 from collector.records import SessionEvent
@@ -42,9 +42,12 @@ def test_one_by_one_or_together_it_is_the_same(
     with Database(engine) as db, db.begin():
         db.execute(delete(SessionRow))
     rows, events = Rows(engine), list[SessionEvent]()
-    keeper = Keeper(
-        rows, tell=events.extend, ids=IDS, times=Times(lasts=LASTS, silent=timedelta(hours=1))
-    )
+
+    def tell(told: Sequence[SessionEvent]) -> Told:
+        events.extend(told)
+        return lambda: None
+
+    keeper = Keeper(rows, tell=tell, ids=IDS, times=Times(lasts=LASTS, silent=timedelta(hours=1)))
     whose = [(one, BOB if one.account == "bob" else ALICE) for one in told]
     for first in range(0, len(told), size):
         keeper.accounting(whose[first : first + size])
@@ -63,7 +66,10 @@ def _ids(sessions: Sequence[Session]) -> set[UUID]:
 def test_an_update_that_comes_alone_leaves_the_address_with_its_session(engine: Engine) -> None:
     rows = Rows(engine)
     keeper = Keeper(
-        rows, tell=lambda _: None, ids=IDS, times=Times(lasts=LASTS, silent=timedelta(hours=1))
+        rows,
+        tell=lambda _: lambda: None,
+        ids=IDS,
+        times=Times(lasts=LASTS, silent=timedelta(hours=1)),
     )
     for one in (said("start", 0), said("update", 5), said("update", 10, addresses=())):
         keeper.accounting([(one, ALICE)])

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from captive_portal.errors import ReportError
 from captive_portal.sessions.causes import Cause
-from captive_portal.sessions.keeper import Keeper, Times, signed_in
+from captive_portal.sessions.keeper import Keeper, Times, Told, signed_in
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Person
 from collector.records import SessionEvent
@@ -30,10 +30,13 @@ class Collector:
         self.events: list[SessionEvent] = []
         self.fails = ""
 
-    def tell(self, events: Sequence[SessionEvent]) -> None:
+    def tell(self, events: Sequence[SessionEvent]) -> Told:
         if self.fails == "before":
             raise ReportError("not told")
         self.events.extend(events)
+        return self._told
+
+    def _told(self) -> None:
         if self.fails == "after":
             raise ReportError("told, but it is not known")
 
@@ -173,3 +176,22 @@ def test_times_stay_to_the_microsecond(house: House) -> None:
     assert found is not None
     assert found.start == odd
     assert odd > T0
+
+
+def test_no_row_is_in_the_database_before_its_event_is_durable(engine: Engine) -> None:
+    rows, kept = Rows(engine), list[int]()
+
+    def tell(_: Sequence[SessionEvent]) -> Told:
+        return lambda: kept.append(len(rows.open_at("a", "10.0.0.5")))
+
+    keeper = Keeper(rows, tell=tell, ids=Ids(b"k" * 32), times=Times(lasts=HOUR, silent=HOUR / 2))
+    keeper.accounting([(said("start", 0), ALICE)])
+    assert kept == [0]
+    assert len(rows.open_at("a", "10.0.0.5")) == 1
+
+
+def test_what_is_not_durable_in_the_log_is_not_in_the_database(house: House) -> None:
+    house.collector.fails = "after"
+    with pytest.raises(ReportError):
+        house.keeper.accounting([(said("start", 0), ALICE)])
+    assert house.rows.open_at("a", "10.0.0.5") == []
