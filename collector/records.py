@@ -117,7 +117,7 @@ class _Event:
         record: dict[str, Any] = {}
         for name, member in _members(type(self)).items():
             value = getattr(self, name)
-            if value is not None and value != "" and value != ():
+            if value or value == 0:
                 record[name] = member.plain(value) if member.plain else value
         return _JSON.encode(record).encode()
 

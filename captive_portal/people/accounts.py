@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, Table, func, select
+from sqlalchemy import Engine, Table, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -183,10 +183,8 @@ class People:
         with Session(self._engine) as db:
             for site in {site for site, _ in accounts}:
                 folded = {name for at, name in wanted.values() if at == site}
-                query = select(_table.c.folded, *_who).where(
-                    _table.c.site == site, _table.c.folded.in_(folded)
-                )
-                found |= {(site, name): Who(*of) for name, *of in db.execute(query)}
+                rows = db.execute(_NAMED, {"site": site, "names": list(folded)})
+                found |= {(site, name): Who(*of) for name, *of in rows}
         return {one: found[name] for one, name in wanted.items() if name in found}
 
     def these(self, ids: Collection[UUID]) -> dict[UUID, Who]:
@@ -365,6 +363,10 @@ def _fill(row: AccountRow, new: NewAccount, account: str, stored: str | None) ->
 
 _table = cast(Table, AccountRow.__table__)
 _who = tuple(_table.c[name] for name in Who._fields)
+# Every batch of accounting asks it: made once, because that costs more than the answer.
+_NAMED = select(_table.c.folded, *_who).where(
+    _table.c.site == bindparam("site"), _table.c.folded.in_(bindparam("names", expanding=True))
+)
 
 
 def _account(row: AccountRow) -> Account:

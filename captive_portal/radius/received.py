@@ -97,6 +97,10 @@ class Received:
         key, decode = _reader(name)
         return [decode(value) for value in self._attributes[key]]
 
+    def all(self, name: str) -> list[Any]:
+        """Return the same; nothing where it did not come."""
+        return self[name] if name in self else []
+
     def genuine(self) -> bool:
         """Say whether the authenticator is over the packet itself (RFC 2866 3, RFC 5176 2.3)."""
         whole = self.whole

@@ -130,17 +130,20 @@ class Values:
     def all(self, name: str) -> list[Any]:
         """Return the values of an attribute: of the dictionary's type, those that can be read."""
         try:
-            return self._request[name]
-        except KeyError:
-            return []
+            return self._request.all(name)
         except Exception:  # noqa: BLE001  # pyrad raises what it meets on a value of wrong length
             self.faults.append(f"unreadable-{name}")
             return []
 
     def number(self, name: str) -> int | None:
         """Return an integer attribute; a named value gives its number."""
-        raw = self._raw(name)
-        return None if raw is None or len(raw) != 4 else int.from_bytes(raw, "big")
+        octets = self._request.get(number_of(name))
+        if not octets:
+            return None
+        if len(octets[0]) != 4:
+            self.faults.append(f"unreadable-{name}")
+            return None
+        return int.from_bytes(octets[0], "big")
 
     def text(self, name: str) -> str:
         """Return an attribute as text; what cannot be printed becomes the replacement sign."""
@@ -151,14 +154,6 @@ class Values:
         if isinstance(value, bytes):
             value = decoded(value)
         return _printable(str(value))
-
-    def _raw(self, name: str) -> bytes | None:
-        octets = self._request.get(number_of(name))
-        if not octets:
-            return None
-        if len(octets[0]) != 4:
-            self.faults.append(f"unreadable-{name}")
-        return octets[0]
 
 
 def decoded(octets: bytes) -> str:

@@ -97,36 +97,36 @@ def hear(
         lasts: A session of which nothing more is heard ends so long after the last packet.
         ids: Makes the ids of session and event.
     """
-    alike = draft.of_key(request.key)
+    alike = draft.of_key(key := request.key)
     known = next((s for s in alike if s.nas.proven(request.nas)), None)
     generation = 1 + max((s.generation for s in alike), default=-1)
     if known is None and request.status != "start" and any(session.open for session in alike):
         return False
     if known is None:
-        known = _begin(draft, request, person, generation, ids=ids)
+        known = _begin(draft, request, person, key, generation, ids=ids)
     elif not _belongs(known, request):
         if known.open:
             portal.end(draft, known, known.last_seen, PRESUMED, ids=ids)
-        known = _begin(draft, request, person, generation, ids=ids)
+        known = _begin(draft, request, person, key, generation, ids=ids)
     elif _lives_on(known, request):
         known = _resume(known, generation, ids=ids)
-    _take(draft, request, _merge(known, request, person, lasts), ids=ids)
+    event_id = ids.make("heard", request.event_id, known.id)
+    if not known.knows(event_id):
+        _take(draft, request, _merge(known, request, person, lasts, event_id), ids=ids)
     return True
 
 
 def _take(draft: Draft, request: Accounting, session: Session, *, ids: Ids) -> None:
-    """Put a session as it is by a packet, unless the packet was heard before."""
-    event_id = ids.make("heard", request.event_id, session.id)
-    if session.knows(event_id):
-        return
+    """Put a session as it is by a packet, whose event it remembers as the latest."""
     if request.status == "start":
         _displace(draft, session, ids=ids)
-    event = session.event(request.status, event_id, request.time)
+    event = session.event(request.status, session.told[-1], request.time)
     known = draft.get(session.id)
     if known is not None and request.time < known.last_seen:
         # What it says of addresses is of then, and the later ones are not.
         event = replace(event, addresses=request.addresses)
-    draft.put(session, event)
+    draft.tell(event)
+    draft.put(session)
 
 
 def _lives_on(known: Session, request: Accounting) -> bool:
@@ -173,13 +173,19 @@ def _belongs(known: Session, request: Accounting) -> bool:
 
 
 def _begin(
-    draft: Draft, request: Accounting, person: Person | None, generation: int, *, ids: Ids
+    draft: Draft,
+    request: Accounting,
+    person: Person | None,
+    key: str,
+    generation: int,
+    *,
+    ids: Ids,
 ) -> Session:
     began = request.began or request.time
     granted = request.granted
     if granted is None or draft.get(granted) is not None:
         # A device that roams tells one Class in several sessions: the first has its id.
-        granted = ids.make("session", request.key, generation)
+        granted = ids.make("session", key, generation)
     return Session(
         id=granted,
         site=request.site,
@@ -189,14 +195,16 @@ def _begin(
         last_seen=began,
         nas=request.nas,
         acct_session_id=request.acct_session_id,
-        key=request.key,
+        key=key,
         generation=generation,
         started=False,
         signed=request.signed,
     )
 
 
-def _merge(known: Session, request: Accounting, person: Person | None, lasts: timedelta) -> Session:
+def _merge(
+    known: Session, request: Accounting, person: Person | None, lasts: timedelta, event_id: UUID
+) -> Session:
     start = _start(known, request)
     seen, longest = max(known.last_seen, request.time), _longest(known, request)
     end, stopped, cause = _end(known, request, start)
@@ -224,6 +232,7 @@ def _merge(known: Session, request: Accounting, person: Person | None, lasts: ti
         counted_at=counted_at,
         interims=known.interims + (request.status == "update"),
         notice=request.notice or known.notice,
+        told=known.told_with(event_id),
         **_let_in_anew(known, request),
     )
 

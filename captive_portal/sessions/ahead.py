@@ -27,7 +27,7 @@ class Ahead:
         self._of_key: defaultdict[str, list[Session]] = defaultdict(list)
         self._at: defaultdict[tuple[str, str], list[Session]] = defaultdict(list)
         self.ids: dict[UUID, Session] = {s.id: s for s in rows.of_keys(self._keys)}
-        """What was found, by id."""
+        """All that was found, by id: no other session is in the database before."""
         wanted = {request.granted for request in told if request.granted is not None}
         wanted |= rows.holders(self._places)
         self.ids |= {s.id: s for s in rows.these(wanted - self.ids.keys())}
@@ -43,25 +43,29 @@ class Ahead:
 
     def of_key(self, key: str) -> Sequence[Session]:
         """Return the open sessions of a NAS's key and the latest others, the latest first."""
-        return self._of_key[key] if key in self._keys else self._rows.of_key(key)
+        return self._of_key[key] if key in self._keys else self._found(self._rows.of_key(key))
 
     def open_at(self, site: str, address: str) -> Sequence[Session]:
         """Return the open sessions that hold an address, the latest first."""
         if (site, address) in self._places:
             return self._at[site, address]
-        return self._rows.open_at(site, address)
+        return self._found(self._rows.open_at(site, address))
 
     def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:
         """Return the open sessions at a device."""
-        return self._rows.open_at_mac(site, mac)
+        return self._found(self._rows.open_at_mac(site, mac))
 
     def open_of(self, site: str, method: str) -> Sequence[Session]:
         """Return the open sessions of a site that are known in this way."""
-        return self._rows.open_of(site, method)
+        return self._found(self._rows.open_of(site, method))
 
     def open_of_person(self, person: UUID) -> Sequence[Session]:
         """Return the open sessions of somebody, at any site."""
-        return self._rows.open_of_person(person)
+        return self._found(self._rows.open_of_person(person))
+
+    def _found(self, sessions: Sequence[Session]) -> Sequence[Session]:
+        self.ids |= {session.id: session for session in sessions}
+        return sessions
 
 
 def _latest_first(session: Session) -> tuple[int, float]:

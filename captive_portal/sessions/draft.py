@@ -64,7 +64,7 @@ class Draft:
         return session
 
     def tell(self, event: SessionEvent) -> None:
-        """Take an event of a session that is not kept: somebody was not let in."""
+        """Take an event of a session that remembers it already, or that is not kept."""
         self.events.append(event)
 
     def get(self, session: UUID) -> Session | None:
