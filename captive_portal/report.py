@@ -61,7 +61,7 @@ class Reporter:
         self._socket, self._left, self._owes = None, b"", False
 
     def sessions(self, events: Sequence[SessionEvent]) -> Told:
-        """Hand these over, at least one; return what waits until all are on disk, in their order.
+        """Hand these over; return what waits until all are on disk, in their order.
 
         Raises:
             ReportError: they cannot be handed over.
@@ -85,17 +85,17 @@ class Reporter:
         self._all("coverage", events)()
 
     def _all(self, kind: str, events: Sequence[Event]) -> Told:
+        if not events:
+            return lambda: None
         if len(events) == 1:
-            event = {"do": "event", "kind": kind, "event": json.loads(events[0].to_json())}
-            return _without_answer(self._begin(event))
+            event = json.loads(events[0].to_json())
+            return _without_answer(self._begin({"do": "event", "kind": kind, "event": event}))
         # Many wait for the disk together.
-        *firsts, last = (
-            {"do": "frames", "frames": [_frame(kind, one) for one in events[at : at + _TOGETHER]]}
-            for at in range(0, len(events), _TOGETHER)
-        )
-        for first in firsts:
-            self.ask(first)
-        return _without_answer(self._begin(last))
+        frames = [_frame(kind, event) for event in events]
+        *firsts, last = range(0, len(frames), _TOGETHER)
+        for at in firsts:
+            self.ask({"do": "frames", "frames": frames[at : at + _TOGETHER]})
+        return _without_answer(self._begin({"do": "frames", "frames": frames[last:]}))
 
     def ask(self, request: dict[str, object]) -> dict[str, object]:
         """Ask a process of the collector, and return its answer.

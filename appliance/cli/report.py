@@ -15,6 +15,7 @@ from appliance.cli import away
 from appliance.cli.context import unix_actor, wall_clock
 from appliance.settings import BoxSettings
 from captive_portal.errors import ReportError
+from captive_portal.report import Told
 from collector.control import NobodyListens, ask
 from collector.errors import Busy, CollectorError
 from collector.records import (
@@ -54,8 +55,10 @@ def tell(home: Path, settings: BoxSettings, kind: str, events: Sequence[Event]) 
             _append(home, settings, frames)
 
 
-def tell_sessions(home: Path, settings: BoxSettings, events: Sequence[SessionEvent]) -> None:
+def tell_sessions(home: Path, settings: BoxSettings, events: Sequence[SessionEvent]) -> Told:
     """Return when all events of sessions are on disk: what a `Keeper` of the portal tells by.
+
+    There is nothing left to wait for then.
 
     Raises:
         ReportError: they are not.
@@ -64,6 +67,7 @@ def tell_sessions(home: Path, settings: BoxSettings, events: Sequence[SessionEve
         tell(home, settings, "session", events)
     except CollectorError as error:
         raise ReportError(str(error)) from error
+    return lambda: None
 
 
 def act(home: Path, settings: BoxSettings, word: str, *, target: str = "", actor: str = "") -> None:

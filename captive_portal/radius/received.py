@@ -99,7 +99,7 @@ class Received:
 
     def all(self, name: str) -> list[Any]:
         """Return the same; nothing where it did not come."""
-        return self[name] if name in self else []
+        return self[name] if name in self else []  # noqa: SIM401  # it has no such `get`
 
     def genuine(self) -> bool:
         """Say whether the authenticator is over the packet itself (RFC 2866 3, RFC 5176 2.3)."""
