@@ -33,10 +33,10 @@ _FIXED = struct.Struct("<QQqqHHBBBBH")
 """Number, durable before, received, wire, port, local port, kind, transport, sizes of names."""
 _WHOLE = struct.Struct("<4sIIQQqqHHBBBBH")
 """Mark, sizes and fixed fields together."""
-_BEGUN = struct.Struct("<4sIIQ")
-"""Mark, sizes and number: what differs between frames of one connection."""
-_NUMBER = struct.Struct("<Q")
-"""What the fixed fields begin with."""
+_BEGUN = struct.Struct("<4sIIQQqq")
+"""Mark, sizes, number, durable before and times: what differs between frames of one sender."""
+_MOMENT = struct.Struct("<QQqq")
+"""Number, durable before, received, wire: what the fixed fields begin with."""
 _BOOT_MARKER = struct.Struct("<Q8s")
 """The file `durable`: first number not yet durable, and the boot in which that was written."""
 _NEVER = bytes(8)
@@ -45,6 +45,8 @@ _made = tuple.__new__
 """Makes a Frame half as dear as by its name."""
 
 FILE_HEADER = _FILE.size
+_BODY_AT = MARK_SIZE + _SIZES.size
+"""Where in a frame begins what its checksum is of."""
 MAX_FRAME = MARK_SIZE + _SIZES.size + _FIXED.size + 255 + 255 + 65535 + MAX_PAYLOAD
 
 
@@ -97,11 +99,20 @@ def encode(frame: Frame | Draft, number: int, durable_before: int) -> bytes:
 
 
 def encode_all(
-    draft: Draft, payloads: Sequence[bytes], number: int, durable_before: int
+    draft: Draft,
+    payloads: Sequence[bytes],
+    number: int,
+    durable_before: int,
+    times: Sequence[int] = (),
 ) -> list[bytes]:
-    """Return frames that differ in payload and number alone, as `encode` does.
+    """Return frames of one sender, as `encode` does.
 
-    The first has this number, each other one that which follows the one before it.
+    Args:
+        draft: All but number and payload, and the times if there are no others.
+        payloads: One for each frame.
+        number: Of the first; each other one has that which follows the one before it.
+        durable_before: As `encode` is told.
+        times: When each was received and on the wire, ns.
 
     Raises:
         SpoolError: something in one of them is too long, out of range or unknown.
@@ -111,17 +122,23 @@ def encode_all(
     if max(map(len, payloads)) > MAX_PAYLOAD:
         raise SpoolError(f"a frame of over {MAX_PAYLOAD} bytes")
     draft.payload = b""
-    begin = _SIZES.size + _NUMBER.size
+    begin = _SIZES.size + _MOMENT.size
     rest = encode(draft, number, durable_before)[begin:]
-    found = []
-    for payload in payloads:
-        if lines.span(draft.kind, payload) < 1:
-            raise SpoolError("a frame of many lines without any")
-        head = _NUMBER.pack(number) + rest
-        number += lines.span(draft.kind, payload)
-        size = len(head) + len(payload)
-        checksum = crc32(payload, crc32(head, size))
-        found.append(b"".join((_SIZES.pack(size, checksum), head, payload)))
+    found, sizes, moment = [], _SIZES.pack, _MOMENT.pack
+    few, many = _MOMENT.size + len(rest), draft.kind is FrameKind.LINES
+    wire = times or [draft.wire_ns] * len(payloads)
+    received = times or [draft.received_ns] * len(payloads)
+    try:
+        for at, payload in enumerate(payloads):
+            takes = lines.span(draft.kind, payload) if many else 1
+            if takes < 1:
+                raise SpoolError("a frame of many lines without any")
+            head = moment(number, durable_before, received[at], wire[at]) + rest
+            number += takes
+            size = few + len(payload)
+            found.append(sizes(size, crc32(payload, crc32(head, size))) + head + payload)
+    except struct.error as error:
+        raise SpoolError(f"a frame from {draft.address!r} that cannot be: {error}") from error
     return found
 
 
@@ -172,10 +189,10 @@ def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:
 def parse_alike(
     data: bytes, start: int, end: int, like: Frame, *, most: int, until: int
 ) -> tuple[list[Frame], int]:
-    """Return the frames that follow one and differ from it in payload and number alone.
+    """Return the frames that follow one and are of the same sender, kind and way.
 
-    Some senders have hundreds in a row, and taking each apart would cost twice as much. What is
-    many lines in one frame is left to `parse`, too.
+    A router's datagrams come hundreds in a row, and taking each apart would cost twice as much.
+    What is many lines in one frame is left to `parse`, too.
 
     Args:
         data: What was read.
@@ -195,18 +212,21 @@ def parse_alike(
         data[start : start + MARK_SIZE],
         data[start + _BEGUN.size : end - len(like.payload)],
     )
-    few, fields, number, view = _BEGUN.size + len(rest), like[:-2], like.number, memoryview(data)
-    while end <= until and len(found) < most and data.startswith(rest, end + _BEGUN.size):
-        its, size, checksum, its_number = _BEGUN.unpack_from(data, end)
-        body, payload_at = end + MARK_SIZE + _SIZES.size, end + few
+    few, number, view, unpack = len(rest), like.number, memoryview(data), _BEGUN.unpack_from
+    kind, site, same = like.kind, like.site, like[4:-2]
+    rest_at = end + _BEGUN.size
+    while end <= until and len(found) < most and data.startswith(rest, rest_at):
+        its, size, checksum, its_number, _, received, wire = unpack(data, end)
+        body, payload_at = end + _BODY_AT, rest_at + few
         after = body + size
         number += 1
         if its != mark or its_number != number or not payload_at <= after <= len(data):
             break
         if crc32(view[body:after], size) != checksum:
             break
-        found.append(_made(Frame, (*fields, data[payload_at:after], number)))
-        end = after
+        payload = data[payload_at:after]
+        found.append(_made(Frame, (kind, site, received, wire, *same, payload, number)))
+        end, rest_at = after, after + _BEGUN.size
     return found, end
 
 

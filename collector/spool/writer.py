@@ -131,8 +131,15 @@ class SpoolWriter:
                 self._work.notify()
         return number
 
-    def append_all(self, draft: layout.Draft, payloads: Sequence[bytes]) -> int:
-        """Take frames that differ in payload alone; return how many of the first ones were taken.
+    def append_all(
+        self, draft: layout.Draft, payloads: Sequence[bytes], times: Sequence[int] = ()
+    ) -> int:
+        """Take frames of one sender; return how many of the first ones were taken.
+
+        Args:
+            draft: All but their payloads, and their times where there are no others.
+            payloads: One for each frame.
+            times: When each was received, ns.
 
         Raises:
             SpoolFull, SpoolError: as `append` does; none was taken.
@@ -144,7 +151,7 @@ class SpoolWriter:
                 raise SpoolFull("the disk is too slow for what comes in", hint="see iostat, dmesg")
             before, number = self._pending_bytes, self._head
             fit = _fit(payloads, MAX_WAITING_BYTES - before)
-            frames = layout.encode_all(draft, payloads[:fit], number, self._durable)
+            frames = layout.encode_all(draft, payloads[:fit], number, self._durable, times)
             self._pending += frames
             self._pending_bytes = before + sum(map(len, frames))
             self._head = number + sum(lines.span(draft.kind, each) for each in payloads[:fit])
