@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from collector.errors import CollectorError, SpoolFull
 from collector.metrics import SampledLog
@@ -32,19 +33,31 @@ from collector.records import Clock, Frame, FrameKind
 from collector.spool import Draft
 
 LARGEST = 65535
+HANDFUL_BYTES = 1 << 20
+"""So much of one sender's is given to the spool together."""
 TURN = 256
 """Datagrams taken from one socket before the next one has its turn."""
 DRAIN_S = 2.0
 """At stopping, what lies in the kernel's buffers is taken for so long."""
 BUSY_S = 0.1
 """Datagrams that come closer to one another are taken in handfuls."""
-REST_S = 0.02
-"""Handfuls gather so long."""
-ROOMY_BYTES = 16 << 20
-"""A kernel buffer that holds what a hundred thousand datagrams a second bring in three rests."""
+REST_S, LEAST_REST_S = 0.05, 0.02
+"""Handfuls gather so long: every rest ends with a cold start, which costs as much as ten datagrams.
+Shorter than the least is no rest."""
+REST_BYTES_S = 800 << 20
+"""Of kernel buffer for a second's rest: it holds what a hundred thousand datagrams a second bring
+in three rests."""
 _TIMESPEC = struct.Struct("@qq")
 _COUNT = struct.Struct("@I")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_COUNT.size)
+
+
+class AppendAll(Protocol):
+    """Gives frames of one sender to the spool."""
+
+    def __call__(self, draft: Draft, payloads: Sequence[bytes], times: Sequence[int] = ()) -> int:
+        """Return how many of the first ones were taken."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +65,7 @@ class Parts:
     """What every receiving thread is given."""
 
     append: Callable[[Frame | Draft], int]
-    append_all: Callable[[Draft, Sequence[bytes]], int]
+    append_all: AppendAll
     admission: Admission
     accounts: Accounts
     losses: Losses
@@ -102,11 +115,17 @@ class UdpPort:
         self._drops_since = parts.clock()
         self._stopping = False
         self._woke = 0.0
-        self._roomy = min(sockets.buffer_got(each) for each in opened) >= ROOMY_BYTES
+        rest_s = min(REST_S, min(map(sockets.buffer_got, opened)) / REST_BYTES_S)
+        self._rest_s = rest_s if rest_s >= LEAST_REST_S else 0.0
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._buffer = bytearray(LARGEST + 1)
         self._view = memoryview(self._buffer)
         self._draft = Draft(kind=kind or FrameKind.FLOW, local_port=self._port)
+        self._sender: Sender | None = None
+        self._payloads: list[bytes] = []
+        self._times: list[int] = []
+        self._held_bytes = 0
+        """Of what is in hand: datagrams of `_sender`, from one port and of one kind."""
         self._thread = threading.Thread(
             target=self._run, name=f"udp-{self.address[1]}", daemon=True
         )
@@ -214,18 +233,23 @@ class UdpPort:
     def _drain(self, each: _Socket) -> int:
         """Take what a socket holds, at most a turn's worth; return how many there were."""
         receive, into, view = each.opened.recvmsg_into, [self._buffer], self._view
-        for taken in range(TURN):
-            try:
-                size, told, _, sender = receive(into, _ANCILLARY)
-            except BlockingIOError:
-                return taken
-            admitted = self._parts.admission.admit(sender[0], self._port)
-            if admitted is None:
-                self.refused += 1
-            elif self._parts.accounts.admit(admitted.account, size):
-                self._store(bytes(view[:size]), self._time(told, each), sender[1], admitted)
-            else:
-                self.limited += 1
+        admit, account_for = self._parts.admission.admit, self._parts.accounts.admit
+        try:
+            for taken in range(TURN):
+                try:
+                    size, told, _, sender = receive(into, _ANCILLARY)
+                except BlockingIOError:
+                    return taken
+                admitted = admit(sender[0], self._port)
+                if admitted is None:
+                    self.refused += 1
+                elif account_for(admitted.account, size):
+                    received_ns = self._time(told, each)
+                    self._hold(bytes(view[:size]), received_ns, sender[1], admitted)
+                else:
+                    self.limited += 1
+        finally:
+            self._store()
         return TURN
 
     def _rest(self) -> None:
@@ -235,8 +259,8 @@ class UdpPort:
         small buffer could run over, so there nothing rests.
         """
         since, self._woke = self._woke, time.monotonic()
-        if self._roomy and self._woke - since <= BUSY_S:
-            time.sleep(REST_S)
+        if self._rest_s and self._woke - since <= BUSY_S:
+            time.sleep(self._rest_s)
 
     def _time(self, told: list[tuple[int, int, bytes]], each: _Socket) -> int:
         """Return the kernel's receive time; note its drop counter, which comes with it."""
@@ -249,23 +273,36 @@ class UdpPort:
                 (each.seen,) = _COUNT.unpack(data)
         return received or self._parts.clock()
 
-    def _store(self, payload: bytes, received_ns: int, port: int, sender: Sender) -> None:
-        self.datagrams += 1
-        self.bytes += len(payload)
-        sender.account.heard_ns = received_ns
-        draft = self._draft
-        draft.kind = self._kind or _kind_of(payload)
-        draft.site = sender.site
-        draft.address = sender.address
-        draft.port = port
-        draft.received_ns = draft.wire_ns = received_ns
-        draft.payload = payload
+    def _hold(self, payload: bytes, received_ns: int, port: int, sender: Sender) -> None:
+        """Put a datagram to those in hand, once these are of the same kind and sender."""
+        draft, kind = self._draft, self._kind or _kind_of(payload)
+        alike = sender is self._sender and port == draft.port and kind is draft.kind
+        if not alike or self._held_bytes > HANDFUL_BYTES:
+            self._store()
+            self._sender, draft.port, draft.kind = sender, port, kind
+        self._payloads.append(payload)
+        self._times.append(received_ns)
+        self._held_bytes += len(payload)
+
+    def _store(self) -> None:
+        """Give what is in hand to the spool: all together, for half of what each would cost."""
+        sender, payloads, times, draft = self._sender, self._payloads, self._times, self._draft
+        if sender is None or not payloads:
+            return
+        self.datagrams += len(payloads)
+        self.bytes += self._held_bytes
+        self._payloads, self._times, self._held_bytes = [], [], 0
+        sender.account.heard_ns = times[-1]
+        draft.site, draft.address = sender.site, sender.address
+        stored = 0
         try:
-            self._parts.append(draft)
+            while stored < len(payloads):
+                stored += self._parts.append_all(draft, payloads[stored:], times[stored:])
         except SpoolFull as error:
-            self.not_stored += 1
+            lost = len(payloads) - stored
+            self.not_stored += lost
             what = What(site=sender.site, kind="disk-full", source=sender.address, unit="datagrams")
-            self._parts.losses.add(what, 1)
+            self._parts.losses.add(what, lost)
             self._parts.log.warn("disk full", f"datagrams are refused: {error}")
 
 

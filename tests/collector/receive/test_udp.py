@@ -156,16 +156,16 @@ def test_what_the_kernel_drops_is_written_down(
         return found
 
     monkeypatch.setattr(sockets, "open_udp", small)
-    real_store = udp.UdpPort._store
+    real_hold = udp.UdpPort._hold
     first: list[bytes] = []
 
     def slow(self: udp.UdpPort, payload: bytes, *rest: Any) -> None:
         if not first:
             first.append(payload)
             time.sleep(0.5)
-        real_store(self, payload, *rest)
+        real_hold(self, payload, *rest)
 
-    monkeypatch.setattr(udp.UdpPort, "_store", slow)
+    monkeypatch.setattr(udp.UdpPort, "_hold", slow)
     with receiver(tmp_path) as running:
         port = udp_ports(running)[0]
         send(port, b"begin")
@@ -200,7 +200,7 @@ def test_the_kernels_counter_may_wrap(
     clock: Clock = lambda: 1  # noqa: E731
     parts = udp.Parts(
         append=lambda _: 0,
-        append_all=lambda _, payloads: len(payloads),
+        append_all=lambda _, payloads, *__: len(payloads),
         admission=None,  # type: ignore[arg-type]
         accounts=None,  # type: ignore[arg-type]
         losses=Sums(),  # type: ignore[arg-type]
@@ -225,14 +225,14 @@ def test_a_full_disk_is_counted_and_written_down_when_there_is_room(
     monkeypatch.setattr(receiving, "WATCH_S", 0.05)
     monkeypatch.setattr(receiving, "COVERAGE_S", 0.05)
     full = [False]
-    real = SpoolWriter.append
+    real = SpoolWriter.append_all
 
-    def append(self: SpoolWriter, frame: Any) -> int:
+    def append_all(self: SpoolWriter, *frames: Any) -> int:
         if full[0]:
             raise SpoolFull("no room")
-        return real(self, frame)
+        return real(self, *frames)
 
-    monkeypatch.setattr(SpoolWriter, "append", append)
+    monkeypatch.setattr(SpoolWriter, "append_all", append_all)
     with receiver(tmp_path) as running:
         port = udp_ports(running)[0]
         send(port, b"one")
