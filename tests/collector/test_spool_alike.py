@@ -1,7 +1,8 @@
-"""Frames that differ in payload and number alone are read together as they are read singly."""
+"""Frames of one sender are read together as they are read singly, each with its own time."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,11 +19,16 @@ RUNS = st.lists(
 """Senders, and what each of them sent in one go."""
 
 
+def times(count: int) -> list[int]:
+    """Return when so many frames were received, ns."""
+    return [10**18 + 7 * n for n in range(count)]
+
+
 def written(runs: list[tuple[str, list[bytes]]]) -> bytes:
     frames: list[bytes] = []
     for address, payloads in runs:
         draft = layout.Draft(kind=FrameKind.SYSLOG, transport="tcp", site="a", address=address)
-        frames += layout.encode_all(draft, payloads, len(frames), 0)
+        frames += layout.encode_all(draft, payloads, len(frames), 0, times(len(payloads)))
     return MARK.join((b"", *frames))
 
 
@@ -52,6 +58,15 @@ def test_frames_that_are_alike_are_read_as_each_by_itself(
     assert found == read(written(runs), together=False)
     assert found is not None
     assert [frame.payload for frame in found[0]] == [p for _, sent in runs for p in sent]
+    told = [time for _, sent in runs for time in times(len(sent))]
+    assert [frame.received_ns for frame in found[0]] == told
+    assert [frame.wire_ns for frame in found[0]] == told
+
+
+def test_a_time_that_cannot_be_is_refused() -> None:
+    draft = layout.Draft(kind=FrameKind.FLOW, site="a", address="192.0.2.1")
+    with pytest.raises(SpoolError, match="cannot be"):
+        layout.encode_all(draft, [b"one", b"two"], 0, 0, [1, 1 << 63])
 
 
 @given(RUNS, st.integers(0), st.integers(0, 7), st.integers(0, 40))
