@@ -40,6 +40,8 @@ _DIGITS = 18
 _HMS = re.compile(r"(\d{1,6}):([0-5]?\d):([0-5]?\d)\Z", re.ASCII)
 _SECONDS = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?s?\Z", re.ASCII)
 _NO_HEX = re.compile(r"[:.-]")
+_OCTETS = {str(octet): octet for octet in range(256)}
+"""Of an IPv4 address: reading them so takes a tenth of the time that `ipaddress` does."""
 _LONGEST_MAC, _LONGEST_ADDRESS = 17, 80
 """Characters, with brackets and zone; only texts so short are remembered."""
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -140,9 +142,10 @@ def _address(text: str) -> int | bytes | None:
     try:
         if ":" in text:
             return ipaddress.IPv6Address(text.partition("%")[0].strip("[]")).packed
-        return int(ipaddress.IPv4Address(text))
-    except ValueError:
+        first, second, third, fourth = map(_OCTETS.__getitem__, text.split("."))
+    except (ValueError, KeyError):
         return None
+    return first << 24 | second << 16 | third << 8 | fourth
 
 
 def canonical(text: str) -> str | None:

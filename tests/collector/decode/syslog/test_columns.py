@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,3 +45,13 @@ def test_long_texts_are_not_remembered(text: str) -> None:
     before = columns._address.cache_info(), columns._mac.cache_info()
     assert (columns.address(text), columns.mac(text)) == (None, None)
     assert (columns._address.cache_info(), columns._mac.cache_info()) == before
+
+
+@given(st.lists(st.sampled_from(["0", "1", "01", "99", "255", "256", "", "٣", "+1", " 1", "1_0"])))
+def test_what_is_an_ipv4_address_is_so_in_the_standard_library(parts: list[str]) -> None:
+    text = ".".join(parts)
+    try:
+        wanted = int(ipaddress.IPv4Address(text))
+    except ValueError:
+        wanted = None
+    assert columns.address(text) == wanted
