@@ -90,10 +90,11 @@ def build(table: pa.Table, schema: Schema, key: bytes) -> Built:
         Refused: E-12, a value that cannot be stored.
     """
     check_types(table, schema)
-    order = arrange(table, schema, key)
+    tags = Tags(schema, key)
+    order = arrange(table, tags)
     arranged = table if _in_place(order) else _taken(table, pa.array(order, pa.int64()))
     del table  # nobody else holds it: the rows are in memory once
-    hasher = Hasher(schema, key)
+    hasher = Hasher(schema, key, tags)
     hasher.add(arranged)
     return Built(table=arranged, order=order, digest=hasher.finish(), key_commit=key_commit(key))
 
@@ -119,15 +120,15 @@ def _alike(column: pa.ChunkedArray[Any]) -> bool:
     return len(only.dictionary) == 1
 
 
-def arrange(table: pa.Table, schema: Schema, key: bytes) -> npt.NDArray[np.int64]:
+def arrange(table: pa.Table, tags: Tags) -> npt.NDArray[np.int64]:
     """Return the order of rows by tag, then time, then arrival.
 
     Raises:
         TagCollision: two subjects with one tag.
     """
     times = _times(table, "time")
-    tags, codes = _Tags(schema, key).coded(table)
-    distinct, ranks = np.unique(tags, return_inverse=True)
+    all_tags, codes = tags.coded(table)
+    distinct, ranks = np.unique(all_tags, return_inverse=True)
     rows = len(times)
     if not rows:
         return np.zeros(0, np.int64)
@@ -144,13 +145,14 @@ def arrange(table: pa.Table, schema: Schema, key: bytes) -> npt.NDArray[np.int64
     return by_time[np.argsort(ranks[codes[by_time]], kind="stable")]
 
 
-class _Tags:
+class Tags:
     """Tags of rows, computed once per subject, with an eye on collisions over all tables."""
 
     def __init__(self, schema: Schema, key: bytes) -> None:
         self._subject = schema.subject
         self._key = sub_key(key, "tag")
         self._known: dict[bytes, bytes | None] = {tag_of(self._key, None): None}
+        self._made: dict[bytes, bytes] = {}
 
     def coded(self, table: pa.Table) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.integer[Any]]]:
         """Return the tags of all subjects, that of null last, and for each row which it has."""
@@ -169,17 +171,21 @@ class _Tags:
         return taken
 
     def _tag(self, subject: bytes) -> bytes:
+        if subject in self._made:
+            return self._made[subject]
         tag = tag_of(self._key, subject)
         if self._known.setdefault(tag, subject) != subject:
             raise TagCollision
+        self._made[subject] = tag
         return tag
 
 
 class Hasher:
     """Works out groups and root of a segment from tables that hold its rows in order."""
 
-    def __init__(self, schema: Schema, key: bytes) -> None:
-        self._tags = _Tags(schema, key)
+    def __init__(self, schema: Schema, key: bytes, tags: Tags | None = None) -> None:
+        """Make one for no rows yet; `tags` are those of `schema` and `key`, if some were made."""
+        self._tags = tags or Tags(schema, key)
         self._core, self._detail = Encoder(schema.core), Encoder(schema.detail)
         self._salts = _Stream(sub_key(key, "salt"))
         self._detail_salts = _Stream(sub_key(key, "detail"))

@@ -98,11 +98,11 @@ def main() -> None:
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 500_000
     table, key = flows(rows), bytes(range(32))
     schema = canonical.read_schema(FLOWS.document)
-    order = segment.arrange(table, schema, key)
+    order = segment.arrange(table, segment.Tags(schema, key))
     arranged = table.take(pa.array(order, pa.int64()))
     hasher = segment.Hasher(schema, key)
     seconds = {
-        "sort": timed(lambda: segment.arrange(table, schema, key)),
+        "sort": timed(lambda: segment.arrange(table, segment.Tags(schema, key))),
         "encode_salt_and_hash_rows": timed(lambda: hasher.add(arranged)),
         "trees": timed(hasher.finish),
         "total": timed(lambda: segment.build(table, schema, key)),

@@ -37,7 +37,7 @@ def demo() -> tuple[dict[str, Any], canonical.Schema, pa.Table]:
 def worked_out() -> tuple[dict[str, Any], canonical.Schema, pa.Table, segment.Digest]:
     known, schema, table = demo()
     key = bytes.fromhex(known["segment_key"])
-    order = segment.arrange(table, schema, key)
+    order = segment.arrange(table, segment.Tags(schema, key))
     assert order.tolist() == [leaf["arrival"] for leaf in known["leaves"]]
     hasher = segment.Hasher(schema, key)
     hasher.add(table.take(pa.array(order, pa.int64())))
@@ -183,7 +183,7 @@ def test_rows_are_arranged_by_tag_time_and_arrival(
     key = segment.sub_key(KEY, "tag")
     tags = [segment.tag_of(key, None if name is None else name.encode()) for name in names]
     expected = sorted(range(len(rows)), key=lambda row: (tags[row], times[row], row))
-    assert segment.arrange(table, schema, KEY).tolist() == expected
+    assert segment.arrange(table, segment.Tags(schema, KEY)).tolist() == expected
 
 
 def test_rows_out_of_order_are_refused_with_their_place() -> None:
@@ -223,3 +223,19 @@ def test_a_sidecar_that_cannot_be_is_refused(bent: Any, number: str) -> None:
     with pytest.raises(Refused) as refused:
         segment.read_sidecar(bent(data))
     assert refused.value.number == number
+
+
+def test_a_subject_has_its_tag_made_once_however_many_tables_it_stands_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    schema, made = canonical.read_schema(school.DEMO), list[bytes | None]()
+    real = segment.tag_of
+
+    def counted(key: bytes, subject: bytes | None) -> bytes:
+        made.append(subject)
+        return real(key, subject)
+
+    monkeypatch.setattr(segment, "tag_of", counted)
+    segment.build(school.table(40), schema, KEY)
+    named = [subject for subject in made if subject is not None]
+    assert sorted(named) == [b"p-0001"]
