@@ -45,9 +45,6 @@ VERSION_TABLE = "captive_portal_version"
 """Other packages keep their own chain of migrations in the same database."""
 BUSY_MS = 10_000
 """So long a writer waits for another before it says that the database is busy."""
-LOG_PAGES = 4000
-"""Pages of 4 KiB in SQLite's log before they go to their places, each once however often written:
-a batch of accounting changes some hundred, mostly the same ones as the batch before."""
 
 
 POSTGRESQL_DRIVER = "pg8000"
@@ -146,7 +143,6 @@ def _tune(connection: Any, _record: object) -> None:  # noqa: ANN401  # any DBAP
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
