@@ -122,7 +122,8 @@ class Metering:
             return
         terms = await asyncio.to_thread(self._rules.terms_of, sessions, self._now())
         self._note(sessions, terms, _bytes(listing.passed), now)
-        for some in chunks(sessions):
+        due = await asyncio.to_thread(self._keeper.due, terms, sessions, self._now())
+        for some in chunks(due):
             ids = [one.id for one in some]
             review = partial(self._keeper.review, terms, ids, self._now())
             _, changes = await self._thread.change(review)

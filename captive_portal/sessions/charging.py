@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -22,6 +22,17 @@ MOST = 1 << 44
 """Bytes that are charged at once: a NAS that says more is wrong."""
 COUNTED = (portal.METHOD, *accounting.METHODS)
 """Of sessions that the box or a NAS carries; of others nobody counts what passes."""
+
+
+class Held(NamedTuple):
+    """An open session, as far as its person's time goes."""
+
+    id: UUID
+    person: UUID | None
+    method: str
+    start: datetime
+    expires: datetime | None
+    serial: int | None
 
 
 class Usage(Protocol):
@@ -53,13 +64,13 @@ class Meter:
         """Whether there is something to be written."""
         return bool(self._charges)
 
-    def pass_time(self, sessions: Iterable[Session], now: datetime) -> None:
+    def pass_time(self, sessions: Iterable[Held], now: datetime) -> None:
         """Charge the people of open sessions with the time up to now."""
         spans: dict[UUID, list[tuple[datetime, datetime]]] = {}
         for session in sessions:
             if session.person is not None and session.method in COUNTED:
                 span = session.start, min(now, session.expires or now)
-                spans.setdefault(session.person.id, []).append(span)
+                spans.setdefault(session.person, []).append(span)
         new = [person for person in spans if person not in self._until]
         self._until |= self._usage.untils(new) if new else {}
         for person, held in spans.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -101,3 +101,39 @@ class Draft:
     def _merged(self, before: Iterable[Session]) -> list[Session]:
         kept = [s for s in before if s.id not in self.changed]
         return [s for s in (*kept, *self.changed.values()) if s.open]
+
+
+class Sighted:
+    """A `Book` of sessions that were read before, each by itself: it knows of no others."""
+
+    def __init__(self, sessions: Mapping[UUID, Session]) -> None:
+        self._sessions = sessions
+
+    def get(self, session: UUID) -> Session | None:
+        """Return the session with this id."""
+        return self._sessions.get(session)
+
+    def of_key(self, key: str) -> Sequence[Session]:
+        """Return none."""
+        del key
+        return ()
+
+    def open_at(self, site: str, address: str) -> Sequence[Session]:
+        """Return none."""
+        del site, address
+        return ()
+
+    def open_at_mac(self, site: str, mac: str) -> Sequence[Session]:
+        """Return none."""
+        del site, mac
+        return ()
+
+    def open_of(self, site: str, method: str) -> Sequence[Session]:
+        """Return none."""
+        del site, method
+        return ()
+
+    def open_of_person(self, person: UUID) -> Sequence[Session]:
+        """Return none."""
+        del person
+        return ()

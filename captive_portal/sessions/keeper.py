@@ -33,9 +33,10 @@ from captive_portal.sessions.admission import SEEN_WITHIN, Terms
 from captive_portal.sessions.ahead import Ahead
 from captive_portal.sessions.causes import Cause
 from captive_portal.sessions.charging import Meter
-from captive_portal.sessions.draft import Draft
+from captive_portal.sessions.draft import Draft, Sighted
 from captive_portal.sessions.passes import Passed
 from captive_portal.sessions.policy import Grant
+from captive_portal.sessions.review import Review
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.serials import Serials
 from captive_portal.sessions.session import Ids, Person, Session
@@ -195,9 +196,9 @@ class Keeper:
         Raises:
             ReportError: the collector cannot be told.
         """
-        sessions = self._rows.still_open(ids)
+        held = self._rows.held(ids)
         draft = Draft(self._rows)
-        for one in sessions:
+        for one in self._rows.still_open([one.id for one in held if one.serial in passed]):
             found = None if one.serial is None else passed.get(one.serial)
             again = anew is not None and one.serial in anew
             before = replace(one, kernel=(0, 0, 0, 0)) if again else one
@@ -205,11 +206,11 @@ class Keeper:
             if counted != one:
                 draft.put(counted)
         if self._meter:
-            self._meter.pass_time(sessions, now)
+            self._meter.pass_time(held, now)
         self._keep(draft, self._rows.write_counts)
         if anew:
             anew.difference_update(
-                s.serial for s in sessions if s.serial is not None and s.serial in passed
+                s.serial for s in held if s.serial is not None and s.serial in passed
             )
 
     def review(self, terms: Mapping[UUID, Terms], ids: Sequence[UUID], now: datetime) -> None:
@@ -221,15 +222,45 @@ class Keeper:
             ReportError: the collector cannot be told; all of them are as they were.
         """
         draft = Draft(self._rows)
-        how = review.Review(now=now, interim=self._times.interim, ids=self._ids)
+        how = Review(now=now, interim=self._times.interim, ids=self._ids)
+        self._look(draft, self._rows.still_open(ids), terms, how)
+        self._keep(draft)
+
+    def _look(
+        self,
+        draft: Draft,
+        sessions: Sequence[Session],
+        terms: Mapping[UUID, Terms],
+        how: Review,
+    ) -> None:
         of_person: dict[UUID, list[Session]] = {}
-        for session in self._rows.still_open(ids):
+        for session in sessions:
             review.look(draft, session, terms.get(session.id), how)
             if session.person is not None and session.id in terms:
                 of_person.setdefault(session.person.id, []).append(session)
         for held in of_person.values():
             review.crowd(draft, held, terms[held[0].id], how)
-        self._keep(draft)
+
+    def due(
+        self, terms: Mapping[UUID, Terms], sessions: Sequence[Session], now: datetime
+    ) -> list[Session]:
+        """Return those of these that a review may change; it looks at them as they are then.
+
+        Most sessions that NASes carry stay as they are, minute by minute. Of a person all are
+        returned, or none. From any thread.
+        """
+        known = {one.id: one for one in sessions}
+        draft = Draft(Sighted(known))
+        how = Review(now=now, interim=self._times.interim, ids=self._ids)
+        self._look(draft, sessions, terms, how)
+        due = {one.id for one in sessions if one.method not in accounting.METHODS}
+        due.update(draft.changed)
+        people = {one.person.id for one in sessions if one.id in due and one.person is not None}
+        return [
+            one
+            for one in sessions
+            if one.id in due or (one.person is not None and one.person.id in people)
+        ]
 
     def order(self, session: Session, terms: Terms, now: datetime) -> None:
         """Bring an open session to the terms that an order from outside makes.
@@ -238,7 +269,7 @@ class Keeper:
             ReportError: the collector cannot be told; the session is as it was.
         """
         draft = Draft(self._rows)
-        how = review.Review(now=now, interim=self._times.interim, ids=self._ids)
+        how = Review(now=now, interim=self._times.interim, ids=self._ids)
         review.obey(draft, session, terms, how)
         self._keep(draft)
 

@@ -111,9 +111,11 @@ def ordered_of(told: dict[str, Any] | None) -> Ordered | None:
     return None if told is None else Ordered(**_read(told, Ordered))
 
 
+_NAMES = {kind: frozenset(field.name for field in fields(kind)) for kind in (NasTerms, Ordered)}
+
+
 def _read(told: dict[str, Any], kind: type[NasTerms] | type[Ordered]) -> dict[str, Any]:
-    known = {field.name for field in fields(kind)}
-    read = {name: value for name, value in told.items() if name in known}
+    read = {name: value for name, value in told.items() if name in _NAMES[kind]}
     if read.get("until") is not None:
         read["until"] = datetime.fromisoformat(read["until"])
     return read

@@ -30,6 +30,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm import Session as Database
 
 from captive_portal.database import Base, Moment
+from captive_portal.sessions.charging import Held
 from captive_portal.sessions.passes import Pass
 from captive_portal.sessions.row_form import CLOSED, OPEN, OPENING, hashed, row_of, session_of
 from captive_portal.sessions.session import Session
@@ -182,6 +183,14 @@ class Rows:
         """Return those of these sessions that are open."""
         query = select(SessionRow).where(SessionRow.id.in_(ids), SessionRow.state == OPEN)
         return self._select(query)
+
+    def held(self, ids: Sequence[UUID]) -> list[Held]:
+        """Return of those of these sessions that are open what their people's time is of."""
+        row = _sessions.c
+        columns = (row.id, row.person, row.method, row.start, row.expires, row.serial)
+        query = select(*columns).where(row.id.in_(ids), row.state == OPEN)
+        with self._connected() as db:
+            return [Held(*found) for found in db.execute(query)]
 
     def passes(self) -> list[Pass]:
         """Return the passes of all open sessions that the gate has a part in."""

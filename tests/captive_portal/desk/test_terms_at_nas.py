@@ -1,7 +1,7 @@
 """Terms that change while a NAS carries a session: what it is told, and what becomes of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -568,5 +568,33 @@ def test_a_device_that_gave_way_is_told_why_for_a_while(school: School) -> None:
         assert school.desk.why_ended(SITE, HERE) == ""
         school.now += timedelta(minutes=10)
         assert school.desk.why_ended(SITE, THERE) == ""
+
+    run(school, play)
+
+
+def test_a_minute_looks_anew_only_at_whom_it_may_change(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    school.add("somchai", pupils(up_kbit=2000))
+    looked: list[int] = []
+    keeper = school.desk._keeper
+    review = keeper.review
+
+    def count(terms: Any, ids: Sequence[UUID], now: Any) -> None:
+        looked.append(len(ids))
+        review(terms, ids, now)
+
+    monkeypatch.setattr(keeper, "review", count)
+
+    async def play() -> None:
+        await school.hear(started(school))
+        await school.pass_minutes(1)
+        assert looked == [1], "its terms are noted"
+        await school.pass_minutes(3)
+        assert looked == [1]
+        school.groups.put(pupils(up_kbit=1000))
+        await school.pass_minutes(1)
+        await settled(school)
+        assert looked == [1, 1]
 
     run(school, play)
