@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     Connection,
     Engine,
     ForeignKey,
@@ -181,14 +182,15 @@ class Rows:
 
     def still_open(self, ids: Sequence[UUID]) -> Sequence[Session]:
         """Return those of these sessions that are open."""
-        query = select(SessionRow).where(SessionRow.id.in_(ids), SessionRow.state == OPEN)
-        return self._select(query)
+        if not ids:
+            return []
+        return self._select(select(SessionRow).where(SessionRow.id.in_(ids), _still()))
 
     def held(self, ids: Sequence[UUID]) -> list[Held]:
         """Return of those of these sessions that are open what their people's time is of."""
         row = _sessions.c
         columns = (row.id, row.person, row.method, row.start, row.expires, row.serial)
-        query = select(*columns).where(row.id.in_(ids), row.state == OPEN)
+        query = select(*columns).where(row.id.in_(ids), _still())
         with self._connected() as db:
             return [Held(*found) for found in db.execute(query)]
 
@@ -339,6 +341,11 @@ class Rows:
             return
         with Database(self._engine) as db:
             yield db
+
+
+def _still() -> ColumnElement[bool]:
+    """Return that a session is open, so that it is found by its id: by state, all are gone over."""
+    return _sessions.c.state.concat("") == OPEN
 
 
 def _moves(before: Session | None, now: Session) -> bool:
