@@ -17,15 +17,10 @@ from pathlib import Path
 from typing import Self
 
 from captive_portal.errors import ReportError, ReportRefused
+from captive_portal.sessions.telling import Told, nothing
 from collector.records import AuditEvent, CoverageEvent, SessionEvent, microseconds
 
 Event = SessionEvent | AuditEvent | CoverageEvent
-Told = Callable[[], None]
-"""Returns when what was handed over is on disk.
-
-Raises:
-    ReportError: it is not, or it is not known that it is.
-"""
 
 SOCKET = Path("run") / "receive.sock"
 """Where the collector's receiving process listens in a home."""
@@ -86,7 +81,7 @@ class Reporter:
 
     def _all(self, kind: str, events: Sequence[Event]) -> Told:
         if not events:
-            return lambda: None
+            return nothing
         if len(events) == 1:
             event = json.loads(events[0].to_json())
             return _without_answer(self._begin({"do": "event", "kind": kind, "event": event}))

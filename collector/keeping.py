@@ -211,10 +211,10 @@ class Keeper:
                 _log.info("deleted %s, which was kept apart as damaged", batch)
 
     def _watch_disk(self) -> None:
-        usage = shutil.disk_usage(self.home)
-        alarm = retention.disk_alarm(usage.free, usage.total)
+        disk = retention.disk_of(self.home)
+        alarm = retention.disk_alarm(*disk)
         if alarm is not None and (self._alarm is None or alarm < self._alarm):
-            _log.warning("%s", disk_words(usage.free, usage.total))
+            _log.warning("%s", disk_words(disk))
         self._alarm = alarm
 
     def _remember(self, **told: int | list[str]) -> None:

@@ -6,7 +6,6 @@ For pages and the command line, and for the keeper's own words.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -56,7 +55,7 @@ def overview(
         books: Read before, and brought up to date here.
     """
     books = read_books(home, [site.id for site in settings.sites], books)
-    kept_days, disk = days(settings.retention), shutil.disk_usage(home)
+    kept_days, disk = days(settings.retention), retention.disk_of(home)
     plans = {
         site: destroy.plan(book, days=kept_days, now_us=now_us) for site, book in books.items()
     }
@@ -94,9 +93,9 @@ def alarms(home: Path, books: Sequence[Book] | None, now_us: int) -> list[str]:
         books: Whose holds are looked at; None takes what the last daily run found, which is quick.
         now_us: The time.
     """
-    disk, known = shutil.disk_usage(home), state(home)
-    full = retention.disk_alarm(disk.free, disk.total) is not None
-    found = [disk_words(disk.free, disk.total)] if full else []
+    disk, known = retention.disk_of(home), state(home)
+    full = retention.disk_alarm(*disk) is not None
+    found = [disk_words(disk)] if full else []
     if int(known.get("wait_us", 0)) > now_us:
         found.append(WAITS)
     if books is None:
@@ -210,8 +209,9 @@ def ending(books: Sequence[Book], now_us: int) -> list[str]:
     ]
 
 
-def disk_words(free: int, total: int) -> str:
+def disk_words(disk: retention.Disk) -> str:
     """Return what to say of a disk that gets full, and what to do."""
+    free, total = disk
     return (
         f"the disk is {100 * (total - free) // max(total, 1)} % full, {free / 1e9:.1f} GB are "
         "free; nothing is destroyed before it is due: put in a larger disk, or keep logs for "

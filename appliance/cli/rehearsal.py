@@ -26,6 +26,7 @@ from collector.errors import CollectorError, SealError
 from collector.seal import files
 from collector.seal.vault import KEK, Secrets, credential
 from collector.seal.verify import Question, Report, verify
+from collector.store.retention import disk_of
 
 _FOLDER = "rehearsal-"
 _FREE = 0.05
@@ -102,7 +103,7 @@ class Run:
         """Refuse to fill the disk: what the segments take, and a copy of the rest."""
         books = kept.read_books(self.home, [site.id for site in self.settings.sites])
         need = sum(one.size for book in books.values() for one in book.kept.values()) if logs else 0
-        disk = shutil.disk_usage(scratch)
+        disk = disk_of(scratch)
         if need > disk.free - _FREE * disk.total:
             raise BoxError(
                 f"no room in {scratch}: {need / 1e9:.1f} GB are needed, {disk.free / 1e9:.1f} GB "

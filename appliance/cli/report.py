@@ -15,7 +15,7 @@ from appliance.cli import away
 from appliance.cli.context import unix_actor, wall_clock
 from appliance.settings import BoxSettings
 from captive_portal.errors import ReportError
-from captive_portal.report import Told
+from captive_portal.sessions.telling import Told
 from collector.control import NobodyListens, ask
 from collector.errors import Busy, CollectorError
 from collector.records import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from collector.errors import CollectorError, StoreError
 from collector.spool import size_bytes
 from collector.store.catalog import FILE as CATALOGUE
 from collector.store.catalog import Catalog, FileEntry
-from collector.store.retention import disk_alarm
+from collector.store.retention import disk_alarm, disk_of
 from collector.store.schema import LOGS
 
 PROCESSES = ("receive", "seal", "portal", "web")
@@ -108,7 +107,7 @@ def read(deps: Deps, meter: Meter) -> BoxStatus:
         meter: Kept from one reading to the next, for rates.
     """
     now_us = deps.clock() // 1000
-    disk = shutil.disk_usage(deps.home)
+    disk = disk_of(deps.home)
     logs, keeping = _logs(deps.home), kept.state(deps.home)
     oldest = min((t.oldest_us for t in logs), default=now_us)
     daily = sum(t.size / max((t.newest_us - t.oldest_us) / DAY_US, 1 / 24) for t in logs)
@@ -127,7 +126,7 @@ def read(deps: Deps, meter: Meter) -> BoxStatus:
         last_seal_us=_last_seal(deps.home),
         days_kept=max(0.0, (now_us - oldest) / DAY_US),
         disk_days_left=int(disk.free / daily) if daily else None,
-        disk_alarm=disk_alarm(disk.free, disk.total),
+        disk_alarm=disk_alarm(*disk),
         holds_ending=len(keeping.get("ending", ())),
         clock_waits=int(keeping.get("wait_us", 0)) > now_us,
         backups=standing.read(deps.home, deps.settings.backup, now_us),

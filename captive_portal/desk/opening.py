@@ -21,9 +21,10 @@ from captive_portal.people import dates
 from captive_portal.people.usage import Usage
 from captive_portal.report import Reporter
 from captive_portal.sessions.charging import Meter
-from captive_portal.sessions.keeper import Keeper, Tell
+from captive_portal.sessions.keeper import Keeper
 from captive_portal.sessions.passes import Gate
 from captive_portal.sessions.rows import Rows
+from captive_portal.sessions.telling import Tell
 from captive_portal.sessions.zones import Zones
 from captive_portal.settings import PortalSettings
 from collector.records import Clock, CoverageEvent

@@ -22,8 +22,8 @@ from captive_portal.radius.client import Servers
 from captive_portal.radius.upstream import secret_of
 from captive_portal.radius.waiting import INTERIM, Waiting, WaitingEvents
 from captive_portal.radius.wire import Attribute
-from captive_portal.report import Told
 from captive_portal.sessions.charging import COUNTED
+from captive_portal.sessions.telling import Tell, Told
 from captive_portal.settings import RadiusUpstream
 from collector.records import Clock, SessionEvent, microseconds
 
@@ -211,9 +211,7 @@ def _up_to_a_start(events: Sequence[Waiting]) -> Sequence[Waiting]:
     return events
 
 
-def both(
-    tell: Callable[[Sequence[SessionEvent]], Told], forwarding: Forwarding
-) -> Callable[[Sequence[SessionEvent]], Told]:
+def both(tell: Tell, forwarding: Forwarding) -> Tell:
     """Return what tells the collector first, then whoever else is to hear of sessions."""
 
     def begin(events: Sequence[SessionEvent]) -> Told:

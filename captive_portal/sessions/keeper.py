@@ -40,16 +40,8 @@ from captive_portal.sessions.review import Review
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.serials import Serials
 from captive_portal.sessions.session import Ids, Person, Session
-from collector.records import SessionEvent, SignInLine
-
-Told = Callable[[], None]
-"""Returns when what was handed over is on disk. Raises ReportError."""
-Tell = Callable[[Sequence[SessionEvent]], Told]
-"""Hands events to the collector; what it returns waits until all of them are on disk.
-
-Raises:
-    ReportError: it could not be told.
-"""
+from captive_portal.sessions.telling import Tell, Told, nothing
+from collector.records import SignInLine
 
 Changed = Callable[[Sequence[Session]], None]
 """Told which sessions are in the database as they are now; runs on the sessions' thread."""
@@ -368,7 +360,7 @@ class Keeper:
 
     def _keep(self, draft: Draft, write: Callable[..., None] | None = None) -> None:
         try:
-            told = self._tell(draft.events) if draft.events else _nothing_told
+            told = self._tell(draft.events) if draft.events else nothing
             self._write(draft, write or self._rows.write, told)
         finally:
             if self._meter:
@@ -394,10 +386,6 @@ class Keeper:
             meter.written()
         if sessions:
             self.changed(sessions)
-
-
-def _nothing_told() -> None:
-    """Wait for nothing."""
 
 
 def signed_in(rows: Rows, site: str, address: str, now: datetime) -> Session | None:

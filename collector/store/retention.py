@@ -6,10 +6,13 @@ session (Computer Crime Act, section 26, second paragraph).
 
 from __future__ import annotations
 
+import shutil
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 from collector.store.catalog import Catalog, FileEntry
 
@@ -78,6 +81,20 @@ def _daily(files: Sequence[FileEntry], now_us: int) -> int:
         return 0
     begun = max(since, min(file.received_min for file in recent))
     return sum(file.size for file in recent) * DAY_US // max(now_us - begun, _LEAST_US)
+
+
+class Disk(NamedTuple):
+    """The room of a disk, in bytes."""
+
+    free: int
+    total: int
+    """Of what is ours to fill: as df(1) reckons, without what is kept for root or by a quota."""
+
+
+def disk_of(path: Path) -> Disk:
+    """Return the room where a path lies. Raises OSError."""
+    usage = shutil.disk_usage(path)
+    return Disk(usage.free, usage.used + usage.free)
 
 
 def disk_alarm(free_bytes: int, total_bytes: int) -> int | None:

@@ -247,11 +247,21 @@ def _let_go(pipeline: Pipeline) -> None:
     pipeline._lock.release()
 
 
+@pytest.fixture(autouse=True)
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever disk the tests run on."""
+
+    class Roomy:
+        total, free, used = 1000, 600, 350
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Roomy)
+
+
 def test_the_disk_is_told_of_and_nothing_goes_early(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Full:
-        total, free = 1000, 49
+        total, free, used = 1000, 49, 951
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Full)
     daily(home)

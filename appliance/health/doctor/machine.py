@@ -10,6 +10,7 @@ from pathlib import Path
 from appliance.health.doctor.finding import Finding, Ground, State, good, version_line
 from captive_portal.radius import freeradius
 from collector import timekeeping
+from collector.store.retention import disk_of
 
 SYS, PROC = Path("/sys"), Path("/proc")
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
@@ -168,7 +169,7 @@ def clock(_: Ground) -> Iterator[Finding]:
 
 def disk(ground: Ground) -> Iterator[Finding]:
     """Look at what is free where the logs lie, and whether the disk is encrypted."""
-    usage = shutil.disk_usage(ground.home)
+    usage = disk_of(ground.home)
     share = usage.free / usage.total if usage.total else 0.0
     said = f"{usage.free / 1e9:,.1f} GB of {usage.total / 1e9:,.1f} GB are free"
     if share < LEAST_FREE:

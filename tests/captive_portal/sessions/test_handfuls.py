@@ -10,9 +10,10 @@ from sqlalchemy import Engine, delete
 from sqlalchemy.orm import Session as Database
 
 from captive_portal.sessions.accounting import Accounting
-from captive_portal.sessions.keeper import Keeper, Times, Told
+from captive_portal.sessions.keeper import Keeper, Times
 from captive_portal.sessions.rows import Rows, SessionRow
 from captive_portal.sessions.session import Counters, Session
+from captive_portal.sessions.telling import Told
 from collector.records import SessionEvent
 from tests.captive_portal.sessions.test_accounting import ALICE, BOB, IDS, LASTS, at, heard, said
 

@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 
 from captive_portal.errors import ReportError
 from captive_portal.sessions.causes import Cause
-from captive_portal.sessions.keeper import Keeper, Times, Told, signed_in
+from captive_portal.sessions.keeper import Keeper, Times, signed_in
 from captive_portal.sessions.rows import Rows
 from captive_portal.sessions.session import Ids, Person
+from captive_portal.sessions.telling import Told
 from collector.records import SessionEvent
 from tests.captive_portal.conftest import NOW, SITE
 from tests.captive_portal.sessions.test_accounting import ALICE, T0, at, said
