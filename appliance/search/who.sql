@@ -6,7 +6,7 @@ WHERE src_ip = $address AND ($port IS NULL OR src_port = CAST($port AS INTEGER))
     AND time < $until AND coalesce(time_end, time) >= $from
 UNION
 SELECT filename, file_row_number, session, peer_session FROM read_parquet($files)
-WHERE nat_key = $key
+WHERE nat_key = $key AND time < $until AND coalesce(time_end, time) >= $from
 UNION
 SELECT filename, file_row_number, session, peer_session FROM read_parquet($files)
 WHERE $key IS NULL AND nat_src_ip = $address AND ($port IS NULL OR nat_src_port = CAST($port AS INTEGER))
