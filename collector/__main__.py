@@ -25,6 +25,7 @@ from collector import control
 from collector import settings as settings_file
 from collector.control import ControlServer, Handler
 from collector.errors import CollectorError
+from collector.gathering import READ_BYTES, Gathering
 from collector.records import PULSE, Clock, CoverageEvent, SignInLine, moment
 from collector.settings import CollectorSettings
 from collector.spool import SpoolReader, durable_number, first_position
@@ -34,13 +35,9 @@ if TYPE_CHECKING:
     from collector.pipeline import Pipeline
     from collector.timekeeping import Timekeeper
 
-READ_BYTES = 8 << 20
 SIGN_INS = 100
 """So many of them are handed to the portal at once."""
 IDLE_S = 0.05
-GATHER_S = 0.5
-"""Frames gather so long before they are decoded: a batch of a thousand datagrams costs half of what
-ten of a hundred cost."""
 REQUEST_S = 600.0
 LOOK_S = 20.0
 PULSE_S = 30.0
@@ -122,21 +119,24 @@ def _run(
     pipeline, keeper, kept, others = sealing
     reader = SpoolReader(home / "spool", pipeline.position)
     requests = _Requests(home / "spool")
+    gathering = Gathering(patient=pipeline.patient)
     pulse = _Pulse(home / "run" / "receive.sock", clock, keeper)
     doors = {**requests.handlers(pipeline, clock), **others}
     with ControlServer(home / "run" / "seal.sock", doors):
         ready()
         while not stop.is_set():
-            frames = reader.read(READ_BYTES)
-            pipeline.feed(frames)
-            requests.serve(pipeline.position)
-            pipeline.tick(idle=not frames)
+            if requests.waiting or gathering.over(reader.unread_bytes):
+                frames = reader.read(READ_BYTES)
+                pipeline.feed(frames)
+                requests.serve(pipeline.position)
+                pipeline.tick(idle=not frames)
+                if not frames:
+                    pulse.beat(pipeline)
+                gathering.begin(frames, pipeline.due_s)
             pulse.watch(pipeline)
             kept.tick(pipeline.worker)
-            if not frames:
-                pulse.beat(pipeline)
-            if sum(len(frame.payload) for frame in frames) < READ_BYTES // 2:
-                stop.wait(GATHER_S)
+            if not gathering.over(reader.unread_bytes):
+                stop.wait(gathering.left_s)
         while frames := reader.read(READ_BYTES):
             pipeline.feed(frames)
 
@@ -245,6 +245,11 @@ class _Requests:
             "sources": lambda asked: self._look(pipeline, clock, str(asked.get("whole", ""))),
             "sign-ins": lambda request: _sign_ins(pipeline, request),
         }
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything was asked for."""
+        return bool(self._waiting)
 
     def serve(self, position: int) -> None:
         """Do what was asked once every frame that was durable then lies below `position`."""

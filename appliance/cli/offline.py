@@ -10,9 +10,10 @@ from typing import Any
 from appliance.cli.context import wall_clock
 from appliance.settings import BoxSettings
 from collector import timekeeping
-from collector.__main__ import READ_BYTES, boot_id
+from collector.__main__ import boot_id
 from collector.control import ask
 from collector.errors import Busy
+from collector.gathering import READ_BYTES
 from collector.keeping import Keeper
 from collector.losing import Entries
 from collector.pipeline import Pipeline

@@ -33,6 +33,11 @@ class SpoolReader:
         """The number from which the next read goes on."""
         return self._position
 
+    @property
+    def unread_bytes(self) -> int:
+        """How much of the file at hand was not read yet; 0 where none is open."""
+        return os.fstat(self._file).st_size - self._offset if self._file >= 0 else 0
+
     def read(self, max_bytes: int) -> list[Frame]:
         """Return the next durable frames, about `max_bytes` of them, at least one if there is one.
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import collector.__main__ as process
+from collector import gathering
 from collector.control import ControlServer, ask
 from collector.errors import CollectorError
 from collector.seal import tiles
@@ -104,7 +105,7 @@ def test_a_step_of_the_clock_stands_in_the_ledger_and_in_coverage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_spare_the_collector", lambda: None)
-    monkeypatch.setattr(process, "GATHER_S", 0.01)
+    monkeypatch.setattr(gathering, "GATHER_S", 0.01)
     home = Home(tmp_path)
     stop, came, set_by = threading.Event(), list[Any](), 0
 
