@@ -61,14 +61,19 @@ class Lease:
         fresh = sorted(set(words))
         if self._last is not None and fresh and self.words[-1] < fresh[0]:
             return self._go_on(self._last, fresh)
+        fresh = [word for word in fresh if not self._knows(word)]
+        if not fresh:
+            return None
         for word in fresh:
-            at = bisect_left(self.words, word)
-            if self.words[at : at + 1] != [word]:
-                insort(self.words, word)
+            insort(self.words, word)
         folded = _fold([], self.words)
         self._last = folded[-1] if folded else None
         old, self.spans = self.spans, _real(folded)
         return _differ(old, self.spans)
+
+    def _knows(self, word: Word) -> bool:
+        at = bisect_left(self.words, word)
+        return self.words[at : at + 1] == [word]
 
     def _go_on(self, last: Span, fresh: list[Word]) -> int | None:
         """Take in words behind all others: of what these came to, only the end can change."""

@@ -193,11 +193,16 @@ def _usual(lines: Keyed) -> Mask:
         fit &= octets[lines.starts[lines.places(key)] - 1] == ord("=")
     fit &= lines.starts[lines.places("logid")] - begins <= _MARKED
     for key in ("tz", "devname"):
-        found = lines.buffer.find(f" {key}=")[lines.of]
         places = lines.places(key)
         quoted = octets[lines.starts[places] - 1] == ord('"')
         expected = lines.starts[places] - quoted - begins - len(key) - 2
-        fit &= np.where(places < 0, found < 0, (found == expected) & (expected < _HEAD // 2))
+        expected = np.where(places < 0, -1, expected)
+        # A key that stands there earlier stands within quotes, behind a blank.
+        until = np.where(places < 0, lines.buffer.ends[lines.of], lines.starts[places])
+        rest = np.flatnonzero(lines.blank < until)
+        found = expected.copy()
+        found[rest] = lines.buffer.find(f" {key}=", lines.of[rest])
+        fit &= (found == expected) & (expected < _HEAD // 2)
     return fit
 
 

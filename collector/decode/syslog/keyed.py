@@ -59,11 +59,12 @@ class Buffer(NamedTuple):
         pairs = zip(self.begins[rows].tolist(), self.ends[rows].tolist(), strict=True)
         return [self.data[begin:end] for begin, end in pairs]
 
-    def find(self, text: str) -> Ints:
-        """Return where among the pairs of each line a text stands first, or -1."""
-        pieces = between(pa.py_buffer(self.data), self.begins, self.ends)
+    def find(self, text: str, rows: Ints) -> Ints:
+        """Return where among the pairs of some lines a text stands first, or -1."""
+        pieces = between(pa.py_buffer(self.data), self.begins[rows], self.ends[rows])
+        lines = pieces.take(pa.array(np.arange(0, 2 * len(rows), 2)))
         function: Any = pc.find_substring
-        found: Ints = arrow.numpy(function(pieces, text))[::2].astype(np.int64)
+        found: Ints = arrow.numpy(function(lines, text)).astype(np.int64)
         return found
 
 
@@ -86,6 +87,8 @@ class Keyed(NamedTuple):
     """Of all lines that were split, which `of` names."""
     of: Ints
     """Places in the buffer of the lines that fit."""
+    blank: Ints
+    """Where in the buffer a blank stands first within quotes, in each of those or behind it."""
 
     def places(self, *keys: str) -> Ints:
         """Return for each line the number of the pair with the last of these keys; -1 without."""
@@ -117,7 +120,11 @@ class Keyed(NamedTuple):
         if fit.all():
             return self
         return self._replace(
-            rows=self.rows[fit], first=self.first[fit], shape=self.shape[fit], of=self.of[fit]
+            rows=self.rows[fit],
+            first=self.first[fit],
+            shape=self.shape[fit],
+            of=self.of[fit],
+            blank=self.blank[fit],
         )
 
 
@@ -169,7 +176,7 @@ def split(data: bytes, ends: Ints, heads: Ints) -> Keyed:
         return _none()
     octets = np.frombuffer(data, np.uint8)
     begins = np.append(0, ends[:-1] + 1)
-    runs, fits, firsts = [], [], 0
+    runs, fits, blanks, firsts = [], [], [], 0
     for at in range(0, len(ends), _RUN):
         run = slice(at, at + _RUN)
         base, end = int(begins[at]), int(ends[run][-1]) + 1
@@ -181,8 +188,10 @@ def split(data: bytes, ends: Ints, heads: Ints) -> Keyed:
         runs.append(_quoted(octets, words, quotes[fit], firsts))
         firsts += len(words.starts)
         fits.append(fit)
+        blanks.append(_blanks(signs, begins[run], end)[fit])
     pairs, right = _Pairs(*map(np.concatenate, zip(*runs, strict=True))), np.concatenate(fits)
-    return _shaped(Buffer(data, begins + heads, ends), rows[right], pairs)
+    buffer = Buffer(data, begins + heads, ends)
+    return _shaped(buffer, rows[right], pairs, np.concatenate(blanks))
 
 
 def _again(lines: Buffer, heads: Ints) -> Keyed:
@@ -204,7 +213,7 @@ def _none() -> Keyed:
     nothing = np.zeros(0, np.int64)
     text: pa.Array[Any] = pa.array([], pa.string())
     buffer = Buffer(b"", nothing, nothing)
-    return Keyed(nothing, nothing, nothing, [], text, nothing, buffer, nothing)
+    return Keyed(nothing, nothing, nothing, [], text, nothing, buffer, nothing, nothing)
 
 
 def _signs(octets: npt.NDArray[np.uint8], base: int) -> _Signs:
@@ -216,6 +225,13 @@ def _signs(octets: npt.NDArray[np.uint8], base: int) -> _Signs:
     kind = _KINDS[octets[at]]
     quotes = np.cumsum(kind == _QUOTE, dtype=np.int32)
     return _Signs((at + base).astype(np.int32), kind, np.flatnonzero(kind == _END), quotes)
+
+
+def _blanks(signs: _Signs, begins: Ints, end: int) -> Ints:
+    """Return the first blank within quotes behind each begin of a line; `end` where there is none."""
+    inside = (signs.kind == _SPACE) & (signs.quotes & 1 == 1)
+    at = np.append(signs.at[inside], end)
+    return at[np.searchsorted(at, begins)].astype(np.int64)
 
 
 def _pairs(signs: _Signs, begins: Ints) -> tuple[_Words, Mask]:
@@ -273,7 +289,7 @@ def _quoted(octets: npt.NDArray[np.uint8], pairs: _Words, quotes: Places, before
     return _Pairs(*words, quoted.view(np.uint8), fit)
 
 
-def _shaped(buffer: Buffer, rows: Ints, pairs: _Pairs) -> Keyed:
+def _shaped(buffer: Buffer, rows: Ints, pairs: _Pairs, blanks: Ints) -> Keyed:
     """Find the shape of each line that fits."""
     octets, quoted = pa.py_buffer(buffer.data), pairs.quoted
     starts = pairs.equals + 1 + quoted
@@ -286,6 +302,7 @@ def _shaped(buffer: Buffer, rows: Ints, pairs: _Pairs) -> Keyed:
     return Keyed(
         rows=rows[fit],
         of=rows[fit],
+        blank=blanks[fit],
         first=pairs.first[fit],
         shape=shape[fit],
         shapes=[shape or {} for shape in shapes],
