@@ -228,7 +228,7 @@ def _signs(octets: npt.NDArray[np.uint8], base: int) -> _Signs:
 
 
 def _blanks(signs: _Signs, begins: Ints, end: int) -> Ints:
-    """Return the first blank within quotes behind each begin of a line; `end` where there is none."""
+    """Return the first blank within quotes behind each begin of a line; `end` without one."""
     inside = (signs.kind == _SPACE) & (signs.quotes & 1 == 1)
     at = np.append(signs.at[inside], end)
     return at[np.searchsorted(at, begins)].astype(np.int64)
