@@ -74,6 +74,8 @@ def seal(
     # later: what is given back at once costs its page faults again. Arrow reads the variable when
     # it is loaded; what it takes for itself does not ask the pool that is set afterwards.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+    # One arena: the thread that decodes uses again what the one that seals gave back.
+    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "narenas:1")
     import pyarrow
 
     from collector.disclosing import Disclosing
@@ -84,7 +86,7 @@ def seal(
     from collector.timekeeping import Timekeeper
 
     if pyarrow.default_memory_pool().backend_name == "jemalloc":
-        pyarrow.jemalloc_set_decay_ms(4000)
+        pyarrow.jemalloc_set_decay_ms(10_000)
     _spare_the_collector()
     pipeline = Pipeline(home, settings, clock=clock, boot_id=boot_id())
     keeper = Timekeeper()

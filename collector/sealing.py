@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from collector import VERSION, columns, timekeeping
+from collector import VERSION, timekeeping
 from collector.errors import CollectorError
 from collector.records import Clock
 from collector.seal.chain import Box, ClockState
@@ -259,7 +259,7 @@ class SealWorker:
             if closed.schema.log == "flows":
                 table = self._finish(closed.site, table, piece)
             tables.append(table)
-        rows = columns.one_chunk_each(pa.concat_tables(tables))
+        rows = pa.concat_tables(tables)
         # Here, where they are in memory: reading them again cost four times as much.
         self._counts[closed.schema.log] = rollup.count(rows, closed.schema.log)
         return rows

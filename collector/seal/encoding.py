@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from typing_extensions import override
 
+from collector.columns import numbers_of, one_dictionary, valid
 from collector.seal.fault import Refused
 from collector.seal.hashing import Matrix, hash_values
 from collector.seal.spelling import ip_bytes, mac_bytes, uuid_bytes
@@ -81,7 +82,6 @@ class Prepared:
     """
 
     def __init__(self, sources: list[Source], offsets: list[int], null_bytes: int) -> None:
-        self._null_bytes = null_bytes
         self._varying: list[tuple[int, int, Source]] = []
         common = [np.zeros(null_bytes, dtype=np.uint8)]
         for number, (source_, offset) in enumerate(zip(sources, offsets, strict=True)):
@@ -101,13 +101,25 @@ class Prepared:
         Raises:
             Refused: E-12, a number that its type does not hold.
         """
-        for begun in range(0, len(matrix), RUN):
-            self._write(matrix[begun : begun + RUN], at, start + begun)
+        self.lay_out(matrix, at)
+        self.fill(matrix, at, start)
 
-    def _write(self, matrix: Matrix, at: int, start: int) -> None:
-        rows, width = matrix.shape
+    def lay_out(self, matrix: Matrix, at: int) -> None:
+        """Write what all rows have in common."""
         matrix[:, at : at + len(self._common)] = self._common
-        null_bits = np.zeros((self._null_bytes, rows), dtype=np.uint8)
+
+    def fill(self, matrix: Matrix, at: int, start: int) -> None:
+        """Write the rest of rows from `start` on where rows of this table were laid out.
+
+        Raises:
+            Refused: as `write`.
+        """
+        for begun in range(0, len(matrix), RUN):
+            self._fill(matrix[begun : begun + RUN], at, start + begun)
+
+    def _fill(self, matrix: Matrix, at: int, start: int) -> None:
+        rows, width = matrix.shape
+        null_bits: dict[int, npt.NDArray[np.uint8]] = {}
         for number, offset, source_ in self._varying:
             layout = np.dtype(
                 {
@@ -120,9 +132,11 @@ class Prepared:
             field = matrix.view(layout)[:, 0]["x"]
             nulls = source_.write(field, start, rows)
             if nulls is not None:
-                null_bits[number // 8] |= nulls.view(np.uint8) * _bit(number)
-        for place in np.flatnonzero(null_bits.any(axis=1)):
-            matrix[:, at + place] |= null_bits[place]
+                bits = nulls.view(np.uint8) * _bit(number)
+                place = number // 8
+                null_bits[place] = null_bits[place] | bits if place in null_bits else bits
+        for place, bits in null_bits.items():
+            matrix[:, at + place] = bits | self._common[place]
 
 
 def _bit(number: int) -> np.uint8:
@@ -153,7 +167,10 @@ class Source:
         raise NotImplementedError
 
     def write(self, field: npt.NDArray[Any], start: int, rows: int) -> npt.NDArray[np.bool_] | None:
-        """Write `rows` values from `start` on; return which are null, or None for none."""
+        """Write `rows` values from `start` on.
+
+        Return which of them are null; None where none is in the whole column.
+        """
         raise NotImplementedError
 
 
@@ -190,12 +207,12 @@ class _Numbers(Source):
     @override
     def write(self, field: npt.NDArray[Any], start: int, rows: int) -> npt.NDArray[np.bool_] | None:
         part = self._array.slice(start, rows)
-        nulls = None
-        if part.null_count:
-            nulls = np.asarray(part.is_null().to_numpy(zero_copy_only=False))
-            part = part.fill_null(0)
-        field[...] = part.to_numpy(zero_copy_only=False)
-        return nulls
+        if not self._array.null_count:
+            field[...] = part.to_numpy(zero_copy_only=False)
+            return None
+        present = valid(part)
+        field[...] = np.where(present, numbers_of(part), 0)
+        return ~present
 
     def _refuse(self, low: int, high: int) -> NoReturn:
         """Name the first value that is out of range."""
@@ -224,10 +241,9 @@ class Coded(Source):
     def codes(self, start: int, rows: int) -> npt.NDArray[np.integer[Any]]:
         """Return the codes of a run of rows; null has the code `len(distinct)`."""
         part = self._indices.slice(start, rows)
-        if part.null_count:
-            part = part if part.type in _WIDE else part.cast(pa.int64())
-            part = part.fill_null(len(self.distinct))
-        return np.asarray(part.to_numpy(zero_copy_only=False))
+        if not part.null_count:
+            return np.asarray(part.to_numpy(zero_copy_only=False))
+        return np.where(valid(part), numbers_of(part), len(self.distinct))
 
     @override
     def same(self) -> Same | None:
@@ -298,8 +314,6 @@ def _binary(values: Any) -> pa.Array[Any]:  # noqa: ANN401  # a StringArray or o
     return found
 
 
-_WIDE = (pa.int32(), pa.int64())
-"""Codes among which there is always one more, for null."""
 _LARGE = (pa.large_string(), pa.large_binary())
 
 
@@ -328,7 +342,7 @@ def coded(name: str, kind: str, column: pa.ChunkedArray[Any]) -> Coded:
         for chunk in column.chunks:
             _valid(name, chunk)
         column = pc.dictionary_encode(column)
-    return Coded(name, kind, _one(column.unify_dictionaries()))
+    return Coded(name, kind, _one(one_dictionary(column)))
 
 
 def _valid(name: str, array: pa.Array[Any]) -> None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from collector import columns
 from collector.seal import hashing, tree
 from collector.seal.canonical import YEAR_2400_US, Schema, check_types
 from collector.seal.encoding import Encoder, coded
@@ -92,7 +93,8 @@ def build(table: pa.Table, schema: Schema, key: bytes) -> Built:
     check_types(table, schema)
     tags = Tags(schema, key)
     order = arrange(table, tags)
-    arranged = table if _in_place(order) else _taken(table, pa.array(order, pa.int64()))
+    in_place = _in_place(order)
+    arranged = columns.one_chunk_each(table) if in_place else columns.taken(table, order)
     del table  # nobody else holds it: the rows are in memory once
     hasher = Hasher(schema, key, tags)
     hasher.add(arranged)
@@ -102,22 +104,6 @@ def build(table: pa.Table, schema: Schema, key: bytes) -> Built:
 def _in_place(order: npt.NDArray[np.int64]) -> bool:
     """Say whether the rows lie in their order as they came: the lines of one sender mostly do."""
     return bool((order[1:] > order[:-1]).all())
-
-
-def _taken(table: pa.Table, order: pa.Array[Any]) -> pa.Table:
-    """Return the rows in another order; a column of one value needs no sorting."""
-    columns = [c if _alike(c) else c.take(order) for c in table.columns]
-    return pa.Table.from_arrays(columns, schema=table.schema)
-
-
-def _alike(column: pa.ChunkedArray[Any]) -> bool:
-    """Say whether it is plain that all rows have the same value."""
-    if column.null_count:
-        return column.null_count == len(column)
-    if not pa.types.is_dictionary(column.type) or column.num_chunks != 1:
-        return False
-    only: Any = column.chunk(0)
-    return len(only.dictionary) == 1
 
 
 def arrange(table: pa.Table, tags: Tags) -> npt.NDArray[np.int64]:
@@ -264,14 +250,16 @@ class Hasher:
         many = min(CHUNK_ROWS, table.num_rows)
         all_leaves = np.zeros((many, width), dtype=np.uint8)
         all_held = np.full((many, head + self._detail.width), 3, dtype=np.uint8)
+        core.lay_out(all_leaves, head)
+        detail.lay_out(all_held, head)
         for start in range(0, table.num_rows, CHUNK_ROWS):
             rows = min(CHUNK_ROWS, table.num_rows - start)
             leaves, held = all_leaves[:rows], all_held[:rows]
             leaves[:, 1:head] = self._salts(rows)
-            core.write(leaves, head, start)
+            core.fill(leaves, head, start)
             if with_detail:
                 held[:, 1:head] = self._detail_salts(rows)
-                detail.write(held, head, start)
+                detail.fill(held, head, start)
                 leaves[:, head + self._core.width :] = hashing.hash_rows(held)
             yield hashing.hash_rows(leaves)
 

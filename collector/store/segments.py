@@ -93,10 +93,23 @@ def write(table: pa.Table, path: Path, schema: LogSchema) -> FileStats:
         use_dictionary=[c for c in schema.columns if c not in unlike],  # type: ignore[arg-type]  # the stubs know only bool
         column_encoding=encodings,
         bloom_filter_options=_blooms(table, schema),
+        write_statistics=_compared(table),
         write_page_index=True,
         store_schema=False,
     )
     return stats.of(table, path)
+
+
+def _compared(table: pa.Table) -> list[str]:
+    """Return the columns of which each row group tells the extremes, or that it has none.
+
+    Those of texts cost a look at each row, and an address lies between nearly any two.
+    """
+    return [
+        field.name
+        for field in table.schema
+        if not pa.types.is_dictionary(field.type) or table[field.name].null_count == len(table)
+    ]
 
 
 def _group_rows(rows: int) -> int:
@@ -159,7 +172,7 @@ def _scattered(table: pa.Table, name: str) -> bool:
     column = table[name].slice(0, ROW_GROUP)
     if not pa.types.is_timestamp(column.type) or column.null_count == len(column):
         return False
-    return name == "time" or pc.count_distinct(column).as_py() * REPEATS > len(column)
+    return name == "time" or _distinct_in(column.cast(pa.int64())) * REPEATS > len(column)
 
 
 def _blooms(table: pa.Table, schema: LogSchema) -> Mapping[str, Any]:

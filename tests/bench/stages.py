@@ -54,6 +54,7 @@ INSIDE = {
 }
 """What is measured within another stage and taken off it."""
 _POOL = "ARROW_DEFAULT_MEMORY_POOL"
+_ARENA = {"JE_ARROW_MALLOC_CONF": "narenas:1"}
 
 
 def run(flows: int) -> dict[str, float]:
@@ -114,9 +115,9 @@ def _as_the_product() -> None:
     """
     if _POOL not in os.environ:
         again = [sys.executable, "-m", "tests.bench.stages", *sys.argv[1:]]
-        os.execve(sys.executable, again, {**os.environ, _POOL: "jemalloc"})
+        os.execve(sys.executable, again, {**os.environ, _POOL: "jemalloc", **_ARENA})
     if pa.default_memory_pool().backend_name == "jemalloc":
-        pa.jemalloc_set_decay_ms(4000)
+        pa.jemalloc_set_decay_ms(10_000)
 
 
 if __name__ == "__main__":

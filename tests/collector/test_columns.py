@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.columns import one_chunk_each, one_dictionary
+from collector.columns import one_chunk_each, one_dictionary, taken
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 WORDS = st.lists(st.none() | st.sampled_from(["a", "b", "ค", ""]), max_size=6)
@@ -55,3 +56,29 @@ def test_columns_come_back_whole_but_for_nulls_and_lines(chunks: list[list[str |
     }
     assert joined["number"].num_chunks == 1 or not words
     assert joined["line"].num_chunks == len(chunks)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=5), st.data())
+def test_rows_in_another_order_are_the_same_rows(chunks: list[list[str | None]], data: Any) -> None:
+    chunked: Any = pa.chunked_array  # the stubs know no dictionaries
+    words = [word for chunk in chunks for word in chunk]
+    sizes = [[None if w is None else len(w) for w in chunk] for chunk in chunks]
+    table = pa.table(
+        {
+            "coded": chunked([with_garbage(chunk) for chunk in chunks], TEXT),
+            "number": chunked(sizes, pa.int32()),
+            "time": chunked(sizes, pa.timestamp("us", tz="UTC")),
+            "flag": chunked([[bool(size) for size in part] for part in sizes], pa.bool_()),
+            "line": chunked(chunks, pa.string()),
+        }
+    )
+    order = data.draw(st.permutations(range(len(words))))
+    found = taken(table, np.array(order, np.int64))
+    assert found.to_pylist() == [table.slice(row, 1).to_pylist()[0] for row in order]
+
+
+def test_a_code_past_its_dictionary_is_refused() -> None:
+    broken = pa.DictionaryArray.from_arrays(pa.array([0, 2]), pa.array(["a", "b"]), safe=False)
+    chunked: Any = pa.chunked_array
+    with pytest.raises(IndexError):
+        one_dictionary(chunked([broken, broken]))
