@@ -23,14 +23,15 @@ WHERE nat_dst_ip = $address AND ($port IS NULL OR nat_dst_port = CAST($port AS I
 -- flows --
 -- Flows that ran in [from, until) with the asked address at either end, before or after NAT, each with
 -- the person at that end; with `by_other`, any flow of the other end: the asked address is one that
--- only a NAT further out knows. Null stands for what was not asked. The log stands in braces.
+-- only a NAT further out knows. Null stands for what was not asked. Of few flows who_ends.py tells the
+-- same.
 WITH sides AS (
     SELECT
         filename, file_row_number, time, time_end, site, clock,
         src_ip, src_port, dst_ip, dst_port, nat_src_ip, nat_src_port, nat_dst_ip, nat_dst_port,
         person, session, method, via, peer_person, peer_session, peer_method, peer_via, candidates,
         unnest(['src', 'dst']) AS side
-    FROM {log}
+    FROM read_parquet($files)
     WHERE time < $until AND coalesce(time_end, time) >= $from
         AND ($proto IS NULL OR protocol = CAST($proto AS INTEGER))
 ),

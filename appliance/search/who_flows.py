@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from appliance.search import times
+from appliance.search import times, who_ends
 from appliance.search.duck import Runner
 from appliance.search.newest import rows_at
 from appliance.search.who_answer import Group
@@ -35,6 +35,7 @@ _OF_THE_END = (
     "their_session", "how", "late",
 )  # fmt: skip
 """What a flow shown has beside the columns of its row: how it was read from the asked end."""
+_PLACE = frozenset(("filename", "file_row_number"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,44 +76,53 @@ def counted(
 ) -> tuple[list[Group], list[dict[str, Any]]]:
     """Return the flows counted by person, and a few of them.
 
-    The few that a port has are read by where they lie. A whole school behind one address is counted
-    in its files.
+    The few that a port has are read by where they lie, and counted in memory. A whole school behind
+    one address is counted in its files.
     """
     if found is None:
         return [], []
-    rows = rows_at(run, found.near, _COLUMNS) if found.few else None
-    if rows is not None:
-        run.show("near", rows)
-    log = "read_parquet($files)" if rows is None else "near"
-    flows = _SQL["flows"].replace("{log}", log)
+    if found.few:
+        return _counted_here(rows_at(run, found.near, _COLUMNS), values, at_us)
+    flows = _SQL["flows"]
     if "late_sites" in values:
         flows = _SQL["learnt"].replace("{flows}", flows)
     values = {**values, "files": found.files}
     groups = run.table(_SQL["groups"].replace("{flows}", flows), values).to_pylist()
     if not groups:
         return [], []
-    nearest = _nearest(groups, at_us)
-    if rows is None:
-        rows = rows_at(run, pa.Table.from_pylist(nearest), _COLUMNS)
+    nearest = _nearest([{**g, **flow} for g in groups for flow in g["nearest"]], at_us)
+    rows = rows_at(run, pa.Table.from_pylist(nearest), _COLUMNS)
     return [Group.of(group) for group in groups], _told(nearest, rows)
 
 
-def _nearest(groups: Sequence[Mapping[str, Any]], at_us: int) -> list[dict[str, Any]]:
-    """Return where the flows nearest to an instant lie, each with what its group has in common."""
+def _counted_here(
+    rows: pa.Table, values: Mapping[str, object], at_us: int
+) -> tuple[list[Group], list[dict[str, Any]]]:
+    ends = who_ends.ends(rows.to_pylist(), values)
+    groups = [Group.of(group) for group in who_ends.groups(ends)]
+    return groups, [_known(end) for end in _nearest(ends, at_us)]
+
+
+def _nearest(ends: list[dict[str, Any]], at_us: int) -> list[dict[str, Any]]:
+    """Return the ends of the flows nearest to an instant."""
     at = times.aware(at_us)
-    flows = [{**group, **flow} for group in groups for flow in group["nearest"]]
-    flows.sort(key=lambda f: (not f["running"], abs(f["time"] - at), f["time"]))
-    return flows[:MAX_ROWS]
+    return sorted(ends, key=lambda f: (not f["running"], abs(f["time"] - at), f["time"]))[:MAX_ROWS]
 
 
 def _told(nearest: Sequence[Mapping[str, Any]], rows: pa.Table) -> list[dict[str, Any]]:
-    """Return the flows that lie at some places, each without what is not known of it."""
-    at_place = {(r.pop("filename"), r.pop("file_row_number")): r for r in rows.to_pylist()}
-    flows = [
-        at_place[flow["filename"], flow["file_row_number"]] | {n: flow[n] for n in _OF_THE_END}
+    """Return the flows that lie at some places."""
+    at_place = {(r["filename"], r["file_row_number"]): r for r in rows.to_pylist()}
+    return [
+        _known(
+            at_place[flow["filename"], flow["file_row_number"]] | {n: flow[n] for n in _OF_THE_END}
+        )
         for flow in nearest
     ]
-    return [{k: v for k, v in flow.items() if v is not None} for flow in flows]
+
+
+def _known(flow: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a flow without where it lies, and without what is not known of it."""
+    return {k: v for k, v in flow.items() if v is not None and k not in _PLACE}
 
 
 def learnt(late: Sequence[Binding]) -> dict[str, object]:
