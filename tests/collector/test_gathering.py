@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from collector import gathering
 from collector.gathering import FAST_BYTES_S, GATHER_S, READ_BYTES, Gathering
 from collector.records import Frame, FrameKind
 
@@ -18,7 +17,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(gathering.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
 
 @pytest.fixture
