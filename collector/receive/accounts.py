@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -131,6 +131,16 @@ class Accounts:
             return False
         self.take(account, size)
         return True
+
+    def admit_all(self, account: Account, sizes: Sequence[int]) -> list[bool]:
+        """Tell the same of datagrams that came one after the other."""
+        count, whole = len(sizes), sum(sizes)
+        if count <= account.left and self.room(account, whole + FRAME_BYTES * count):
+            account.offered += count
+            account.left -= count
+            self.take(account, whole, count)
+            return [True] * count
+        return [self.admit(account, size) for size in sizes]
 
     def take(self, account: Account, size: int, count: int = 1) -> None:
         """Count what goes into the queue: the bytes of one datagram or message, or of several."""

@@ -16,11 +16,11 @@ import math
 import os
 import select
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Protocol
 
 from collector.errors import CollectorError, SpoolFull
@@ -29,13 +29,13 @@ from collector.receive import drops, sockets
 from collector.receive.accounts import Accounts
 from collector.receive.admission import Admission, Sender
 from collector.receive.losses import Losses, What
+from collector.receive.many import SLOTS, Many, Run
 from collector.records import Clock, Frame, FrameKind
 from collector.spool import Draft
 
-LARGEST = 65535
 HANDFUL_BYTES = 1 << 20
-"""So much of one sender's is given to the spool together."""
-TURN = 256
+"""So much of one sender's is given to the spool together, and what one call brings."""
+TURN = 4 * SLOTS
 """Datagrams taken from one socket before the next one has its turn."""
 DRAIN_S = 2.0
 """At stopping, what lies in the kernel's buffers is taken for so long."""
@@ -47,9 +47,6 @@ Shorter than the least is no rest."""
 REST_BYTES_S = 800 << 20
 """Of kernel buffer for a second's rest: it holds what a hundred thousand datagrams a second bring
 in three rests."""
-_TIMESPEC = struct.Struct("@qq")
-_COUNT = struct.Struct("@I")
-_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_COUNT.size)
 
 
 class AppendAll(Protocol):
@@ -118,8 +115,7 @@ class UdpPort:
         rest_s = min(REST_S, min(map(sockets.buffer_got, opened)) / REST_BYTES_S)
         self._rest_s = rest_s if rest_s >= LEAST_REST_S else 0.0
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._buffer = bytearray(LARGEST + 1)
-        self._view = memoryview(self._buffer)
+        self._many = Many()
         self._draft = Draft(kind=kind or FrameKind.FLOW, local_port=self._port)
         self._sender: Sender | None = None
         self._payloads: list[bytes] = []
@@ -232,25 +228,41 @@ class UdpPort:
 
     def _drain(self, each: _Socket) -> int:
         """Take what a socket holds, at most a turn's worth; return how many there were."""
-        receive, into, view = each.opened.recvmsg_into, [self._buffer], self._view
-        admit, account_for = self._parts.admission.admit, self._parts.accounts.admit
+        number, taken = each.opened.fileno(), 0
         try:
-            for taken in range(TURN):
-                try:
-                    size, told, _, sender = receive(into, _ANCILLARY)
-                except BlockingIOError:
-                    return taken
-                admitted = admit(sender[0], self._port)
-                if admitted is None:
-                    self.refused += 1
-                elif account_for(admitted.account, size):
-                    received_ns = self._time(told, each)
-                    self._hold(bytes(view[:size]), received_ns, sender[1], admitted)
-                else:
-                    self.limited += 1
+            while taken < TURN:
+                runs = self._many.take(number)
+                if self._many.dropped is not None:
+                    each.seen = self._many.dropped
+                for run in runs:
+                    self._take(run)
+                count = sum(len(run.sizes) for run in runs)
+                taken += count
+                if count < SLOTS:
+                    break
         finally:
             self._store()
-        return TURN
+        return taken
+
+    def _take(self, run: Run) -> None:
+        """Put datagrams of one sender to those in hand, or count them as refused."""
+        admitted = self._parts.admission.admit(run.host, self._port)
+        if admitted is None:
+            for _ in run.sizes[1:]:  # each is counted there
+                self._parts.admission.admit(run.host, self._port)
+            self.refused += len(run.sizes)
+            return
+        within = self._parts.accounts.admit_all(admitted.account, run.sizes)
+        payloads = self._many.payloads(run)
+        times = [time_ns or self._parts.clock() for time_ns in run.times]
+        if not all(within):
+            self.limited += within.count(False)
+            payloads, times = [*compress(payloads, within)], [*compress(times, within)]
+        if self._kind is not None:
+            self._hold(payloads, times, self._kind, run.port, admitted)
+            return
+        for payload, time_ns in zip(payloads, times, strict=True):
+            self._hold([payload], [time_ns], _kind_of(payload), run.port, admitted)
 
     def _rest(self) -> None:
         """Let datagrams gather where they come fast.
@@ -262,27 +274,23 @@ class UdpPort:
         if self._rest_s and self._woke - since <= BUSY_S:
             time.sleep(self._rest_s)
 
-    def _time(self, told: list[tuple[int, int, bytes]], each: _Socket) -> int:
-        """Return the kernel's receive time; note its drop counter, which comes with it."""
-        received = 0
-        for _, kind, data in told:
-            if kind == sockets.SO_TIMESTAMPNS:
-                seconds, rest = _TIMESPEC.unpack(data)
-                received = seconds * 1_000_000_000 + rest
-            elif kind == sockets.SO_RXQ_OVFL:
-                (each.seen,) = _COUNT.unpack(data)
-        return received or self._parts.clock()
-
-    def _hold(self, payload: bytes, received_ns: int, port: int, sender: Sender) -> None:
-        """Put a datagram to those in hand, once these are of the same kind and sender."""
-        draft, kind = self._draft, self._kind or _kind_of(payload)
+    def _hold(
+        self,
+        payloads: Sequence[bytes],
+        times: Sequence[int],
+        kind: FrameKind,
+        port: int,
+        sender: Sender,
+    ) -> None:
+        """Put datagrams to those in hand, once these are of the same kind and sender."""
+        draft = self._draft
         alike = sender is self._sender and port == draft.port and kind is draft.kind
         if not alike or self._held_bytes > HANDFUL_BYTES:
             self._store()
             self._sender, draft.port, draft.kind = sender, port, kind
-        self._payloads.append(payload)
-        self._times.append(received_ns)
-        self._held_bytes += len(payload)
+        self._payloads += payloads
+        self._times += times
+        self._held_bytes += sum(map(len, payloads))
 
     def _store(self) -> None:
         """Give what is in hand to the spool: all together, for half of what each would cost."""

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from zlib import crc32
 
@@ -125,21 +125,28 @@ def encode_all(
     begin = _SIZES.size + _MOMENT.size
     rest = encode(draft, number, durable_before)[begin:]
     found, sizes, moment = [], _SIZES.pack, _MOMENT.pack
-    few, many = _MOMENT.size + len(rest), draft.kind is FrameKind.LINES
+    few = _MOMENT.size + len(rest)
     wire = times or [draft.wire_ns] * len(payloads)
     received = times or [draft.received_ns] * len(payloads)
+    numbers = _numbers(draft.kind, payloads, number)
     try:
-        for at, payload in enumerate(payloads):
-            takes = lines.span(draft.kind, payload) if many else 1
-            if takes < 1:
-                raise SpoolError("a frame of many lines without any")
-            head = moment(number, durable_before, received[at], wire[at]) + rest
-            number += takes
+        for its, came_ns, wire_ns, payload in zip(numbers, received, wire, payloads, strict=False):
+            head = moment(its, durable_before, came_ns, wire_ns) + rest
             size = few + len(payload)
             found.append(sizes(size, crc32(payload, crc32(head, size))) + head + payload)
     except struct.error as error:
         raise SpoolError(f"a frame from {draft.address!r} that cannot be: {error}") from error
     return found
+
+
+def _numbers(kind: FrameKind, payloads: Sequence[bytes], first: int) -> Sequence[int]:
+    """Return the number of each frame."""
+    if kind is not FrameKind.LINES:
+        return range(first, first + len(payloads))
+    spans = [lines.span(kind, payload) for payload in payloads]
+    if min(spans) < 1:
+        raise SpoolError("a frame of many lines without any")
+    return [*accumulate(spans[:-1], initial=first)]
 
 
 def parse(data: bytes, at: int, mark: bytes) -> tuple[Frame, int, int] | None:

@@ -28,6 +28,13 @@ def span(kind: int, payload: bytes) -> int:
     return int.from_bytes(payload[:HEAD], "little") if kind == FrameKind.LINES else 1
 
 
+def spans(kind: int, payloads: Sequence[bytes]) -> int:
+    """Return how many numbers frames of one kind take together."""
+    if kind != FrameKind.LINES:
+        return len(payloads)
+    return sum(span(kind, payload) for payload in payloads)
+
+
 def after(frame: Frame) -> int:
     """Return the number that follows a frame and all that is in it."""
     return frame.number + span(frame.kind, frame.payload)

@@ -154,7 +154,7 @@ class SpoolWriter:
             frames = layout.encode_all(draft, payloads[:fit], number, self._durable, times)
             self._pending += frames
             self._pending_bytes = before + sum(map(len, frames))
-            self._head = number + sum(lines.span(draft.kind, each) for each in payloads[:fit])
+            self._head = number + lines.spans(draft.kind, payloads[:fit])
             if before == 0 or before < self._settings.commit_bytes <= self._pending_bytes:
                 self._work.notify()
         return len(frames)
@@ -331,6 +331,8 @@ class SpoolWriter:
 
 def _fit(payloads: Sequence[bytes], room_bytes: int) -> int:
     """Return how many payloads may wait where this much room is left; the last may exceed it."""
+    if sum(map(len, payloads)) <= room_bytes:
+        return len(payloads)
     for taken, payload in enumerate(payloads):
         if room_bytes < 0:
             return taken

@@ -159,11 +159,11 @@ def test_what_the_kernel_drops_is_written_down(
     real_hold = udp.UdpPort._hold
     first: list[bytes] = []
 
-    def slow(self: udp.UdpPort, payload: bytes, *rest: Any) -> None:
+    def slow(self: udp.UdpPort, payloads: list[bytes], *rest: Any) -> None:
         if not first:
-            first.append(payload)
+            first.extend(payloads)
             time.sleep(0.5)
-        real_hold(self, payload, *rest)
+        real_hold(self, payloads, *rest)
 
     monkeypatch.setattr(udp.UdpPort, "_hold", slow)
     with receiver(tmp_path) as running:
