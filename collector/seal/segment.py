@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -199,7 +198,7 @@ class Hasher:
         if max(extremes) >= YEAR_2400_US:
             raise Refused("E-12", "a time lies behind the year 2400")
         self._extremes.append(extremes)
-        self._leaves.extend(self._hash(table))
+        self._leaves.append(self._hash(table))
         self.rows += table.num_rows
 
     def finish(self) -> Digest:
@@ -207,7 +206,8 @@ class Hasher:
         groups = np.zeros(len(self._group_tags), dtype=GROUP)
         if self.rows:
             counts = np.array(self._group_counts, dtype=np.int64)
-            roots = tree.group_roots(np.concatenate(self._leaves), counts)
+            leaves = self._leaves[0] if len(self._leaves) == 1 else np.concatenate(self._leaves)
+            roots = tree.group_roots(leaves, counts)
             groups["tag"] = np.array(self._group_tags, dtype=np.uint64)
             groups["count"] = counts
             groups["root"] = np.ascontiguousarray(roots).view("V32")[:, 0]
@@ -240,14 +240,15 @@ class Hasher:
                 self._group_tags.append(tag)
                 self._group_counts.append(count)
 
-    def _hash(self, table: pa.Table) -> Iterator[hashing.Matrix]:
-        """Give the leaf hashes, a bounded matrix at a time."""
+    def _hash(self, table: pa.Table) -> hashing.Matrix:
+        """Return the leaf hashes, made by way of a bounded matrix."""
         core, detail = self._core.prepare(table), self._detail.prepare(table)
         with_detail = bool(self._detail.columns)
         head = 1 + SALT_BYTES
         width = head + self._core.width + (32 if with_detail else 0)
         # Written over again and again: memory that is new for each run costs its page faults.
         many = min(CHUNK_ROWS, table.num_rows)
+        found = np.empty((table.num_rows, hashing.HASH_BYTES), dtype=np.uint8)
         all_leaves = np.zeros((many, width), dtype=np.uint8)
         all_held = np.full((many, head + self._detail.width), 3, dtype=np.uint8)
         core.lay_out(all_leaves, head)
@@ -261,7 +262,8 @@ class Hasher:
                 held[:, 1:head] = self._detail_salts(rows)
                 detail.fill(held, head, start)
                 leaves[:, head + self._core.width :] = hashing.hash_rows(held)
-            yield hashing.hash_rows(leaves)
+            found[start : start + rows] = hashing.hash_rows(leaves)
+        return found
 
 
 class _Stream:

@@ -95,15 +95,15 @@ def _level_up(
     is_lone, stays = np.zeros(len(hashes), np.bool_), np.zeros(int(above.sum()), np.bool_)
     is_lone[np.cumsum(counts)[odd] - 1] = True
     stays[np.cumsum(above)[odd] - 1] = True
-    paired = hashes[~is_lone].reshape(-1, 2 * HASH_BYTES)
     nodes = np.empty((len(stays), HASH_BYTES), dtype=np.uint8)
     nodes[stays] = hashes[is_lone]
-    places = np.flatnonzero(~stays)
-    block = np.ones((min(BLOCK_ROWS, len(paired)), 1 + 2 * HASH_BYTES), dtype=np.uint8)
-    for at in range(0, len(paired), BLOCK_ROWS):
-        run = paired[at : at + BLOCK_ROWS]
-        block[: len(run), 1:] = run
-        nodes[places[at : at + BLOCK_ROWS]] = hash_rows(block[: len(run)])
+    places, lefts = np.flatnonzero(~stays), np.flatnonzero(~is_lone)[::2]
+    block = np.ones((min(BLOCK_ROWS, len(lefts)), 1 + 2 * HASH_BYTES), dtype=np.uint8)
+    for at in range(0, len(lefts), BLOCK_ROWS):
+        left = lefts[at : at + BLOCK_ROWS]
+        block[: len(left), 1 : 1 + HASH_BYTES] = hashes[left]
+        block[: len(left), 1 + HASH_BYTES :] = hashes[left + 1]
+        nodes[places[at : at + BLOCK_ROWS]] = hash_rows(block[: len(left)])
     return nodes, above
 
 

@@ -35,8 +35,10 @@ def write(table: pa.Table, path: Path) -> FileStats:
     text = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
+    # Of a column without nulls no levels are written.
+    fields = [field.with_nullable(table[field.name].null_count > 0) for field in table.schema]
     pq.write_table(
-        table,
+        pa.Table.from_arrays(table.columns, schema=pa.schema(fields)),
         temporary,
         compression="none" if table.num_rows >= MANY_ROWS else "lz4",
         use_dictionary=text,  # type: ignore[arg-type]  # the stubs know only bool
@@ -58,11 +60,15 @@ def read(paths: Sequence[Path], schema: LogSchema) -> pa.Table:
     """
     if not paths:
         return schema.arrow.empty_table()
-    tables = [_sparing(_read(path)) for path in paths]
-    for path, table in zip(paths, tables, strict=True):
-        if table.schema != schema.arrow:
-            raise StoreError(f"{path} does not have the columns of {schema.log}")
+    tables = [_sparing(_of(schema, _read(path), path)) for path in paths]
     return columns.one_dictionary_each(_sparing(pa.concat_tables(tables)))
+
+
+def _of(schema: LogSchema, table: pa.Table, path: Path) -> pa.Table:
+    """Return `table` with the schema of a log, in which every column may have nulls."""
+    if pa.schema(field.with_nullable(True) for field in table.schema) != schema.arrow:
+        raise StoreError(f"{path} does not have the columns of {schema.log}")
+    return pa.Table.from_arrays(table.columns, schema=schema.arrow)
 
 
 def _sparing(table: pa.Table) -> pa.Table:

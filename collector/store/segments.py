@@ -30,7 +30,7 @@ reads, a fifth faster than with pyarrow's pages of 20,000 rows."""
 PAGE_BYTES = 12 << 20
 """Of whole lines so many are compressed together, and up to as many again, for a page ends where
 lines do that came together: pages of 4 MiB are a hundredth larger, those of 1 MiB a thirtieth."""
-PIECE_ROWS = 1 << 17
+PIECE_ROWS = 1 << 16
 """Rows read back at a time: memory for more costs as much as the reading, in page faults."""
 DICTIONARY_BYTES = 8 << 20
 """Room for the addresses of a whole row group."""
