@@ -111,7 +111,7 @@ def parse(text: str, asked: Asked, directory: people.Directory, *, now_us: int) 
         end_us=asked.end_us,
         limit=asked.limit,
         where=whole.sql,
-        branches=tuple(whole.alternatives) or (whole.sql,),
+        branches=whole.alternatives or (whole.sql,),
         parameters=MappingProxyType(reader.parameters.values),
         thai=thai,
         english=english,

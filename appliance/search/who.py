@@ -76,8 +76,10 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
     inside = engine.is_inside(question.address, question.site)
     found = who_flows.find(run, files, values)
     likely = {binding.session for binding in late} | (found.sessions if found else set())
-    ask = partial(who_around.around, engine, question=question, at_us=at_us, late=late)
-    with run.beside(partial(ask, named=likely)) as told:
+    around = partial(
+        who_around.around, engine, question=question, at_us=at_us, named=likely, late=late
+    )
+    with run.beside(around) as told:
         groups, rows = who_flows.counted(run, found, values, at_us)
     known = told.result()
     by_other = not groups and bool(known.upstream) and question.other is not None
@@ -85,9 +87,11 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
         values |= {"by_other": True}
         groups, rows = who_flows.counted(run, who_flows.find(run, files, values), values, at_us)
     named = {group.session for group in groups if group.session}
+    held, spans = known.held, known.spans
     if not named <= likely:
-        known = ask(run, named=named)
-    held = known.held
+        held, spans = who_around.sessions(
+            engine, run, question=question, at_us=at_us, named=named, late=late
+        )
     found_out = any(group.person or group.doubt for group in groups)
     blocks = () if found_out or inside else who_around.blocks(engine, run, question, at_us)
     for ip in dict.fromkeys(block.ip for block in blocks):
@@ -112,7 +116,7 @@ def _evidence(engine: LocalEngine, run: Runner, question: WhoQuestion, at_us: in
         rows=tuple(rows),
         held=tuple(h for h in held if h.start_us < end and (h.end_us is None or h.end_us > start)),
         names=_names(engine, groups, held),
-        spans=known.spans,
+        spans=spans,
         coverage=known.coverage,
         cut=len(groups) > MAX_GROUPS or len(held) > who_around.MAX_SESSIONS,
     )
