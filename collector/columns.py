@@ -74,7 +74,7 @@ def coded(column: pa.ChunkedArray[Any]) -> tuple[Codes, pa.Array[Any]]:
     every: Any = pa.concat_arrays([chunk.dictionary for chunk in chunks])
     words: Any = every.dictionary_encode(null_encoding="encode")
     places, at = np.asarray(words.indices), 0
-    codes, begun = _new(len(column), np.dtype(np.int32)), 0
+    codes, begun = empty(len(column), np.dtype(np.int32)), 0
     for chunk in chunks:
         old, size = _codes(chunk), len(chunk.dictionary)
         if old.max(initial=-1) >= size:
@@ -123,6 +123,15 @@ def joined(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     return whole
 
 
+def empty(count: int, kind: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return an array in memory of Arrow's, for which it is settled how long freed memory stays.
+
+    What NumPy takes for itself goes back to the system at once, and costs its page faults anew.
+    """
+    data: Any = pa.allocate_buffer(count * kind.itemsize)
+    return np.frombuffer(data, kind)
+
+
 def _one_chunk(column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any] | pa.Array[Any]:
     if pa.types.is_dictionary(column.type) and column.num_chunks > 1:
         nulls = column.null_count == len(column)
@@ -148,7 +157,7 @@ def _taken(
         return column.take(places)
     chunks = column.chunks
     dtype = numbers_of(chunks[0]).dtype
-    values = np.concatenate([numbers_of(c) for c in chunks], out=_new(len(column), dtype))
+    values = np.concatenate([numbers_of(c) for c in chunks], out=empty(len(column), dtype))
     data = _ordered(values, order)
     bits = _bits(np.concatenate([valid(c) for c in chunks])[order]) if column.null_count else None
     array: pa.Array[Any] = pa.Array.from_buffers(kind, len(order), [bits, _buffer(data)])
@@ -156,7 +165,7 @@ def _taken(
 
 
 def _ordered(values: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    into = _new(len(order), values.dtype)
+    into = empty(len(order), values.dtype)
     _gather(values, order, into)
     return into
 
@@ -165,12 +174,6 @@ def _gather(values: npt.NDArray[Any], at: npt.NDArray[Any], into: npt.NDArray[An
     """Write `values[at]`, where all places are inside; -1 is the last."""
     # With any other mode NumPy writes into memory of its own first.
     values.take(at, out=into, mode="wrap")
-
-
-def _new(rows: int, kind: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Return an array in memory of Arrow's, for which what becomes of freed memory is settled."""
-    data: Any = pa.allocate_buffer(rows * kind.itemsize)
-    return np.frombuffer(data, kind)
 
 
 def _codes(chunk: Any) -> Codes:  # noqa: ANN401  # a DictionaryArray

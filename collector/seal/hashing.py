@@ -38,7 +38,8 @@ def hash_rows(matrix: Matrix) -> Matrix:
     if len(plain) < FEW:
         return _one_by_one(plain)
     blocks = (plain[at : at + BLOCK_ROWS] for at in range(0, len(plain), BLOCK_ROWS))
-    return np.concatenate([_at_once(block) for block in blocks])
+    found = [_at_once(block) for block in blocks]
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def hash_values(values: pa.Array[Any]) -> Matrix:

@@ -248,9 +248,9 @@ class Hasher:
         width = head + self._core.width + (32 if with_detail else 0)
         # Written over again and again: memory that is new for each run costs its page faults.
         many = min(CHUNK_ROWS, table.num_rows)
-        found = np.empty((table.num_rows, hashing.HASH_BYTES), dtype=np.uint8)
-        all_leaves = np.zeros((many, width), dtype=np.uint8)
-        all_held = np.full((many, head + self._detail.width), 3, dtype=np.uint8)
+        found = _matrix(table.num_rows, hashing.HASH_BYTES)
+        all_leaves, all_held = _matrix(many, width), _matrix(many, head + self._detail.width)
+        all_leaves[:, 0], all_held[:, 0] = 0, 3
         core.lay_out(all_leaves, head)
         detail.lay_out(all_held, head)
         for start in range(0, table.num_rows, CHUNK_ROWS):
@@ -264,6 +264,10 @@ class Hasher:
                 leaves[:, head + self._core.width :] = hashing.hash_rows(held)
             found[start : start + rows] = hashing.hash_rows(leaves)
         return found
+
+
+def _matrix(rows: int, width: int) -> hashing.Matrix:
+    return columns.empty(rows * width, np.dtype(np.uint8)).reshape(rows, width)
 
 
 class _Stream:
