@@ -22,6 +22,8 @@ def one_dictionary(column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
     if not pa.types.is_dictionary(column.type) or column.num_chunks < 2:
         return column
     chunks: list[Any] = column.chunks
+    if not any(len(chunk.dictionary) for chunk in chunks):
+        return column
     if column.null_count == len(column):
         none = pa.array([], column.type.value_type)
         codes = [pa.nulls(len(chunk), column.type.index_type) for chunk in chunks]
