@@ -74,6 +74,10 @@ class Connection:
     """None before anything came in the clear."""
     received_ns: int = 0
     """When what is held came."""
+    together: bytes = b""
+    """Lines that came at once, a line feed between; they go before what is held."""
+    count: int = 0
+    """How many."""
     held: list[bytes] = field(default_factory=list)
     """Read, but the spool had no room; while there are any, nothing more is read."""
     came: int = 0
@@ -134,6 +138,12 @@ class Connection:
             self._send(self.session)
         self.socket.close()
 
+    def spread(self) -> None:
+        """Hold one by one the lines that came at once."""
+        if self.together:
+            self.held[:0] = self.together.split(b"\n")
+            self.together = b""
+
     def finish(self) -> None:
         """Hold what is left when nothing more comes."""
         if self.splitter:
@@ -142,7 +152,11 @@ class Connection:
     def _split(self, data: bytes | memoryview) -> None:
         if self.splitter is None:
             self.splitter = self.speech(bytes(data[:2]))
-        self.held += self.splitter.feed(data)
+        if isinstance(self.splitter, Splitter) and not (self.held or self.together):
+            self.together, self.count, self.held = self.splitter.together(data)
+        else:
+            self.spread()
+            self.held += self.splitter.feed(data)
         if self.splitter.fault:
             self.over, self.fault = True, self.splitter.fault
 

@@ -17,6 +17,7 @@ import ssl
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 from collector.errors import CollectorError, SpoolFull
 from collector.receive import sockets
@@ -294,12 +295,15 @@ class StreamServer:
         draft.sender_name = connection.peer
         draft.received_ns = draft.wire_ns = account.heard_ns = connection.received_ns
         try:
+            if not self._store_together(connection, last=last):
+                connection.spread()
             while held := self._portion(account, connection.held[taken:], last=last):
                 count = self._append(draft, held)
                 accounts.take(account, sum(map(len, held[:count])), count)
                 accounts.pace(account).took(count)
                 taken += count
         except SpoolFull as error:
+            connection.spread()
             self._parts.log.warn("disk full", f"{self._name} waits: {error}")
         messages = taken - connection.held[:taken].count(b"")  # which mark a session's ends
         self.messages += messages
@@ -307,17 +311,37 @@ class StreamServer:
         del connection.held[:taken]
         return not connection.held
 
+    def _store_together(self, connection: Connection, *, last: bool) -> bool:
+        """Give lines that came at once to the spool as they are, if there is room for them all."""
+        data, account = connection.together, connection.sender.account
+        count, accounts = connection.count, self._parts.accounts
+        if not data or count == 1:
+            return False
+        pace, now = accounts.pace(account), time.monotonic()
+        if last or self._stopping.is_set():
+            pace.release(now)
+        elif pace.allowed(count, now) < count:
+            return False
+        fits = len(data) <= lines.MOST_BYTES and (last or accounts.room(account, len(data)))
+        if not fits or not self._append_lines(self._draft, lines.packed(data, count)):
+            return False
+        accounts.take(account, len(data), count)
+        pace.took(count)
+        connection.together = b""
+        self.messages += count
+        connection.messages += count
+        return True
+
     def _append(self, draft: Draft, held: list[bytes]) -> int:
         """Give messages to the spool, lines as one frame; return how many of the first it took."""
         if draft.kind is not FrameKind.SYSLOG or len(held) == 1 or b"\n" in b"".join(held):
             return self._parts.append_all(draft, held)
         while sum(map(len, held)) > lines.MOST_BYTES and len(held) > 1:
             held = held[: len(held) // 2]
-        draft.kind = FrameKind.LINES
-        try:
-            return len(held) * self._parts.append_all(draft, [lines.pack(held)])
-        finally:
-            draft.kind = FrameKind.SYSLOG
+        return len(held) * self._append_lines(draft, lines.pack(held))
+
+    def _append_lines(self, draft: Draft, payload: bytes) -> int:
+        return self._parts.append_all(replace(draft, kind=FrameKind.LINES), [payload])
 
     def _portion(self, account: Account, held: list[bytes], *, last: bool) -> list[bytes]:
         """Return what there is room for; none when others need it more: this sender waits.

@@ -20,7 +20,12 @@ MOST_BYTES = 1 << 18
 
 def pack(messages: Sequence[bytes]) -> bytes:
     """Return the payload of a frame of messages without line feeds."""
-    return len(messages).to_bytes(HEAD, "little") + b"\n".join(messages)
+    return packed(b"\n".join(messages), len(messages))
+
+
+def packed(messages: bytes, count: int) -> bytes:
+    """Return the same of messages that have their line feeds between them."""
+    return count.to_bytes(HEAD, "little") + messages
 
 
 def span(kind: int, payload: bytes) -> int:

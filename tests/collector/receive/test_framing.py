@@ -142,9 +142,19 @@ _LINES = st.lists(
 @given(_LINES.map(b"".join), st.integers(1, 40))
 def test_lines_taken_at_once_are_those_taken_one_by_one(stream: bytes, piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Splitter, "_take_lines", lambda _: None)
+        patch.setattr(Splitter, "_take_lines", lambda _: (b"", 0))
         singly = _split(stream, piece=piece)
     assert _split(stream, piece=piece) == singly
+
+
+@given(_LINES.map(b"".join), st.integers(1, 40))
+def test_lines_are_given_together_in_their_order_with_their_count(stream: bytes, piece: int) -> None:
+    whole, apart = Splitter(), Splitter()
+    for at in range(0, len(stream), piece):
+        lines, count, others = apart.together(stream[at : at + piece])
+        assert count == (lines.count(b"\n") + 1 if lines else 0)
+        found = [*(lines.split(b"\n") if lines else ()), *others]
+        assert found == whole.feed(stream[at : at + piece])
 
 
 def _vectors(name: str) -> list[dict[str, Any]]:
