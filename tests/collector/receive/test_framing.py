@@ -148,7 +148,7 @@ def test_lines_taken_at_once_are_those_taken_one_by_one(stream: bytes, piece: in
 
 
 @given(_LINES.map(b"".join), st.integers(1, 40))
-def test_lines_are_given_together_in_their_order_with_their_count(stream: bytes, piece: int) -> None:
+def test_lines_are_given_together_in_order_and_counted(stream: bytes, piece: int) -> None:
     whole, apart = Splitter(), Splitter()
     for at in range(0, len(stream), piece):
         lines, count, others = apart.together(stream[at : at + piece])
