@@ -48,9 +48,7 @@ _LEVEL, _LINES_LEVEL = 3, 7
 """At 8 lines of a FortiGate are a twentieth smaller, for a sixth more of the writing."""
 _FLOWS_LEVEL = 1
 """Of logs without lines: flows are a thirtieth smaller at 3, which costs a tenth of the writing."""
-_UNLIKE = frozenset(
-    ("src_port", "dst_port", "nat_key", "packets", "packets_reverse", "candidates", "payload")
-)
+_UNLIKE = frozenset(("src_port", "dst_port", "nat_key", "packets_reverse", "candidates", "payload"))
 """Columns whose values seldom repeat: a dictionary would only be given up half way."""
 _FEW_IN_LINES = frozenset(("dst_port",))
 """Of them, what repeats beside lines: these tell of a connection once, from the side that opened
