@@ -25,8 +25,8 @@ Ints = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int32]
 Integers = npt.NDArray[np.integer[Any]]
 _ASCII = 0x7F
-_SPACE, _EQUALS, _END, _QUOTE, _INSIDE, _ODD = range(6)
-"""What a byte is: the last ones make a line unfit, outside of quotes or anywhere."""
+_SPACE, _EQUALS, _END, _QUOTE, _INSIDE, _ODD, _NONE = range(7)
+"""What a byte is: two make a line unfit, outside of quotes or anywhere; the last one is nothing."""
 _KINDS = np.full(256, _ODD, np.uint8)
 for _kind, _bytes in (
     (_SPACE, b" "),
@@ -34,6 +34,7 @@ for _kind, _bytes in (
     (_END, b"\n"),
     (_QUOTE, b'"'),
     (_INSIDE, b","),
+    (_NONE, b"!"),
 ):
     _KINDS[list(_bytes)] = _kind
 _KINDS[_ASCII + 1 :] = _INSIDE
@@ -218,11 +219,13 @@ def _none() -> Keyed:
 
 def _signs(octets: npt.NDArray[np.uint8], base: int) -> _Signs:
     """Find what matters in a run of bytes that begins at `base`."""
-    # Below the comma stand control bytes, space and quote, and five signs that mean nothing here.
-    wanted = (octets <= ord('"')) & (octets != ord("!"))
-    wanted |= (octets == ord("=")) | (octets == ord(",")) | (octets > _ASCII)
+    # Up to the quote stand control bytes, space, and "!", which means nothing here; as signed
+    # numbers the bytes past ASCII stand below them.
+    wanted = octets.view(np.int8) <= ord('"')
+    wanted |= octets == ord("=")
+    wanted |= octets == ord(",")
     at = np.flatnonzero(wanted)
-    kind = _KINDS[octets[at]]
+    kind = _KINDS.take(octets.take(at))
     quotes = np.cumsum(kind == _QUOTE, dtype=np.int32)
     return _Signs((at + base).astype(np.int32), kind, np.flatnonzero(kind == _END), quotes)
 
