@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from operator import attrgetter
 
-from collector.decode import blocks, own_events
+from collector.decode import blocks, kinds, own_events
 from collector.decode.own_events import Released
 from collector.records import Frame, FrameKind, Rows
 from collector.site import SiteLine
@@ -37,15 +37,15 @@ class FrameReader:
 
     def rows(self, line: SiteLine, frames: Sequence[Frame]) -> Iterator[Rows]:
         """Yield the rows of a site's frames; each is to be stored before the next is asked for."""
-        said = line.read_messages([f for f in frames if f.kind in _SYSLOG])
+        said = line.read_messages(kinds.of(frames, _SYSLOG))
         # Syslog tells of leases, too.
-        telling = [*(f for f in frames if f.kind in _OWN), *said.others]
+        telling = [*kinds.of(frames, _OWN), *said.others]
         told = yield from self._own(line, sorted(telling, key=attrgetter("number")))
         told += line.sources.see(frames, told)
         if self._names and (asked := line.names(frames)):
             yield asked
         line.take_messages(said, frames)
-        told += yield from self._flows(line, [f for f in frames if f.kind in _FLOWS], said.flows)
+        told += yield from self._flows(line, kinds.of(frames, _FLOWS), said.flows)
         if len(said.events):
             told += line.sources.read(said.events)
             yield said.events
@@ -76,9 +76,11 @@ class FrameReader:
 
     def _flows(self, line: SiteLine, frames: Sequence[Frame], said: Rows | None) -> _Telling:
         """Yield flows, also those that lines told of."""
-        received = {frame.number: frame.received_ns // 1000 for frame in frames}
+        received: dict[int, int] = {}
         told: list[Released] = []
         for decoded in line.flows(frames, said):
+            if decoded.coverage and not received:
+                received = {frame.number: frame.received_ns // 1000 for frame in frames}
             told += [(number, received[number], event) for number, event in decoded.coverage]
             if decoded.leases:
                 self._learn(line, list(blocks.learnt(decoded.leases)))

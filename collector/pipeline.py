@@ -15,6 +15,8 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ from collector.store.schema import FULL_ROWS, LOGS
 from collector.store.settings_history import SettingsHistory
 
 _log = logging.getLogger(__name__)
+_SITE, _PAYLOAD = attrgetter("site"), attrgetter("payload")
 REMEMBERED_US = 2 * 86_400_000_000
 """Flows that began longer ago are tied to sessions only when somebody asks, from the catalogue."""
 LATE_CUT_US = 1_000_000
@@ -249,10 +252,10 @@ class Pipeline:
 
     def _take(self, frames: Sequence[Frame]) -> None:
         self.counts["frames"] += len(frames)
-        self._taken_bytes += sum(len(frame.payload) for frame in frames)
+        self._taken_bytes += sum(map(len, map(_PAYLOAD, frames)))
         by_site: dict[str, list[Frame]] = {}
-        for frame in frames:
-            by_site.setdefault(frame.site, []).append(frame)
+        for name, run in groupby(frames, _SITE):
+            by_site.setdefault(name, []).extend(run)
         for site, group in by_site.items():
             line = self._lines.get(site)
             if line is None:

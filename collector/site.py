@@ -18,7 +18,7 @@ from collector.attribute.hints import claims, stations
 from collector.attribute.hosts import Hosts
 from collector.attribute.networks import Networks
 from collector.attribute.timeline import Timeline
-from collector.decode import datagram_rows, merged, names, own_events
+from collector.decode import datagram_rows, kinds, merged, names, own_events
 from collector.decode.believed import Believed
 from collector.decode.conntrack.decoder import ConntrackDecoder
 from collector.decode.decoder import Decoded, FlowDecoder
@@ -186,8 +186,8 @@ class SiteLine:
             frames: Of flows and of connections.
             said: Flows that lines of syslog told of; they come in the order of their frames.
         """
-        exported = [frame for frame in frames if frame.kind is FrameKind.FLOW]
-        tracked = [frame for frame in frames if frame.kind is FrameKind.CONNTRACK]
+        exported = kinds.of(frames, (FrameKind.FLOW,))
+        tracked = kinds.of(frames, (FrameKind.CONNTRACK,))
         if self._datagrams_kept and exported:
             self.beside.datagrams.append(datagram_rows.rows(self.site, exported))
         while exported:

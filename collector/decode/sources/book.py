@@ -6,6 +6,8 @@ What is of a capture (`prathu ingest`) is no source.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ THE_MACHINE = "the machine"
 _MOST_SOCKETS = 64
 _TOGETHER_NS = 60_000_000_000
 """Frames within so long can be looked at together: shorter pauses say nothing."""
+_RECEIVED_NS = attrgetter("received_ns")
+_SENDER = attrgetter("kind", "address", "label", "transport")
 _KINDS: Mapping[int, str] = {
     FrameKind.FLOW: "flows",
     FrameKind.SYSLOG: "syslog",
@@ -97,7 +101,7 @@ class SourceBook:
             for number, _, event in told
             if event.kind == "restart" and event.end is not None
         }
-        times = [frame.received_ns for frame in frames]
+        times = [*map(_RECEIVED_NS, frames)]
         newest, oldest = max(times), min(times)
         together = (
             not pauses
@@ -202,7 +206,9 @@ class SourceBook:
         source.rhythm.hear(first_us)
         source.rhythm.hear(last_us)
         source.last_us = max(source.last_us, last_us)
-        messages = sum(span(frame.kind, frame.payload) for frame in group)
+        messages = len(group)
+        if key.kind == "syslog":
+            messages = sum(span(frame.kind, frame.payload) for frame in group)
         source.history.add(last_us, _DATAGRAMS, messages)
         if last_us // clocks.SAMPLE_US > source.clock.bucket:
             found += self._look(source, group)
@@ -327,20 +333,21 @@ class SourceBook:
 def _grouped(frames: Sequence[Frame]) -> list[tuple[Key, list[Frame]]]:
     """Return the frames of live sources by who sent them, who was heard last at the end."""
     raw: dict[tuple[str | None, str, str], list[Frame]] = {}
-    for frame in frames:
-        if not frame.payload and frame.transport in CONNECTED:
-            continue  # the beginning or the end of a connection
-        place = _KINDS.get(frame.kind), frame.address, frame.label
-        raw.setdefault(place, []).append(frame)
+    for (of, address, label, transport), run in groupby(frames, _SENDER):
+        heard = list(run)
+        if transport in CONNECTED:  # the beginning and the end of a connection say nothing
+            heard = [frame for frame in heard if frame.payload]
+        raw.setdefault((_KINDS.get(of), address, label), []).extend(heard)
     found = []
     for (kind, address, label), group in raw.items():
-        if kind and not label:
+        if kind and group and not label:
             found.append((Key(kind, address or kind), group))
     return sorted(found, key=lambda one: one[1][-1].number)
 
 
 def _newest_us(group: list[Frame]) -> int:
-    return max(frame.received_ns for frame in group) // 1000
+    newest_ns: int = max(map(_RECEIVED_NS, group))
+    return newest_ns // 1000
 
 
 def _take_loss(source: Source, event: CoverageEvent, received_us: int) -> None:
