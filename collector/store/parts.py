@@ -21,7 +21,8 @@ from collector.store.stats import FileStats
 
 MANY_ROWS = 1 << 13
 """A part with so many goes within the minute, most often before the kernel takes it to the disk:
-packing it would be a quarter of its cost."""
+packing it would be a quarter of its cost. Whole lines are packed all the same: to write fourfold as
+much costs more than that."""
 BATCH_ROWS = 1 << 16
 """Rows of a column that pyarrow hands on at a time: its own 1,024 make a segment a third dearer."""
 
@@ -32,6 +33,7 @@ def write(table: pa.Table, path: Path) -> FileStats:
     Dictionary columns are written by their codes; numbers are not searched for repeats, which
     would cost more than it saves for a file that lives minutes.
     """
+    few = table.num_rows < MANY_ROWS
     text = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
@@ -40,7 +42,10 @@ def write(table: pa.Table, path: Path) -> FileStats:
     pq.write_table(
         pa.Table.from_arrays(table.columns, schema=pa.schema(fields)),
         temporary,
-        compression="none" if table.num_rows >= MANY_ROWS else "lz4",
+        compression={
+            field.name: "lz4" if few or pa.types.is_string(field.type) else "none"
+            for field in table.schema
+        },
         use_dictionary=text,  # type: ignore[arg-type]  # the stubs know only bool
         write_statistics=False,
         write_batch_size=BATCH_ROWS,
