@@ -21,7 +21,7 @@ from collector.store.stats import FileStats
 
 MANY_ROWS = 1 << 13
 """A part with so many goes within the minute, most often before the kernel takes it to the disk:
-packing it would be a quarter of its cost. Whole lines are packed all the same: to write fourfold as
+packing it would be a quarter of its cost. Whole lines are packed all the same: to write sixfold as
 much costs more than that."""
 BATCH_ROWS = 1 << 16
 """Rows of a column that pyarrow hands on at a time: its own 1,024 make a segment a third dearer."""
