@@ -74,8 +74,9 @@ def seal(
     # later: what is given back at once costs its page faults again. Arrow reads the variable when
     # it is loaded; what it takes for itself does not ask the pool that is set afterwards.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
-    # One arena: the thread that decodes uses again what the one that seals gave back.
-    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "narenas:1")
+    # One arena for the thread that decodes and one for that which seals: in one for both, large
+    # pieces are seldom found again; with more, each holds memory that the others could use.
+    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "narenas:2")
     import pyarrow
 
     from collector.disclosing import Disclosing

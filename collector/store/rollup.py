@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from collector import columns
 from collector.errors import StoreError
-from collector.store import parts
 from collector.store.catalog import FileEntry
 
 MINUTE_US = 60_000_000
@@ -72,7 +71,6 @@ def write(home: Path, entry: FileEntry, counts: pa.Table) -> Path:
             if "dst_port" in counts.column_names
             else None,
             write_statistics=["minute"],
-            write_batch_size=parts.BATCH_ROWS,
             store_schema=False,
         )
         beside.replace(rollup)

@@ -54,7 +54,7 @@ INSIDE = {
 }
 """What is measured within another stage and taken off it."""
 _POOL = "ARROW_DEFAULT_MEMORY_POOL"
-_ARENA = {"JE_ARROW_MALLOC_CONF": "narenas:1"}
+_ARENAS = {"JE_ARROW_MALLOC_CONF": "narenas:2"}
 
 
 def run(flows: int) -> dict[str, float]:
@@ -115,7 +115,7 @@ def _as_the_product() -> None:
     """
     if _POOL not in os.environ:
         again = [sys.executable, "-m", "tests.bench.stages", *sys.argv[1:]]
-        os.execve(sys.executable, again, {**os.environ, _POOL: "jemalloc", **_ARENA})
+        os.execve(sys.executable, again, {**os.environ, _POOL: "jemalloc", **_ARENAS})
     if pa.default_memory_pool().backend_name == "jemalloc":
         pa.jemalloc_set_decay_ms(10_000)
 
