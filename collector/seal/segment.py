@@ -26,8 +26,8 @@ from collector.seal.fault import Refused
 KEY_BYTES = 32
 SALT_BYTES = 16
 CHUNK_ROWS = 1 << 13
-"""Rows written and hashed by turns: 7 MB, which stay in the processor's cache in between. Four times
-as many cost a fifteenth more, half as many the price of as many more queries."""
+"""Rows written and hashed by turns: 7 MB, which stay in the processor's cache in between. With four
+times as many a row costs a fifteenth more, with half as many a twentieth, for twice the queries."""
 _BITS = 64
 GROUP = np.dtype([("tag", ">u8"), ("count", ">u4"), ("root", "V32")])
 """One group in a sidecar: 44 bytes."""
