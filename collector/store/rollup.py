@@ -30,7 +30,6 @@ _TEXTS = frozenset(("person", "method", "certainty", "source"))
 _MINUTE = pa.timestamp("us", tz="UTC")
 _UNLIKE = frozenset(("dst_port", "bytes"))
 """Columns whose values seldom repeat: a dictionary would only be given up half way."""
-_PORTS = frozenset(("dst_port",))
 _HALF = (1 << 32) - 1
 
 Numbers = npt.NDArray[Any]
